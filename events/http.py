@@ -1,0 +1,147 @@
+"""The HTTP door: API Gateway's payloads 2.0 (also a Function URL's) and 1.0, in and out."""
+
+import base64
+import binascii
+import gzip
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic_core import from_json, to_json
+
+from events.request import HealthEvent, QueryEvent, parse
+from sqlatch.errors import BadEvent, SqlatchError
+
+BODY_BYTES_MAX = 6 * 1024 * 1024
+GZIP_BYTES_MIN = 1_024
+GZIP_LEVEL = 1
+"""The fastest: it takes a fifth of level 9's time on rows, and gives up a few percent of size."""
+
+ROUTES = {"/query": "POST", "/read": "POST", "/health": "GET"}
+
+STATUS = {
+    "BAD_EVENT": 400,
+    "STATEMENT_ERROR": 400,
+    "CONSTRAINT": 409,
+    "FORBIDDEN_STATEMENT": 403,
+    "READ_ONLY": 403,
+    "UNAUTHORIZED": 401,
+    "DATABASE_NOT_FOUND": 404,
+    "IDEMPOTENCY_CONFLICT": 409,
+    "RESULT_TOO_LARGE": 413,
+    "TIMEOUT": 504,
+    "LEASE_BUSY": 503,
+    "LEASE_LOST": 503,
+    "DATABASE_BUSY": 503,
+    "STORAGE_ERROR": 503,
+    "DATABASE_CORRUPT": 500,
+}
+
+
+class BadRequest(BadEvent):
+    """A request that HTTP has a status of its own for; `status` is it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A request as it came through the door."""
+
+    request: QueryEvent | HealthEvent
+    accepts_gzip: bool
+
+
+def unwrap(event: Mapping[str, Any]) -> Call:
+    """The request in a payload of either version; BadEvent if there is none."""
+    method, path = _route(event)
+    headers = _headers(event)
+    if path not in ROUTES:
+        raise BadRequest(f"no such path: {path!r}; there are {', '.join(ROUTES)}", status=404)
+    if method != ROUTES[path]:
+        raise BadRequest(f"{path} takes {ROUTES[path]}, not {method}", status=405)
+    accepts_gzip = accepts(headers)
+    if path == "/health":
+        return Call(HealthEvent(health=True), accepts_gzip)
+    fields = _fields(event)
+    if "idempotency-key" in headers:
+        fields.setdefault("idempotency_key", headers["idempotency-key"])
+    if path == "/read":
+        fields["read_only"] = True
+    request = parse(fields)
+    return Call(request, accepts_gzip)
+
+
+def wrap(reply: Mapping[str, Any], *, status: int = 200, accepts_gzip: bool) -> dict[str, Any]:
+    """A reply in the shape that both payload versions take."""
+    body = to_json(reply)
+    headers = {"content-type": "application/json", "cache-control": "no-store"}
+    if accepts_gzip and len(body) >= GZIP_BYTES_MIN:
+        headers |= {"content-encoding": "gzip", "vary": "accept-encoding"}
+        packed = base64.b64encode(gzip.compress(body, GZIP_LEVEL, mtime=0)).decode("ascii")
+        return {"statusCode": status, "headers": headers, "body": packed, "isBase64Encoded": True}
+    return {
+        "statusCode": status,
+        "headers": headers,
+        "body": body.decode(),
+        "isBase64Encoded": False,
+    }
+
+
+def wrap_error(error: SqlatchError) -> dict[str, Any]:
+    """An error in the same shape; one that may pass says when to try again."""
+    status = error.facts.get("status", STATUS[error.code])
+    facts = {name: fact for name, fact in error.body().items() if name != "status"}
+    reply = wrap({"error": facts}, status=int(status or 500), accepts_gzip=False)
+    if error.retryable:
+        reply["headers"]["retry-after"] = "1"
+    return reply
+
+
+def accepts(headers: Mapping[str, str]) -> bool:
+    """Whether the client takes gzip, by its Accept-Encoding."""
+    for offer in headers.get("accept-encoding", "").lower().split(","):
+        name, _, quality = offer.partition(";")
+        if name.strip() in {"gzip", "*"}:
+            return quality.replace(" ", "") not in {"q=0", "q=0.0", "q=0.00", "q=0.000"}
+    return False
+
+
+def _route(event: Mapping[str, Any]) -> tuple[str, str]:
+    context = event.get("requestContext")
+    http = context.get("http") if isinstance(context, Mapping) else None
+    if isinstance(context, Mapping) and isinstance(http, Mapping):
+        path = str(event.get("rawPath", ""))
+        stage = context.get("stage")
+        if stage and stage != "$default":
+            path = path.removeprefix(f"/{stage}")
+        return str(http.get("method", "")), path
+    return str(event.get("httpMethod", "")), str(event.get("path", ""))
+
+
+def _headers(event: Mapping[str, Any]) -> dict[str, str]:
+    headers = event.get("headers")
+    if not isinstance(headers, Mapping):
+        return {}
+    return {str(name).lower(): str(value) for name, value in headers.items()}
+
+
+def _fields(event: Mapping[str, Any]) -> dict[str, Any]:
+    body = event.get("body")
+    if not isinstance(body, str) or not body:
+        raise BadEvent("the body is empty: it is the request as JSON", field="body")
+    content = _decoded(body) if event.get("isBase64Encoded") else body.encode(errors="replace")
+    if len(content) > BODY_BYTES_MAX:
+        raise BadRequest(f"the body has {len(content)} bytes, {BODY_BYTES_MAX} are taken", status=413)
+    try:
+        fields = from_json(content, allow_inf_nan=False)
+    except ValueError as error:
+        raise BadEvent(f"the body is not JSON: {error}", field="body") from error
+    if not isinstance(fields, dict):
+        raise BadEvent("the body is not a JSON object", field="body")
+    return fields
+
+
+def _decoded(body: str) -> bytes:
+    try:
+        return base64.b64decode(body, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise BadEvent(f"the body is not base64: {error}", field="body") from error

@@ -1,0 +1,57 @@
+"""The SQS door: a batch of messages, each body a request; the failed ones are named in the answer."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic_core import from_json
+
+from events.request import HealthEvent, QueryEvent, parse
+from sqlatch.errors import BadEvent
+
+KEY_PREFIX = "\tmessage:"
+"""Before a messageId used as idempotency key. A caller's own key holds no control character, so never meets it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message; `request` is the error if its body is no query. `group` is a FIFO queue's."""
+
+    message_id: str
+    group: str | None
+    request: QueryEvent | BadEvent
+
+    @property
+    def key(self) -> str:
+        """The key under which a redelivery of this message is known."""
+        return KEY_PREFIX + self.message_id
+
+
+def unwrap(event: Mapping[str, Any]) -> list[Message]:
+    """The messages of a batch, in its order."""
+    try:
+        return [_message(record) for record in event["Records"]]
+    except (KeyError, TypeError) as error:
+        raise BadEvent(f"not a batch of SQS messages: {error!r}", field="Records") from error
+
+
+def wrap(failed: Iterable[str]) -> dict[str, list[dict[str, str]]]:
+    """The answer that has SQS deliver the failed messages again, and only those."""
+    return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
+
+
+def _message(record: Mapping[str, Any]) -> Message:
+    attributes = record.get("attributes") or {}
+    return Message(str(record["messageId"]), attributes.get("MessageGroupId"), _request(record))
+
+
+def _request(record: Mapping[str, Any]) -> QueryEvent | BadEvent:
+    try:
+        request = parse(from_json(record["body"], allow_inf_nan=False))
+    except BadEvent as error:
+        return error
+    except ValueError as error:
+        return BadEvent(f"the body is not JSON: {error}", field="body")
+    if isinstance(request, HealthEvent):
+        return BadEvent("a queue cannot ask for health: nobody reads the answer", field="health")
+    return request

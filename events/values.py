@@ -1,0 +1,137 @@
+"""Values both ways: what JSON can say as it is, and `{"base64": ...}` and `{"real": ...}`."""
+
+import base64
+import binascii
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
+from typing import Any
+
+from pydantic_core import to_json
+
+Value = None | int | float | str | bytes
+Row = tuple[Value, ...]
+
+INTEGER_MAX = 2**63 - 1
+INTEGER_MIN = -(2**63)
+REALS = {"Infinity": math.inf, "-Infinity": -math.inf}
+
+_PLAIN = frozenset({type(None), str, bool})
+_AS_JSON = frozenset({type(None), str, bool, int})
+
+
+def parameters_in(given: object) -> Any:
+    """A list or object of JSON values as SQLite takes them; ValueError names the place."""
+    if isinstance(given, Mapping):
+        return {name: value_in(value, f".{name}") for name, value in given.items()}
+    if not isinstance(given, Sequence) or isinstance(given, str | bytes):
+        raise ValueError("is neither a list nor an object")
+    if _PLAIN.issuperset(map(type, given)):
+        return given
+    return [value_in(value, f"[{number}]") for number, value in enumerate(given)]
+
+
+def parameter_sets_in(given: object) -> Any:
+    """Many of them. Lists without special values, as a bulk load has them, are passed uncopied."""
+    if not isinstance(given, Sequence) or isinstance(given, str | bytes):
+        raise ValueError("is not a list")
+    if set(map(type, given)) == {list} and _are_plain(chain.from_iterable(given)):
+        return given
+    sets = []
+    for number, parameters in enumerate(given):
+        try:
+            sets.append(parameters_in(parameters))
+        except ValueError as error:
+            raise ValueError(f"[{number}] {error}") from error
+    return sets
+
+
+def value_in(value: object, where: str) -> Value:
+    """One JSON value as SQLite takes it; ValueError says what is wrong at `where`."""
+    if value is None or isinstance(value, str):
+        return _text_in(value, where) if isinstance(value, str) else None
+    if isinstance(value, int):
+        if not INTEGER_MIN <= value <= INTEGER_MAX:
+            raise ValueError(f"{where} is an integer past 64 bits")
+        return int(value)
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise ValueError(f'{where} is not a JSON number: write {{"real": "Infinity"}}')
+        return value
+    if isinstance(value, Mapping) and len(value) == 1:
+        return _special_in(value, where)
+    raise ValueError(
+        f"{where} is {_kind(value)}: a value is null, a boolean, an integer, a real, a text,"
+        ' {"base64": ...} or {"real": "Infinity"}'
+    )
+
+
+def rows_out(rows: Sequence[Row]) -> Sequence[Sequence[Any]]:
+    """Rows as JSON can say them; the same rows where they are that already."""
+    if all_plain_out(rows):
+        return rows
+    return [[value_out(value) for value in row] for row in rows]
+
+
+def value_out(value: Value) -> Any:
+    """One of SQLite's values as JSON says it."""
+    if isinstance(value, bytes):
+        return {"base64": base64.b64encode(value).decode("ascii")}
+    if isinstance(value, float) and math.isinf(value):
+        return {"real": "Infinity" if value > 0 else "-Infinity"}
+    return value
+
+
+def all_plain_out(rows: Sequence[Row]) -> bool:
+    """Whether JSON can say the rows as they are: no blob, no infinite real."""
+    types = set(map(type, chain.from_iterable(rows)))
+    if bytes in types:
+        return False
+    if float not in types:
+        return True
+    return not any(math.inf in row or -math.inf in row for row in rows)
+
+
+def size_bytes(rows: Sequence[Row]) -> int:
+    """How long the rows are as JSON with a space behind each comma, as Lambda's runtime writes it."""
+    return len(to_json(rows_out(rows))) + sum(map(len, rows))
+
+
+def _are_plain(values: Iterable[object]) -> bool:
+    """Whether SQLite takes the values as they are."""
+    for value in values:
+        kind = type(value)
+        if kind in _PLAIN:
+            continue
+        if kind is int and INTEGER_MIN <= value <= INTEGER_MAX:  # type: ignore[operator]
+            continue
+        if kind is float and math.isfinite(value):  # type: ignore[arg-type]
+            continue
+        return False
+    return True
+
+
+def _text_in(text: str, where: str) -> str:
+    if text.isascii():
+        return text
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(f"{where} holds half a surrogate pair") from error
+    return text
+
+
+def _special_in(value: Mapping[Any, Any], where: str) -> Value:
+    ((name, content),) = value.items()
+    if name == "base64" and isinstance(content, str):
+        try:
+            return base64.b64decode(content, validate=True)
+        except (binascii.Error, ValueError) as error:
+            raise ValueError(f"{where} is bad base64: {error}") from error
+    if name == "real" and content in REALS:
+        return REALS[content]
+    raise ValueError(f'{where} is an object, but not {{"base64": text}} or {{"real": "Infinity"}}')
+
+
+def _kind(value: object) -> str:
+    return {list: "a list", dict: "an object"}.get(type(value), f"of type {type(value).__name__}")

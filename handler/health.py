@@ -1,0 +1,51 @@
+"""Whether the service is well: its directory, its lease table, what lies and what is held there."""
+
+from typing import Any
+
+from handler.service import Service
+from sqlatch import __version__
+from sqlatch.errors import SqlatchError
+from sqlexec.session import sqlite_version
+
+
+def health(service: Service) -> dict[str, Any]:
+    """`status` is `ok`, or `degraded` where the directory or the lease table does not answer."""
+    directory, databases = _directory(service)
+    lease_table, leases = _lease_table(service)
+    return {
+        "status": "ok" if directory["ok"] and lease_table["ok"] else "degraded",
+        "version": __version__,
+        "sqlite_version": sqlite_version(),
+        "directory": directory,
+        "lease_table": lease_table,
+        "databases": databases,
+        "leases": leases,
+    }
+
+
+def _directory(service: Service) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    try:
+        sizes = service.databases.files.sizes_bytes()
+    except SqlatchError as error:
+        return {"ok": False, "error": error.message}, []
+    return {"ok": True}, [{"name": name, "bytes": size} for name, size in sizes.items()]
+
+
+def _lease_table(service: Service) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    try:
+        held = service.leases.held()
+    except SqlatchError as error:
+        return {"ok": False, "error": error.message}, []
+    now_s = service.clock.now()
+    leases = [
+        {
+            "database": lease.database,
+            "holder": lease.holder,
+            "acquired_at": lease.acquired_at_s,
+            "expires_at": lease.expires_at_s,
+            "fence": lease.fence,
+            "expired": lease.is_expired(now_s),
+        }
+        for lease in held
+    ]
+    return {"ok": True}, leases

@@ -1,0 +1,120 @@
+"""The one line that a request leaves: JSON for the reader, and metrics for CloudWatch in the same."""
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.metrics.provider.cloudwatch_emf.cloudwatch import (
+    AmazonCloudWatchEMFProvider,
+)
+
+from sqlatch.errors import Fact, SqlatchError
+
+SERVER_SIDE = frozenset({
+    "DATABASE_BUSY", "DATABASE_CORRUPT", "LEASE_LOST", "STORAGE_ERROR", "TIMEOUT",
+})  # fmt: skip
+"""Codes that the service answers for; LEASE_BUSY is counted apart, the others are the caller's."""
+
+
+@dataclass(slots=True)
+class Record:
+    """What a request leaves behind. Never values, never SQL."""
+
+    request_id: str
+    door: str
+    database: str | None = None
+    kind: str | None = None
+    code: str | None = None
+    sqlite_code: Fact = None
+    cause: str | None = None
+    statements: int = 0
+    rows: int = 0
+    duration_ms: float = 0.0
+    lease_wait_ms: float | None = None
+    lease_released: bool | None = None
+    leases_taken_over: int = 0
+    hot_journals_recovered: int = 0
+    leases_reaped: int = 0
+    records_purged: int = 0
+    messages: int | None = None
+    messages_failed: int | None = None
+    replayed: bool = False
+
+    def note(self, error: SqlatchError) -> None:
+        """Keep why the request was refused; the message too where it speaks of us, not of its SQL."""
+        self.code = error.code
+        self.sqlite_code = error.facts.get("sqlite_code")
+        self.cause = error.message if error.code in SERVER_SIDE else None
+
+
+@contextmanager
+def logged(record: Record) -> Iterator[Record]:
+    """Write the record's line when the block ends, however it ends."""
+    started_s = time.perf_counter()
+    try:
+        yield record
+    except SqlatchError as error:
+        record.note(error)
+        raise
+    except Exception as error:
+        record.code = type(error).__name__
+        record.cause = str(error)
+        raise
+    finally:
+        record.duration_ms = round((time.perf_counter() - started_s) * 1000, 3)
+        _write(record)
+
+
+def _write(record: Record) -> None:
+    metrics = _metrics()
+    for name, unit, value in _measured(record):
+        metrics.add_metric(name, unit, value)
+    line: dict[str, Any] = metrics.serialize_metric_set()
+    metrics.clear_metrics()
+    for name in Record.__slots__:
+        value = getattr(record, name)
+        if value is not None:
+            line[name] = value
+    _logger().info("request", extra=line)
+
+
+def _measured(record: Record) -> Iterator[tuple[str, MetricUnit, float]]:
+    yield "Requests", MetricUnit.Count, 1
+    yield "DurationMs", MetricUnit.Milliseconds, record.duration_ms
+    if record.lease_wait_ms is not None:
+        yield "Writes", MetricUnit.Count, 1
+        yield "LeaseWaitMs", MetricUnit.Milliseconds, record.lease_wait_ms
+    if record.code is not None:
+        yield _error_metric(record.code), MetricUnit.Count, 1
+    if record.hot_journals_recovered:
+        yield "HotJournalsRecovered", MetricUnit.Count, record.hot_journals_recovered
+    if record.leases_reaped:
+        yield "LeasesReaped", MetricUnit.Count, record.leases_reaped
+
+
+def _error_metric(code: str) -> str:
+    if code == "LEASE_BUSY":
+        return "LeaseBusy"
+    return "Errors" if code in SERVER_SIDE or not code.isupper() else "Refusals"
+
+
+@cache
+def _logger() -> Logger:
+    return Logger(service=_name("POWERTOOLS_SERVICE_NAME"))
+
+
+@cache
+def _metrics() -> AmazonCloudWatchEMFProvider:
+    return AmazonCloudWatchEMFProvider(
+        namespace=_name("POWERTOOLS_METRICS_NAMESPACE"), service=_name("POWERTOOLS_SERVICE_NAME")
+    )
+
+
+def _name(variable: str) -> str:
+    return os.environ.get(variable, "sqlatch")

@@ -1,0 +1,68 @@
+"""The query function: an event in, through whichever door, a reply out."""
+
+from typing import Any, Protocol
+
+from events.doors import Door, door_of
+from events.request import HealthEvent, QueryEvent, parse
+from handler.log import Record, logged
+from handler.service import service
+from sqlatch.errors import BadEvent, SqlatchError
+
+REPLY_RESERVE_S = 0.5
+"""Of an invocation's time, what is kept for commit, release and reply after the last statement."""
+
+
+class Context(Protocol):
+    """What is used of Lambda's context object."""
+
+    aws_request_id: str
+
+    def get_remaining_time_in_millis(self) -> int: ...
+
+
+def lambda_handler(event: Any, context: Context) -> dict[str, Any]:
+    """What AWS calls. A direct caller gets errors raised, the other doors have their own way."""
+    door = door_of(event)
+    with logged(Record(request_id=context.aws_request_id, door=door.value)) as record:
+        ends_at_s = service().clock.now() + (
+            context.get_remaining_time_in_millis() / 1000 - REPLY_RESERVE_S
+        )
+        if door is Door.HTTP:
+            return _http(event, record, ends_at_s)
+        if door is Door.SQS:
+            return _sqs(event, record, ends_at_s)
+        if door is Door.SCHEDULE:
+            raise BadEvent("a schedule calls the reaper, not the query function")
+        return _answer(parse(event), record, ends_at_s)
+
+
+def _answer(
+    request: QueryEvent | HealthEvent, record: Record, ends_at_s: float
+) -> dict[str, Any]:
+    if isinstance(request, QueryEvent):
+        return service().answer(request, record, ends_at_s=ends_at_s)
+    from handler.health import health
+
+    record.kind = "health"
+    return health(service())
+
+
+def _http(event: Any, record: Record, ends_at_s: float) -> dict[str, Any]:
+    from events import http
+
+    try:
+        call = http.unwrap(event)
+        reply = _answer(call.request, record, ends_at_s)
+    except SqlatchError as error:
+        record.note(error)
+        return http.wrap_error(error)
+    status = 503 if reply.get("status") == "degraded" else 200
+    return http.wrap(reply, status=status, accepts_gzip=call.accepts_gzip)
+
+
+def _sqs(event: Any, record: Record, ends_at_s: float) -> dict[str, Any]:
+    from events import sqs
+    from handler.messages import answer_messages
+
+    messages = sqs.unwrap(event)
+    return dict(sqs.wrap(answer_messages(service(), messages, record, ends_at_s=ends_at_s)))

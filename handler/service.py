@@ -1,0 +1,150 @@
+"""Where lease and execution meet: the one way of a request, whatever door it came through."""
+
+import os
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache, cached_property
+from typing import Any, TypeVar
+
+from pydantic_core import from_json
+
+from events.reply import Meta
+from events.request import QueryEvent
+from handler.log import Record
+from handler.settings import Settings
+from handler.work import reply_of, work_of
+from locking.clock import Clock
+from locking.lease import Lease
+from locking.leases import Leases
+from locking.tables import open_table
+from sqlatch.errors import DatabaseBusy, ReadOnly, Timeout
+from sqlexec.database import Databases
+from sqlexec.statement import Kind, Outcome, Work
+from sqlexec.store import Gate
+from sqlexec.translate import RecoveryNeeded, Writes
+
+T = TypeVar("T")
+
+RECOVERIES_MAX = 2
+"""How often one request recovers a database: more means that its writers keep dying."""
+
+
+class Service:
+    """The service of one process: databases kept open, leases, settings, clock."""
+
+    def __init__(self, settings: Settings, *, clock: Clock | None = None) -> None:
+        self.settings = settings
+        self.clock = clock or Clock()
+        self.databases = Databases(
+            settings.databases, now=self.clock.now, may_create=settings.create == "on-write"
+        )
+        self._holder = f"{os.environ.get('AWS_LAMBDA_FUNCTION_NAME') or socket.gethostname()}"
+
+    @cached_property
+    def leases(self) -> Leases:
+        """Made when the first lease is taken: a process that only reads loads no AWS SDK."""
+        return Leases(open_table(self.settings.leases), clock=self.clock)
+
+    def answer(self, event: QueryEvent, record: Record, *, ends_at_s: float) -> dict[str, Any]:
+        """The reply to a request. Nothing of it runs past `ends_at_s`, in epoch seconds."""
+        started_s = self.clock.now()
+        work = work_of(event, self.settings)
+        deadline_s = min(started_s + work.limits.timeout_s, ends_at_s)
+        record.database = event.database
+        record.statements = len(work.statements)
+        outcome = self.recovering(
+            event.database, record, deadline_s, lambda: self._run(event, work, record, deadline_s)
+        )
+        record.rows = sum(len(result.rows) for result in outcome.results)
+        record.replayed = outcome.replayed is not None
+        return self._reply(event, outcome, record, started_s)
+
+    @contextmanager
+    def lease(
+        self, database: str, record: Record, deadline_s: float
+    ) -> Iterator[tuple[Lease, Gate]]:
+        """The lease on a database, and the gate that a commit under it has to pass."""
+
+        def gate() -> None:
+            lease.check()
+            self.check_deadline(deadline_s)
+
+        holder = f"{self._holder}:{record.request_id}"
+        hold = self.leases.hold(database, holder=holder, deadline_s=deadline_s)
+        lease = None
+        try:
+            with hold as lease:
+                record.lease_wait_ms = (record.lease_wait_ms or 0) + lease.waited_ms
+                record.leases_taken_over += lease.taken_over
+                self.check_deadline(deadline_s)
+                yield lease, gate
+        finally:
+            if lease is not None:
+                record.lease_released = lease.released
+
+    def recovering(
+        self, database: str, record: Record, deadline_s: float, action: Callable[[], T]
+    ) -> T:
+        """What `action` returns; where it meets a database that needs recovery, after that."""
+        self.check_deadline(deadline_s)
+        for _recovery in range(RECOVERIES_MAX):
+            try:
+                return action()
+            except RecoveryNeeded as needed:
+                self._recover(database, record, deadline_s, needed)
+        try:
+            return action()
+        except RecoveryNeeded as needed:
+            raise DatabaseBusy(f"database {database!r} needs recovery again: {needed}") from needed
+
+    def check_deadline(self, deadline_s: float) -> None:
+        if self.clock.now() >= deadline_s:
+            raise Timeout("the deadline passed; nothing was written")
+
+    def _run(self, event: QueryEvent, work: Work, record: Record, deadline_s: float) -> Outcome:
+        database = self.databases.get(event.database)
+        kind = database.kind(work.statements, deadline_s)
+        record.kind = kind.value
+        if kind is Kind.READ:
+            try:
+                return database.read(work, deadline_s)
+            except Writes:
+                record.kind = Kind.WRITE.value
+        if event.read_only or self.settings.read_only:
+            raise ReadOnly("the statement writes, and only reads are allowed here")
+        with self.lease(event.database, record, deadline_s) as (lease, gate):
+            run = database.vacuum if kind is Kind.VACUUM else database.write
+            return run(work, deadline_s, gate, taken_over=lease.taken_over)
+
+    def _recover(
+        self, database: str, record: Record, deadline_s: float, needed: RecoveryNeeded
+    ) -> None:
+        if self.settings.read_only:
+            raise DatabaseBusy(
+                f"database {database!r} must be opened by a function that may write, as the reaper"
+                f" does every minute: {needed}"
+            ) from needed
+        with self.lease(database, record, deadline_s) as (_lease, gate):
+            was_hot = self.databases.get(database).recover(deadline_s, gate)
+        record.hot_journals_recovered += was_hot
+
+    def _reply(
+        self, event: QueryEvent, outcome: Outcome, record: Record, started_s: float
+    ) -> dict[str, Any]:
+        meta: Meta = {
+            "database": event.database,
+            "duration_ms": round((self.clock.now() - started_s) * 1000, 3),
+            "wrote": record.kind != Kind.READ.value and not record.replayed,
+            "lease_wait_ms": record.lease_wait_ms,
+            "replayed": record.replayed,
+        }
+        if outcome.replayed is None:
+            return {**reply_of(event, outcome.results), "meta": meta}
+        return {**from_json(outcome.replayed), "meta": meta}
+
+
+@cache
+def service() -> Service:
+    """The service of this process, composed from its environment at the first request."""
+    return Service(Settings.from_environment(os.environ))

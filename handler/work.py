@@ -1,0 +1,83 @@
+"""Between the contract and the execution: a request as work, and results as a reply."""
+
+from collections.abc import Mapping
+from hashlib import sha256
+from typing import Any
+
+from pydantic_core import to_json
+
+from events.reply import ResultReply, result_out
+from events.request import QueryEvent
+from events.values import size_bytes
+from handler.settings import Settings
+from sqlexec.statement import Limits, Once, Parameters, Result, Statement, Work
+
+
+def work_of(
+    event: QueryEvent,
+    settings: Settings,
+    *,
+    message_key: str | None = None,
+    group: str | None = None,
+) -> Work:
+    """What is to be executed for a request; `message_key` is a queue's, should it bear no key."""
+    if event.statements is None:
+        statements: tuple[Statement, ...] = (
+            Statement(event.query or "", event.parameters, event.parameter_sets),
+        )
+    else:
+        statements = tuple(
+            Statement(one.query, one.parameters, one.parameter_sets) for one in event.statements
+        )
+    limits = Limits(
+        rows_max=settings.rows_max,
+        bytes_max=settings.result_bytes_max,
+        size_bytes=size_bytes,
+        timeout_s=(event.timeout_ms or settings.timeout_ms) / 1000,
+        truncate_rows=event.rows_max,
+    )
+    return Work(statements, limits, _once(event, statements, message_key), group)
+
+
+def reply_of(event: QueryEvent, results: list[Result]) -> dict[str, Any]:
+    """The reply to a request, but for its `meta`."""
+    replies = [_result(event, result) for result in results]
+    return {"results": replies} if event.statements is not None else {**replies[0]}
+
+
+def _result(event: QueryEvent, result: Result) -> ResultReply:
+    return result_out(
+        result.columns,
+        result.rows,
+        rows_affected=result.rows_affected,
+        last_insert_rowid=result.last_insert_rowid,
+        truncated=result.truncated,
+        rows_as=event.rows_as,
+    )
+
+
+def _once(
+    event: QueryEvent, statements: tuple[Statement, ...], message_key: str | None
+) -> Once | None:
+    if event.idempotency_key is not None:
+        return Once(
+            event.idempotency_key,
+            _fingerprint(event, statements),
+            lambda results: to_json(reply_of(event, results)).decode(),
+        )
+    if message_key is not None:
+        return Once(message_key, None, lambda _results: "")
+    return None
+
+
+def _fingerprint(event: QueryEvent, statements: tuple[Statement, ...]) -> bytes:
+    """What makes two requests the same: what they execute and how they want the rows."""
+    parts = [
+        (one.sql, _ordered(one.parameters), [_ordered(each) for each in one.parameter_sets or ()])
+        for one in statements
+    ]
+    return sha256(repr((parts, event.rows_as, event.rows_max)).encode()).digest()
+
+
+def _ordered(parameters: Parameters | None) -> object:
+    return sorted(parameters.items()) if isinstance(parameters, Mapping) else parameters

@@ -1,0 +1,1 @@
+"""Who may write: the lease on a database, its tables, and time."""

@@ -1,0 +1,144 @@
+"""Leases in a DynamoDB table: one conditional write to take one, one to give it back."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from locking.lease import GRACE_S, Claim, Held, TableUnavailable, Taken
+from sqlatch.errors import StorageError
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+PREFIX = "database#"
+PAGES_MAX = 100
+CONFIG = Config(
+    connect_timeout=1,
+    read_timeout=2,
+    retries={"total_max_attempts": 1},
+    tcp_keepalive=True,
+    max_pool_connections=1,
+)
+"""No retries of boto3's own: the caller retries, until its deadline and knowing what it asked."""
+
+FREE = "attribute_not_exists(lock_id) OR expires_at < :overdue"
+MINE = "lock_id = :lock_id"
+TAKE = (
+    "SET lock_id = :lock_id, holder = :holder, acquired_at = :now, expires_at = :expires_at,"
+    " fence = if_not_exists(fence, :first_fence) + :one"
+)
+GIVE_BACK = "REMOVE lock_id, holder, acquired_at, expires_at"
+
+PASSING = frozenset({
+    "InternalServerError", "InternalFailure", "LimitExceededException",
+    "ProvisionedThroughputExceededException", "RequestLimitExceeded", "RequestTimeout",
+    "ServiceUnavailable", "ThrottlingException", "TransactionConflictException",
+})  # fmt: skip
+"""Refusals that say: later."""
+
+
+class DynamoDBTable:
+    """A table whose key is `pk` (S). An item is never deleted, so that its fence only grows."""
+
+    def __init__(self, name: str, client: "DynamoDBClient | None" = None) -> None:
+        self._name = name
+        self._client = client or boto3.client("dynamodb", config=CONFIG)
+
+    def take(self, claim: Claim) -> Taken | Held:
+        first_fence = int(claim.now_s * 1000)
+        with self._errors():
+            try:
+                answer = self._client.update_item(
+                    TableName=self._name,
+                    Key={"pk": {"S": PREFIX + claim.database}},
+                    UpdateExpression=TAKE,
+                    ConditionExpression=FREE,
+                    ExpressionAttributeValues={
+                        ":lock_id": {"S": claim.lock_id},
+                        ":holder": {"S": claim.holder},
+                        ":now": _number(claim.now_s),
+                        ":expires_at": _number(claim.expires_at_s),
+                        ":overdue": _number(claim.now_s - GRACE_S),
+                        ":first_fence": {"N": str(first_fence)},
+                        ":one": {"N": "1"},
+                    },
+                    ReturnValues="ALL_OLD",
+                    ReturnValuesOnConditionCheckFailure="ALL_OLD",
+                )
+            except self._client.exceptions.ConditionalCheckFailedException as error:
+                return _granted_before(claim, _held(error.response["Item"]))
+        before = answer.get("Attributes", {})
+        fence = int(before["fence"]["N"]) if "fence" in before else first_fence
+        return Taken(fence + 1, claim.expires_at_s, taken_over="lock_id" in before)
+
+    def give_back(self, database: str, lock_id: str) -> None:
+        with self._errors():
+            try:
+                self._client.update_item(
+                    TableName=self._name,
+                    Key={"pk": {"S": PREFIX + database}},
+                    UpdateExpression=GIVE_BACK,
+                    ConditionExpression=MINE,
+                    ExpressionAttributeValues={":lock_id": {"S": lock_id}},
+                )
+            except self._client.exceptions.ConditionalCheckFailedException:
+                # Given back already by a call whose answer was lost, or run out and taken over.
+                return
+
+    def held(self) -> list[Held]:
+        with self._errors():
+            pages = self._client.get_paginator("scan").paginate(
+                TableName=self._name,
+                FilterExpression="attribute_exists(lock_id)",
+                ConsistentRead=True,
+                PaginationConfig={"MaxItems": PAGES_MAX * 1000},
+            )
+            return [
+                _held(item)
+                for page in pages
+                for item in page["Items"]
+                if item["pk"]["S"].startswith(PREFIX)
+            ]
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except ClientError as error:
+            code = error.response["Error"]["Code"]
+            if code in PASSING:
+                raise TableUnavailable(code) from error
+            raise StorageError(
+                f"the lease table {self._name!r}: {error}", table=self._name, aws_code=code
+            ) from error
+        except BotoCoreError as error:
+            raise TableUnavailable(str(error)) from error
+
+
+def _granted_before(claim: Claim, held: Held) -> Taken | Held:
+    """The holder who is in the way, unless that is this claim: its first answer was lost.
+
+    Whether it took over from somebody was lost too, so it is taken for granted.
+    """
+    if held.lock_id != claim.lock_id:
+        return held
+    return Taken(held.fence, held.expires_at_s, taken_over=True)
+
+
+def _held(item: dict[str, Any]) -> Held:
+    return Held(
+        database=item["pk"]["S"].removeprefix(PREFIX),
+        lock_id=item["lock_id"]["S"],
+        holder=item["holder"]["S"],
+        acquired_at_s=float(item["acquired_at"]["N"]),
+        expires_at_s=float(item["expires_at"]["N"]),
+        fence=int(item["fence"]["N"]),
+    )
+
+
+def _number(value_s: float) -> dict[str, str]:
+    return {"N": f"{value_s:.6f}"}

@@ -1,0 +1,88 @@
+"""The lease: the right to write to one database, for a limited time, and what a table of them does."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from locking.clock import Clock
+from sqlatch.errors import LeaseLost
+
+GRACE_S = 1.0
+"""A contender waits this much longer than `expires_at_s`: so far may two clocks be apart."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What a contender asks for. `lock_id` is new for each request, and the same when it retries."""
+
+    database: str
+    lock_id: str
+    holder: str
+    now_s: float
+    expires_at_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A lease that stands in the table, its time run out or not. Times in epoch seconds."""
+
+    database: str
+    lock_id: str
+    holder: str
+    acquired_at_s: float
+    expires_at_s: float
+    fence: int
+
+    def is_expired(self, now_s: float) -> bool:
+        """Whether anybody may take it over."""
+        return now_s > self.expires_at_s + GRACE_S
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A claim that was granted. `taken_over`: somebody else had it and never gave it back."""
+
+    fence: int
+    expires_at_s: float
+    taken_over: bool
+
+
+class LeaseTable(Protocol):
+    """Where leases stand. Each method is one atomic step; TableUnavailable says: perhaps it ran.
+
+    StorageError is raised where trying again cannot help (no table, no permission).
+    """
+
+    def take(self, claim: Claim) -> Taken | Held:
+        """Grant the claim, or say who holds the lease. The same claim again is granted again."""
+
+    def give_back(self, database: str, lock_id: str) -> None:
+        """Clear the lease if it is that one; the fence stays."""
+
+    def held(self) -> list[Held]:
+        """All leases that stand."""
+
+
+class TableUnavailable(Exception):
+    """The table did not answer, or not now. What was asked may have happened."""
+
+
+@dataclass(slots=True)
+class Lease:
+    """A lease in hand. `waited_ms` is what it took to get; `released` is set at the end."""
+
+    held: Held
+    taken_over: bool
+    waited_ms: float
+    clock: Clock
+    released: bool = False
+
+    def check(self) -> None:
+        """Raise LeaseLost if its time has run out: the last step before a commit."""
+        now_s = self.clock.now()
+        if now_s >= self.held.expires_at_s:
+            raise LeaseLost(
+                f"the lease on {self.held.database!r} ran out before the commit;"
+                " nothing was written",
+                expired_at=self.held.expires_at_s,
+                late_s=round(now_s - self.held.expires_at_s, 3),
+            )

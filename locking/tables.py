@@ -1,0 +1,24 @@
+"""Which table the leases stand in, by its address in the settings."""
+
+from pathlib import Path
+
+from locking.lease import LeaseTable
+
+DYNAMODB = "dynamodb:"
+SQLITE = "sqlite:"
+
+
+def open_table(address: str) -> LeaseTable:
+    """The table at `dynamodb:<table>` or `sqlite:<file>`; ValueError for anything else.
+
+    The AWS SDK is loaded here, at the first write, and not by a process that only reads.
+    """
+    if address.startswith(DYNAMODB) and address != DYNAMODB:
+        from locking.dynamodb import DynamoDBTable
+
+        return DynamoDBTable(address.removeprefix(DYNAMODB))
+    if address.startswith(SQLITE) and address != SQLITE:
+        from locking.sqlite import SQLiteTable
+
+        return SQLiteTable(Path(address.removeprefix(SQLITE)))
+    raise ValueError(f"{address!r} is neither dynamodb:<table> nor sqlite:<file>")

@@ -1,0 +1,224 @@
+"""One database by name: what its statements do, reading them, writing them, all or nothing."""
+
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import TypeVar
+
+from sqlatch.errors import ForbiddenStatement, SqlatchError, StatementError, StorageError
+from sqlexec import idempotency
+from sqlexec.batch import apply_each
+from sqlexec.execute import execute_all
+from sqlexec.files import Files
+from sqlexec.plan import Plans
+from sqlexec.session import Session
+from sqlexec.statement import Kind, Outcome, Result, Statement, Work
+from sqlexec.store import Gate, Store
+from sqlexec.translate import Moved, Writes
+
+T = TypeVar("T")
+
+
+class Database:
+    """One database. Deadlines are in epoch seconds; what writes is called under the lease.
+
+    Every method may raise RecoveryNeeded: then `recover`, under the lease, and call it again.
+    """
+
+    def __init__(self, store: Store, *, plans: Plans, now: Callable[[], float], may_create: bool):
+        self._store = store
+        self._plans = plans
+        self._now = now
+        self._may_create = may_create
+
+    def kind(self, statements: Sequence[Statement], deadline_s: float) -> Kind:
+        """What the statements do together; the first that writes settles it.
+
+        Those behind it may need what it makes, so they are looked at when they run. Where there is
+        no database yet, an empty one in memory stands for it.
+        """
+        self._store.close_if_moved()
+        if self._store.exists():
+            with self._store.closed_on_failure():
+                return self._kind_in(self._store.reading(deadline_s), statements)
+        with closing(self._store.scratch(deadline_s)) as scratch:
+            try:
+                return self._kind_in(scratch, statements)
+            except StatementError as error:
+                if "sqlite_code" in error.facts and "offset" not in error.facts:
+                    raise self._store.not_found(str(error)) from error
+                raise
+
+    def read(self, work: Work, deadline_s: float) -> Outcome:
+        """Run statements that only read, in one snapshot.
+
+        Writes if SQLite finds, at the last moment, that one of them would write.
+        """
+        if not self._store.exists():
+            raise self._store.not_found()
+        with self._store.closed_on_failure():
+            return Outcome(self._read_in(self._store.reading(deadline_s), work))
+
+    def write(
+        self, work: Work, deadline_s: float, gate: Gate, *, taken_over: bool = False
+    ) -> Outcome:
+        """Run the statements in one transaction, and only once if the work says so."""
+
+        def apply(session: Session) -> Outcome:
+            with self._store.transaction(session, gate):
+                return self._apply(work, session)
+
+        if not self._store.exists():
+            self._rehearse(apply, deadline_s)
+        return self._on_writer(apply, deadline_s, gate, taken_over=taken_over)
+
+    def write_each(
+        self, works: Sequence[Work], deadline_s: float, gate: Gate, *, taken_over: bool = False
+    ) -> list[Outcome | SqlatchError | None]:
+        """Run several works in one transaction, where one that fails undoes only itself.
+
+        An error stands for its work, None for one that was not run since its group had failed.
+        """
+
+        def apply(session: Session) -> list[Outcome | SqlatchError | None]:
+            return apply_each(
+                works,
+                session,
+                transaction=lambda: self._store.transaction(session, gate),
+                apply=self._apply,
+                deadline_s=deadline_s,
+                now=self._now,
+            )
+
+        if not self._store.exists():
+            rehearsed = self._rehearse(apply, deadline_s)
+            if not any(isinstance(outcome, Outcome) for outcome in rehearsed):
+                return rehearsed
+        return self._on_writer(apply, deadline_s, gate, taken_over=taken_over)
+
+    def vacuum(
+        self, work: Work, deadline_s: float, gate: Gate, *, taken_over: bool = False
+    ) -> Outcome:
+        """Run VACUUM: a transaction of its own, which takes SQLite's exclusive lock at its start."""
+        if not self._store.exists():
+            raise self._store.not_found()
+
+        def apply(session: Session) -> Outcome:
+            # In memory the copy would be as large as the database.
+            session.run("PRAGMA temp_store = FILE")
+            try:
+                gate()
+                session.run(work.statements[0].sql)
+            finally:
+                session.run("PRAGMA temp_store = MEMORY")
+            return Outcome([Result((), [], 0, None)])
+
+        return self._on_writer(apply, deadline_s, gate, taken_over=taken_over)
+
+    def recover(self, deadline_s: float, gate: Gate) -> bool:
+        """Make the database readable again, or for the first time; whether a journal was hot."""
+        with self._store.closed_on_failure():
+            return self._store.recover(deadline_s, gate)
+
+    def has_records_before(self, before_s: float, deadline_s: float) -> bool:
+        """Whether an idempotency record is older than that."""
+        self._store.close_if_moved()
+        with self._store.closed_on_failure():
+            return idempotency.is_due(self._store.reading(deadline_s), before_s)
+
+    def purge_records(self, before_s: float, deadline_s: float, gate: Gate) -> int:
+        """Delete idempotency records older than that, a bounded number of them; how many."""
+
+        def apply(session: Session) -> int:
+            with self._store.transaction(session, gate):
+                return idempotency.purge(session, before_s)
+
+        return self._on_writer(apply, deadline_s, gate, taken_over=False)
+
+    def close(self) -> None:
+        self._store.close()
+
+    def _kind_in(self, session: Session, statements: Sequence[Statement]) -> Kind:
+        for index, statement in enumerate(statements):
+            try:
+                kind = self._plans.of(statement, session).kind
+                if kind is Kind.VACUUM and len(statements) > 1:
+                    raise ForbiddenStatement("not allowed here: VACUUM runs alone")
+            except SqlatchError as error:
+                if len(statements) > 1:
+                    error.facts["statement"] = index
+                raise
+            if kind is not Kind.READ:
+                return kind
+        return Kind.READ
+
+    def _read_in(self, session: Session, work: Work) -> list[Result]:
+        try:
+            if len(work.statements) == 1:
+                return execute_all(work, session, self._plans)
+            session.run("BEGIN")
+            try:
+                return execute_all(work, session, self._plans)
+            finally:
+                session.run("ROLLBACK")
+        except Writes:
+            for statement in work.statements:
+                self._plans.turns_out_to_write(statement)
+            raise
+
+    def _apply(self, work: Work, session: Session) -> Outcome:
+        if work.once and (first := idempotency.find(session, work.once)):
+            return first
+        outcome = Outcome(execute_all(work, session, self._plans))
+        if work.once:
+            idempotency.keep(session, work.once, outcome, self._now())
+        return outcome
+
+    def _rehearse(self, apply: Callable[[Session], T], deadline_s: float) -> T:
+        """Run the first write of a database in memory, so that one that fails makes no file."""
+        if not self._may_create:
+            raise self._store.not_found("and is not to be created: SQLATCH_CREATE")
+        with closing(self._store.scratch(deadline_s)) as scratch:
+            return apply(scratch)
+
+    def _on_writer(
+        self, apply: Callable[[Session], T], deadline_s: float, gate: Gate, *, taken_over: bool
+    ) -> T:
+        with self._store.closed_on_failure():
+            try:
+                return apply(self._store.writing(deadline_s, gate, taken_over=taken_over))
+            except Moved:
+                self._store.close()
+                return apply(self._store.writing(deadline_s, gate, taken_over=taken_over))
+            except Writes as error:
+                raise StorageError(f"the database file cannot be written: {error}") from error
+
+
+class Databases:
+    """The databases of a directory. Those used last are kept open, `OPEN_MAX` of them."""
+
+    OPEN_MAX = 64
+
+    def __init__(self, directory: Path, *, now: Callable[[], float], may_create: bool) -> None:
+        self.files = Files(directory)
+        self._now = now
+        self._may_create = may_create
+        self._plans = Plans()
+        self._open: dict[str, Database] = {}
+
+    def get(self, name: str) -> Database:
+        """The database of that name, which need not exist."""
+        database = self._open.pop(name, None) or Database(
+            Store(name, self.files, now=self._now),
+            plans=self._plans,
+            now=self._now,
+            may_create=self._may_create,
+        )
+        self._open[name] = database
+        if len(self._open) > self.OPEN_MAX:
+            self._open.pop(next(iter(self._open))).close()
+        return database
+
+    def close(self) -> None:
+        while self._open:
+            self._open.popitem()[1].close()

@@ -1,0 +1,121 @@
+"""Running a request's statements, one after the other, within its limits."""
+
+from collections.abc import Iterator, Sequence
+from itertools import islice
+
+import apsw
+
+from sqlatch.errors import ForbiddenStatement, ResultTooLarge, SqlatchError
+from sqlexec.plan import Plans
+from sqlexec.session import Session
+from sqlexec.statement import Kind, Limits, Parameters, Result, Row, Statement, Work
+
+ROWS_AT_ONCE_FIRST = 8
+ROWS_AT_ONCE_MAX = 1_000
+"""Rows are fetched, and their bytes counted, in chunks that grow: the first rows may be huge."""
+
+
+def execute_all(work: Work, session: Session, plans: Plans) -> list[Result]:
+    """Run the statements in order; an error says which one it was."""
+    budget = _Budget(work.limits)
+    results = []
+    for index, statement in enumerate(work.statements):
+        try:
+            results.append(_execute(statement, session, plans, budget))
+        except SqlatchError as error:
+            if len(work.statements) > 1:
+                error.facts.setdefault("statement", index)
+            raise
+    return results
+
+
+def _execute(statement: Statement, session: Session, plans: Plans, budget: "_Budget") -> Result:
+    plan = plans.of(statement, session)
+    if plan.kind is Kind.VACUUM:
+        raise ForbiddenStatement("not allowed here: VACUUM runs alone, outside a transaction")
+    connection = session.connection
+    columns: tuple[str, ...] = ()
+
+    def describe(cursor: apsw.Cursor, _sql: str, _values: object) -> bool:
+        nonlocal columns
+        columns = tuple(column[0] for column in cursor.get_description())
+        cursor.exec_trace = None
+        return True
+
+    connection.set_last_insert_rowid(0)
+    changes = _Changes(connection)
+    with session.user() as cursor:
+        cursor.exec_trace = describe
+        if statement.parameter_sets is None:
+            cursor.execute(statement.sql, statement.parameters or None)
+        else:
+            cursor.executemany(statement.sql, changes.between(statement.parameter_sets))
+        rows, truncated = budget.fetch(cursor)
+        if truncated and plan.kind is Kind.WRITE:
+            for _row in cursor:
+                pass
+    rowid = connection.last_insert_rowid()
+    return Result(columns, rows, changes.total(), rowid or None, truncated)
+
+
+class _Changes:
+    """The rows that a statement changes itself, those of triggers and cascades not counted."""
+
+    def __init__(self, connection: apsw.Connection) -> None:
+        self._connection = connection
+        self._before = connection.total_changes()
+        self._sum = 0
+
+    def between(self, parameter_sets: Sequence[Parameters]) -> Iterator[Parameters]:
+        """Hand out the sets: whenever the next is asked for, the last one has run."""
+        changes = self._changes
+        for number, parameters in enumerate(parameter_sets):
+            if number:
+                self._sum += changes()
+            yield parameters
+
+    def total(self) -> int:
+        return self._sum + self._changes()
+
+    def _changes(self) -> int:
+        """sqlite3_changes() still tells of an earlier statement if this one changed nothing."""
+        if self._connection.total_changes() == self._before:
+            return 0
+        return self._connection.changes()
+
+
+class _Budget:
+    """What a request may still return: rows of each statement, bytes of all together."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._bytes = 0
+
+    def fetch(self, cursor: apsw.Cursor) -> tuple[list[Row], bool]:
+        """The rows, and whether some were left out."""
+        rows: list[Row] = []
+        stop_at = self._limits.truncate_rows
+        at_once = ROWS_AT_ONCE_FIRST
+        while chunk := list(islice(cursor, at_once)):
+            rows += chunk
+            truncated = stop_at is not None and len(rows) > stop_at
+            if truncated:
+                del rows[stop_at:]
+            self._spend(chunk, len(rows))
+            if truncated:
+                return rows, True
+            at_once = min(2 * at_once, ROWS_AT_ONCE_MAX)
+        return rows, False
+
+    def _spend(self, chunk: list[Row], rows: int) -> None:
+        limits = self._limits
+        self._bytes += limits.size_bytes(chunk)
+        if rows > limits.rows_max or self._bytes > limits.bytes_max:
+            raise ResultTooLarge(
+                f"the result passed its limit of {limits.rows_max} rows or {limits.bytes_max} bytes"
+                f" after {rows} rows and {self._bytes} bytes",
+                rows=rows,
+                bytes=self._bytes,
+                rows_max=limits.rows_max,
+                bytes_max=limits.bytes_max,
+            )

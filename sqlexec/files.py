@@ -1,0 +1,102 @@
+"""The directory of the databases, as NFS shows it: what is there, and how to make sure of it."""
+
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlatch.errors import StorageError
+
+SUFFIX = ".db"
+JOURNAL_MAGIC = bytes.fromhex("d9d505f920a163d7")
+"""How a rollback journal begins that would be played back; zeros once its transaction ended."""
+
+_WAL_VERSION = 2
+_VERSION_OFFSET = 18
+
+
+class Files:
+    """`<name>.db` and its `-journal` in one directory. Symbolic links are not followed.
+
+    An NFS client may believe for 30 s that a file is not there, or is empty: opening the directory,
+    then the file, asks the server (close-to-open consistency).
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+
+    def path(self, name: str) -> Path:
+        return self.directory / f"{name}{SUFFIX}"
+
+    def journal(self, name: str) -> Path:
+        return self.directory / f"{name}{SUFFIX}-journal"
+
+    def exists(self, name: str) -> bool:
+        """Whether the database is there; a no is asked of the server."""
+        if self.identity(name) is not None:
+            return True
+        self.open_directory()
+        return self.identity(name) is not None
+
+    def identity(self, name: str) -> tuple[int, int] | None:
+        """Device and inode of the database file, None if there is no such regular file."""
+        with self._storage_errors():
+            try:
+                found = os.lstat(self.path(name))
+            except FileNotFoundError:
+                return None
+        return (found.st_dev, found.st_ino) if stat.S_ISREG(found.st_mode) else None
+
+    def open_directory(self) -> None:
+        """Make the NFS client ask the server again what is in the directory."""
+        with self._storage_errors():
+            os.close(os.open(self.directory, os.O_RDONLY | os.O_DIRECTORY))
+
+    def open_journal(self, name: str) -> bool:
+        """Make the NFS client ask for the journal; whether it is there and waits to be rolled back."""
+        return self._first_bytes(self.journal(name), len(JOURNAL_MAGIC)) == JOURNAL_MAGIC
+
+    def has_journal(self, name: str) -> bool:
+        with self._storage_errors():
+            return os.path.lexists(self.journal(name))
+
+    def is_wal(self, name: str) -> bool:
+        """Whether the header says WAL, which two NFS clients cannot share.
+
+        To be asked while this process holds no lock on the file: a close drops them all.
+        """
+        header = self._first_bytes(self.path(name), _VERSION_OFFSET + 2)
+        return header is not None and _WAL_VERSION in header[_VERSION_OFFSET:]
+
+    def sizes_bytes(self) -> dict[str, int]:
+        """Each database's name and size, by name."""
+        with self._storage_errors(), os.scandir(self.directory) as entries:
+            return dict(
+                sorted(
+                    (entry.name.removesuffix(SUFFIX), entry.stat().st_size)
+                    for entry in entries
+                    if entry.name.endswith(SUFFIX) and entry.is_file(follow_symlinks=False)
+                )
+            )
+
+    def _first_bytes(self, path: Path, count: int) -> bytes | None:
+        with self._storage_errors():
+            try:
+                descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+            except FileNotFoundError:
+                return None
+            try:
+                return os.read(descriptor, count)
+            finally:
+                os.close(descriptor)
+
+    @contextmanager
+    def _storage_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise StorageError(
+                f"the directory of the databases: {error.strerror}: {error.filename}",
+                errno=error.errno,
+            ) from error

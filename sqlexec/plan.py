@@ -1,0 +1,132 @@
+"""What a statement does, and which parameters it has, by SQLite's own word: prepared, never run."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+import apsw
+
+from sqlatch.errors import ForbiddenStatement, StatementError
+from sqlexec.session import Session
+from sqlexec.statement import Kind, Parameters, Statement
+
+PLANS_MAX = 1_000
+SQL_KEPT_BYTES_MAX = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What one SQL text does, and the names of its parameters (None is a `?`)."""
+
+    kind: Kind
+    names: tuple[str | None, ...]
+
+
+class Plans:
+    """The plans of the texts seen lately.
+
+    What a text does hangs on no database and no schema (only whether it can be prepared does), so
+    one memory serves all. If it were wrong, nothing would be: a read runs where nothing can be
+    written, and a needless lease costs two calls.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[str, Plan] = {}
+
+    def of(self, statement: Statement, session: Session) -> Plan:
+        """The plan of a statement whose values fit it; StatementError or ForbiddenStatement if not."""
+        plan = self._known.get(statement.sql)
+        if plan is None:
+            plan = _prepare(statement.sql, session)
+            self._keep(statement.sql, plan)
+        _check_parameters(statement, plan.names)
+        return plan
+
+    def turns_out_to_write(self, statement: Statement) -> None:
+        """Correct a plan: REINDEX and PRAGMA optimize call themselves read-only, and are not."""
+        if plan := self._known.get(statement.sql):
+            self._keep(statement.sql, replace(plan, kind=Kind.WRITE))
+
+    def _keep(self, sql: str, plan: Plan) -> None:
+        if len(sql) > SQL_KEPT_BYTES_MAX:
+            return
+        if len(self._known) >= PLANS_MAX:
+            self._known.clear()
+        self._known[sql] = plan
+
+
+def _prepare(sql: str, session: Session) -> Plan:
+    kind = Kind.READ
+    names: tuple[str | None, ...] = ()
+    rest = ""
+
+    def look(cursor: apsw.Cursor, prepared: str, _values: object) -> bool:
+        nonlocal kind, names, rest
+        if not cursor.has_vdbe:
+            raise StatementError("the statement is empty")
+        names = tuple(cursor.bindings_names)
+        rest = sql[len(prepared) :]
+        if not (cursor.is_readonly or cursor.is_explain):
+            kind = Kind.WRITE
+        return False
+
+    _look(sql, look, session)
+    if rest.strip():
+        _look(rest, _refuse_second, session)
+    if kind is Kind.WRITE and _is_vacuum(sql, session):
+        kind = Kind.VACUUM
+    return Plan(kind, names)
+
+
+def _refuse_second(cursor: apsw.Cursor, _sql: str, _values: object) -> bool:
+    if cursor.has_vdbe:
+        raise StatementError("one statement in a query: send several as `statements`")
+    return False
+
+
+def _look(sql: str, look: Callable[[apsw.Cursor, str, object], bool], session: Session) -> None:
+    with session.user() as cursor:
+        cursor.exec_trace = look
+        try:
+            # The sentinel with which apsw's own query_info prepares a statement without values.
+            cursor.execute(sql, apsw._null_bindings)  # type: ignore[attr-defined]
+        except apsw.ExecTraceAbort:
+            return
+
+
+def _is_vacuum(sql: str, session: Session) -> bool:
+    """VACUUM is the one write that the authorizer is never asked about: its bytecode tells."""
+    with session.user() as cursor:
+        into = [row[3] for row in cursor.execute(sql, apsw._null_bindings, explain=1) if row[1] == "Vacuum"]  # type: ignore[attr-defined]  # noqa: E501
+    if any(into):
+        raise ForbiddenStatement("not allowed here: VACUUM INTO writes another file")
+    return bool(into)
+
+
+def _check_parameters(statement: Statement, names: tuple[str | None, ...]) -> None:
+    sets = statement.parameter_sets
+    if sets is None:
+        _check_fit(statement.parameters or (), names, "")
+    elif not _are_lists_of(len(names), sets):
+        for number, parameters in enumerate(sets):
+            _check_fit(parameters, names, f"parameter_sets[{number}]: ")
+
+
+def _are_lists_of(length: int, sets: object) -> bool:
+    return set(map(type, sets)) == {list} and set(map(len, sets)) == {length}  # type: ignore[call-overload]
+
+
+def _check_fit(parameters: Parameters, names: tuple[str | None, ...], where: str) -> None:
+    if not isinstance(parameters, Mapping):
+        if len(parameters) != len(names):
+            raise StatementError(
+                f"{where}the statement has {len(names)} parameters, {len(parameters)} were given"
+            )
+        return
+    if None in names:
+        raise StatementError(f"{where}parameter {names.index(None) + 1} has no name: give a list")
+    for wanted in names:
+        if wanted not in parameters:
+            raise StatementError(f"{where}the parameter {wanted!r} was not given")
+    for given in parameters:
+        if given not in names:
+            raise StatementError(f"{where}the statement has no parameter {given!r}")

@@ -1,0 +1,96 @@
+"""What a user's statement may do: SQLite's authorizer, with the lists that it goes by."""
+
+import apsw
+
+OWN_PREFIX = "sqlatch_"
+
+MODULES = frozenset({"fts3", "fts4", "fts5", "geopoly", "rtree", "rtree_i32"})
+"""Virtual tables whose content lies in the database file and nowhere else."""
+
+FUNCTIONS_REFUSED = frozenset({"fts3_tokenizer", "load_extension"})
+
+PRAGMAS_BARE = frozenset({
+    "application_id", "auto_vacuum", "cache_size", "collation_list", "compile_options",
+    "data_version", "database_list", "defer_foreign_keys", "encoding", "foreign_key_check",
+    "foreign_key_list", "foreign_keys", "freelist_count", "function_list", "incremental_vacuum",
+    "index_info", "index_list", "index_xinfo", "integrity_check", "max_page_count", "module_list", "optimize",
+    "page_count", "page_size", "pragma_list", "quick_check", "recursive_triggers",
+    "schema_version", "synchronous", "table_info", "table_list", "table_xinfo", "user_version",
+})  # fmt: skip
+"""PRAGMAs that may be named without a value."""
+
+PRAGMAS_WITH_VALUE = frozenset({
+    "application_id", "defer_foreign_keys", "foreign_key_check", "foreign_key_list",
+    "incremental_vacuum", "index_info", "index_list", "index_xinfo", "integrity_check",
+    "optimize", "quick_check", "table_info", "table_list", "table_xinfo", "user_version",
+})  # fmt: skip
+"""PRAGMAs that may be given a value: they name what to look at, or set what lies in the file.
+
+None of them changes the connection, which the next request will use: `defer_foreign_keys` falls
+back at the end of its transaction.
+"""
+
+_TABLE_IS_FIRST = frozenset({
+    apsw.SQLITE_READ, apsw.SQLITE_INSERT, apsw.SQLITE_UPDATE, apsw.SQLITE_DELETE,
+    apsw.SQLITE_CREATE_TABLE, apsw.SQLITE_DROP_TABLE, apsw.SQLITE_CREATE_VIEW,
+    apsw.SQLITE_DROP_VIEW, apsw.SQLITE_CREATE_VTABLE, apsw.SQLITE_DROP_VTABLE,
+})  # fmt: skip
+_TABLE_IS_SECOND = frozenset({
+    apsw.SQLITE_ALTER_TABLE, apsw.SQLITE_CREATE_INDEX, apsw.SQLITE_DROP_INDEX,
+    apsw.SQLITE_CREATE_TRIGGER, apsw.SQLITE_DROP_TRIGGER,
+})  # fmt: skip
+_REFUSED = {
+    apsw.SQLITE_ATTACH: "ATTACH: a request works on one database",
+    apsw.SQLITE_DETACH: "DETACH: a request works on one database",
+    apsw.SQLITE_TRANSACTION: "transaction control: several `statements` are one transaction",
+    apsw.SQLITE_SAVEPOINT: "transaction control: several `statements` are one transaction",
+    apsw.SQLITE_CREATE_TEMP_TABLE: "temporary tables: nothing outlives a request",
+    apsw.SQLITE_CREATE_TEMP_INDEX: "temporary indexes: nothing outlives a request",
+    apsw.SQLITE_CREATE_TEMP_VIEW: "temporary views: nothing outlives a request",
+    apsw.SQLITE_CREATE_TEMP_TRIGGER: "temporary triggers: nothing outlives a request",
+}
+
+
+class Policy:
+    """The authorizer of one connection. In force while `enforced`, which is while a user's SQL runs.
+
+    SQLite asks it when a statement is prepared; `refusal` keeps the reason of the last refusal.
+    """
+
+    def __init__(self) -> None:
+        self.enforced = False
+        self.refusal = ""
+
+    def __call__(
+        self, operation: int, first: str | None, second: str | None, _db: str | None, _by: str | None
+    ) -> int:
+        if not self.enforced:
+            return apsw.SQLITE_OK
+        refusal = _refusal(operation, first or "", second)
+        if refusal is None:
+            return apsw.SQLITE_OK
+        self.refusal = refusal
+        return apsw.SQLITE_DENY
+
+
+def _refusal(operation: int, first: str, second: str | None) -> str | None:
+    if operation in _REFUSED:
+        return _REFUSED[operation]
+    if operation == apsw.SQLITE_PRAGMA:
+        return _pragma_refusal(first.lower(), second)
+    if operation == apsw.SQLITE_FUNCTION and (second or "").lower() in FUNCTIONS_REFUSED:
+        return f"the function {second}()"
+    if operation == apsw.SQLITE_CREATE_VTABLE and (second or "").lower() not in MODULES:
+        return f"the virtual table module {second}"
+    table = first if operation in _TABLE_IS_FIRST else ""
+    if operation in _TABLE_IS_SECOND:
+        table = second or ""
+    if table.lower().startswith(OWN_PREFIX):
+        return f"{table}: tables named {OWN_PREFIX}... are the service's own"
+    return None
+
+
+def _pragma_refusal(name: str, argument: str | None) -> str | None:
+    if name in (PRAGMAS_BARE if argument is None else PRAGMAS_WITH_VALUE):
+        return None
+    return f"PRAGMA {name}" + ("" if argument is None else " with a value")

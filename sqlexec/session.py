@@ -1,0 +1,119 @@
+"""One open connection: its settings and limits, whose SQL runs on it, and until when."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import apsw
+
+from sqlexec.policy import Policy
+from sqlexec.statement import Row, Value
+from sqlexec.translate import FOREIGN_ERRORS, in_our_words
+
+PROGRESS_OPCODES = 1_000
+"""How often the deadline is looked at. 1,000 opcodes take some 0.1 ms; asking costs about 1 %."""
+
+BUSY_SLEEPS_S = (0.001, 0.002, 0.005, 0.01, 0.025)
+STATEMENTS_KEPT = 200
+
+LIMITS = {
+    apsw.SQLITE_LIMIT_LENGTH: 16 * 1024 * 1024,
+    apsw.SQLITE_LIMIT_SQL_LENGTH: 1_000_000,
+    apsw.SQLITE_LIMIT_ATTACHED: 1,
+    apsw.SQLITE_LIMIT_WORKER_THREADS: 0,
+}
+"""A value or row has at most 16 MiB (a reply at most 6 MB), a text of SQL 1 MB as in stock SQLite.
+
+VACUUM attaches a database of its own, hence the one.
+"""
+
+SETTINGS = (
+    "PRAGMA foreign_keys = ON",
+    "PRAGMA temp_store = MEMORY",
+    "PRAGMA mmap_size = 0",
+    "PRAGMA cache_spill = OFF",
+    "PRAGMA cache_size = -8000",
+    "PRAGMA synchronous = FULL",
+)
+"""Of every connection. No mmap: it is unsafe on NFS. No spill: the file changes at COMMIT only."""
+
+
+class Session:
+    """One connection. The user's statements run inside `user()`, under the policy; ours in `run()`.
+
+    `deadline_s` (epoch seconds) holds for both, and for every wait for SQLite's locks.
+    """
+
+    def __init__(
+        self, database: str, path: Path | str, *, flags: int, now: Callable[[], float]
+    ) -> None:
+        self.deadline_s = float("inf")
+        self._database = database
+        self._now = now
+        self._policy = Policy()
+        with self._translated():
+            self.connection = apsw.Connection(
+                str(path), flags=flags, statementcachesize=STATEMENTS_KEPT
+            )
+            self._configure()
+
+    def close(self) -> None:
+        self.connection.close(True)
+
+    def run(self, sql: str, *values: Value) -> list[Row]:
+        """Run a statement of our own.
+
+        The flag keeps it apart in the statement cache: a user who sends the same text would find
+        it there prepared, and so past the policy.
+        """
+        with self._translated():
+            cursor = self.connection.cursor()
+            cursor.execute(sql, values, prepare_flags=apsw.SQLITE_PREPARE_PERSISTENT)
+            return cursor.fetchall()
+
+    @contextmanager
+    def user(self) -> Iterator[apsw.Cursor]:
+        """A cursor for a user's statement, under the policy, reset at the end."""
+        cursor = self.connection.cursor()
+        self._policy.enforced = True
+        try:
+            with self._translated():
+                yield cursor
+        finally:
+            self._policy.enforced = False
+            cursor.close(True)
+
+    def _configure(self) -> None:
+        connection = self.connection
+        connection.authorizer = self._policy
+        connection.set_progress_handler(self._is_past_deadline, PROGRESS_OPCODES)
+        connection.set_busy_handler(self._wait_for_lock)
+        connection.config(apsw.SQLITE_DBCONFIG_DEFENSIVE, 1)
+        connection.config(apsw.SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0)
+        for limit, value in LIMITS.items():
+            connection.limit(limit, value)
+        for setting in SETTINGS:
+            self.run(setting)
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except FOREIGN_ERRORS as error:
+            raise in_our_words(error, self._database, refusal=self._policy.refusal) from error
+
+    def _is_past_deadline(self) -> bool:
+        return self._now() > self.deadline_s
+
+    def _wait_for_lock(self, attempt: int) -> bool:
+        left_s = self.deadline_s - self._now()
+        if left_s <= 0:
+            return False
+        time.sleep(min(left_s, BUSY_SLEEPS_S[min(attempt, len(BUSY_SLEEPS_S) - 1)]))
+        return True
+
+
+def sqlite_version() -> str:
+    """The version of the SQLite inside apsw, which is not the runtime's."""
+    return apsw.sqlite_lib_version()

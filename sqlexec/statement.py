@@ -1,0 +1,85 @@
+"""What is executed and what comes back: statements in, results out."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+Value = None | int | float | str | bytes
+Row = tuple[Value, ...]
+Parameters = Sequence[Value] | Mapping[str, Value]
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One SQL text and its values; with `parameter_sets` it runs once for each set."""
+
+    sql: str
+    parameters: Parameters | None = None
+    parameter_sets: Sequence[Parameters] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What one statement gave. `rows_affected` counts direct changes only, as sqlite3_changes()."""
+
+    columns: tuple[str, ...]
+    rows: list[Row]
+    rows_affected: int
+    last_insert_rowid: int | None
+    truncated: bool = False
+
+
+class Kind(Enum):
+    """What a statement does, by SQLite's own word."""
+
+    READ = "read"
+    WRITE = "write"
+    VACUUM = "vacuum"
+
+
+@dataclass(frozen=True, slots=True)
+class Once:
+    """An idempotency key, and what is kept with it: nothing but the time if `fingerprint` is None.
+
+    `encode` turns the results into the reply text that a repeat gets back.
+    """
+
+    key: str
+    fingerprint: bytes | None
+    encode: Callable[[list[Result]], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much one request may take: rows of a statement, bytes of all rows, seconds.
+
+    With `truncate_rows` a statement stops there and says so; `size_bytes` measures rows as the
+    caller will send them.
+    """
+
+    rows_max: int
+    bytes_max: int
+    size_bytes: Callable[[list[Row]], int]
+    timeout_s: float
+    truncate_rows: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What one request asks for: its statements, all or nothing.
+
+    Of several works in one transaction, those of a `group` run in order or not at all.
+    """
+
+    statements: tuple[Statement, ...]
+    limits: Limits
+    once: Once | None = None
+    group: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The results of a request, or the kept reply of the first one that bore the same key."""
+
+    results: list[Result]
+    replayed: str | None = None

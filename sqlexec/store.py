@@ -1,0 +1,199 @@
+"""One database file: how it is opened, kept open, made live at a commit, and recovered.
+
+Another way to keep a database would be another module like this one.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import apsw
+
+from sqlatch.errors import DatabaseBusy, DatabaseCorrupt, DatabaseNotFound, StorageError
+from sqlexec import idempotency
+from sqlexec.files import Files
+from sqlexec.session import Session
+from sqlexec.translate import RecoveryNeeded, Writes
+
+JOURNAL_BYTES_MAX = 1024 * 1024
+"""To this size a journal is cut back after a larger transaction."""
+
+IDENTITY_CHECKED_EVERY_S = 1.0
+"""How long a warm reader may show a file that was moved away. At a write SQLite itself looks."""
+
+Gate = Callable[[], None]
+"""Called as the last step before COMMIT; raises if the lease is no longer ours."""
+
+
+class Store:
+    """A connection that cannot write and one that can, on one file, both kept warm.
+
+    Whoever calls `writing`, `transaction` or `recover` holds the lease.
+    """
+
+    def __init__(self, name: str, files: Files, *, now: Callable[[], float]) -> None:
+        self.name = name
+        self._files = files
+        self._now = now
+        self._reader: Session | None = None
+        self._writer: Session | None = None
+        self._identity: tuple[int, int] | None = None
+        self._identity_checked_at_s = float("-inf")
+
+    def exists(self) -> bool:
+        if self._reader is None and self._writer is None:
+            return self._files.exists(self.name)
+        return self._is_same_file() or self._files.exists(self.name)
+
+    def reading(self, deadline_s: float) -> Session:
+        """The connection that cannot write; RecoveryNeeded if it must not be opened yet."""
+        if self._reader is None:
+            self._reader = self._open_reader()
+        self._reader.deadline_s = deadline_s
+        return self._reader
+
+    def writing(self, deadline_s: float, gate: Gate, *, taken_over: bool) -> Session:
+        """The connection that writes, the file made if need be.
+
+        After the crash of another (`taken_over`), and before the first use, directory and journal
+        are opened, so that SQLite is shown what that one left.
+        """
+        if taken_over or self._writer is None:
+            self._files.open_directory()
+            self._files.open_journal(self.name)
+        if self._writer is None:
+            self._writer = self._open_writer(deadline_s, gate)
+        self._writer.deadline_s = deadline_s
+        return self._writer
+
+    def scratch(self, deadline_s: float) -> Session:
+        """An empty database in memory, to stand for one that is not there yet."""
+        session = Session(
+            self.name,
+            ":memory:",
+            flags=apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_MEMORY,
+            now=self._now,
+        )
+        session.deadline_s = deadline_s
+        session.run(idempotency.SCHEMA)
+        return session
+
+    @contextmanager
+    def transaction(self, session: Session, gate: Gate) -> Iterator[None]:
+        """BEGIN IMMEDIATE before the first read; `gate`, then COMMIT, or else ROLLBACK."""
+        session.run("BEGIN IMMEDIATE")
+        try:
+            yield
+            gate()
+            self._commit(session)
+        finally:
+            if session.connection.in_transaction:
+                session.run("ROLLBACK")
+
+    def recover(self, deadline_s: float, gate: Gate) -> bool:
+        """Roll back what a killed writer left and see to the journal; whether one was hot."""
+        self.close()
+        if not self.exists():
+            raise self.not_found()
+        self._files.open_directory()
+        was_hot = self._files.open_journal(self.name)
+        self.writing(deadline_s, gate, taken_over=False).run("SELECT 1 FROM sqlite_schema LIMIT 1")
+        return was_hot
+
+    @contextmanager
+    def closed_on_failure(self) -> Iterator[None]:
+        """Keep no connection whose file failed under it: the next request opens anew."""
+        try:
+            yield
+        except (StorageError, DatabaseCorrupt, RecoveryNeeded):
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Close both connections; what was not committed is rolled back."""
+        reader, self._reader = self._reader, None
+        writer, self._writer = self._writer, None
+        for session in (reader, writer):
+            if session is not None:
+                session.close()
+
+    def close_if_moved(self) -> None:
+        """Close the connections if the file of that name is another one now; looks once a second."""
+        now_s = self._now()
+        if now_s - self._identity_checked_at_s < IDENTITY_CHECKED_EVERY_S:
+            return
+        self._identity_checked_at_s = now_s
+        if not self._is_same_file():
+            self.close()
+
+    def not_found(self, why: str = "") -> DatabaseNotFound:
+        return DatabaseNotFound(
+            f"database {self.name!r} does not exist" + (f" ({why})" if why else ""),
+            database=self.name,
+        )
+
+    def _is_same_file(self) -> bool:
+        return self._files.identity(self.name) == self._identity
+
+    def _open_reader(self) -> Session:
+        if not self._files.has_journal(self.name):
+            raise RecoveryNeeded("there is no journal file yet")
+        if self._files.is_wal(self.name):
+            raise RecoveryNeeded("the database is in WAL mode")
+        return self._open(apsw.SQLITE_OPEN_READONLY)
+
+    def _open_writer(self, deadline_s: float, gate: Gate) -> Session:
+        if self._files.is_wal(self.name):
+            self._leave_wal(deadline_s)
+        session = self._open(apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE)
+        try:
+            session.deadline_s = deadline_s
+            self._prepare(session, gate)
+        except BaseException:
+            session.close()
+            raise
+        return session
+
+    def _open(self, flags: int) -> Session:
+        session = Session(
+            self.name,
+            self._files.path(self.name),
+            flags=flags | apsw.SQLITE_OPEN_NOFOLLOW,
+            now=self._now,
+        )
+        self._identity = self._files.identity(self.name)
+        return session
+
+    def _prepare(self, session: Session, gate: Gate) -> None:
+        """Set the journal mode; give the file its journal and our table if it lacks one."""
+        if session.connection.readonly("main"):
+            raise StorageError(f"database {self.name!r}: the file cannot be written")
+        session.run("PRAGMA journal_mode = PERSIST")
+        session.run(f"PRAGMA journal_size_limit = {JOURNAL_BYTES_MAX}")
+        if self._files.has_journal(self.name) and idempotency.has_table(session):
+            return
+        version = session.run("PRAGMA user_version")[0][0]
+        with self.transaction(session, gate):
+            session.run(idempotency.SCHEMA)
+            # Written though it is the same: a transaction that changes nothing makes no journal.
+            session.run(f"PRAGMA user_version = {version}")
+
+    def _leave_wal(self, deadline_s: float) -> None:
+        """Take the file out of WAL mode; exclusive locking needs no shared memory, so NFS does."""
+        session = self._open(apsw.SQLITE_OPEN_READWRITE)
+        try:
+            session.deadline_s = deadline_s
+            session.run("PRAGMA locking_mode = EXCLUSIVE")
+            if session.run("PRAGMA journal_mode = PERSIST") != [("persist",)]:
+                raise DatabaseBusy(f"database {self.name!r} is in WAL mode, and in use elsewhere")
+        finally:
+            session.close()
+
+    def _commit(self, session: Session) -> None:
+        try:
+            session.run("COMMIT")
+        except StorageError as error:
+            raise StorageError(
+                f"{error}: the commit failed, so whether it is in the file is not known;"
+                " the same request with the same idempotency_key is safe",
+                **{**error.facts, "outcome": "unknown"},
+            ) from error
