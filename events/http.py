@@ -130,7 +130,9 @@ def _fields(event: Mapping[str, Any]) -> dict[str, Any]:
         raise BadEvent("the body is empty: it is the request as JSON", field="body")
     content = _decoded(body) if event.get("isBase64Encoded") else body.encode(errors="replace")
     if len(content) > BODY_BYTES_MAX:
-        raise BadRequest(f"the body has {len(content)} bytes, {BODY_BYTES_MAX} are taken", status=413)
+        raise BadRequest(
+            f"the body has {len(content)} bytes, {BODY_BYTES_MAX} are taken", status=413
+        )
     try:
         fields = from_json(content, allow_inf_nan=False)
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""The SQS door: a batch of messages, each body a request; the failed ones are named in the answer."""
+"""The SQS door: a batch of messages, each body a request; the answer names those that failed."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from events.request import HealthEvent, QueryEvent, parse
 from sqlatch.errors import BadEvent
 
 KEY_PREFIX = "\tmessage:"
-"""Before a messageId used as idempotency key. A caller's own key holds no control character, so never meets it."""
+"""Before a messageId used as idempotency key. A caller's own key holds no control character."""
 
 
 @dataclass(frozen=True, slots=True)

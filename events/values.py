@@ -25,7 +25,7 @@ def parameters_in(given: object) -> Any:
     if isinstance(given, Mapping):
         return {name: value_in(value, f".{name}") for name, value in given.items()}
     if not isinstance(given, Sequence) or isinstance(given, str | bytes):
-        raise ValueError("is neither a list nor an object")
+        raise ValueError("is neither a list nor an object")  # noqa: TRY004 (pydantic reads it)
     if _PLAIN.issuperset(map(type, given)):
         return given
     return [value_in(value, f"[{number}]") for number, value in enumerate(given)]
@@ -34,7 +34,7 @@ def parameters_in(given: object) -> Any:
 def parameter_sets_in(given: object) -> Any:
     """Many of them. Lists without special values, as a bulk load has them, are passed uncopied."""
     if not isinstance(given, Sequence) or isinstance(given, str | bytes):
-        raise ValueError("is not a list")
+        raise ValueError("is not a list")  # noqa: TRY004 (pydantic reads it)
     if set(map(type, given)) == {list} and _are_plain(chain.from_iterable(given)):
         return given
     sets = []
@@ -93,7 +93,7 @@ def all_plain_out(rows: Sequence[Row]) -> bool:
 
 
 def size_bytes(rows: Sequence[Row]) -> int:
-    """How long the rows are as JSON with a space behind each comma, as Lambda's runtime writes it."""
+    """The rows' length as JSON with a space behind each comma, as Lambda's runtime writes it."""
     return len(to_json(rows_out(rows))) + sum(map(len, rows))
 
 
@@ -134,4 +134,6 @@ def _special_in(value: Mapping[Any, Any], where: str) -> Value:
 
 
 def _kind(value: object) -> str:
-    return {list: "a list", dict: "an object"}.get(type(value), f"of type {type(value).__name__}")
+    if isinstance(value, list):
+        return "a list"
+    return "an object" if isinstance(value, dict) else f"of type {type(value).__name__}"

@@ -1,6 +1,7 @@
-"""The same handler on your machine: `invoke FILE...` with test events, `serve` as an HTTP server."""
+"""The same handler on your machine: `invoke FILE...` runs test events, `serve` serves HTTP."""
 
 import argparse
+import base64
 import json
 import os
 import sys
@@ -49,14 +50,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def invoke(event: Any) -> dict[str, Any]:
     """What the function that this event is for returns, or raises."""
-    function = reaper if door_of(event) is Door.SCHEDULE else query
-    return function.lambda_handler(event, LocalContext())
+    if door_of(event) is Door.SCHEDULE:
+        return reaper.lambda_handler(event, LocalContext())
+    return query.lambda_handler(event, LocalContext())
 
 
 def serve(port: int) -> None:
     """Serve the HTTP door on 127.0.0.1 until interrupted."""
     server = make_server(port)
-    print(f"http://127.0.0.1:{server.server_port} (POST /query, POST /read, GET /health)", flush=True)
+    print(
+        f"http://127.0.0.1:{server.server_port} (POST /query, POST /read, GET /health)", flush=True
+    )
     try:
         server.serve_forever()
     except KeyboardInterrupt:
@@ -84,8 +88,6 @@ class _HttpApi(BaseHTTPRequestHandler):
             answer = query.lambda_handler(self._event(body), LocalContext())
         content = answer["body"].encode()
         if answer["isBase64Encoded"]:
-            import base64
-
             content = base64.b64decode(content)
         self.send_response(answer["statusCode"])
         for name, value in answer["headers"].items():
@@ -116,7 +118,7 @@ class _HttpApi(BaseHTTPRequestHandler):
             "isBase64Encoded": False,
         }
 
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+    def log_message(self, format: str, *args: Any) -> None:
         """The handler's own line says it all."""
 
 

@@ -1,4 +1,4 @@
-"""The one line that a request leaves: JSON for the reader, and metrics for CloudWatch in the same."""
+"""The one line that a request leaves: JSON, which CloudWatch reads as metrics too."""
 
 import os
 import time
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import MetricUnit
@@ -47,7 +47,7 @@ class Record:
     replayed: bool = False
 
     def note(self, error: SqlatchError) -> None:
-        """Keep why the request was refused; the message too where it speaks of us, not of its SQL."""
+        """Keep why the request was refused; the message only where it cannot speak of its SQL."""
         self.code = error.code
         self.sqlite_code = error.facts.get("sqlite_code")
         self.cause = error.message if error.code in SERVER_SIDE else None
@@ -75,7 +75,7 @@ def _write(record: Record) -> None:
     metrics = _metrics()
     for name, unit, value in _measured(record):
         metrics.add_metric(name, unit, value)
-    line: dict[str, Any] = metrics.serialize_metric_set()
+    line = cast("dict[str, Any]", metrics.serialize_metric_set())
     metrics.clear_metrics()
     for name in Record.__slots__:
         value = getattr(record, name)

@@ -61,9 +61,7 @@ def _tasks(
             if isinstance(request, SqlatchError):
                 record.note(request)
             continue
-        work = work_of(
-            request, service.settings, message_key=message.key, group=message.group
-        )
+        work = work_of(request, service.settings, message_key=message.key, group=message.group)
         tasks.append(_Task(message, request.database, work))
     return tasks
 

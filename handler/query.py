@@ -36,9 +36,7 @@ def lambda_handler(event: Any, context: Context) -> dict[str, Any]:
         return _answer(parse(event), record, ends_at_s)
 
 
-def _answer(
-    request: QueryEvent | HealthEvent, record: Record, ends_at_s: float
-) -> dict[str, Any]:
+def _answer(request: QueryEvent | HealthEvent, record: Record, ends_at_s: float) -> dict[str, Any]:
     if isinstance(request, QueryEvent):
         return service().answer(request, record, ends_at_s=ends_at_s)
     from handler.health import health

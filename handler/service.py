@@ -9,7 +9,6 @@ from typing import Any, TypeVar
 
 from pydantic_core import from_json
 
-from events.reply import Meta
 from events.request import QueryEvent
 from handler.log import Record
 from handler.settings import Settings
@@ -65,20 +64,13 @@ class Service:
         self, database: str, record: Record, deadline_s: float
     ) -> Iterator[tuple[Lease, Gate]]:
         """The lease on a database, and the gate that a commit under it has to pass."""
-
-        def gate() -> None:
-            lease.check()
-            self.check_deadline(deadline_s)
-
         holder = f"{self._holder}:{record.request_id}"
-        hold = self.leases.hold(database, holder=holder, deadline_s=deadline_s)
-        lease = None
+        lease: Lease | None = None
         try:
-            with hold as lease:
+            with self.leases.hold(database, holder=holder, deadline_s=deadline_s) as lease:
                 record.lease_wait_ms = (record.lease_wait_ms or 0) + lease.waited_ms
                 record.leases_taken_over += lease.taken_over
-                self.check_deadline(deadline_s)
-                yield lease, gate
+                yield lease, self._gate(lease, deadline_s)
         finally:
             if lease is not None:
                 record.lease_released = lease.released
@@ -101,6 +93,13 @@ class Service:
     def check_deadline(self, deadline_s: float) -> None:
         if self.clock.now() >= deadline_s:
             raise Timeout("the deadline passed; nothing was written")
+
+    def _gate(self, lease: Lease, deadline_s: float) -> Gate:
+        def gate() -> None:
+            lease.check()
+            self.check_deadline(deadline_s)
+
+        return gate
 
     def _run(self, event: QueryEvent, work: Work, record: Record, deadline_s: float) -> Outcome:
         database = self.databases.get(event.database)
@@ -132,7 +131,7 @@ class Service:
     def _reply(
         self, event: QueryEvent, outcome: Outcome, record: Record, started_s: float
     ) -> dict[str, Any]:
-        meta: Meta = {
+        meta = {
             "database": event.database,
             "duration_ms": round((self.clock.now() - started_s) * 1000, 3),
             "wrote": record.kind != Kind.READ.value and not record.replayed,

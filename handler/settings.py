@@ -78,5 +78,7 @@ def _first_problem(error: ValidationError) -> str:
     problem = error.errors()[0]
     variable = variable_of(str(problem["loc"][0]))
     if problem["type"] == "missing":
-        return f"{variable}: is not set: {Settings.model_fields[str(problem['loc'][0])].description}"
+        return (
+            f"{variable}: is not set: {Settings.model_fields[str(problem['loc'][0])].description}"
+        )
     return f"{variable}: {problem['msg']}, but it is {problem['input']!r}"

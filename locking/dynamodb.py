@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import boto3
 from botocore.config import Config
@@ -70,7 +70,7 @@ class DynamoDBTable:
                     ReturnValuesOnConditionCheckFailure="ALL_OLD",
                 )
             except self._client.exceptions.ConditionalCheckFailedException as error:
-                return _granted_before(claim, _held(error.response["Item"]))
+                return _granted_before(claim, _held(cast("Any", error.response)["Item"]))
         before = answer.get("Attributes", {})
         fence = int(before["fence"]["N"]) if "fence" in before else first_fence
         return Taken(fence + 1, claim.expires_at_s, taken_over="lock_id" in before)

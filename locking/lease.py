@@ -1,4 +1,4 @@
-"""The lease: the right to write to one database, for a limited time, and what a table of them does."""
+"""The lease: the right to write to one database, for a limited time; and what a table does."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -7,7 +7,7 @@ from locking.clock import Clock
 from sqlatch.errors import LeaseLost
 
 GRACE_S = 1.0
-"""A contender waits this much longer than `expires_at_s`: so far may two clocks be apart."""
+"""A contender waits so much past `expires_at_s`: two clocks may be that far apart."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,7 +97,7 @@ class SQLiteTable:
         connection = sqlite3.connect(
             self._path, timeout=BUSY_S, isolation_level=None, check_same_thread=False
         )
-        # In WAL mode this loses at most the last leases at a power cut, and with them their holders.
+        # In WAL mode a power cut takes the last leases at most, and their holders with them.
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute(SCHEMA)
@@ -105,7 +105,9 @@ class SQLiteTable:
 
 
 def _held(row: tuple[str, str | None, str, float, float, int] | None) -> Held | None:
-    if row is None or row[1] is None:
+    if row is None:
         return None
     database, lock_id, holder, acquired_at_s, expires_at_s, fence = row
+    if lock_id is None:
+        return None
     return Held(database, lock_id, holder, acquired_at_s, expires_at_s, fence)

@@ -1,4 +1,4 @@
-"""Every way in which a request can be refused: one class for each code, the same for service and caller.
+"""Every way in which a request can be refused: one class for each code, for service and caller.
 
 SqlatchError
   BadEvent                BAD_EVENT
@@ -38,10 +38,10 @@ class SqlatchError(Exception):
         self.facts = facts
 
     def __getattr__(self, name: str) -> Fact:
-        try:
-            return self.__dict__["facts"][name]
-        except KeyError:
-            raise AttributeError(name) from None
+        facts: dict[str, Fact] = self.__dict__.get("facts", {})
+        if name not in facts:
+            raise AttributeError(name)
+        return facts[name]
 
     def body(self) -> dict[str, Fact]:
         """The error as callers read it: code, message, retryable, then the facts."""
@@ -72,7 +72,7 @@ class Constraint(SqlatchError):
 
 
 class ForbiddenStatement(SqlatchError):
-    """ATTACH, transaction control, load_extension, VACUUM INTO, an unlisted PRAGMA, our own tables."""
+    """ATTACH, transaction control, load_extension, VACUUM INTO, a PRAGMA not listed, our tables."""
 
     code = "FORBIDDEN_STATEMENT"
 

@@ -1,4 +1,4 @@
-"""Several works in one transaction: a savepoint for each, so that one that fails undoes only itself."""
+"""Several works in one transaction: a savepoint for each, so that a failure undoes only itself."""
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager

@@ -99,7 +99,7 @@ class Database:
     def vacuum(
         self, work: Work, deadline_s: float, gate: Gate, *, taken_over: bool = False
     ) -> Outcome:
-        """Run VACUUM: a transaction of its own, which takes SQLite's exclusive lock at its start."""
+        """Run VACUUM: a transaction of its own, with SQLite's exclusive lock from its start."""
         if not self._store.exists():
             raise self._store.not_found()
 

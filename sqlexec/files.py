@@ -54,7 +54,7 @@ class Files:
             os.close(os.open(self.directory, os.O_RDONLY | os.O_DIRECTORY))
 
     def open_journal(self, name: str) -> bool:
-        """Make the NFS client ask for the journal; whether it is there and waits to be rolled back."""
+        """Make the NFS client ask for the journal; whether it waits to be rolled back."""
         return self._first_bytes(self.journal(name), len(JOURNAL_MAGIC)) == JOURNAL_MAGIC
 
     def has_journal(self, name: str) -> bool:

@@ -1,4 +1,4 @@
-"""The record that makes a write happen once: kept in the database itself, in the same transaction."""
+"""The record that makes a write happen once: in the same database and transaction as its effect."""
 
 from sqlatch.errors import IdempotencyConflict
 from sqlexec.session import Session

@@ -1,7 +1,8 @@
 """What a statement does, and which parameters it has, by SQLite's own word: prepared, never run."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import apsw
 
@@ -11,6 +12,9 @@ from sqlexec.statement import Kind, Parameters, Statement
 
 PLANS_MAX = 1_000
 SQL_KEPT_BYTES_MAX = 10_000
+
+NO_VALUES: Any = apsw._null_bindings  # type: ignore[attr-defined]
+"""The sentinel with which apsw's own query_info prepares a statement without its values."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +37,7 @@ class Plans:
         self._known: dict[str, Plan] = {}
 
     def of(self, statement: Statement, session: Session) -> Plan:
-        """The plan of a statement whose values fit it; StatementError or ForbiddenStatement if not."""
+        """The plan of a statement, its values seen to fit; StatementError or ForbiddenStatement."""
         plan = self._known.get(statement.sql)
         if plan is None:
             plan = _prepare(statement.sql, session)
@@ -87,8 +91,7 @@ def _look(sql: str, look: Callable[[apsw.Cursor, str, object], bool], session: S
     with session.user() as cursor:
         cursor.exec_trace = look
         try:
-            # The sentinel with which apsw's own query_info prepares a statement without values.
-            cursor.execute(sql, apsw._null_bindings)  # type: ignore[attr-defined]
+            cursor.execute(sql, NO_VALUES)
         except apsw.ExecTraceAbort:
             return
 
@@ -96,7 +99,8 @@ def _look(sql: str, look: Callable[[apsw.Cursor, str, object], bool], session: S
 def _is_vacuum(sql: str, session: Session) -> bool:
     """VACUUM is the one write that the authorizer is never asked about: its bytecode tells."""
     with session.user() as cursor:
-        into = [row[3] for row in cursor.execute(sql, apsw._null_bindings, explain=1) if row[1] == "Vacuum"]  # type: ignore[attr-defined]  # noqa: E501
+        program = cursor.execute(sql, NO_VALUES, explain=1).fetchall()
+    into = [row[3] for row in program if row[1] == "Vacuum"]
     if any(into):
         raise ForbiddenStatement("not allowed here: VACUUM INTO writes another file")
     return bool(into)
@@ -111,8 +115,8 @@ def _check_parameters(statement: Statement, names: tuple[str | None, ...]) -> No
             _check_fit(parameters, names, f"parameter_sets[{number}]: ")
 
 
-def _are_lists_of(length: int, sets: object) -> bool:
-    return set(map(type, sets)) == {list} and set(map(len, sets)) == {length}  # type: ignore[call-overload]
+def _are_lists_of(length: int, sets: Sequence[Parameters]) -> bool:
+    return set(map(type, sets)) == {list} and set(map(len, sets)) == {length}
 
 
 def _check_fit(parameters: Parameters, names: tuple[str | None, ...], where: str) -> None:

@@ -13,8 +13,8 @@ PRAGMAS_BARE = frozenset({
     "application_id", "auto_vacuum", "cache_size", "collation_list", "compile_options",
     "data_version", "database_list", "defer_foreign_keys", "encoding", "foreign_key_check",
     "foreign_key_list", "foreign_keys", "freelist_count", "function_list", "incremental_vacuum",
-    "index_info", "index_list", "index_xinfo", "integrity_check", "max_page_count", "module_list", "optimize",
-    "page_count", "page_size", "pragma_list", "quick_check", "recursive_triggers",
+    "index_info", "index_list", "index_xinfo", "integrity_check", "max_page_count", "module_list",
+    "optimize", "page_count", "page_size", "pragma_list", "quick_check", "recursive_triggers",
     "schema_version", "synchronous", "table_info", "table_list", "table_xinfo", "user_version",
 })  # fmt: skip
 """PRAGMAs that may be named without a value."""
@@ -52,7 +52,7 @@ _REFUSED = {
 
 
 class Policy:
-    """The authorizer of one connection. In force while `enforced`, which is while a user's SQL runs.
+    """The authorizer of one connection, in force while `enforced`: while a user's SQL runs.
 
     SQLite asks it when a statement is prepared; `refusal` keeps the reason of the last refusal.
     """
@@ -62,7 +62,12 @@ class Policy:
         self.refusal = ""
 
     def __call__(
-        self, operation: int, first: str | None, second: str | None, _db: str | None, _by: str | None
+        self,
+        operation: int,
+        first: str | None,
+        second: str | None,
+        _db: str | None,
+        _by: str | None,
     ) -> int:
         if not self.enforced:
             return apsw.SQLITE_OK

@@ -59,7 +59,7 @@ class Session:
             self._configure()
 
     def close(self) -> None:
-        self.connection.close(True)
+        self.connection.close(force=True)
 
     def run(self, sql: str, *values: Value) -> list[Row]:
         """Run a statement of our own.
@@ -82,7 +82,7 @@ class Session:
                 yield cursor
         finally:
             self._policy.enforced = False
-            cursor.close(True)
+            cursor.close(force=True)
 
     def _configure(self) -> None:
         connection = self.connection

@@ -12,7 +12,7 @@ from sqlatch.errors import DatabaseBusy, DatabaseCorrupt, DatabaseNotFound, Stor
 from sqlexec import idempotency
 from sqlexec.files import Files
 from sqlexec.session import Session
-from sqlexec.translate import RecoveryNeeded, Writes
+from sqlexec.translate import RecoveryNeeded
 
 JOURNAL_BYTES_MAX = 1024 * 1024
 """To this size a journal is cut back after a larger transaction."""
@@ -117,7 +117,7 @@ class Store:
                 session.close()
 
     def close_if_moved(self) -> None:
-        """Close the connections if the file of that name is another one now; looks once a second."""
+        """Close the connections if that name is another file now; looks once a second."""
         now_s = self._now()
         if now_s - self._identity_checked_at_s < IDENTITY_CHECKED_EVERY_S:
             return
@@ -171,7 +171,7 @@ class Store:
         session.run(f"PRAGMA journal_size_limit = {JOURNAL_BYTES_MAX}")
         if self._files.has_journal(self.name) and idempotency.has_table(session):
             return
-        version = session.run("PRAGMA user_version")[0][0]
+        version = int(str(session.run("PRAGMA user_version")[0][0]))
         with self.transaction(session, gate):
             session.run(idempotency.SCHEMA)
             # Written though it is the same: a transaction that changes nothing makes no journal.

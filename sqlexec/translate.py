@@ -1,5 +1,7 @@
 """apsw's errors in the contract's words: the one place where they are translated."""
 
+from collections.abc import Callable
+
 import apsw
 
 from sqlatch.errors import (
@@ -7,7 +9,6 @@ from sqlatch.errors import (
     DatabaseBusy,
     DatabaseCorrupt,
     ForbiddenStatement,
-    SqlatchError,
     StatementError,
     StorageError,
     Timeout,
@@ -31,7 +32,7 @@ class Writes(Exception):
 
 STATEMENT_ERRORS = (
     apsw.SQLError, apsw.MismatchError, apsw.RangeError, apsw.TooBigError, apsw.BindingsError,
-    apsw.SchemaChangeError, apsw.NoMemError, apsw.NotFoundError,
+    apsw.SchemaChangeError, apsw.NotFoundError,
 )  # fmt: skip
 STORAGE_ERRORS = (
     apsw.IOError, apsw.FullError, apsw.CantOpenError, apsw.PermissionsError, apsw.NoLFSError,
@@ -59,48 +60,63 @@ FOREIGN_ERRORS = (apsw.Error, UnicodeError, MemoryError)
 
 
 def in_our_words(error: Exception, database: str, *, refusal: str) -> Exception:
-    """The contract's error for one of apsw's, or that error itself if it is a bug."""
-    if isinstance(error, UnicodeError):
-        return StatementError(f"a text value is not UTF-8 (CAST it AS BLOB to read it): {error}")
-    if isinstance(error, MemoryError):
-        return StatementError("the statement needs more memory than the service has")
-    if isinstance(error, apsw.ReadOnlyError):
-        return _read_only(error, database)
-    return _by_class(error, database, refusal)
+    """The contract's error for one of apsw's, or that error itself if it is a bug.
 
-
-def _read_only(error: apsw.ReadOnlyError, database: str) -> Exception:
-    if error.extendedresult in _NEEDS_RECOVERY:
-        return RecoveryNeeded(str(error))
-    if error.extendedresult == apsw.SQLITE_READONLY_DBMOVED:
-        return Moved(str(error))
-    if error.extendedresult == apsw.SQLITE_READONLY:
-        return Writes(str(error))
-    return _storage_error(error, database)
-
-
-def _by_class(error: Exception, database: str, refusal: str) -> Exception:
-    if isinstance(error, apsw.ConstraintError):
-        return Constraint(str(error), sqlite_code=sqlite_code(error))
-    if isinstance(error, apsw.AuthError):
-        return ForbiddenStatement(f"not allowed here: {refusal or error}")
-    if isinstance(error, apsw.InterruptError):
-        return Timeout("the deadline passed; nothing was written")
-    if isinstance(error, BUSY_ERRORS):
-        return DatabaseBusy(
-            f"database {database!r} was locked by another connection until the deadline",
-            sqlite_code=sqlite_code(error),
-        )
-    if isinstance(error, CORRUPT_ERRORS):
-        return DatabaseCorrupt(f"database {database!r}: {error}", sqlite_code=sqlite_code(error))
-    if isinstance(error, STORAGE_ERRORS):
-        return _storage_error(error, database)
-    if isinstance(error, STATEMENT_ERRORS):
-        return _statement_error(error)
+    `refusal` is what the policy said last.
+    """
+    for classes, translate in _TRANSLATIONS:
+        if isinstance(error, classes):
+            return translate(error, database, refusal)
     return error
 
 
-def _statement_error(error: Exception) -> SqlatchError:
+def _unicode(error: Exception, _database: str, _refusal: str) -> Exception:
+    return StatementError(f"a text value is not UTF-8 (CAST it AS BLOB to read it): {error}")
+
+
+def _memory(_error: Exception, _database: str, _refusal: str) -> Exception:
+    return StatementError("the statement needs more memory than it is given")
+
+
+def _read_only(error: Exception, database: str, refusal: str) -> Exception:
+    extended = _extended(error)
+    if extended in _NEEDS_RECOVERY:
+        return RecoveryNeeded(str(error))
+    if extended == apsw.SQLITE_READONLY_DBMOVED:
+        return Moved(str(error))
+    if extended == apsw.SQLITE_READONLY:
+        return Writes(str(error))
+    return _storage(error, database, refusal)
+
+
+def _constraint(error: Exception, _database: str, _refusal: str) -> Exception:
+    return Constraint(str(error), sqlite_code=sqlite_code(error))
+
+
+def _forbidden(error: Exception, _database: str, refusal: str) -> Exception:
+    return ForbiddenStatement(f"not allowed here: {refusal or error}")
+
+
+def _timeout(_error: Exception, _database: str, _refusal: str) -> Exception:
+    return Timeout("the deadline passed; nothing was written")
+
+
+def _busy(error: Exception, database: str, _refusal: str) -> Exception:
+    return DatabaseBusy(
+        f"database {database!r} was locked by another connection until the deadline",
+        sqlite_code=sqlite_code(error),
+    )
+
+
+def _corrupt(error: Exception, database: str, _refusal: str) -> Exception:
+    return DatabaseCorrupt(f"database {database!r}: {error}", sqlite_code=sqlite_code(error))
+
+
+def _storage(error: Exception, database: str, _refusal: str) -> Exception:
+    return StorageError(f"database {database!r}: {error}", sqlite_code=sqlite_code(error))
+
+
+def _statement(error: Exception, _database: str, _refusal: str) -> Exception:
     offset = getattr(error, "error_offset", -1)
     if offset < 0:
         return StatementError(str(error), sqlite_code=sqlite_code(error))
@@ -109,12 +125,28 @@ def _statement_error(error: Exception) -> SqlatchError:
     )
 
 
-def _storage_error(error: Exception, database: str) -> SqlatchError:
-    return StorageError(f"database {database!r}: {error}", sqlite_code=sqlite_code(error))
+_TRANSLATIONS: tuple[
+    tuple[tuple[type[Exception], ...], Callable[[Exception, str, str], Exception]], ...
+] = (
+    ((UnicodeError,), _unicode),
+    ((MemoryError, apsw.NoMemError), _memory),
+    ((apsw.ReadOnlyError,), _read_only),
+    ((apsw.ConstraintError,), _constraint),
+    ((apsw.AuthError,), _forbidden),
+    ((apsw.InterruptError,), _timeout),
+    (BUSY_ERRORS, _busy),
+    (CORRUPT_ERRORS, _corrupt),
+    (STORAGE_ERRORS, _storage),
+    (STATEMENT_ERRORS, _statement),
+)
 
 
 def sqlite_code(error: Exception) -> str:
-    """SQLite's name for the error, the extended one where there is one: SQLITE_CONSTRAINT_UNIQUE."""
-    extended = getattr(error, "extendedresult", apsw.SQLITE_ERROR)
-    names = apsw.mapping_extended_result_codes
-    return str(names.get(extended) or apsw.mapping_result_codes.get(extended & 0xFF, "SQLITE_ERROR"))
+    """SQLite's name for the error, the extended one if there is one: SQLITE_CONSTRAINT_UNIQUE."""
+    extended = _extended(error)
+    name = apsw.mapping_extended_result_codes.get(extended)
+    return str(name or apsw.mapping_result_codes.get(extended & 0xFF, "SQLITE_ERROR"))
+
+
+def _extended(error: Exception) -> int:
+    return int(getattr(error, "extendedresult", apsw.SQLITE_ERROR))
