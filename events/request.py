@@ -73,7 +73,11 @@ class QueryEvent(_Event):
     parameters: Parameters = None
     parameter_sets: ParameterSets = None
     statements: (
-        Annotated[tuple[StatementEvent, ...], Field(min_length=1, max_length=STATEMENTS_MAX)] | None
+        Annotated[
+            tuple[StatementEvent, ...],
+            Field(strict=False, min_length=1, max_length=STATEMENTS_MAX),
+        ]
+        | None
     ) = None
     database: DatabaseName = "main"
     read_only: bool = False
@@ -119,5 +123,7 @@ def _place(location: tuple[int | str, ...]) -> str:
 
 
 def _reason(problem: Any) -> str:
+    if problem["type"] == "extra_forbidden":
+        return "is no field of a request"
     reason = str(problem["msg"]).removeprefix("Value error, ")
     return reason if problem["type"] == "value_error" else reason[0].lower() + reason[1:]

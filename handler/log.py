@@ -1,6 +1,7 @@
 """The one line that a request leaves: JSON, which CloudWatch reads as metrics too."""
 
 import os
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -37,7 +38,7 @@ class Record:
     rows: int = 0
     duration_ms: float = 0.0
     lease_wait_ms: float | None = None
-    lease_released: bool | None = None
+    lease_not_released: bool = False
     leases_taken_over: int = 0
     hot_journals_recovered: int = 0
     leases_reaped: int = 0
@@ -77,10 +78,7 @@ def _write(record: Record) -> None:
         metrics.add_metric(name, unit, value)
     line = cast("dict[str, Any]", metrics.serialize_metric_set())
     metrics.clear_metrics()
-    for name in Record.__slots__:
-        value = getattr(record, name)
-        if value is not None:
-            line[name] = value
+    line |= {name: value for name in Record.__slots__ if (value := getattr(record, name))}
     _logger().info("request", extra=line)
 
 
@@ -106,7 +104,7 @@ def _error_metric(code: str) -> str:
 
 @cache
 def _logger() -> Logger:
-    return Logger(service=_name("POWERTOOLS_SERVICE_NAME"))
+    return Logger(service=_name("POWERTOOLS_SERVICE_NAME"), stream=sys.stderr, location=None)
 
 
 @cache
