@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Any, NotRequired, TypedDict
 
 from events.values import Row, rows_out
-from sqlatch.errors import StatementError
 
 
 class ResultReply(TypedDict):
@@ -50,9 +49,12 @@ def result_out(
     rows_as: str,
 ) -> ResultReply:
     """One statement's result as callers read it."""
+    as_objects = rows_as == "objects"
+    names = _apart(columns) if as_objects else list(columns)
+    values = rows_out(rows)
     result: ResultReply = {
-        "columns": list(columns),
-        "rows": _objects(columns, rows_out(rows)) if rows_as == "objects" else rows_out(rows),
+        "columns": names,
+        "rows": [dict(zip(names, row, strict=True)) for row in values] if as_objects else values,
         "rows_affected": rows_affected,
         "last_insert_rowid": last_insert_rowid,
     }
@@ -61,10 +63,13 @@ def result_out(
     return result
 
 
-def _objects(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[dict[str, Any]]:
-    if len(set(columns)) < len(columns):
-        twice = next(name for name in columns if list(columns).count(name) > 1)
-        raise StatementError(
-            f"two columns are named {twice!r}: name them apart with AS, or take rows as arrays"
-        )
-    return [dict(zip(columns, row, strict=True)) for row in rows]
+def _apart(columns: Sequence[str]) -> list[str]:
+    """Names that no two columns share, `:1` behind the second `id` as SQLite itself does it."""
+    names: list[str] = []
+    for column in columns:
+        name, number = column, 0
+        while name in names:
+            number += 1
+            name = f"{column}:{number}"
+        names.append(name)
+    return names

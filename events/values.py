@@ -16,9 +16,6 @@ INTEGER_MAX = 2**63 - 1
 INTEGER_MIN = -(2**63)
 REALS = {"Infinity": math.inf, "-Infinity": -math.inf}
 
-_PLAIN = frozenset({type(None), str, bool})
-_AS_JSON = frozenset({type(None), str, bool, int})
-
 
 def parameters_in(given: object) -> Any:
     """A list or object of JSON values as SQLite takes them; ValueError names the place."""
@@ -26,8 +23,6 @@ def parameters_in(given: object) -> Any:
         return {name: value_in(value, f".{name}") for name, value in given.items()}
     if not isinstance(given, Sequence) or isinstance(given, str | bytes):
         raise ValueError("is neither a list nor an object")  # noqa: TRY004 (pydantic reads it)
-    if _PLAIN.issuperset(map(type, given)):
-        return given
     return [value_in(value, f"[{number}]") for number, value in enumerate(given)]
 
 
@@ -48,8 +43,12 @@ def parameter_sets_in(given: object) -> Any:
 
 def value_in(value: object, where: str) -> Value:
     """One JSON value as SQLite takes it; ValueError says what is wrong at `where`."""
-    if value is None or isinstance(value, str):
-        return _text_in(value, where) if isinstance(value, str) else None
+    if value is None:
+        return None
+    if isinstance(value, str):
+        if not _is_unicode(value):
+            raise ValueError(f"{where} holds half a surrogate pair")
+        return value
     if isinstance(value, int):
         if not INTEGER_MIN <= value <= INTEGER_MAX:
             raise ValueError(f"{where} is an integer past 64 bits")
@@ -100,25 +99,27 @@ def size_bytes(rows: Sequence[Row]) -> int:
 def _are_plain(values: Iterable[object]) -> bool:
     """Whether SQLite takes the values as they are."""
     for value in values:
-        kind = type(value)
-        if kind in _PLAIN:
+        if value is None or value is True or value is False:
             continue
-        if kind is int and INTEGER_MIN <= value <= INTEGER_MAX:  # type: ignore[operator]
-            continue
-        if kind is float and math.isfinite(value):  # type: ignore[arg-type]
+        if isinstance(value, str):
+            if value.isascii() or _is_unicode(value):
+                continue
+        elif isinstance(value, int):
+            if INTEGER_MIN <= value <= INTEGER_MAX:
+                continue
+        elif isinstance(value, float) and math.isfinite(value):
             continue
         return False
     return True
 
 
-def _text_in(text: str, where: str) -> str:
-    if text.isascii():
-        return text
+def _is_unicode(text: str) -> bool:
+    """Whether no half of a surrogate pair stands alone: UTF-8 has no such character."""
     try:
         text.encode()
-    except UnicodeEncodeError as error:
-        raise ValueError(f"{where} holds half a surrogate pair") from error
-    return text
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _special_in(value: Mapping[Any, Any], where: str) -> Value:

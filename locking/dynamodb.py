@@ -104,6 +104,9 @@ class DynamoDBTable:
                 if item["pk"]["S"].startswith(PREFIX)
             ]
 
+    def close(self) -> None:
+        self._client.close()
+
     @contextmanager
     def _errors(self) -> Iterator[None]:
         try:

@@ -61,6 +61,9 @@ class LeaseTable(Protocol):
     def held(self) -> list[Held]:
         """All leases that stand."""
 
+    def close(self) -> None:
+        """Close the connection."""
+
 
 class TableUnavailable(Exception):
     """The table did not answer, or not now. What was asked may have happened."""

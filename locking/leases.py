@@ -46,6 +46,9 @@ class Leases:
         except TableUnavailable as error:
             raise StorageError(f"the lease table does not answer: {error}") from error
 
+    def close(self) -> None:
+        self._table.close()
+
     def _acquire(self, database: str, holder: str, deadline_s: float) -> Lease:
         started_s = self._clock.now()
         claim = Claim(database, str(uuid4()), holder, started_s, deadline_s + MARGIN_S)

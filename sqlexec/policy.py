@@ -52,13 +52,21 @@ _REFUSED = {
 
 
 class Policy:
-    """The authorizer of one connection, in force while `enforced`: while a user's SQL runs.
+    """The authorizer of one connection, in force while a user's SQL runs.
 
-    SQLite asks it when a statement is prepared; `refusal` keeps the reason of the last refusal.
+    SQLite asks it when a statement is prepared; `refusal` says why it was refused, if it was.
     """
 
     def __init__(self) -> None:
-        self.enforced = False
+        self._in_force = False
+        self.refusal = ""
+
+    def begin(self) -> None:
+        self._in_force = True
+        self.refusal = ""
+
+    def end(self) -> None:
+        self._in_force = False
         self.refusal = ""
 
     def __call__(
@@ -69,7 +77,7 @@ class Policy:
         _db: str | None,
         _by: str | None,
     ) -> int:
-        if not self.enforced:
+        if not self._in_force:
             return apsw.SQLITE_OK
         refusal = _refusal(operation, first or "", second)
         if refusal is None:

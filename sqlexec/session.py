@@ -76,12 +76,12 @@ class Session:
     def user(self) -> Iterator[apsw.Cursor]:
         """A cursor for a user's statement, under the policy, reset at the end."""
         cursor = self.connection.cursor()
-        self._policy.enforced = True
+        self._policy.begin()
         try:
             with self._translated():
                 yield cursor
         finally:
-            self._policy.enforced = False
+            self._policy.end()
             cursor.close(force=True)
 
     def _configure(self) -> None:

@@ -41,7 +41,7 @@ STORAGE_ERRORS = (
 CORRUPT_ERRORS = (apsw.CorruptError, apsw.NotADBError, apsw.FormatError)
 BUSY_ERRORS = (apsw.BusyError, apsw.LockedError)
 BUGS = (
-    apsw.AbortError, apsw.ConnectionClosedError, apsw.ConnectionNotClosedError,
+    apsw.AbortError, apsw.AuthError, apsw.ConnectionClosedError, apsw.ConnectionNotClosedError,
     apsw.CursorClosedError, apsw.ExecTraceAbort, apsw.ExecutionCompleteError,
     apsw.ExtensionLoadingError, apsw.ForkingViolationError, apsw.IncompleteExecutionError,
     apsw.InternalError, apsw.InvalidContextError, apsw.MisuseError, apsw.NoFTS5Error,
@@ -59,26 +59,29 @@ FOREIGN_ERRORS = (apsw.Error, UnicodeError, MemoryError)
 """What apsw raises, of its own and of Python's."""
 
 
-def in_our_words(error: Exception, database: str, *, refusal: str) -> Exception:
+def in_our_words(error: Exception, database: str, *, refusal: str = "") -> Exception:
     """The contract's error for one of apsw's, or that error itself if it is a bug.
 
-    `refusal` is what the policy said last.
+    `refusal` is what the policy said, empty if it did not refuse. SQLite has several errors for
+    that: SQLITE_AUTH, and SQLITE_ERROR for a function.
     """
+    if refusal:
+        return ForbiddenStatement(f"not allowed here: {refusal}")
     for classes, translate in _TRANSLATIONS:
         if isinstance(error, classes):
-            return translate(error, database, refusal)
+            return translate(error, database)
     return error
 
 
-def _unicode(error: Exception, _database: str, _refusal: str) -> Exception:
+def _unicode(error: Exception, _database: str) -> Exception:
     return StatementError(f"a text value is not UTF-8 (CAST it AS BLOB to read it): {error}")
 
 
-def _memory(_error: Exception, _database: str, _refusal: str) -> Exception:
+def _memory(_error: Exception, _database: str) -> Exception:
     return StatementError("the statement needs more memory than it is given")
 
 
-def _read_only(error: Exception, database: str, refusal: str) -> Exception:
+def _read_only(error: Exception, database: str) -> Exception:
     extended = _extended(error)
     if extended in _NEEDS_RECOVERY:
         return RecoveryNeeded(str(error))
@@ -86,37 +89,33 @@ def _read_only(error: Exception, database: str, refusal: str) -> Exception:
         return Moved(str(error))
     if extended == apsw.SQLITE_READONLY:
         return Writes(str(error))
-    return _storage(error, database, refusal)
+    return _storage(error, database)
 
 
-def _constraint(error: Exception, _database: str, _refusal: str) -> Exception:
+def _constraint(error: Exception, _database: str) -> Exception:
     return Constraint(str(error), sqlite_code=sqlite_code(error))
 
 
-def _forbidden(error: Exception, _database: str, refusal: str) -> Exception:
-    return ForbiddenStatement(f"not allowed here: {refusal or error}")
-
-
-def _timeout(_error: Exception, _database: str, _refusal: str) -> Exception:
+def _timeout(_error: Exception, _database: str) -> Exception:
     return Timeout("the deadline passed; nothing was written")
 
 
-def _busy(error: Exception, database: str, _refusal: str) -> Exception:
+def _busy(error: Exception, database: str) -> Exception:
     return DatabaseBusy(
         f"database {database!r} was locked by another connection until the deadline",
         sqlite_code=sqlite_code(error),
     )
 
 
-def _corrupt(error: Exception, database: str, _refusal: str) -> Exception:
+def _corrupt(error: Exception, database: str) -> Exception:
     return DatabaseCorrupt(f"database {database!r}: {error}", sqlite_code=sqlite_code(error))
 
 
-def _storage(error: Exception, database: str, _refusal: str) -> Exception:
+def _storage(error: Exception, database: str) -> Exception:
     return StorageError(f"database {database!r}: {error}", sqlite_code=sqlite_code(error))
 
 
-def _statement(error: Exception, _database: str, _refusal: str) -> Exception:
+def _statement(error: Exception, _database: str) -> Exception:
     offset = getattr(error, "error_offset", -1)
     if offset < 0:
         return StatementError(str(error), sqlite_code=sqlite_code(error))
@@ -126,13 +125,12 @@ def _statement(error: Exception, _database: str, _refusal: str) -> Exception:
 
 
 _TRANSLATIONS: tuple[
-    tuple[tuple[type[Exception], ...], Callable[[Exception, str, str], Exception]], ...
+    tuple[tuple[type[Exception], ...], Callable[[Exception, str], Exception]], ...
 ] = (
     ((UnicodeError,), _unicode),
     ((MemoryError, apsw.NoMemError), _memory),
     ((apsw.ReadOnlyError,), _read_only),
     ((apsw.ConstraintError,), _constraint),
-    ((apsw.AuthError,), _forbidden),
     ((apsw.InterruptError,), _timeout),
     (BUSY_ERRORS, _busy),
     (CORRUPT_ERRORS, _corrupt),

@@ -1,0 +1,95 @@
+"""What many tests stand on: a directory of databases, a lease table of each kind, the handler."""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from handler import local
+from handler.service import Service, service
+from sqlatch.errors import SqlatchError
+from tests import dynamodb_server
+
+Ask = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture(scope="session")
+def dynamodb_url() -> Iterator[str]:
+    with dynamodb_server.running() as url:
+        yield url
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    path = tmp_path / "databases"
+    path.mkdir()
+    return path
+
+
+@pytest.fixture(params=["sqlite", "dynamodb"])
+def environment(
+    request: pytest.FixtureRequest, directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[dict[str, str]]:
+    """The environment of a function, with each kind of lease table in turn."""
+    variables = {"SQLATCH_DATABASES": str(directory)}
+    if request.param == "dynamodb":
+        variables |= dynamodb_environment(request)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    service.cache_clear()
+    yield variables
+    forget(service)
+
+
+@pytest.fixture
+def ask(environment: dict[str, str]) -> Ask:
+    """Invoke the function this event is for; the answer as its caller reads it."""
+
+    def ask(event: Any = None, /, **fields: Any) -> dict[str, Any]:
+        answer = local.invoke(event if event is not None else fields)
+        return json.loads(json.dumps(answer))
+
+    return ask
+
+
+@pytest.fixture
+def refused(ask: Ask) -> Ask:
+    """Invoke the function and have it refuse: the error's body."""
+
+    def refused(event: Any = None, /, **fields: Any) -> dict[str, Any]:
+        with pytest.raises(SqlatchError) as refusal:
+            ask(event if event is not None else fields)
+        assert type(refusal.value).code == refusal.value.code
+        return refusal.value.body()
+
+    return refused
+
+
+@pytest.fixture
+def the_service(ask: Ask) -> Service:
+    return service()
+
+
+def dynamodb_environment(request: pytest.FixtureRequest) -> dict[str, str]:
+    """A table of its own for the test, in the server of the session."""
+    url = request.getfixturevalue("dynamodb_url")
+    monkeypatch = request.getfixturevalue("monkeypatch")
+    for name, value in dynamodb_server.CREDENTIALS.items():
+        monkeypatch.setenv(name, value)
+    table = f"leases-{uuid4()}"
+    dynamodb_server.create_table(url, table)
+    return {
+        **dynamodb_server.CREDENTIALS,
+        "AWS_ENDPOINT_URL": url,
+        "SQLATCH_LEASES": f"dynamodb:{table}",
+    }
+
+
+def forget(composed: Any) -> None:
+    """Close what a composed service holds open, and have the next request compose anew."""
+    if composed.cache_info().currsize:
+        composed().close()
+    composed.cache_clear()

@@ -1,0 +1,84 @@
+"""DynamoDB as AWS serialises it: moto's server, one request at a time, in a process of its own.
+
+moto checks a condition and then writes without a lock between the two, so two conditional writes at
+once can both succeed; behind one lock they cannot.
+
+    python -m tests.dynamodb_server [DELAY_MS]     prints its URL, serves until its stdin ends
+"""
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+TABLE = "leases"
+CREDENTIALS = {
+    "AWS_ACCESS_KEY_ID": "test",
+    "AWS_SECRET_ACCESS_KEY": "test",  # noqa: S105
+    "AWS_DEFAULT_REGION": "us-east-1",
+}
+
+
+@contextmanager
+def running(delay_ms: float = 0) -> Iterator[str]:
+    """The URL of a server with the table `leases`, alive inside the block."""
+    command = [sys.executable, "-m", "tests.dynamodb_server", str(delay_ms)]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as server:
+        assert server.stdin is not None
+        assert server.stdout is not None
+        try:
+            yield server.stdout.readline().strip()
+        finally:
+            server.stdin.close()
+            server.wait(10)
+
+
+def create_table(url: str, name: str = TABLE) -> None:
+    """A table as the template makes it."""
+    import boto3
+
+    client = boto3.client("dynamodb", endpoint_url=url)
+    client.create_table(
+        TableName=name,
+        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    client.close()
+
+
+def _serialised(app: Callable[..., Iterable[bytes]], delay_s: float) -> Callable[..., Any]:
+    lock = threading.Lock()
+
+    def answer(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        time.sleep(delay_s)
+        with lock:
+            return list(app(environ, start_response))
+
+    return answer
+
+
+def _main() -> None:
+    os.environ.update(CREDENTIALS)
+    from moto.server import DomainDispatcherApplication, create_backend_app
+    from werkzeug.serving import make_server
+
+    delay_s = float(sys.argv[1]) / 1000
+    app = _serialised(DomainDispatcherApplication(create_backend_app), delay_s)
+    server = make_server("127.0.0.1", 0, app, threaded=True)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    url = f"http://127.0.0.1:{server.server_port}"
+    create_table(url)
+    sys.stdout.write(url + "\n")
+    sys.stdout.flush()
+    sys.stdin.read()
+
+
+if __name__ == "__main__":
+    _main()

@@ -1,0 +1,253 @@
+"""The contract, through the handler: what each request does, and what comes back."""
+
+from handler.service import Service
+from tests.conftest import Ask
+
+META = {"database": "main", "wrote": True, "replayed": False}
+
+
+def without_times(reply: dict) -> dict:
+    """A reply whose times, which vary, are seen to be there and taken out."""
+    meta = dict(reply["meta"])
+    assert meta.pop("duration_ms") >= 0
+    waited_ms = meta.pop("lease_wait_ms")
+    assert (waited_ms is None) == (not meta["wrote"] and not meta["replayed"])
+    return {**reply, "meta": meta}
+
+
+def test_a_write_makes_its_database_and_a_read_returns_rows(ask: Ask) -> None:
+    ask(query="CREATE TABLE t (id INTEGER PRIMARY KEY, name TEXT)")
+    inserted = ask(query="INSERT INTO t (name) VALUES (?)", parameters=["a"])
+    selected = ask(query="SELECT * FROM t")
+
+    assert without_times(inserted) == {
+        "columns": [],
+        "rows": [],
+        "rows_affected": 1,
+        "last_insert_rowid": 1,
+        "meta": META,
+    }
+    assert without_times(selected) == {
+        "columns": ["id", "name"],
+        "rows": [[1, "a"]],
+        "rows_affected": 0,
+        "last_insert_rowid": None,
+        "meta": META | {"wrote": False},
+    }
+
+
+def test_statements_are_one_transaction_with_a_result_each(ask: Ask) -> None:
+    reply = ask(
+        statements=[
+            {"query": "CREATE TABLE t (id INTEGER PRIMARY KEY, n)"},
+            {"query": "INSERT INTO t (n) VALUES (?)", "parameter_sets": [[1], [2], [3]]},
+            {"query": "UPDATE t SET n = n * 10 WHERE id > :id", "parameters": {"id": 1}},
+            {"query": "SELECT n FROM t"},
+        ]
+    )
+
+    assert [result["rows_affected"] for result in reply["results"]] == [0, 3, 2, 0]
+    assert [result["last_insert_rowid"] for result in reply["results"]] == [None, 3, None, None]
+    assert reply["results"][3]["rows"] == [[1], [20], [30]]
+
+
+def test_a_batch_that_fails_leaves_nothing(ask: Ask, refused: Ask) -> None:
+    ask(query="CREATE TABLE t (id INTEGER PRIMARY KEY)")
+    error = refused(
+        statements=[
+            {"query": "INSERT INTO t VALUES (1)"},
+            {"query": "CREATE TABLE u (a)"},
+            {"query": "INSERT INTO t VALUES (1)"},
+        ]
+    )
+
+    assert error == {
+        "code": "CONSTRAINT",
+        "message": "UNIQUE constraint failed: t.id",
+        "retryable": False,
+        "sqlite_code": "SQLITE_CONSTRAINT_PRIMARYKEY",
+        "statement": 2,
+    }
+    assert ask(query="SELECT name FROM sqlite_schema WHERE name IN ('t', 'u')")["rows"] == [["t"]]
+    assert ask(query="SELECT * FROM t")["rows"] == []
+
+
+def test_reads_of_one_request_see_one_snapshot(ask: Ask) -> None:
+    ask(query="CREATE TABLE t (n)")
+    reply = ask(
+        statements=[{"query": "SELECT count(*) FROM t"}, {"query": "SELECT 1 AS one"}],
+        read_only=True,
+    )
+
+    assert [result["rows"] for result in reply["results"]] == [[[0]], [[1]]]
+    assert reply["meta"]["wrote"] is False
+
+
+def test_returning_gives_rows_and_runs_to_its_end_though_truncated(ask: Ask) -> None:
+    ask(query="CREATE TABLE t (id INTEGER PRIMARY KEY, n)")
+    reply = ask(
+        query="INSERT INTO t (n) VALUES (?) RETURNING id, n",
+        parameter_sets=[["a"], ["b"], ["c"]],
+        rows_max=2,
+    )
+
+    assert (reply["rows"], reply["truncated"]) == ([[1, "a"], [2, "b"]], True)
+    assert reply["rows_affected"] == 3
+    assert ask(query="SELECT count(*) FROM t")["rows"] == [[3]]
+
+
+def test_rows_affected_counts_neither_triggers_nor_earlier_statements(ask: Ask) -> None:
+    ask(
+        statements=[
+            {"query": "CREATE TABLE t (n)"},
+            {"query": "CREATE TABLE log (n)"},
+            {
+                "query": "CREATE TRIGGER logged AFTER INSERT ON t BEGIN"
+                " INSERT INTO log VALUES (new.n), (new.n); END"
+            },
+        ]
+    )
+    inserted = ask(query="INSERT INTO t VALUES (?)", parameter_sets=[[1], [2], [3]])
+    untouched = ask(query="UPDATE t SET n = 0 WHERE n > 100")
+    created = ask(query="CREATE TABLE u (a)")
+
+    assert inserted["rows_affected"] == 3
+    assert untouched["rows_affected"] == 0
+    assert created["rows_affected"] == 0
+
+
+def test_values_go_both_ways_unchanged(ask: Ask) -> None:
+    values = [
+        None,
+        0,
+        2**63 - 1,
+        -(2**63),
+        1.5,
+        -0.0,
+        5e-324,
+        "",
+        "Zoë \U0001f600",
+        {"base64": "AP8="},
+        {"base64": ""},
+        {"real": "Infinity"},
+        {"real": "-Infinity"},
+    ]
+    marks = ", ".join("?" * len(values))
+    ask(query="CREATE TABLE one (n)")
+
+    assert ask(query=f"SELECT {marks}", parameters=values)["rows"] == [values]
+    assert ask(query="SELECT ?, ?", parameters=[True, False])["rows"] == [[1, 0]]
+
+
+def test_rows_come_as_objects_and_equal_names_are_told_apart(ask: Ask) -> None:
+    ask(query="CREATE TABLE t (n)")
+    reply = ask(query="SELECT 1 AS a, 2 AS a, 3 AS b, 4 AS a", rows_as="objects")
+
+    assert reply["columns"] == ["a", "a:1", "b", "a:2"]
+    assert reply["rows"] == [{"a": 1, "a:1": 2, "b": 3, "a:2": 4}]
+
+
+def test_columns_are_told_where_there_are_no_rows(ask: Ask) -> None:
+    ask(query="CREATE TABLE t (a, b)")
+
+    assert ask(query="SELECT a, b AS c FROM t")["columns"] == ["a", "c"]
+
+
+def test_an_idempotent_write_happens_once_and_is_answered_alike(ask: Ask) -> None:
+    ask(query="CREATE TABLE t (id INTEGER PRIMARY KEY, n)")
+    event = {
+        "query": "INSERT INTO t (n) VALUES (random()) RETURNING id, n, x'00ff'",
+        "idempotency_key": "k",
+    }
+    first = ask(event)
+    again = ask(event)
+
+    assert again["meta"]["replayed"] is True
+    assert again["meta"]["wrote"] is False
+    assert {**again, "meta": None} == {**first, "meta": None}
+    assert ask(query="SELECT count(*) FROM t")["rows"] == [[1]]
+
+
+def test_a_key_used_for_another_request_is_refused(ask: Ask, refused: Ask) -> None:
+    ask(query="CREATE TABLE t (n)")
+    ask(query="INSERT INTO t VALUES (:n)", parameters={"n": 1}, idempotency_key="k")
+
+    assert refused(query="INSERT INTO t VALUES (:n)", parameters={"n": 2}, idempotency_key="k")[
+        "code"
+    ] == ("IDEMPOTENCY_CONFLICT")
+    assert ask(query="SELECT n FROM t")["rows"] == [[1]]
+
+
+def test_a_refused_write_leaves_its_key_free(ask: Ask, refused: Ask) -> None:
+    ask(query="CREATE TABLE t (n CHECK (n < 10))")
+    event = {"query": "INSERT INTO t VALUES (?)", "idempotency_key": "k"}
+
+    assert refused(event | {"parameters": [11]})["code"] == "CONSTRAINT"
+    assert ask(event | {"parameters": [1]})["rows_affected"] == 1
+
+
+def test_statements_that_call_themselves_reads_and_write_are_run_as_writes(ask: Ask) -> None:
+    ask(query="CREATE TABLE t (n COLLATE NOCASE)")
+    ask(query="CREATE INDEX by_n ON t (n)")
+
+    assert ask(query="REINDEX")["meta"]["wrote"] is True
+    assert ask(query="SELECT n FROM t")["meta"]["wrote"] is False
+
+
+def test_vacuum_is_a_write_of_its_own(ask: Ask, refused: Ask) -> None:
+    ask(query="CREATE TABLE t (n)")
+    ask(query="INSERT INTO t VALUES (zeroblob(?))", parameter_sets=[[100_000]] * 10)
+    ask(query="DELETE FROM t")
+    pages = ask(query="PRAGMA page_count")["rows"][0][0]
+
+    assert ask(query="VACUUM")["meta"]["wrote"] is True
+    assert ask(query="PRAGMA page_count")["rows"][0][0] < pages / 10
+    assert refused(statements=[{"query": "SELECT 1"}, {"query": "VACUUM"}])["code"] == (
+        "FORBIDDEN_STATEMENT"
+    )
+
+
+def test_explain_of_a_write_is_a_read(ask: Ask) -> None:
+    ask(query="CREATE TABLE t (n)")
+
+    reply = ask(query="EXPLAIN QUERY PLAN DELETE FROM t")
+
+    assert reply["meta"]["wrote"] is False
+    assert ask(query="EXPLAIN INSERT INTO t VALUES (1)", read_only=True)["rows"]
+
+
+def test_foreign_keys_are_enforced(ask: Ask, refused: Ask) -> None:
+    ask(query="CREATE TABLE parent (id INTEGER PRIMARY KEY)")
+    ask(query="CREATE TABLE child (id INTEGER REFERENCES parent)")
+
+    assert refused(query="INSERT INTO child VALUES (1)")["sqlite_code"] == (
+        "SQLITE_CONSTRAINT_FOREIGNKEY"
+    )
+
+
+def test_health_tells_of_databases_and_leases(ask: Ask, the_service: Service) -> None:
+    ask(query="CREATE TABLE t (n)", database="orders")
+    deadline_s = the_service.clock.now() + 5
+    with the_service.leases.hold("orders", holder="somebody", deadline_s=deadline_s):
+        reply = ask(health=True)
+
+    (lease,) = reply.pop("leases")
+    assert (lease["database"], lease["holder"]) == ("orders", "somebody")
+    assert lease["expired"] is False
+    (database,) = reply.pop("databases")
+    assert database["name"] == "orders"
+    assert database["bytes"] > 0
+    assert reply["status"] == "ok"
+    assert reply["directory"] == reply["lease_table"] == {"ok": True}
+    assert ask(health=True)["leases"] == []
+
+
+def test_many_databases_are_kept_apart_and_few_of_them_open(ask: Ask, the_service: Service) -> None:
+    names = [f"db-{number}" for number in range(70)]
+    for name in names:
+        ask(query="CREATE TABLE t AS SELECT ? AS name", parameters=[name], database=name)
+
+    assert [ask(query="SELECT name FROM t", database=name)["rows"] for name in names] == [
+        [[name]] for name in names
+    ]
+    assert len(the_service.databases._open) == the_service.databases.OPEN_MAX
