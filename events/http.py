@@ -67,6 +67,8 @@ def unwrap(event: Mapping[str, Any]) -> Call:
     if path == "/read":
         fields["read_only"] = True
     request = parse(fields)
+    if isinstance(request, HealthEvent):
+        raise BadEvent("ask GET /health", field="health")
     return Call(request, accepts_gzip)
 
 

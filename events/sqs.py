@@ -50,7 +50,7 @@ def _request(record: Mapping[str, Any]) -> QueryEvent | BadEvent:
         request = parse(from_json(record["body"], allow_inf_nan=False))
     except BadEvent as error:
         return error
-    except ValueError as error:
+    except (TypeError, ValueError) as error:
         return BadEvent(f"the body is not JSON: {error}", field="body")
     if isinstance(request, HealthEvent):
         return BadEvent("a queue cannot ask for health: nobody reads the answer", field="health")

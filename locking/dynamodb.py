@@ -73,7 +73,7 @@ class DynamoDBTable:
                 return _granted_before(claim, _held(cast("Any", error.response)["Item"]))
         before = answer.get("Attributes", {})
         fence = int(before["fence"]["N"]) if "fence" in before else first_fence
-        return Taken(fence + 1, claim.expires_at_s, taken_over="lock_id" in before)
+        return Taken(claim.held(fence + 1), taken_over="lock_id" in before)
 
     def give_back(self, database: str, lock_id: str) -> None:
         with self._errors():
@@ -129,7 +129,7 @@ def _granted_before(claim: Claim, held: Held) -> Taken | Held:
     """
     if held.lock_id != claim.lock_id:
         return held
-    return Taken(held.fence, held.expires_at_s, taken_over=True)
+    return Taken(held, taken_over=True)
 
 
 def _held(item: dict[str, Any]) -> Held:

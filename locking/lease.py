@@ -11,17 +11,6 @@ GRACE_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
-    """What a contender asks for. `lock_id` is new for each request, and the same when it retries."""
-
-    database: str
-    lock_id: str
-    holder: str
-    now_s: float
-    expires_at_s: float
-
-
-@dataclass(frozen=True, slots=True)
 class Held:
     """A lease that stands in the table, its time run out or not. Times in epoch seconds."""
 
@@ -38,11 +27,25 @@ class Held:
 
 
 @dataclass(frozen=True, slots=True)
+class Claim:
+    """What a contender asks for. `lock_id` is new for each request, and the same when it retries."""
+
+    database: str
+    lock_id: str
+    holder: str
+    now_s: float
+    expires_at_s: float
+
+    def held(self, fence: int) -> Held:
+        """The lease that stands once this claim is granted."""
+        return Held(self.database, self.lock_id, self.holder, self.now_s, self.expires_at_s, fence)
+
+
+@dataclass(frozen=True, slots=True)
 class Taken:
     """A claim that was granted. `taken_over`: somebody else had it and never gave it back."""
 
-    fence: int
-    expires_at_s: float
+    held: Held
     taken_over: bool
 
 

@@ -63,7 +63,8 @@ class Leases:
                 failure = error
             else:
                 if isinstance(answer, Taken):
-                    return self._lease(claim, answer, started_s)
+                    waited_ms = self._waited_ms(started_s)
+                    return Lease(answer.held, answer.taken_over, waited_ms, self._clock)
                 failure = answer
             left_s = deadline_s - self._clock.now()
             if left_s <= 0:
@@ -72,17 +73,6 @@ class Leases:
         if perhaps_taken:
             self._release(database, claim.lock_id)
         raise _refusal(database, failure, self._waited_ms(started_s))
-
-    def _lease(self, claim: Claim, taken: Taken, started_s: float) -> Lease:
-        held = Held(
-            claim.database,
-            claim.lock_id,
-            claim.holder,
-            claim.now_s,
-            taken.expires_at_s,
-            taken.fence,
-        )
-        return Lease(held, taken.taken_over, self._waited_ms(started_s), self._clock)
 
     def _release(self, database: str, lock_id: str) -> bool:
         """Give the lease back; whether that is certain. If not, it ends by itself."""

@@ -54,10 +54,10 @@ class SQLiteTable:
                 },
             ).fetchall()
         if granted:
-            return Taken(granted[0][0], claim.expires_at_s, taken_over=before is not None)
+            return Taken(claim.held(granted[0][0]), taken_over=before is not None)
         assert before is not None, "the condition refuses only where somebody holds the lease"
         if before.lock_id == claim.lock_id:
-            return Taken(before.fence, before.expires_at_s, taken_over=True)
+            return Taken(before, taken_over=True)
         return before
 
     def give_back(self, database: str, lock_id: str) -> None:

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from handler.service import Service, service
-from handler.settings import Settings
+from handler import local
+from handler.service import service
 from sqlatch.errors import SqlatchError
-from tests.conftest import Ask
+from tests.conftest import Ask, forget
 
 NOBODY = 65_534
 ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
@@ -374,34 +374,32 @@ def test_a_directory_that_cannot_be_written_is_a_storage_error_for_writes_only(
 
 
 @pytest.mark.parametrize(
-    "leases", ["dynamodb:no-such-table", "sqlite:/no/such/directory/leases.sqlite"]
+    ("environment", "leases"),
+    [
+        ("dynamodb", "dynamodb:no-such-table"),
+        ("sqlite", "sqlite:/no/such/directory/leases.sqlite"),
+    ],
+    indirect=["environment"],
 )
 def test_a_missing_lease_table_stops_writes_and_not_reads(
-    leases: str,
-    environment: dict[str, str],
-    ask: Ask,
-    refused: Ask,
-    monkeypatch: pytest.MonkeyPatch,
+    leases: str, ask: Ask, refused: Ask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if leases.startswith("dynamodb") and "AWS_ENDPOINT_URL" not in environment:
-        pytest.skip("the other kind of table")
     ask(query="CREATE TABLE t (n)")
     monkeypatch.setenv("SQLATCH_LEASES", leases)
-    service.cache_clear()
+    forget(service)
 
     assert ask(query="SELECT * FROM t")["rows"] == []
     assert refused(query="INSERT INTO t VALUES (1)")["code"] == "STORAGE_ERROR"
     assert ask(health=True)["lease_table"]["ok"] is False
 
 
+@pytest.mark.parametrize("environment", ["dynamodb"], indirect=True)
 def test_a_lease_table_that_does_not_answer_is_a_storage_error(
-    ask: Ask, refused: Ask, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+    ask: Ask, refused: Ask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if "AWS_ENDPOINT_URL" not in environment:
-        pytest.skip("a file always answers")
     ask(query="CREATE TABLE t (n)")
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
-    service.cache_clear()
+    forget(service)
 
     error = refused(query="INSERT INTO t VALUES (1)", timeout_ms=300)
 
@@ -413,7 +411,7 @@ def test_a_function_set_read_only_refuses_writes(
     filled: None, refused: Ask, ask: Ask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SQLATCH_READ_ONLY", "true")
-    service.cache_clear()
+    forget(service)
 
     assert refused(query="DELETE FROM t")["code"] == "READ_ONLY"
     assert ask(query="SELECT * FROM t")["rows"] == [[1, 1]]
@@ -429,8 +427,6 @@ def test_a_function_that_may_not_create_finds_no_database(
 
 
 def refused_event(event: Any) -> dict[str, Any]:
-    from handler import local
-
     with pytest.raises(SqlatchError) as refusal:
         local.invoke(event)
     return refusal.value.body()

@@ -1,0 +1,162 @@
+"""The HTTP door, both payload versions: routes, bodies, headers, statuses."""
+
+import base64
+import gzip
+import json
+from typing import Any
+
+import pytest
+
+from events.http import STATUS, accepts
+from sqlatch import errors
+from tests.conftest import Ask
+
+
+def v2(method: str, path: str, body: str | None = None, **more: Any) -> dict[str, Any]:
+    headers = more.pop("headers", {})
+    stage = more.pop("stage", "$default")
+    return {
+        "version": "2.0",
+        "rawPath": path,
+        "headers": headers,
+        "requestContext": {"http": {"method": method, "path": path}, "stage": stage},
+        "body": body,
+        "isBase64Encoded": False,
+        **more,
+    }
+
+
+def v1(method: str, path: str, body: str | None = None, **more: Any) -> dict[str, Any]:
+    return {
+        "httpMethod": method,
+        "path": path,
+        "headers": more.pop("headers", None),
+        "requestContext": {"stage": "prod"},
+        "body": body,
+        "isBase64Encoded": False,
+        **more,
+    }
+
+
+def error_of(answer: dict[str, Any]) -> tuple[int, str, str]:
+    error = json.loads(answer["body"])["error"]
+    return answer["statusCode"], error["code"], error["message"]
+
+
+@pytest.mark.parametrize("payload", [v1, v2])
+def test_a_query_comes_and_goes_as_json(payload: Any, ask: Ask) -> None:
+    ask(payload("POST", "/query", '{"query": "CREATE TABLE t (n)"}'))
+    answer = ask(payload("POST", "/query", '{"query": "SELECT 1 AS one"}'))
+
+    assert answer["statusCode"] == 200
+    assert answer["headers"]["content-type"] == "application/json"
+    body = json.loads(answer["body"])
+    assert (body["columns"], body["rows"]) == (["one"], [[1]])
+
+
+@pytest.mark.parametrize("payload", [v1, v2])
+def test_a_body_may_be_base64(payload: Any, ask: Ask) -> None:
+    ask(query="CREATE TABLE t (n)")
+    body = base64.b64encode(b'{"query": "SELECT 2"}').decode()
+
+    answer = ask(payload("POST", "/query", body, isBase64Encoded=True))
+
+    assert json.loads(answer["body"])["rows"] == [[2]]
+
+
+def test_the_stage_is_no_part_of_the_path(ask: Ask) -> None:
+    ask(query="CREATE TABLE t (n)")
+
+    assert ask(v2("GET", "/dev/health", stage="dev"))["statusCode"] == 200
+
+
+def test_read_refuses_writes(ask: Ask) -> None:
+    ask(query="CREATE TABLE t (n)")
+    write = v2("POST", "/read", '{"query": "DELETE FROM t", "read_only": false}')
+
+    assert error_of(ask(write))[:2] == (403, "READ_ONLY")
+    assert ask(v2("POST", "/read", '{"query": "SELECT 1"}'))["statusCode"] == 200
+
+
+def test_the_idempotency_key_may_come_as_a_header(ask: Ask) -> None:
+    ask(query="CREATE TABLE t (n)")
+    event = v2(
+        "POST", "/query", '{"query": "INSERT INTO t VALUES (1)"}', headers={"Idempotency-Key": "k"}
+    )
+
+    answers = [json.loads(ask(event)["body"])["meta"]["replayed"] for _try in range(2)]
+
+    assert answers == [False, True]
+    assert ask(query="SELECT count(*) FROM t")["rows"] == [[1]]
+
+
+def test_a_long_reply_is_packed_for_clients_that_take_it(ask: Ask) -> None:
+    ask(query="CREATE TABLE t (n)")
+    body = json.dumps({"query": "SELECT hex(zeroblob(5000))"})
+    plain = ask(v2("POST", "/query", body))
+    packed = ask(v2("POST", "/query", body, headers={"Accept-Encoding": "br, gzip"}))
+    short = ask(v2("POST", "/query", '{"query": "SELECT 1"}', headers={"accept-encoding": "gzip"}))
+
+    assert packed["headers"]["content-encoding"] == "gzip"
+    assert packed["isBase64Encoded"]
+    unpacked = json.loads(gzip.decompress(base64.b64decode(packed["body"])))
+    assert unpacked["rows"] == json.loads(plain["body"])["rows"]
+    assert len(packed["body"]) < len(plain["body"]) / 10
+    assert "content-encoding" not in short["headers"]
+
+
+@pytest.mark.parametrize(
+    ("header", "taken"),
+    [("gzip", True), ("GZIP;q=0.5", True), ("*", True), ("", False), ("br", False)]
+    + [("gzip;q=0", False), ("gzip; q=0.0, br", False)],
+)
+def test_gzip_is_used_only_where_the_client_takes_it(header: str, taken: bool) -> None:
+    assert accepts({"accept-encoding": header}) is taken
+
+
+@pytest.mark.parametrize(
+    ("event", "expected"),
+    [
+        (v2("POST", "/nope", "{}"), (404, "BAD_EVENT", "no such path")),
+        (v2("GET", "/query"), (405, "BAD_EVENT", "/query takes POST")),
+        (v2("POST", "/health", "{}"), (405, "BAD_EVENT", "/health takes GET")),
+        (v1("DELETE", "/read"), (405, "BAD_EVENT", "/read takes POST")),
+        (v2("POST", "/query"), (400, "BAD_EVENT", "the body is empty")),
+        (v2("POST", "/query", ""), (400, "BAD_EVENT", "the body is empty")),
+        (v2("POST", "/query", "{"), (400, "BAD_EVENT", "the body is not JSON")),
+        (v2("POST", "/query", "[]"), (400, "BAD_EVENT", "not a JSON object")),
+        (v2("POST", "/query", '{"query": NaN}'), (400, "BAD_EVENT", "not JSON")),
+        (v2("POST", "/query", "%", isBase64Encoded=True), (400, "BAD_EVENT", "not base64")),
+        (v2("POST", "/query", '{"health": true}'), (400, "BAD_EVENT", "GET /health")),
+        (v2("POST", "/query", "x" * (6 * 2**20 + 1)), (413, "BAD_EVENT", "6291456 are taken")),
+        (v2("POST", "/query", "\udcff"), (400, "BAD_EVENT", "not JSON")),
+        (v2("POST", "/query", '{"query": "SELECT"}'), (404, "DATABASE_NOT_FOUND", "")),
+        ({"requestContext": None}, (404, "BAD_EVENT", "no such path")),
+        ({"requestContext": {"http": None}, "headers": 1}, (404, "BAD_EVENT", "no such path")),
+    ],
+)
+def test_a_bad_request_gets_a_status_and_our_error_body(
+    event: dict[str, Any], expected: tuple[int, str, str], ask: Ask
+) -> None:
+    status, code, message = error_of(ask(event))
+
+    assert (status, code) == expected[:2]
+    assert expected[2] in message
+
+
+def test_an_error_that_may_pass_says_when_to_come_again(ask: Ask, the_service: Any) -> None:
+    ask(query="CREATE TABLE t (n)")
+    deadline_s = the_service.clock.now() + 5
+    with the_service.leases.hold("main", holder="somebody", deadline_s=deadline_s):
+        answer = ask(v2("POST", "/query", '{"query": "DELETE FROM t", "timeout_ms": 50}'))
+
+    assert error_of(answer)[:2] == (503, "LEASE_BUSY")
+    assert answer["headers"]["retry-after"] == "1"
+    error = json.loads(answer["body"])["error"]
+    assert (error["holder"], error["retryable"]) == ("somebody", True)
+
+
+def test_every_code_has_a_status() -> None:
+    codes = {error.code for error in errors.SqlatchError.__subclasses__()}
+
+    assert set(STATUS) == codes
