@@ -1,0 +1,106 @@
+"""What a request costs, counted: calls to DynamoDB, modules loaded. Counts do not vary."""
+
+import os
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import botocore.client
+import pytest
+
+from tests.conftest import Ask
+from tests.handler.test_messages import insert, record
+from tests.writers import ROOT
+
+pytestmark = pytest.mark.parametrize("environment", ["dynamodb"], indirect=True)
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> Iterator[Counter[str]]:
+    """The operations asked of AWS, counted where boto3 sends them."""
+    counted: Counter[str] = Counter()
+    send = botocore.client.BaseClient._make_request
+
+    def counting(self: Any, operation: Any, request: Any, context: Any) -> Any:
+        counted[operation.name] += 1
+        return send(self, operation, request, context)
+
+    monkeypatch.setattr(botocore.client.BaseClient, "_make_request", counting)
+    return counted
+
+
+def test_dynamodb_calls_of_each_kind_of_request(ask: Ask, calls: Counter[str]) -> None:
+    ask(query="CREATE TABLE t (n)")
+    costs = {}
+    for name, event in {
+        "read": {"query": "SELECT * FROM t"},
+        "batch of reads": {"statements": [{"query": "SELECT 1"}] * 5},
+        "write": {"query": "INSERT INTO t VALUES (1)"},
+        "idempotent write": {"query": "INSERT INTO t VALUES (1)", "idempotency_key": "k"},
+        "replay": {"query": "INSERT INTO t VALUES (1)", "idempotency_key": "k"},
+        "bulk of 10,000 rows": {
+            "query": "INSERT INTO t VALUES (?)",
+            "parameter_sets": [[n] for n in range(10_000)],
+        },
+        "queue batch of ten": {"Records": [record(f"m{n}", insert(n)) for n in range(10)]},
+        "vacuum": {"query": "VACUUM"},
+    }.items():
+        calls.clear()
+        ask(event)
+        costs[name] = dict(calls)
+
+    two = {"UpdateItem": 2}
+    assert costs == {
+        "read": {},
+        "batch of reads": {},
+        "write": two,
+        "idempotent write": two,
+        "replay": two,
+        "bulk of 10,000 rows": two,
+        "queue batch of ten": two,
+        "vacuum": two,
+    }
+
+
+def loaded_after(code: str, environment: dict[str, str]) -> set[str]:
+    """The modules in a fresh process after some code."""
+    code += "\nimport sys; print(*sys.modules)"
+    result = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return set(result.stdout.split())
+
+
+def test_importing_the_handler_loads_neither_the_aws_sdk_nor_the_other_doors(
+    environment: dict[str, str],
+) -> None:
+    loaded = loaded_after("import handler.query", environment)
+
+    unwanted = {"boto3", "botocore", "aws_xray_sdk", "sqlite3", "gzip", "asyncio", "uuid"}
+    unwanted |= {
+        "events.http",
+        "events.sqs",
+        "handler.messages",
+        "handler.health",
+        "locking.sqlite",
+    }
+    assert loaded & unwanted == set()
+
+
+def test_a_process_that_only_reads_never_loads_the_aws_sdk(
+    ask: Ask, environment: dict[str, str]
+) -> None:
+    ask(query="CREATE TABLE t (n)")
+    code = "from handler import local; local.invoke({'query': 'SELECT * FROM t'})"
+
+    loaded = loaded_after(code, environment)
+
+    assert {"handler.query", "apsw"} <= loaded
+    assert loaded & {"boto3", "botocore", "locking.dynamodb", "locking.sqlite"} == set()

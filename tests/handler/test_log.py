@@ -1,0 +1,64 @@
+"""The one line of a request: JSON, metrics in it, and nothing that a user wrote."""
+
+import json
+from typing import Any
+
+import pytest
+
+from handler import log
+from tests.conftest import Ask
+
+
+@pytest.fixture
+def lines(ask: Ask, capsys: pytest.CaptureFixture[str]) -> Any:
+    log._logger.cache_clear()
+    yield lambda: [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    log._logger.cache_clear()
+
+
+def metrics_of(line: dict[str, Any]) -> dict[str, list[float]]:
+    (directive,) = line["_aws"]["CloudWatchMetrics"]
+    assert directive["Namespace"] == "sqlatch"
+    assert directive["Dimensions"] == [["service"]]
+    return {metric["Name"]: line[metric["Name"]] for metric in directive["Metrics"]}
+
+
+def test_a_request_leaves_one_line_with_its_metrics(lines: Any, ask: Ask) -> None:
+    ask(query="CREATE TABLE t (n)")
+    ask(query="SELECT * FROM t")
+    write, read = lines()
+
+    assert (write["door"], write["database"], write["kind"]) == ("direct", "main", "write")
+    assert (read["kind"], read["statements"], read["service"]) == ("read", 1, "sqlatch")
+    assert set(metrics_of(write)) == {"Requests", "DurationMs", "Writes", "LeaseWaitMs"}
+    assert set(metrics_of(read)) == {"Requests", "DurationMs"}
+
+
+def test_a_refusal_is_told_by_its_code_and_holds_nothing_of_the_request(
+    lines: Any, ask: Ask, refused: Ask
+) -> None:
+    refused(query="SELECT 'secret' FRM t WHERE x = 'hidden'", parameters=["private"])
+    refused(query="SELECT 1", secret="hidden")
+    ask({"Records": [{"messageId": "m", "body": "secret"}]})
+    text = json.dumps(found := lines())
+
+    assert [line["code"] for line in found] == ["STATEMENT_ERROR", "BAD_EVENT", "BAD_EVENT"]
+    assert all("Refusals" in metrics_of(line) for line in found)
+    assert not any(word in text for word in ("secret", "hidden", "private", "FRM"))
+
+
+def test_a_busy_lease_and_a_failing_store_have_metrics_of_their_own(
+    lines: Any, ask: Ask, refused: Ask, the_service: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask(query="CREATE TABLE t (n)")
+    deadline_s = the_service.clock.now() + 5
+    with the_service.leases.hold("main", holder="somebody", deadline_s=deadline_s):
+        refused(query="DELETE FROM t", timeout_ms=20)
+    the_service.close()
+    the_service.databases.files.directory /= "missing"
+    refused(query="SELECT 1")
+    _created, busy, failing = lines()
+
+    assert "LeaseBusy" in metrics_of(busy)
+    assert "Errors" in metrics_of(failing)
+    assert "No such file or directory" in failing["cause"]

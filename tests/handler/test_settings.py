@@ -1,0 +1,63 @@
+"""Settings: what is read from the environment, and the one line that says what is wrong."""
+
+from pathlib import Path
+
+import pytest
+
+from handler.settings import IN_LAMBDA, Settings, SettingsError, variable_of
+from tests.conftest import Ask
+
+
+def test_defaults_need_only_the_directory() -> None:
+    settings = Settings.from_environment({"SQLATCH_DATABASES": "/mnt/databases"})
+
+    assert settings.model_dump() == {
+        "databases": Path("/mnt/databases"),
+        "leases": "sqlite:/mnt/databases/.leases.sqlite",
+        "read_only": False,
+        "create": "on-write",
+        "rows_max": 100_000,
+        "result_bytes_max": 5_500_000,
+        "timeout_ms": 10_000,
+        "idempotency_days": 5.0,
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("databases", "", "SQLATCH_DATABASES: is not set: directory of the database files"),
+        ("leases", "redis:x", "SQLATCH_LEASES: String should match pattern"),
+        ("read_only", "perhaps", "SQLATCH_READ_ONLY: Input should be a valid boolean"),
+        ("create", "always", "SQLATCH_CREATE: Input should be 'on-write' or 'never'"),
+        ("rows_max", "many", "SQLATCH_ROWS_MAX: Input should be a valid integer"),
+        ("result_bytes_max", "0", "SQLATCH_RESULT_BYTES_MAX: Input should be greater"),
+        ("timeout_ms", "900001", "SQLATCH_TIMEOUT_MS: Input should be less"),
+        ("idempotency_days", "-1", "SQLATCH_IDEMPOTENCY_DAYS: Input should be greater"),
+    ],
+)
+def test_a_wrong_setting_is_named_on_one_line(name: str, value: str, message: str) -> None:
+    environment = {"SQLATCH_DATABASES": "/mnt/databases", variable_of(name): value}
+
+    with pytest.raises(SettingsError) as wrong:
+        Settings.from_environment(environment)
+
+    assert str(wrong.value).startswith(message)
+    assert "\n" not in str(wrong.value)
+
+
+def test_on_lambda_the_lease_table_must_be_named() -> None:
+    environment = {"SQLATCH_DATABASES": "/mnt/databases", IN_LAMBDA: "127.0.0.1:9001"}
+
+    with pytest.raises(SettingsError, match="SQLATCH_LEASES: is not set; on Lambda"):
+        Settings.from_environment(environment)
+
+
+def test_a_wrong_setting_fails_at_the_first_request(
+    ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SQLATCH_ROWS_MAX", "none")
+
+    for _request in range(2):
+        with pytest.raises(SettingsError, match="SQLATCH_ROWS_MAX"):
+            ask(query="SELECT 1")
