@@ -19,6 +19,8 @@ REALS = {"Infinity": math.inf, "-Infinity": -math.inf}
 
 def parameters_in(given: object) -> Any:
     """A list or object of JSON values as SQLite takes them; ValueError names the place."""
+    if given is None:
+        return None
     if isinstance(given, Mapping):
         return {name: value_in(value, f".{name}") for name, value in given.items()}
     if not isinstance(given, Sequence) or isinstance(given, str | bytes):
@@ -28,6 +30,8 @@ def parameters_in(given: object) -> Any:
 
 def parameter_sets_in(given: object) -> Any:
     """Many of them. Lists without special values, as a bulk load has them, are passed uncopied."""
+    if given is None:
+        return None
     if not isinstance(given, Sequence) or isinstance(given, str | bytes):
         raise ValueError("is not a list")  # noqa: TRY004 (pydantic reads it)
     if set(map(type, given)) == {list} and _are_plain(chain.from_iterable(given)):

@@ -78,7 +78,10 @@ def _write(record: Record) -> None:
         metrics.add_metric(name, unit, value)
     line = cast("dict[str, Any]", metrics.serialize_metric_set())
     metrics.clear_metrics()
-    line |= {name: value for name in Record.__slots__ if (value := getattr(record, name))}
+    for name in Record.__slots__:
+        value = getattr(record, name)
+        if value or isinstance(value, float):
+            line[name] = value
     _logger().info("request", extra=line)
 
 

@@ -1,4 +1,4 @@
-"""Eight processes at once: nothing lost, nothing twice, nothing refused; and that this can be seen."""
+"""Eight processes at once: nothing lost, twice or refused; and that a loss would be seen."""
 
 import pytest
 

@@ -1,6 +1,8 @@
 """The one line of a request: JSON, metrics in it, and nothing that a user wrote."""
 
+import io
 import json
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -10,10 +12,13 @@ from tests.conftest import Ask
 
 
 @pytest.fixture
-def lines(ask: Ask, capsys: pytest.CaptureFixture[str]) -> Any:
-    log._logger.cache_clear()
-    yield lambda: [json.loads(line) for line in capsys.readouterr().err.splitlines()]
-    log._logger.cache_clear()
+def lines(ask: Ask) -> Iterator[Callable[[], list[dict[str, Any]]]]:
+    """The lines that were logged in this test."""
+    handler = log._logger().registered_handler
+    written = io.StringIO()
+    stream = handler.setStream(written)
+    yield lambda: [json.loads(line) for line in written.getvalue().splitlines()]
+    handler.setStream(stream)
 
 
 def metrics_of(line: dict[str, Any]) -> dict[str, list[float]]:

