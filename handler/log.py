@@ -27,7 +27,7 @@ SERVER_SIDE = frozenset({
 class Record:
     """What a request leaves behind. Never values, never SQL."""
 
-    request_id: str
+    function_request_id: str
     door: str
     database: str | None = None
     kind: str | None = None

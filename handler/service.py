@@ -64,7 +64,7 @@ class Service:
         self, database: str, record: Record, deadline_s: float
     ) -> Iterator[tuple[Lease, Gate]]:
         """The lease on a database, and the gate that a commit under it has to pass."""
-        holder = f"{self._holder}:{record.request_id}"
+        holder = f"{self._holder}:{record.function_request_id}"
         lease: Lease | None = None
         try:
             with self.leases.hold(database, holder=holder, deadline_s=deadline_s) as lease:

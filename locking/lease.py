@@ -28,7 +28,7 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What a contender asks for. `lock_id` is new for each request, and the same when it retries."""
+    """What a contender asks for. `lock_id` is new for each request, the same when it retries."""
 
     database: str
     lock_id: str

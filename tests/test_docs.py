@@ -1,0 +1,76 @@
+"""What the operator's pages claim, held against the template and against arithmetic."""
+
+import json
+import re
+from decimal import Decimal
+from itertools import pairwise
+from typing import Any
+
+from tests.cloudformation import ROOT, load
+
+RUNBOOK = (ROOT / "docs" / "runbook.md").read_text()
+STEP_FUNCTIONS = (ROOT / "docs" / "step-functions.md").read_text()
+
+
+def test_the_cost_table_adds_up() -> None:
+    rows = [
+        [Decimal(cell.strip(" *").replace(",", "")) for cell in line.split("|")[-4:-1]]
+        for line in RUNBOOK.partition("## Cost")[2].splitlines()
+        if re.search(r"\d\.\d\d\**( \|.*){3}$", line)
+    ]
+
+    *items, sums = rows
+
+    assert len(items) > 10
+    assert [sum(column) for column in zip(*items, strict=True)] == sums
+
+
+def test_the_cost_table_counts_the_alarms_of_the_template() -> None:
+    metrics = sum(
+        len(
+            [
+                metric
+                for metric in alarm.get("Metrics", [{"MetricStat": {}}])
+                if "MetricStat" in metric
+            ]
+        )
+        for resource in load("template.yaml")["Resources"].values()
+        if resource["Type"] == "AWS::CloudWatch::Alarm"
+        for alarm in [resource["Properties"]]
+    )
+
+    assert f"| Alarms: {metrics} metrics | 0.10 each | {metrics / 10:.2f} |" in RUNBOOK
+
+
+def test_a_write_of_the_state_machine_can_be_repeated() -> None:
+    machine, _failed_invocation = json_blocks(STEP_FUNCTIONS)
+
+    book = machine["States"]["BookSeat"]
+    retried = {error for retrier in book["Retry"] for error in retrier["ErrorEquals"]}
+
+    assert "idempotency_key" in book["Arguments"]["Payload"]
+    assert {"LeaseBusy", "LeaseLost", "DatabaseBusy", "StorageError"} <= retried
+    assert [catcher["ErrorEquals"] for catcher in book["Catch"]] == [["Constraint"]]
+    assert "Constraint" not in retried
+    targets = {machine["StartAt"], book["Next"], *(catcher["Next"] for catcher in book["Catch"])}
+    assert targets == set(machine["States"])
+
+
+def test_every_link_inside_the_runbook_leads_to_a_heading() -> None:
+    anchors = {
+        re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
+        for heading in re.findall(r"^#+ (.+)$", RUNBOOK, re.MULTILINE)
+    }
+
+    assert set(re.findall(r"\]\(#([\w-]+)\)", RUNBOOK)) <= anchors
+
+
+def test_the_sections_of_the_runbook_follow_their_index() -> None:
+    index = re.findall(r"\]\(#([\w-]+)\)", RUNBOOK.partition("Three rules")[0])
+    places = [RUNBOOK.lower().index(f"\n## {anchor.replace('-', ' ')}\n") for anchor in index]
+
+    assert all(first < second for first, second in pairwise(places))
+
+
+def json_blocks(page: str) -> list[dict[str, Any]]:
+    return [json.loads(block) for block in re.findall(r"```json\n(.*?)```", page, re.DOTALL)]

@@ -1,0 +1,200 @@
+"""What must stay true of template.yaml, whoever edits it."""
+
+import json
+import re
+from typing import Any
+
+import pytest
+
+from tests.cloudformation import ROOT, load
+
+SETTINGS = {
+    "SQLATCH_DATABASES",
+    "SQLATCH_LEASES",
+    "SQLATCH_READ_ONLY",
+    "SQLATCH_CREATE",
+    "SQLATCH_ROWS_MAX",
+    "SQLATCH_RESULT_BYTES_MAX",
+    "SQLATCH_TIMEOUT_MS",
+    "SQLATCH_IDEMPOTENCY_DAYS",
+    "POWERTOOLS_SERVICE_NAME",
+    "POWERTOOLS_METRICS_NAMESPACE",
+    "LOG_LEVEL",
+}
+FUNCTIONS = ("QueryFunction", "ReadFunction", "ReaperFunction")
+QUEUES = ("WriteQueue", "OrderedWriteQueue")
+ALLOWED_ON_EVERYTHING = {"NetworkInterfaces", "Traces"}
+EFS_LOCKS_A_FILE = 512
+DAY_S = 86_400
+
+TEMPLATE = load("template.yaml")
+RESOURCES: dict[str, dict[str, Any]] = TEMPLATE["Resources"]
+PARAMETERS: dict[str, dict[str, Any]] = TEMPLATE["Parameters"]
+
+
+@pytest.mark.parametrize("queue", QUEUES)
+def test_a_message_stays_invisible_for_six_function_timeouts(queue: str) -> None:
+    timeouts_s = PARAMETERS["FunctionTimeoutSeconds"]["AllowedValues"]
+    visibility_s = TEMPLATE["Mappings"]["Queues"]["VisibilitySeconds"]
+
+    chosen = RESOURCES[queue]["Properties"]["VisibilityTimeout"]
+
+    assert visibility_s == {str(timeout_s): 6 * timeout_s for timeout_s in timeouts_s}
+    assert chosen == {
+        "Fn::FindInMap": ["Queues", "VisibilitySeconds", {"Ref": "FunctionTimeoutSeconds"}]
+    }
+    assert "Timeout" not in RESOURCES["QueryFunction"]["Properties"]
+
+
+@pytest.mark.parametrize("queue", QUEUES)
+def test_a_message_is_gone_before_its_idempotency_record(queue: str) -> None:
+    remembered_s = int(environment("QueryFunction")["SQLATCH_IDEMPOTENCY_DAYS"]) * DAY_S
+
+    assert RESOURCES[queue]["Properties"]["MessageRetentionPeriod"] < remembered_s
+
+
+def test_both_queues_hear_of_each_failed_message() -> None:
+    mappings = [
+        event["Properties"]
+        for event in RESOURCES["QueryFunction"]["Properties"]["Events"].values()
+        if event["Type"] == "SQS"
+    ]
+
+    assert [mapping["Queue"]["Fn::GetAtt"][0] for mapping in mappings] == list(QUEUES)
+    for mapping in mappings:
+        assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_every_setting_is_declared_on_every_function(function: str) -> None:
+    assert set(environment(function)) == SETTINGS
+
+
+def test_local_runs_set_only_declared_settings() -> None:
+    local = json.loads((ROOT / "events" / "local-env.json").read_text())
+
+    assert set(local["Parameters"]) <= SETTINGS
+
+
+def test_only_network_interfaces_and_traces_are_allowed_on_everything() -> None:
+    named = {
+        statement.get("Sid")
+        for resource in RESOURCES.values()
+        for statement in iam_statements(resource)
+        if statement["Effect"] == "Allow" and "*" in as_list(statement["Resource"])
+    }
+
+    assert named == ALLOWED_ON_EVERYTHING
+
+
+def test_the_read_function_can_neither_write_nor_take_a_lease() -> None:
+    actions = {
+        action
+        for statement in iam_statements(RESOURCES["ReadRole"])
+        for action in as_list(statement["Action"])
+    }
+
+    assert actions == {
+        "logs:CreateLogStream",
+        "logs:PutLogEvents",
+        "elasticfilesystem:ClientMount",
+    }
+    assert RESOURCES["ReadRole"]["Properties"]["ManagedPolicyArns"] == [{"Ref": "RuntimePolicy"}]
+    assert environment("ReadFunction")["SQLATCH_READ_ONLY"] == "true"
+    assert "FileSystemPolicy" in RESOURCES["FileSystem"]["Properties"]
+
+
+def test_nothing_deletes_a_lease_item() -> None:
+    actions = {
+        action
+        for resource in RESOURCES.values()
+        for statement in iam_statements(resource)
+        for action in as_list(statement["Action"])
+        if action.startswith("dynamodb:")
+    }
+
+    assert actions == {"dynamodb:GetItem", "dynamodb:Scan", "dynamodb:UpdateItem"}
+    assert "TimeToLiveSpecification" not in RESOURCES["LeaseTable"]["Properties"]
+
+
+@pytest.mark.parametrize("resource", ["FileSystem", "LeaseTable"])
+def test_data_outlives_the_stack(resource: str) -> None:
+    assert RESOURCES[resource]["DeletionPolicy"] == "Retain"
+    assert RESOURCES[resource]["UpdateReplacePolicy"] == "Retain"
+
+
+def test_all_instances_together_stay_below_the_locks_of_a_file() -> None:
+    instances_max = (
+        PARAMETERS["QueryConcurrency"]["MaxValue"]
+        + PARAMETERS["ReadConcurrency"]["MaxValue"]
+        + RESOURCES["ReaperFunction"]["Properties"]["ReservedConcurrentExecutions"]
+    )
+
+    assert instances_max < EFS_LOCKS_A_FILE
+
+
+@pytest.mark.parametrize("route", ["/query post", "/read post", "/health get"])
+def test_no_route_is_open(route: str) -> None:
+    path, method = route.split()
+    definition = RESOURCES["HttpApi"]["Properties"]["DefinitionBody"]["paths"][path]
+
+    condition, with_jwt, with_iam = definition[method]["security"]["Fn::If"]
+
+    assert condition == "UsesJwt"
+    assert [list(scheme) for scheme in with_jwt] == [["jwt"]]
+    assert with_jwt[0]["jwt"], "without a scope every token of the issuer would do"
+    assert with_iam == [{"iam": []}]
+    assert list(definition) == [method]
+
+
+def test_the_dashboard_is_json() -> None:
+    body = RESOURCES["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
+
+    dashboard = json.loads(re.sub(r"\$\{[\w:.]+\}", "1", body))
+
+    assert all(widget["properties"]["title"] for widget in dashboard["widgets"])
+
+
+def test_every_alarm_has_a_section_in_the_runbook() -> None:
+    runbook = (ROOT / "docs" / "runbook.md").read_text()
+
+    assert set(re.findall(r"^### (\w+Alarm)$", runbook, re.MULTILINE)) == set(alarms())
+
+
+def test_every_alarm_reaches_somebody() -> None:
+    for alarm in alarms().values():
+        assert alarm["AlarmActions"] == [{"Ref": "AlarmTopic"}]
+
+
+def test_every_skipped_check_says_why() -> None:
+    for resource in RESOURCES.values():
+        for skip in resource.get("Metadata", {}).get("checkov", {}).get("skip", []):
+            assert skip["id"]
+            assert skip["comment"].endswith(".")
+
+
+def alarms() -> dict[str, dict[str, Any]]:
+    return {
+        name: resource["Properties"]
+        for name, resource in RESOURCES.items()
+        if resource["Type"] == "AWS::CloudWatch::Alarm"
+    }
+
+
+def environment(function: str) -> dict[str, Any]:
+    own = RESOURCES[function]["Properties"].get("Environment", {}).get("Variables", {})
+    return {**TEMPLATE["Globals"]["Function"]["Environment"]["Variables"], **own}
+
+
+def iam_statements(resource: dict[str, Any]) -> list[dict[str, Any]]:
+    """What a role or managed policy says, without the resource policies of endpoints and EFS."""
+    if resource["Type"] == "AWS::IAM::ManagedPolicy":
+        return list(resource["Properties"]["PolicyDocument"]["Statement"])
+    if resource["Type"] == "AWS::IAM::Role":
+        policies = resource["Properties"]["Policies"]
+        return [line for policy in policies for line in policy["PolicyDocument"]["Statement"]]
+    return []
+
+
+def as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
