@@ -7,7 +7,7 @@ from locking.clock import Clock
 from sqlatch.errors import LeaseLost
 
 GRACE_S = 1.0
-"""A contender waits so long past `expires_at_s`: so far may clocks be apart."""
+"""A contender waits so long past `expires_at_s`: two clocks may be that far apart."""
 
 
 @dataclass(frozen=True, slots=True)
