@@ -1,0 +1,124 @@
+"""The README under test: its tables name what the code has, and its commands work."""
+
+import json
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from events.http import STATUS
+from events.request import QueryEvent
+from handler.settings import Settings, variable_of
+from sqlatch import errors
+from tests.cloudformation import load
+from tests.conftest import Ask
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+ROOMS = ("events", "sqlexec", "locking")
+
+
+def table(heading: str) -> list[list[str]]:
+    """The rows of the first table below a heading, without backticks."""
+    section = README.split(f"\n## {heading}\n")[1].split("\n## ")[0]
+    rows = [line for line in section.splitlines() if line.startswith("|")]
+    cells = [[cell.strip() for cell in row.strip("|").split(" | ")] for row in rows]
+    return [[bare(cell) for cell in row] for row in cells[2:]]
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
+
+
+def test_the_error_table_is_the_code() -> None:
+    classes = errors.SqlatchError.__subclasses__()
+
+    assert [[cell.lower() for cell in row] for row in table("Errors")] == [
+        [each.code.lower(), str(STATUS[each.code]), "yes" if each.retryable else "no", when(each)]
+        for each in classes
+    ]
+
+
+def when(error: type) -> str:
+    return bare((error.__doc__ or "").splitlines()[0]).rstrip(".").lower()
+
+
+def bare(text: str) -> str:
+    return text.replace("`", "").strip()
+
+
+def test_the_settings_table_is_the_model_and_the_template_sets_them_all() -> None:
+    fields = {variable_of(name): field for name, field in Settings.model_fields.items()}
+    template = load("template.yaml")
+    declared = template["Globals"]["Function"]["Environment"]["Variables"]
+
+    rows = {row[0]: row[1] for row in table("Settings")}
+
+    assert list(rows) == list(fields)
+    for variable, field in fields.items():
+        if variable not in ("SQLATCH_DATABASES", "SQLATCH_LEASES"):
+            assert rows[variable] == str(field.default).lower()
+    assert {name for name in declared if name.startswith("SQLATCH_")} == set(fields)
+
+
+def test_the_request_table_is_the_model() -> None:
+    assert {row[0] for row in table("The request")} == set(QueryEvent.model_fields)
+
+
+def test_the_commands_are_the_makefile() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    commands = re.findall(r"^([a-z0-9-]+):.*  ## (.*)$", makefile, flags=re.MULTILINE)
+    described = {f"make {name}": bare(text) for name, text in commands if name != "help"}
+
+    for command, text in table("Commands"):
+        assert described.pop(command).startswith(text)
+    assert described == {}
+
+
+def test_the_example_request_gives_the_example_reply(ask: Ask) -> None:
+    request, reply = (json.loads(block) for block in blocks("json"))
+    for sample in ("01-create", "02-insert"):
+        ask(json.loads((ROOT / f"events/samples/{sample}.json").read_text()))
+
+    answer = ask(request)
+
+    assert set(answer.pop("meta")) == set(reply.pop("meta"))
+    assert answer == reply
+
+
+def test_the_links_of_the_documents_lead_somewhere() -> None:
+    for document in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("*/DESIGN.md")]:
+        for link in re.findall(r"\]\(([^)#:]+)\)", document.read_text()):
+            assert (document.parent / link).exists(), (document.name, link)
+
+
+def test_the_shell_examples_parse() -> None:
+    for block in blocks("sh"):
+        assert subprocess.run(["bash", "-n"], input=block, text=True, check=False).returncode == 0
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_each_room_has_a_page_on_its_design_that_names_its_modules(room: str) -> None:
+    page = (ROOT / room / "DESIGN.md").read_text()
+    modules = {path.name for path in (ROOT / room).glob("*.py")} - {"__init__.py"}
+
+    named = set(re.findall(r"`(\w+\.py)`", page))
+
+    assert len(page.splitlines()) < 60
+    assert named <= modules
+    assert modules - named <= {"statement.py", "tables.py"}
+
+
+def test_every_function_of_the_template_is_there() -> None:
+    resources: dict[str, Any] = load("template.yaml")["Resources"]
+    handlers = {
+        resource["Properties"]["Handler"]
+        for resource in resources.values()
+        if resource["Type"] == "AWS::Serverless::Function"
+    }
+
+    assert handlers == {"handler.query.lambda_handler", "handler.reaper.lambda_handler"}
+    assert yaml.safe_load((ROOT / "events/local-env.json").read_text())
