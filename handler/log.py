@@ -7,13 +7,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, cast
+from typing import Any
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.metrics.provider.cloudwatch_emf.cloudwatch import (
     AmazonCloudWatchEMFProvider,
 )
+from pydantic_core import to_json
 
 from sqlatch.errors import Fact, SqlatchError
 
@@ -73,16 +74,30 @@ def logged(record: Record) -> Iterator[Record]:
 
 
 def _write(record: Record) -> None:
-    metrics = _metrics()
-    for name, unit, value in _measured(record):
-        metrics.add_metric(name, unit, value)
-    line = cast("dict[str, Any]", metrics.serialize_metric_set())
-    metrics.clear_metrics()
+    measured = list(_measured(record))
+    directive = _directive(tuple((name, unit) for name, unit, _value in measured))
+    line: dict[str, Any] = {
+        "_aws": {"Timestamp": int(time.time() * 1000), "CloudWatchMetrics": directive}
+    }
+    line |= {name: value for name, _unit, value in measured}
     for name in Record.__slots__:
         value = getattr(record, name)
         if value or isinstance(value, float):
             line[name] = value
     _logger().info("request", extra=line)
+
+
+@cache
+def _directive(metrics: tuple[tuple[str, MetricUnit], ...]) -> Any:
+    """What tells CloudWatch which fields are metrics: the same for every line of a kind."""
+    provider = AmazonCloudWatchEMFProvider(
+        namespace=_name("POWERTOOLS_METRICS_NAMESPACE"), service=_name("POWERTOOLS_SERVICE_NAME")
+    )
+    for name, unit in metrics:
+        provider.add_metric(name, unit, 0)
+    directive = provider.serialize_metric_set()["_aws"]["CloudWatchMetrics"]
+    provider.clear_metrics()
+    return directive
 
 
 def _measured(record: Record) -> Iterator[tuple[str, MetricUnit, float]]:
@@ -107,13 +122,11 @@ def _error_metric(code: str) -> str:
 
 @cache
 def _logger() -> Logger:
-    return Logger(service=_name("POWERTOOLS_SERVICE_NAME"), stream=sys.stderr, location=None)
-
-
-@cache
-def _metrics() -> AmazonCloudWatchEMFProvider:
-    return AmazonCloudWatchEMFProvider(
-        namespace=_name("POWERTOOLS_METRICS_NAMESPACE"), service=_name("POWERTOOLS_SERVICE_NAME")
+    return Logger(
+        service=_name("POWERTOOLS_SERVICE_NAME"),
+        stream=sys.stderr,
+        location=None,
+        json_serializer=lambda line: to_json(line, fallback=str).decode(),
     )
 
 

@@ -52,11 +52,13 @@ class Session:
         self._database = database
         self._now = now
         self._policy = Policy()
-        with self._translated():
+        try:
             self.connection = apsw.Connection(
                 str(path), flags=flags, statementcachesize=STATEMENTS_KEPT
             )
             self._configure()
+        except FOREIGN_ERRORS as error:
+            raise in_our_words(error, database) from error
 
     def close(self) -> None:
         self.connection.close(force=True)
@@ -67,10 +69,12 @@ class Session:
         The flag keeps it apart in the statement cache: a user who sends the same text would find
         it there prepared, and so past the policy.
         """
-        with self._translated():
-            cursor = self.connection.cursor()
+        cursor = self.connection.cursor()
+        try:
             cursor.execute(sql, values, prepare_flags=apsw.SQLITE_PREPARE_PERSISTENT)
             return cursor.fetchall()
+        except FOREIGN_ERRORS as error:
+            raise in_our_words(error, self._database) from error
 
     @contextmanager
     def user(self) -> Iterator[apsw.Cursor]:
@@ -78,8 +82,9 @@ class Session:
         cursor = self.connection.cursor()
         self._policy.begin()
         try:
-            with self._translated():
-                yield cursor
+            yield cursor
+        except FOREIGN_ERRORS as error:
+            raise in_our_words(error, self._database, refusal=self._policy.refusal) from error
         finally:
             self._policy.end()
             cursor.close(force=True)
@@ -95,13 +100,6 @@ class Session:
             connection.limit(limit, value)
         for setting in SETTINGS:
             self.run(setting)
-
-    @contextmanager
-    def _translated(self) -> Iterator[None]:
-        try:
-            yield
-        except FOREIGN_ERRORS as error:
-            raise in_our_words(error, self._database, refusal=self._policy.refusal) from error
 
     def _is_past_deadline(self) -> bool:
         return self._now() > self.deadline_s

@@ -40,9 +40,9 @@ class Store:
         self._identity_checked_at_s = float("-inf")
 
     def exists(self) -> bool:
-        if self._reader is None and self._writer is None:
-            return self._files.exists(self.name)
-        return self._is_same_file() or self._files.exists(self.name)
+        """Whether there is such a file. An open connection says so without a look."""
+        is_open = self._reader is not None or self._writer is not None
+        return is_open or self._files.exists(self.name)
 
     def reading(self, deadline_s: float) -> Session:
         """The connection that cannot write; RecoveryNeeded if it must not be opened yet."""

@@ -21,7 +21,7 @@ def lines(ask: Ask) -> Iterator[Callable[[], list[dict[str, Any]]]]:
     handler.setStream(stream)
 
 
-def metrics_of(line: dict[str, Any]) -> dict[str, list[float]]:
+def metrics_of(line: dict[str, Any]) -> dict[str, float]:
     (directive,) = line["_aws"]["CloudWatchMetrics"]
     assert directive["Namespace"] == "sqlatch"
     assert directive["Dimensions"] == [["service"]]
