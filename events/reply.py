@@ -3,14 +3,17 @@
 from collections.abc import Sequence
 from typing import Any, NotRequired, TypedDict
 
-from events.values import Row, rows_out
+from pydantic_core import to_json
+
+from events import values
+from events.values import Row
 
 
 class ResultReply(TypedDict):
     """The result of one statement. `rows` are lists, or objects by column name."""
 
     columns: list[str]
-    rows: Sequence[Any]
+    rows: list[Any]
     rows_affected: int
     last_insert_rowid: int | None
     truncated: NotRequired[bool]
@@ -39,22 +42,30 @@ class BatchReply(TypedDict):
     meta: Meta
 
 
+def rows_out(columns: Sequence[str], rows: list[Row], *, as_objects: bool) -> tuple[list[Any], int]:
+    """Rows as callers read them, and about how many bytes they have on the wire."""
+    if not as_objects:
+        return values.rows_out(rows)
+    values_out, size_bytes = values.rows_out(rows)
+    names = names_apart(columns)
+    names_bytes = len(to_json(names)) + 3 * len(names)
+    objects = [dict(zip(names, row, strict=True)) for row in values_out]
+    return objects, size_bytes + len(rows) * names_bytes
+
+
 def result_out(
     columns: Sequence[str],
-    rows: Sequence[Row],
+    rows: list[Any],
     *,
     rows_affected: int,
     last_insert_rowid: int | None,
     truncated: bool,
-    rows_as: str,
+    as_objects: bool,
 ) -> ResultReply:
-    """One statement's result as callers read it."""
-    as_objects = rows_as == "objects"
-    names = _apart(columns) if as_objects else list(columns)
-    values = rows_out(rows)
+    """One statement's result, whose rows are as `rows_out` makes them."""
     result: ResultReply = {
-        "columns": names,
-        "rows": [dict(zip(names, row, strict=True)) for row in values] if as_objects else values,
+        "columns": names_apart(columns) if as_objects else list(columns),
+        "rows": rows,
         "rows_affected": rows_affected,
         "last_insert_rowid": last_insert_rowid,
     }
@@ -63,7 +74,7 @@ def result_out(
     return result
 
 
-def _apart(columns: Sequence[str]) -> list[str]:
+def names_apart(columns: Sequence[str]) -> list[str]:
     """Names that no two columns share, `:1` behind the second `id` as SQLite itself does it."""
     names: list[str] = []
     for column in columns:

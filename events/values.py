@@ -3,9 +3,9 @@
 import base64
 import binascii
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import chain
-from typing import Any
+from typing import Any, cast
 
 from pydantic_core import to_json
 
@@ -34,7 +34,7 @@ def parameter_sets_in(given: object) -> Any:
         return None
     if not isinstance(given, Sequence) or isinstance(given, str | bytes):
         raise ValueError("is not a list")  # noqa: TRY004 (pydantic reads it)
-    if set(map(type, given)) == {list} and _are_plain(chain.from_iterable(given)):
+    if set(map(type, given)) == {list} and _are_plain(cast("list[list[object]]", given)):
         return given
     sets = []
     for number, parameters in enumerate(given):
@@ -69,13 +69,6 @@ def value_in(value: object, where: str) -> Value:
     )
 
 
-def rows_out(rows: Sequence[Row]) -> Sequence[Sequence[Any]]:
-    """Rows as JSON can say them; the same rows where they are that already."""
-    if all_plain_out(rows):
-        return rows
-    return [[value_out(value) for value in row] for row in rows]
-
-
 def value_out(value: Value) -> Any:
     """One of SQLite's values as JSON says it."""
     if isinstance(value, bytes):
@@ -85,36 +78,48 @@ def value_out(value: Value) -> Any:
     return value
 
 
-def all_plain_out(rows: Sequence[Row]) -> bool:
-    """Whether JSON can say the rows as they are: no blob, no infinite real."""
-    types = set(map(type, chain.from_iterable(rows)))
-    if bytes in types:
+def rows_out(rows: list[Row]) -> tuple[list[Any], int]:
+    """Rows as JSON says them, the same ones where they are that already, and their length so.
+
+    The length is in bytes, with a space behind each comma, as Lambda's runtime writes them.
+    """
+    if bytes in set(map(type, chain.from_iterable(rows))):
+        return _converted(rows)
+    encoded = to_json(rows, inf_nan_mode="constants")
+    if b"Infinity" in encoded:
+        return _converted(rows)
+    return rows, len(encoded) + _commas(rows)
+
+
+def _converted(rows: list[Row]) -> tuple[list[Any], int]:
+    converted = [[value_out(value) for value in row] for row in rows]
+    return converted, len(to_json(converted)) + _commas(rows)
+
+
+def _commas(rows: Sequence[Row]) -> int:
+    return len(rows) * len(rows[0]) if rows else 0
+
+
+def _are_plain(sets: list[list[object]]) -> bool:
+    """Whether SQLite takes all the values as they are; looked at by column, where kinds are few."""
+    try:
+        return all(map(_is_plain_column, zip(*sets, strict=True)))
+    except ValueError:
         return False
-    if float not in types:
-        return True
-    return not any(math.inf in row or -math.inf in row for row in rows)
 
 
-def size_bytes(rows: Sequence[Row]) -> int:
-    """The rows' length as JSON with a space behind each comma, as Lambda's runtime writes it."""
-    return len(to_json(rows_out(rows))) + sum(map(len, rows))
-
-
-def _are_plain(values: Iterable[object]) -> bool:
-    """Whether SQLite takes the values as they are."""
-    for value in values:
-        if value is None or value is True or value is False:
-            continue
-        if isinstance(value, str):
-            if value.isascii() or _is_unicode(value):
-                continue
-        elif isinstance(value, int):
-            if INTEGER_MIN <= value <= INTEGER_MAX:
-                continue
-        elif isinstance(value, float) and math.isfinite(value):
-            continue
-        return False
-    return True
+def _is_plain_column(column: tuple[Any, ...]) -> bool:
+    kinds = set(map(type, column))
+    if type(None) in kinds:
+        kinds.discard(type(None))
+        column = tuple(value for value in column if value is not None)
+    if kinds == {int}:
+        return bool(min(column) >= INTEGER_MIN and max(column) <= INTEGER_MAX)
+    if kinds == {float}:
+        return math.isfinite(sum(column)) or all(map(math.isfinite, column))
+    if kinds == {str}:
+        return _is_unicode("".join(column))
+    return not kinds
 
 
 def _is_unicode(text: str) -> bool:

@@ -1,14 +1,14 @@
 """Between the contract and the execution: a request as work, and results as a reply."""
 
 from collections.abc import Mapping
+from functools import partial
 from hashlib import sha256
 from typing import Any
 
 from pydantic_core import to_json
 
-from events.reply import ResultReply, result_out
+from events.reply import ResultReply, result_out, rows_out
 from events.request import QueryEvent
-from events.values import size_bytes
 from handler.settings import Settings
 from sqlexec.statement import Limits, Once, Parameters, Result, Statement, Work
 
@@ -32,7 +32,7 @@ def work_of(
     limits = Limits(
         rows_max=settings.rows_max,
         bytes_max=settings.result_bytes_max,
-        size_bytes=size_bytes,
+        rows_out=partial(rows_out, as_objects=event.rows_as == "objects"),
         timeout_s=(event.timeout_ms or settings.timeout_ms) / 1000,
         truncate_rows=event.rows_max,
     )
@@ -52,7 +52,7 @@ def _result(event: QueryEvent, result: Result) -> ResultReply:
         rows_affected=result.rows_affected,
         last_insert_rowid=result.last_insert_rowid,
         truncated=result.truncated,
-        rows_as=event.rows_as,
+        as_objects=event.rows_as == "objects",
     )
 
 

@@ -1,14 +1,15 @@
 """Running a request's statements, one after the other, within its limits."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
+from typing import Any
 
 import apsw
 
 from sqlatch.errors import ForbiddenStatement, ResultTooLarge, SqlatchError
 from sqlexec.plan import Plans
 from sqlexec.session import Session
-from sqlexec.statement import Kind, Limits, Parameters, Result, Row, Statement, Work
+from sqlexec.statement import Kind, Limits, Parameters, Result, Statement, Work
 
 ROWS_AT_ONCE_FIRST = 8
 ROWS_AT_ONCE_MAX = 1_000
@@ -50,7 +51,7 @@ def _execute(statement: Statement, session: Session, plans: Plans, budget: "_Bud
             cursor.execute(statement.sql, statement.parameters or None)
         else:
             cursor.executemany(statement.sql, changes.between(statement.parameter_sets))
-        rows, truncated = budget.fetch(cursor)
+        rows, truncated = budget.fetch(cursor, lambda: columns)
         if truncated and plan.kind is Kind.WRITE:
             for _row in cursor:
                 pass
@@ -68,20 +69,17 @@ class _Changes:
 
     def between(self, parameter_sets: Sequence[Parameters]) -> Iterator[Parameters]:
         """Hand out the sets: whenever the next is asked for, the last one has run."""
-        changes = self._changes
+        changes = self._connection.changes
         for number, parameters in enumerate(parameter_sets):
             if number:
                 self._sum += changes()
             yield parameters
 
     def total(self) -> int:
-        return self._sum + self._changes()
-
-    def _changes(self) -> int:
-        """sqlite3_changes() still tells of an earlier statement if this one changed nothing."""
+        """What is no INSERT, UPDATE or DELETE leaves sqlite3_changes() as an earlier one set it."""
         if self._connection.total_changes() == self._before:
             return 0
-        return self._connection.changes()
+        return self._sum + self._connection.changes()
 
 
 class _Budget:
@@ -91,25 +89,28 @@ class _Budget:
         self._limits = limits
         self._bytes = 0
 
-    def fetch(self, cursor: apsw.Cursor) -> tuple[list[Row], bool]:
-        """The rows, and whether some were left out."""
-        rows: list[Row] = []
+    def fetch(
+        self, cursor: apsw.Cursor, columns: Callable[[], tuple[str, ...]]
+    ) -> tuple[list[Any], bool]:
+        """The rows as they are sent, and whether some were left out."""
+        rows: list[Any] = []
         stop_at = self._limits.truncate_rows
         at_once = ROWS_AT_ONCE_FIRST
         while chunk := list(islice(cursor, at_once)):
-            rows += chunk
-            truncated = stop_at is not None and len(rows) > stop_at
+            truncated = stop_at is not None and len(rows) + len(chunk) > stop_at
             if truncated:
-                del rows[stop_at:]
-            self._spend(chunk, len(rows))
+                del chunk[(stop_at or 0) - len(rows) :]
+            sent, size_bytes = self._limits.rows_out(columns(), chunk)
+            rows += sent
+            self._bytes += size_bytes
+            self._check(len(rows))
             if truncated:
                 return rows, True
             at_once = min(2 * at_once, ROWS_AT_ONCE_MAX)
         return rows, False
 
-    def _spend(self, chunk: list[Row], rows: int) -> None:
+    def _check(self, rows: int) -> None:
         limits = self._limits
-        self._bytes += limits.size_bytes(chunk)
         if rows > limits.rows_max or self._bytes > limits.bytes_max:
             raise ResultTooLarge(
                 f"the result passed its limit of {limits.rows_max} rows or {limits.bytes_max} bytes"

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from typing import Any
 
 Value = None | int | float | str | bytes
 Row = tuple[Value, ...]
@@ -20,10 +21,13 @@ class Statement:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What one statement gave. `rows_affected` counts direct changes only, as sqlite3_changes()."""
+    """What one statement gave, its rows as `Limits.rows_out` made them.
+
+    `rows_affected` counts direct changes only, as sqlite3_changes().
+    """
 
     columns: tuple[str, ...]
-    rows: list[Row]
+    rows: list[Any]
     rows_affected: int
     last_insert_rowid: int | None
     truncated: bool = False
@@ -53,13 +57,13 @@ class Once:
 class Limits:
     """How much one request may take: rows of a statement, bytes of all rows, seconds.
 
-    With `truncate_rows` a statement stops there and says so; `size_bytes` measures rows as the
-    caller will send them.
+    With `truncate_rows` a statement stops there and says so. `rows_out` turns columns and rows into
+    what the caller will send, and says how many bytes that is.
     """
 
     rows_max: int
     bytes_max: int
-    size_bytes: Callable[[list[Row]], int]
+    rows_out: Callable[[tuple[str, ...], list[Row]], tuple[list[Any], int]]
     timeout_s: float
     truncate_rows: int | None = None
 

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from hypothesis import settings
 
 from handler import local
 from handler.service import Service, service
@@ -14,6 +15,9 @@ from sqlatch.errors import SqlatchError
 from tests import dynamodb_server
 
 Ask = Callable[..., dict[str, Any]]
+
+settings.register_profile("sqlatch", deadline=None, print_blob=True)
+settings.load_profile("sqlatch")
 
 
 @pytest.fixture(scope="session")
