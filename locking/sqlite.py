@@ -77,7 +77,7 @@ class SQLiteTable:
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         try:
-            connection = self._opened = self._opened or self._open()
+            connection = self._opened or self._open()
             connection.execute("BEGIN IMMEDIATE")
             try:
                 yield connection
@@ -94,7 +94,7 @@ class SQLiteTable:
             ) from error
 
     def _open(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(
+        connection = self._opened = sqlite3.connect(
             self._path, timeout=BUSY_S, isolation_level=None, check_same_thread=False
         )
         # In WAL mode a power cut takes the last leases at most, and their holders with them.

@@ -18,7 +18,7 @@ from handler.reaper import reap
 from handler.service import Service, service
 from locking.clock import Clock
 from sqlexec.files import JOURNAL_MAGIC
-from tests.conftest import Ask
+from tests.conftest import Ask, forget
 from tests.writers import ROOT
 
 KILLED_WRITER = """
@@ -27,6 +27,7 @@ from handler import local
 from sqlexec.store import Store
 
 Store._commit = lambda self, session: os.kill(os.getpid(), signal.SIGKILL)
+local.invoke({"health": True})  # what is loaded first takes no time of the request
 local.invoke({"query": "UPDATE account SET balance = balance + 1", "timeout_ms": int(sys.argv[1])})
 """
 
@@ -80,14 +81,14 @@ BALANCES = "SELECT DISTINCT balance FROM account"
 def test_a_writer_killed_in_mid_transaction_is_undone_and_overcome(
     accounts: None, ask: Ask, environment: dict[str, str]
 ) -> None:
-    killed_before_its_commit(environment, 500)
+    killed_before_its_commit(environment, 1000)
 
     assert ask(query=BALANCES)["rows"] == [[100]]
     (lease,) = ask(health=True)["leases"]
     assert lease["database"] == "main"
     raised = ask(query="UPDATE account SET balance = balance + 5")
     assert raised["rows_affected"] == 2000
-    assert raised["meta"]["lease_wait_ms"] < 3500
+    assert raised["meta"]["lease_wait_ms"] < 4500
     assert ask(query=BALANCES)["rows"] == [[105]]
     assert ask(health=True)["leases"] == []
 
@@ -140,10 +141,10 @@ def test_a_reader_that_may_not_write_leaves_recovery_to_others(
 ) -> None:
     leave_hot_journal(directory / "main.db")
     monkeypatch.setenv("SQLATCH_READ_ONLY", "true")
-    service.cache_clear()
+    forget(service)
     error = refused(query=BALANCES)
     monkeypatch.delenv("SQLATCH_READ_ONLY")
-    service.cache_clear()
+    forget(service)
 
     assert (error["code"], error["retryable"]) == ("DATABASE_BUSY", True)
     assert ask({"source": "aws.events"})["hot_journals_recovered"] == 1
@@ -188,7 +189,7 @@ def test_a_file_that_was_replaced_is_seen_and_not_written_into_the_void(
 def test_the_reaper_clears_an_expired_lease_recovers_and_reports(
     accounts: None, ask: Ask, directory: Path, environment: dict[str, str], the_service: Service
 ) -> None:
-    killed_before_its_commit(environment, 500)
+    killed_before_its_commit(environment, 1000)
     leave_hot_journal(directory / "main.db")
     later = Service(the_service.settings, clock=Clock(now=lambda: time.time() + 60))
     record = Record("request", "schedule")

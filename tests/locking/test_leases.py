@@ -1,6 +1,6 @@
 """Taking and giving back, on a clock that the test moves: waits, retries, lost answers."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -58,8 +58,10 @@ def time() -> MovedClock:
 
 
 @pytest.fixture
-def table(tmp_path: Path) -> LossyTable:
-    return LossyTable(tmp_path / "leases.sqlite")
+def table(tmp_path: Path) -> Iterator[LossyTable]:
+    table = LossyTable(tmp_path / "leases.sqlite")
+    yield table
+    table.close()
 
 
 @pytest.fixture
