@@ -6,7 +6,7 @@ from typing import Any, NotRequired, TypedDict
 from pydantic_core import to_json
 
 from events import values
-from events.values import Row
+from events.values import Row, escapes_bytes
 
 
 class ResultReply(TypedDict):
@@ -42,14 +42,17 @@ class BatchReply(TypedDict):
     meta: Meta
 
 
-def rows_out(columns: Sequence[str], rows: list[Row], *, as_objects: bool) -> tuple[list[Any], int]:
-    """Rows as callers read them, and about how many bytes they have on the wire."""
+def rows_out(
+    columns: Sequence[str], rows: list[Row], *, as_objects: bool, in_text: bool
+) -> tuple[list[Any], int]:
+    """Rows as callers read them, and their bytes on the wire; see `values.rows_out`."""
+    sent, size_bytes = values.rows_out(rows, in_text=in_text)
     if not as_objects:
-        return values.rows_out(rows)
-    values_out, size_bytes = values.rows_out(rows)
+        return sent, size_bytes
     names = names_apart(columns)
-    names_bytes = len(to_json(names)) + 3 * len(names)
-    objects = [dict(zip(names, row, strict=True)) for row in values_out]
+    encoded = to_json(names)
+    names_bytes = len(encoded) + 3 * len(names) + (escapes_bytes(encoded) if in_text else 0)
+    objects = [dict(zip(names, row, strict=True)) for row in sent]
     return objects, size_bytes + len(rows) * names_bytes
 
 

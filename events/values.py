@@ -69,6 +69,30 @@ def value_in(value: object, where: str) -> Value:
     )
 
 
+def rows_out(rows: list[Row], *, in_text: bool) -> tuple[list[Any], int]:
+    """Rows as JSON says them, the same ones where they are that already, and their length so.
+
+    The length is in bytes, as Lambda's runtime writes them: a space behind each comma and colon,
+    Python's exponents. `in_text` if they will stand in a text that is JSON again, as an HTTP body
+    does: there a quote is two bytes.
+    """
+    kinds = set(map(type, chain.from_iterable(rows)))
+    encoded = b"" if bytes in kinds else to_json(rows, inf_nan_mode="constants")
+    sent: list[Any] = rows
+    if bytes in kinds or (float in kinds and b"Infinity" in encoded):
+        sent = [[value_out(value) for value in row] for row in rows]
+        encoded = to_json(sent)
+    size_bytes = len(encoded) + len(rows) * len(rows[0]) + encoded.count(b'{"')
+    if float in kinds:
+        size_bytes += sum(encoded.count(b"%de" % digit) for digit in range(10))
+    return sent, size_bytes + (escapes_bytes(encoded) if in_text else 0)
+
+
+def escapes_bytes(encoded: bytes) -> int:
+    """What JSON grows by when it becomes a text of JSON."""
+    return encoded.count(b'"') + encoded.count(b"\\")
+
+
 def value_out(value: Value) -> Any:
     """One of SQLite's values as JSON says it."""
     if isinstance(value, bytes):
@@ -76,29 +100,6 @@ def value_out(value: Value) -> Any:
     if isinstance(value, float) and math.isinf(value):
         return {"real": "Infinity" if value > 0 else "-Infinity"}
     return value
-
-
-def rows_out(rows: list[Row]) -> tuple[list[Any], int]:
-    """Rows as JSON says them, the same ones where they are that already, and their length so.
-
-    The length is in bytes, with a space behind each comma and colon, as Lambda's runtime writes.
-    """
-    if bytes in set(map(type, chain.from_iterable(rows))):
-        return _converted(rows)
-    encoded = to_json(rows, inf_nan_mode="constants")
-    if b"Infinity" in encoded:
-        return _converted(rows)
-    return rows, len(encoded) + _commas(rows)
-
-
-def _converted(rows: list[Row]) -> tuple[list[Any], int]:
-    converted = [[value_out(value) for value in row] for row in rows]
-    encoded = to_json(converted)
-    return converted, len(encoded) + _commas(rows) + encoded.count(b'{"')
-
-
-def _commas(rows: Sequence[Row]) -> int:
-    return len(rows) * len(rows[0]) if rows else 0
 
 
 def _are_plain(sets: list[list[object]]) -> bool:

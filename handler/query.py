@@ -36,9 +36,11 @@ def lambda_handler(event: Any, context: Context) -> dict[str, Any]:
         return _answer(parse(event), record, ends_at_s)
 
 
-def _answer(request: QueryEvent | HealthEvent, record: Record, ends_at_s: float) -> dict[str, Any]:
+def _answer(
+    request: QueryEvent | HealthEvent, record: Record, ends_at_s: float, *, in_text: bool = False
+) -> dict[str, Any]:
     if isinstance(request, QueryEvent):
-        return service().answer(request, record, ends_at_s=ends_at_s)
+        return service().answer(request, record, ends_at_s=ends_at_s, in_text=in_text)
     from handler.health import health
 
     record.kind = "health"
@@ -50,7 +52,7 @@ def _http(event: Any, record: Record, ends_at_s: float) -> dict[str, Any]:
 
     try:
         call = http.unwrap(event)
-        reply = _answer(call.request, record, ends_at_s)
+        reply = _answer(call.request, record, ends_at_s, in_text=not call.accepts_gzip)
     except SqlatchError as error:
         record.note(error)
         return http.wrap_error(error)

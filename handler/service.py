@@ -45,10 +45,15 @@ class Service:
         """Made when the first lease is taken: a process that only reads loads no AWS SDK."""
         return Leases(open_table(self.settings.leases), clock=self.clock)
 
-    def answer(self, event: QueryEvent, record: Record, *, ends_at_s: float) -> dict[str, Any]:
-        """The reply to a request. Nothing of it runs past `ends_at_s`, in epoch seconds."""
+    def answer(
+        self, event: QueryEvent, record: Record, *, ends_at_s: float, in_text: bool = False
+    ) -> dict[str, Any]:
+        """The reply to a request. Nothing of it runs past `ends_at_s`, in epoch seconds.
+
+        `in_text` if the reply becomes a text within JSON, which makes it longer.
+        """
         started_s = self.clock.now()
-        work = work_of(event, self.settings)
+        work = work_of(event, self.settings, in_text=in_text)
         deadline_s = min(started_s + work.limits.timeout_s, ends_at_s)
         record.database = event.database
         record.statements = len(work.statements)

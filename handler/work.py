@@ -17,10 +17,14 @@ def work_of(
     event: QueryEvent,
     settings: Settings,
     *,
+    in_text: bool = False,
     message_key: str | None = None,
     group: str | None = None,
 ) -> Work:
-    """What is to be executed for a request; `message_key` is a queue's, should it bear no key."""
+    """What is to be executed for a request; `message_key` is a queue's, should it bear no key.
+
+    `in_text` if the reply becomes a text within JSON, as an HTTP body that is not packed.
+    """
     if event.statements is None:
         statements: tuple[Statement, ...] = (
             Statement(event.query or "", event.parameters, event.parameter_sets),
@@ -32,7 +36,7 @@ def work_of(
     limits = Limits(
         rows_max=settings.rows_max,
         bytes_max=settings.result_bytes_max,
-        rows_out=partial(rows_out, as_objects=event.rows_as == "objects"),
+        rows_out=partial(rows_out, as_objects=event.rows_as == "objects", in_text=in_text),
         timeout_s=(event.timeout_ms or settings.timeout_ms) / 1000,
         truncate_rows=event.rows_max,
     )
