@@ -6,6 +6,7 @@ once can both succeed; behind one lock they cannot.
     python -m tests.dynamodb_server [DELAY_MS]     prints its URL, serves until its stdin ends
 """
 
+import io
 import os
 import subprocess
 import sys
@@ -58,6 +59,9 @@ def _serialised(app: Callable[..., Iterable[bytes]], delay_s: float) -> Callable
 
     def answer(environ: dict[str, Any], start_response: Any) -> list[bytes]:
         time.sleep(delay_s)
+        # All of it, before the lock: a client that is stopped while it sends must not stop others.
+        body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+        environ["wsgi.input"] = io.BytesIO(body)
         with lock:
             return list(app(environ, start_response))
 
