@@ -6,8 +6,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -46,31 +46,38 @@ class Crowd:
         return pid
 
     def kill(self, pid: int) -> Task:
-        """kill -9, and wait until it is gone; what it was doing."""
-        os.kill(pid, signal.SIGKILL)
+        """kill -9, and wait until it is gone (it may be already); what it was doing."""
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
         _wait_until(lambda: not _state(pid))
         self._end_stall(pid)
         return self.running.pop(pid)
 
+    def dead(self) -> list[int]:
+        """Those that ended by themselves."""
+        return [pid for pid in self.running if not _state(pid)]
+
     def stop(self, pid: int) -> None:
-        os.kill(pid, signal.SIGSTOP)
-        self.wait_until_stopped(pid)
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGSTOP)
+            self.wait_until_stopped(pid)
 
     def wait_until_stopped(self, pid: int) -> None:
-        """Wait for the process to stand still, because of `stop` or of itself."""
-        _wait_until(lambda: _state(pid) == "T")
+        """Wait for the process to stand still, because of `stop` or of itself; or to be gone."""
+        _wait_until(lambda: _state(pid) in {"T", ""})
         self.stopped_at_s[pid] = time.time()
 
     def resume(self, pid: int) -> None:
         self._end_stall(pid)
-        os.kill(pid, signal.SIGCONT)
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGCONT)
 
     def finish(self) -> None:
         """Let every process end after what it is at."""
         for pid in list(self.stopped_at_s):
             self.resume(pid)
         for pid in self.running:
-            if _state(pid):
+            with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGTERM)
         for pid in self.running:
             _wait_until(lambda pid=pid: not _state(pid))  # type: ignore[misc]
@@ -107,8 +114,8 @@ def _state(pid: int) -> str:
     return "" if state in "ZX" else state
 
 
-def _wait_until(happened: "object") -> None:
+def _wait_until(happened: Callable[[], bool]) -> None:
     deadline_s = time.monotonic() + PATIENCE_S
-    while not happened():  # type: ignore[operator]
+    while not happened():
         assert time.monotonic() < deadline_s, "a process does not do what it was told"
         time.sleep(POLL_S)

@@ -7,7 +7,6 @@ import sys
 import time
 import traceback
 from collections.abc import Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,9 @@ from tests.faults.notes import Notebook
 from tests.writers import without_protection
 
 READ_EVERY_S = 0.01
+COMMIT_FIRST_S = 0.02
+"""What a commit may take, until this process has seen one."""
+
 BEFORE_THE_CHECK = "before the check"
 AFTER_THE_CHECK = "after the check"
 
@@ -27,7 +29,8 @@ AFTER_THE_CHECK = "after the check"
 class Task:
     """What a process does. `without` names what is taken out of its service.
 
-    It stops itself (SIGSTOP) at `stops_at` the next time it gets there after a SIGUSR1.
+    It stops itself (SIGSTOP) at `stops_at` the next time it gets there after a SIGUSR1. In so many
+    of its commits as `dies` says (0 to 1), the kernel ends it at a random moment.
     """
 
     role: str
@@ -37,6 +40,7 @@ class Task:
     timeout_ms: int
     without: Sequence[str] = ()
     stops_at: str = ""
+    dies: float = 0
 
 
 class Customer:
@@ -48,6 +52,7 @@ class Customer:
         self.chance = random.Random()
         self.finishing = False
         self.to_stop = False
+        self.commit_s = COMMIT_FIRST_S
         signal.signal(signal.SIGTERM, self._on_finish)
         signal.signal(signal.SIGUSR1, self._on_stop)
 
@@ -64,6 +69,12 @@ class Customer:
             self.to_stop = False
             self.notes.write("stopping", point=point)
             os.kill(os.getpid(), signal.SIGSTOP)
+
+    def maybe_die(self) -> None:
+        """Have the kernel end this process shortly, wherever it is then: as kill -9 does."""
+        if self.chance.random() < self.task.dies:
+            signal.signal(signal.SIGALRM, signal.SIG_DFL)
+            signal.setitimer(signal.ITIMER_REAL, self.chance.uniform(1e-6, 1.2 * self.commit_s))
 
     def _write(self, database: str, turn: int) -> None:
         transfer_id = f"{os.getpid()}-{turn}"
@@ -149,19 +160,14 @@ def _watch_commits(customer: Customer) -> None:
         return watched
 
     def commit_watched(self: Store, session: Any) -> None:
-        with _noted(customer.notes, self.name, expires_at_s):
-            customer.reached(AFTER_THE_CHECK)
-            commit(self, session)
+        started_s = time.time()
+        customer.reached(AFTER_THE_CHECK)
+        customer.maybe_die()
+        commit(self, session)
+        customer.commit_s = time.time() - started_s
+        customer.notes.write(
+            "committed", database=self.name, started_s=started_s, expires_at_s=expires_at_s
+        )
 
     Service._gate = gate_of_watched  # type: ignore[method-assign]
     Store._commit = commit_watched  # type: ignore[method-assign]
-
-
-@contextmanager
-def _noted(notes: Notebook, database: str, expires_at_s: float) -> Any:
-    started_s = time.time()
-    try:
-        yield
-    finally:
-        facts = {"database": database, "started_s": started_s, "expires_at_s": expires_at_s}
-        notes.write("committed", **facts)

@@ -2,6 +2,7 @@
 
 import os
 import random
+import signal
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
@@ -135,6 +136,9 @@ def disturb(
             if time.monotonic() > at_s:
                 del resume_at_s[pid]
                 scene.crowd.resume(pid)
+        for pid in scene.crowd.dead():
+            resume_at_s.pop(pid, None)
+            scene.kill(pid)
         pid = chance.choice(list(scene.crowd.running))
         if pid in resume_at_s:
             continue
@@ -148,8 +152,8 @@ def disturb(
 def test_killed_and_stalled_writers_and_readers_lose_nothing_and_lock_out_nobody(
     scene: Scene, chance: random.Random
 ) -> None:
-    scene.open_banks(4)
-    scene.people("writer", WRITERS, scene.databases)
+    scene.open_banks(12)
+    scene.people("writer", WRITERS, scene.databases, dies=0.2)
     scene.people("reader", READERS, scene.databases)
 
     disturb(
@@ -165,3 +169,91 @@ def test_killed_and_stalled_writers_and_readers_lose_nothing_and_lock_out_nobody
     assert reads.slowest_read_s < LEASE_S
     assert reads.slowest_read_behind_a_killed_writer_s < LEASE_S
     assert reads.slowest_read_behind_a_stall_s < 2 * LEASE_S + 1
+
+
+def test_with_file_locks_off_killed_writers_lose_nothing_so_the_lease_alone_excludes(
+    scene: Scene, chance: random.Random
+) -> None:
+    """No readers here: a snapshot is what SQLite's locks give, the lease keeps writers apart."""
+    scene.open_banks(8)
+    scene.people("writer", WRITERS, scene.databases, without=["file locks"], dies=0.2)
+
+    disturb(
+        scene, chance, seconds=900 if FULL else 15, kills=5_000 if FULL else 500, stalling=False
+    )
+    notes = scene.close()
+    books = scene.books(notes)
+
+    record("processes_lease_alone", **scene.done, **asdict(books))
+    assert books.faults == {}
+    assert books.acknowledged > 30
+    assert scene.done["killed_with_the_lease"] > 5
+
+
+def test_with_the_lease_out_too_the_same_writers_lose(scene: Scene, chance: random.Random) -> None:
+    """The negative control: what the tests above rule out happens, and the audit sees it."""
+    scene.open_banks(1)
+    without = ["file locks", "lease"]
+    scene.people("writer", WRITERS, scene.databases, without=without)
+
+    disturb(scene, chance, seconds=3, kills=10, stalling=False)
+    notes = scene.close()
+    books = scene.books(notes)
+
+    record("processes_without_lease_and_locks", **scene.done, **asdict(books))
+    assert books.faults != {}
+
+
+def stall_at(scene: Scene, point: str, *, without: list[str]) -> tuple[list[Note], Books]:
+    """Stop one writer of each bank at that point past its lease, while another goes on."""
+    scene.open_banks(4)
+    stopped = []
+    for database in scene.databases:
+        stopped += scene.people("writer", 1, [database], without=without, stops_at=point)
+    for pid in stopped:
+        os.kill(pid, signal.SIGUSR1)
+        scene.crowd.wait_until_stopped(pid)
+    for database in scene.databases:
+        scene.people("writer", 1, [database], without=without)
+    time.sleep(LEASE_S + 1)
+    for pid in stopped:
+        scene.crowd.resume(pid)
+    notes = scene.close()
+    return notes, scene.books(notes)
+
+
+def test_a_stall_before_the_last_check_loses_nothing_with_file_locks_off(scene: Scene) -> None:
+    notes, books = stall_at(scene, BEFORE_THE_CHECK, without=["file locks"])
+
+    record("stall_before_the_check_lease_alone", **asdict(books))
+    assert books.faults == {}
+    codes = [note.facts["code"] for note in notes if note.kind == "refused"]
+    assert codes.count("LEASE_LOST") == len(scene.databases)
+
+
+def test_a_stall_there_loses_once_the_last_check_is_taken_out(scene: Scene) -> None:
+    """The negative control of the test above."""
+    without = ["file locks", "last check"]
+    _notes, books = stall_at(scene, BEFORE_THE_CHECK, without=without)
+
+    record("stall_before_the_check_without_it", **asdict(books))
+    assert books.faults != {}
+
+
+def test_a_stall_after_the_last_check_loses_nothing_since_file_locks_hold(scene: Scene) -> None:
+    notes, books = stall_at(scene, AFTER_THE_CHECK, without=[])
+
+    record("stall_after_the_check", overruns=overruns(notes), **asdict(books))
+    assert overruns(notes) == len(scene.databases)
+    assert books.faults == {}
+
+
+def test_a_stall_after_the_last_check_with_file_locks_off_is_where_writes_are_lost(
+    scene: Scene,
+) -> None:
+    """The negative control of the test above, and the window that the design leaves to SQLite."""
+    notes, books = stall_at(scene, AFTER_THE_CHECK, without=["file locks"])
+
+    record("stall_after_the_check_lease_alone", overruns=overruns(notes), **asdict(books))
+    assert overruns(notes) > 0
+    assert books.faults != {}
