@@ -5,6 +5,7 @@ import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache, cached_property
+from math import inf
 from typing import Any, TypeVar
 
 from pydantic_core import from_json
@@ -17,7 +18,7 @@ from locking.clock import Clock
 from locking.lease import Lease
 from locking.leases import Leases
 from locking.tables import open_table
-from sqlatch.errors import DatabaseBusy, ReadOnly, Timeout
+from sqlatch.errors import DatabaseBusy, LeaseBusy, ReadOnly, Timeout
 from sqlexec.database import Databases
 from sqlexec.statement import Kind, Outcome, Work
 from sqlexec.store import Gate
@@ -27,6 +28,9 @@ T = TypeVar("T")
 
 RECOVERIES_MAX = 2
 """How often one request recovers a database: more means that its writers keep dying."""
+
+LOOKS_AGAIN_S = 0.1
+"""How long a request waits for the lease to recover under, before it looks whether others have."""
 
 
 class Service:
@@ -66,13 +70,15 @@ class Service:
 
     @contextmanager
     def lease(
-        self, database: str, record: Record, deadline_s: float
+        self, database: str, record: Record, deadline_s: float, *, patience_s: float = inf
     ) -> Iterator[tuple[Lease, Gate]]:
         """The lease on a database, and the gate that a commit under it has to pass."""
         holder = f"{self._holder}:{record.function_request_id}"
         lease: Lease | None = None
         try:
-            with self.leases.hold(database, holder=holder, deadline_s=deadline_s) as lease:
+            with self.leases.hold(
+                database, holder=holder, deadline_s=deadline_s, patience_s=patience_s
+            ) as lease:
                 record.lease_wait_ms = (record.lease_wait_ms or 0) + lease.waited_ms
                 record.leases_taken_over += lease.taken_over
                 yield lease, self._gate(lease, deadline_s)
@@ -85,11 +91,12 @@ class Service:
     ) -> T:
         """What `action` returns; where it meets a database that needs recovery, after that."""
         self.check_deadline(deadline_s)
-        for _recovery in range(RECOVERIES_MAX):
+        recoveries = 0
+        while recoveries < RECOVERIES_MAX:
             try:
                 return action()
             except RecoveryNeeded as needed:
-                self._recover(database, record, deadline_s, needed)
+                recoveries += self._recover(database, record, deadline_s, needed)
         try:
             return action()
         except RecoveryNeeded as needed:
@@ -129,15 +136,23 @@ class Service:
 
     def _recover(
         self, database: str, record: Record, deadline_s: float, needed: RecoveryNeeded
-    ) -> None:
+    ) -> bool:
+        """Recover the database; False if another holds its lease, who will have to do it too."""
         if self.settings.read_only:
             raise DatabaseBusy(
                 f"database {database!r} must be opened by a function that may write, as the reaper"
                 f" does every minute: {needed}"
             ) from needed
-        with self.lease(database, record, deadline_s) as (_lease, gate):
-            was_hot = self.databases.get(database).recover(deadline_s, gate)
+        try:
+            with self.lease(database, record, deadline_s, patience_s=LOOKS_AGAIN_S) as (_, gate):
+                was_hot = self.databases.get(database).recover(deadline_s, gate)
+        except LeaseBusy as busy:
+            if self.clock.now() >= deadline_s:
+                raise
+            record.lease_wait_ms = (record.lease_wait_ms or 0) + float(busy.facts["waited_ms"] or 0)
+            return False
         record.hot_journals_recovered += was_hot
+        return True
 
     def _reply(
         self, event: QueryEvent, outcome: Outcome, record: Record, started_s: float

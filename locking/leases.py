@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from math import inf
 from uuid import uuid4
 
 from locking.clock import Clock
@@ -27,13 +28,16 @@ class Leases:
         self._clock = clock
 
     @contextmanager
-    def hold(self, database: str, *, holder: str, deadline_s: float) -> Iterator[Lease]:
+    def hold(
+        self, database: str, *, holder: str, deadline_s: float, patience_s: float = inf
+    ) -> Iterator[Lease]:
         """The lease on a database, until the block ends; waits for it until the deadline.
 
         `holder` says who asks, for others to read. The lease lasts MARGIN_S past the deadline.
-        LeaseBusy if another holds it all that time, StorageError if the table does not answer.
+        LeaseBusy if another holds it all that time, or for `patience_s`; StorageError if the table
+        does not answer.
         """
-        lease = self._acquire(database, holder, deadline_s)
+        lease = self._acquire(database, holder, deadline_s, patience_s)
         try:
             yield lease
         finally:
@@ -49,7 +53,7 @@ class Leases:
     def close(self) -> None:
         self._table.close()
 
-    def _acquire(self, database: str, holder: str, deadline_s: float) -> Lease:
+    def _acquire(self, database: str, holder: str, deadline_s: float, patience_s: float) -> Lease:
         started_s = self._clock.now()
         claim = Claim(database, str(uuid4()), holder, started_s, deadline_s + MARGIN_S)
         perhaps_taken = False
@@ -61,12 +65,14 @@ class Leases:
             except TableUnavailable as error:
                 perhaps_taken = True
                 failure = error
+                waits_until_s = deadline_s
             else:
                 if isinstance(answer, Taken):
                     waited_ms = self._waited_ms(started_s)
                     return Lease(answer.held, answer.taken_over, waited_ms, self._clock)
                 failure = answer
-            left_s = deadline_s - self._clock.now()
+                waits_until_s = min(deadline_s, started_s + patience_s)
+            left_s = waits_until_s - self._clock.now()
             if left_s <= 0:
                 break
             self._clock.sleep(min(wait_s, left_s))

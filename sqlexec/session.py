@@ -42,11 +42,18 @@ SETTINGS = (
 class Session:
     """One connection. The user's statements run inside `user()`, under the policy; ours in `run()`.
 
-    `deadline_s` (epoch seconds) holds for both, and for every wait for SQLite's locks.
+    `deadline_s` (epoch seconds) holds for both, and for every wait for SQLite's locks. `first` runs
+    before anything that reads the file.
     """
 
     def __init__(
-        self, database: str, path: Path | str, *, flags: int, now: Callable[[], float]
+        self,
+        database: str,
+        path: Path | str,
+        *,
+        flags: int,
+        now: Callable[[], float],
+        first: str | None = None,
     ) -> None:
         self.deadline_s = float("inf")
         self._database = database
@@ -56,7 +63,7 @@ class Session:
             self.connection = apsw.Connection(
                 str(path), flags=flags, statementcachesize=STATEMENTS_KEPT
             )
-            self._configure()
+            self._configure(first)
         except FOREIGN_ERRORS as error:
             raise in_our_words(error, database) from error
 
@@ -89,7 +96,7 @@ class Session:
             self._policy.end()
             cursor.close(force=True)
 
-    def _configure(self) -> None:
+    def _configure(self, first: str | None) -> None:
         connection = self.connection
         connection.authorizer = self._policy
         connection.set_progress_handler(self._is_past_deadline, PROGRESS_OPCODES)
@@ -98,7 +105,7 @@ class Session:
         connection.config(apsw.SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0)
         for limit, value in LIMITS.items():
             connection.limit(limit, value)
-        for setting in SETTINGS:
+        for setting in SETTINGS if first is None else (first, *SETTINGS):
             self.run(setting)
 
     def _is_past_deadline(self) -> bool:

@@ -17,6 +17,12 @@ from sqlexec.translate import RecoveryNeeded
 JOURNAL_BYTES_MAX = 1024 * 1024
 """To this size a journal is cut back after a larger transaction."""
 
+KEEP_JOURNAL = "PRAGMA locking_mode = EXCLUSIVE"
+"""What a connection that writes runs first. SQLite reads the file before it can be told that the
+journal mode is PERSIST, rolls a hot journal back, and deletes it, unless it is in this locking mode.
+A client that finds a journal gone remembers that for 30 s on NFS. (And WAL can be left in this mode
+without shared memory.)"""
+
 IDENTITY_CHECKED_EVERY_S = 1.0
 """How long a warm reader may show a file that was moved away. At a write SQLite itself looks."""
 
@@ -144,7 +150,7 @@ class Store:
     def _open_writer(self, deadline_s: float, gate: Gate) -> Session:
         if self._files.is_wal(self.name):
             self._leave_wal(deadline_s)
-        session = self._open(apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE)
+        session = self._open(apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE, KEEP_JOURNAL)
         try:
             session.deadline_s = deadline_s
             self._prepare(session, gate)
@@ -153,12 +159,13 @@ class Store:
             raise
         return session
 
-    def _open(self, flags: int) -> Session:
+    def _open(self, flags: int, first: str | None = None) -> Session:
         session = Session(
             self.name,
             self._files.path(self.name),
             flags=flags | apsw.SQLITE_OPEN_NOFOLLOW,
             now=self._now,
+            first=first,
         )
         self._identity = self._files.identity(self.name)
         return session
@@ -169,7 +176,10 @@ class Store:
             raise StorageError(f"database {self.name!r}: the file cannot be written")
         session.run("PRAGMA journal_mode = PERSIST")
         session.run(f"PRAGMA journal_size_limit = {JOURNAL_BYTES_MAX}")
-        if self._files.has_journal(self.name) and idempotency.has_table(session):
+        session.run("PRAGMA locking_mode = NORMAL")
+        # This read also ends the exclusive locking.
+        has_table = idempotency.has_table(session)
+        if has_table and self._files.has_journal(self.name):
             return
         version = int(str(session.run("PRAGMA user_version")[0][0]))
         with self.transaction(session, gate):
@@ -178,11 +188,10 @@ class Store:
             session.run(f"PRAGMA user_version = {version}")
 
     def _leave_wal(self, deadline_s: float) -> None:
-        """Take the file out of WAL mode; exclusive locking needs no shared memory, so NFS does."""
-        session = self._open(apsw.SQLITE_OPEN_READWRITE)
+        """Take the file out of WAL mode."""
+        session = self._open(apsw.SQLITE_OPEN_READWRITE, KEEP_JOURNAL)
         try:
             session.deadline_s = deadline_s
-            session.run("PRAGMA locking_mode = EXCLUSIVE")
             if session.run("PRAGMA journal_mode = PERSIST") != [("persist",)]:
                 raise DatabaseBusy(f"database {self.name!r} is in WAL mode, and in use elsewhere")
         finally:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import apsw
@@ -29,6 +30,15 @@ from sqlexec.store import Store
 Store._commit = lambda self, session: os.kill(os.getpid(), signal.SIGKILL)
 local.invoke({"health": True})  # what is loaded first takes no time of the request
 local.invoke({"query": "UPDATE account SET balance = balance + 1", "timeout_ms": int(sys.argv[1])})
+"""
+
+
+RECOVERY = """
+import apsw, sys
+connection = apsw.Connection(sys.argv[1])
+connection.execute("PRAGMA locking_mode = EXCLUSIVE").fetchall()
+connection.execute("PRAGMA journal_mode = PERSIST").fetchall()
+connection.execute("SELECT 1 FROM sqlite_schema").fetchall()
 """
 
 
@@ -96,15 +106,18 @@ def test_a_writer_killed_in_mid_transaction_is_undone_and_overcome(
 def test_a_reader_recovers_a_hot_journal_under_the_lease(
     accounts: None, ask: Ask, directory: Path
 ) -> None:
-    path = directory / "main.db"
-    leave_hot_journal(path)
+    journal = directory / "main.db-journal"
+    leave_hot_journal(directory / "main.db")
 
-    reply = ask(query=BALANCES)
+    with journal.open("rb") as opened:
+        reply = ask(query=BALANCES)
+        links = os.fstat(opened.fileno()).st_nlink
 
     assert reply["rows"] == [[100]]
     assert reply["meta"]["wrote"] is False
     assert reply["meta"]["lease_wait_ms"] is not None
-    assert not (directory / "main.db-journal").read_bytes().startswith(JOURNAL_MAGIC)
+    assert not journal.read_bytes().startswith(JOURNAL_MAGIC)
+    assert links == 1, "the journal was deleted: a client that sees that remembers it for 30 s"
     assert ask(query="PRAGMA integrity_check")["rows"] == [["ok"]]
     assert ask(health=True)["leases"] == []
 
@@ -127,6 +140,24 @@ def test_a_warm_reader_recovers_too(accounts: None, ask: Ask, directory: Path) -
     leave_hot_journal(directory / "main.db")
 
     assert ask(query=BALANCES)["rows"] == [[100]]
+
+
+def test_a_reader_waits_for_the_recovery_and_not_for_the_lease_of_whoever_did_it(
+    accounts: None, ask: Ask, directory: Path, the_service: Service
+) -> None:
+    leave_hot_journal(directory / "main.db")
+    deadline_s = time.time() + 20
+    with (
+        ThreadPoolExecutor() as others,
+        the_service.leases.hold("main", holder="a long write", deadline_s=deadline_s),
+    ):
+        reply = others.submit(ask, query=BALANCES, timeout_ms=15_000)
+        with pytest.raises(TimeoutError):
+            reply.result(timeout=0.5)
+        # In a process of its own: two SQLite libraries in one drop each other's file locks.
+        subprocess.run([sys.executable, "-c", RECOVERY, str(directory / "main.db")], check=True)
+
+        assert reply.result(timeout=5)["rows"] == [[100]]
 
 
 def test_a_writer_recovers_a_hot_journal(accounts: None, ask: Ask, directory: Path) -> None:

@@ -75,7 +75,9 @@ def without_protection(taken_out: Sequence[str]) -> None:
     if "lease" in taken_out:
 
         @contextmanager
-        def hold(self: Any, database: str, *, holder: str, deadline_s: float) -> Any:
+        def hold(
+            self: Any, database: str, *, holder: str, deadline_s: float, **_patience: float
+        ) -> Any:
             held = Held(database, "", holder, 0, deadline_s, 0)
             yield Lease(held, taken_over=False, waited_ms=0, clock=self._clock)
 

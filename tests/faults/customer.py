@@ -3,7 +3,6 @@
 import os
 import random
 import signal
-import sys
 import time
 import traceback
 from collections.abc import Sequence
@@ -94,9 +93,7 @@ class Customer:
             self.notes.write("refused", database=database, id=transfer_id, **error.body())
             return
         count, total = bank.count_and_sum(reply)
-        self.notes.write(
-            "acknowledged", database=database, id=transfer_id, count=count, sum=total
-        )
+        self.notes.write("acknowledged", database=database, id=transfer_id, count=count, sum=total)
 
     def _read(self, database: str, _turn: int) -> None:
         event = bank.look(database=database, timeout_ms=self.task.timeout_ms)
@@ -134,9 +131,9 @@ def run(task: Task) -> None:
     _watch_commits(customer)
     try:
         customer.run()
-    except Exception:
+    except BaseException:
         customer.notes.write("crashed", traceback=traceback.format_exc())
-        sys.exit(1)
+        raise
 
 
 def _watch_commits(customer: Customer) -> None:

@@ -30,6 +30,9 @@ READ_MS = 20_000
 LEASE_S = WRITE_MS / 1000 + MARGIN_S + GRACE_S
 """From the moment a writer asks, so long can its death keep others from writing."""
 
+LATE_S = 0.5
+"""Who waits looks again every 0.1 s or so, on a machine with more processes than cores."""
+
 WRITERS = 8
 READERS = 4
 STOPPED_MAX = 3
@@ -166,8 +169,8 @@ def test_killed_and_stalled_writers_and_readers_lose_nothing_and_lock_out_nobody
     assert books.faults == {}
     assert books.acknowledged > 100
     assert (reads.torn_reads, reads.stale_reads, reads.reads_refused) == (0, 0, 0)
-    assert reads.slowest_read_s < LEASE_S
-    assert reads.slowest_read_behind_a_killed_writer_s < LEASE_S
+    assert reads.slowest_read_s < LEASE_S + LATE_S
+    assert reads.slowest_read_behind_a_killed_writer_s < LEASE_S + LATE_S
     assert reads.slowest_read_behind_a_stall_s < 2 * LEASE_S + 1
 
 
