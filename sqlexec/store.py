@@ -19,7 +19,7 @@ JOURNAL_BYTES_MAX = 1024 * 1024
 
 KEEP_JOURNAL = "PRAGMA locking_mode = EXCLUSIVE"
 """What a connection that writes runs first. SQLite reads the file before it can be told that the
-journal mode is PERSIST, rolls a hot journal back, and deletes it, unless it is in this locking mode.
+journal mode is PERSIST, rolls a hot journal back, and deletes it; not so in this locking mode.
 A client that finds a journal gone remembers that for 30 s on NFS. (And WAL can be left in this mode
 without shared memory.)"""
 
