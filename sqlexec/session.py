@@ -63,7 +63,12 @@ class Session:
             self.connection = apsw.Connection(
                 str(path), flags=flags, statementcachesize=STATEMENTS_KEPT
             )
-            self._configure(first)
+            try:
+                self._configure(first)
+            except BaseException:
+                # Left to the garbage collector it would keep its locks from the next connection.
+                self.close()
+                raise
         except FOREIGN_ERRORS as error:
             raise in_our_words(error, database) from error
 
