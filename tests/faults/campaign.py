@@ -1,0 +1,147 @@
+"""After each crash: recovered through the service, whole, and what was acknowledged is there."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from sqlexec.files import JOURNAL_MAGIC
+from tests.faults.crashes import (
+    Act,
+    Situation,
+    crashes,
+    machine_in,
+    state_of,
+    undisturbed,
+)
+from tests.faults.machine import Instance, State
+from tests.faults.scenarios import Scenario
+
+LEASE_OVER_S = 1.5
+"""After the end of the dead one's lease: past the second of grace too, so that the reaper acts."""
+LEASE_NEARLY_OVER_S = -0.5
+"""Before it: whoever comes now has to wait for it, and has the time to."""
+
+PROBE = "CREATE TABLE IF NOT EXISTS probe (n)"
+"""A write that anybody can make after a crash, and make again."""
+
+
+@dataclass(slots=True)
+class Counts:
+    """How often it crashed, how many different directories that left, and what was in them."""
+
+    crash_points: int = 0
+    directories: int = 0
+    state_before: int = 0
+    state_after: int = 0
+    hot_journals: int = 0
+    acknowledged: int = 0
+
+
+def read(instance: Instance) -> State:
+    return instance.state()
+
+
+def write(instance: Instance) -> Any:
+    return instance.ask(query=PROBE)
+
+
+def reap(instance: Instance) -> None:
+    assert instance.reap()["failures"] == []
+
+
+FIRST: tuple[Act, ...] = (read, write, reap)
+"""What comes first after a crash, in turn."""
+
+
+class Campaign:
+    """One scenario in one directory; every crash starts from the same state."""
+
+    def __init__(self, scenario: Scenario, directory: Path, *, seeds: int) -> None:
+        self.counts = Counts()
+        self.scenario = scenario
+        self._directory = directory
+        self._seeds = seeds
+        start = Situation({}, [])
+        for request in scenario.setup:
+            start = undisturbed(start, directory, lambda instance, r=request: instance.ask(**r))
+        self._start = start
+        self._before = state_of(start, directory)
+        self._after = state_of(undisturbed(start, directory, scenario.act), directory)
+        assert (self._after != self._before) == scenario.changes
+
+    def run(self) -> Counts:
+        """Crash at every operation of the request."""
+        for where, wreck in self._wrecks():
+            self._check(wreck, where, FIRST[self.counts.directories % len(FIRST)])
+        return self.counts
+
+    def run_recovery(self, *, every: int) -> Counts:
+        """Crash at every operation of the recovery from each so many wrecks with a hot journal."""
+        wrecks = [(where, wreck) for where, wreck in self._wrecks() if _is_hot(wreck)]
+        for number, (where, wreck) in enumerate(wrecks[::every]):
+            for act in FIRST:
+                self._recover(wreck, f"{where}; then {act.__name__}", act, number)
+        return self.counts
+
+    def _wrecks(self) -> Iterator[tuple[str, Situation]]:
+        scenario = self.scenario
+        for point, wrecks in crashes(
+            self._start, self._directory, scenario.act, seeds=self._seeds, warm=scenario.warm
+        ):
+            self.counts.crash_points += 1
+            for way, wreck in wrecks.items():
+                yield f"{scenario.name}: operation {point}, {way}", wreck
+
+    def _recover(self, wreck: Situation, where: str, act: Act, number: int) -> None:
+        later = _later(wreck, LEASE_OVER_S)
+        for point, wrecks in crashes(later, self._directory, act, seeds=self._seeds):
+            self.counts.crash_points += 1
+            for way, second in wrecks.items():
+                first = FIRST[(number + point) % len(FIRST)]
+                self._check(
+                    replace(second, reply=wreck.reply),
+                    f"{where}: operation {point}, {way}",
+                    first,
+                    probe_there=act is write and second.reply is not None,
+                )
+
+    def _check(
+        self, wreck: Situation, where: str, first: Act, *, probe_there: bool = False
+    ) -> None:
+        counts = self.counts
+        counts.directories += 1
+        counts.hot_journals += _is_hot(wreck)
+        counts.acknowledged += wreck.reply is not None
+        wait_s = LEASE_OVER_S if first is reap else LEASE_NEARLY_OVER_S
+        with (
+            machine_in(_later(wreck, wait_s), self._directory) as machine,
+            closing(machine.start()) as instance,
+        ):
+            first(instance)
+            state = instance.state()
+            has_probe = state.pop("probe", None) is not None
+            state.pop("rows of probe", None)
+            assert has_probe or not probe_there, f"{where}: the write after the crash is lost"
+            self._judge(state, where, acknowledged=wreck.reply is not None)
+            write(instance)
+            assert machine.leases == [], f"{where}: a lease is left"
+            assert instance.ask(query="SELECT count(*) FROM probe")["rows"] == [[0]]
+
+    def _judge(self, state: State, where: str, *, acknowledged: bool) -> None:
+        is_after = state == self._after
+        assert is_after or state == self._before, f"{where}: neither before nor after: {state}"
+        assert is_after or not acknowledged, f"{where}: acknowledged, and not there"
+        self.counts.state_after += is_after
+        self.counts.state_before += not is_after
+
+
+def _later(wreck: Situation, after_the_lease_s: float) -> Situation:
+    """The same when the lease of the dead, if there is one, ends or has ended."""
+    ends_s = max((held.expires_at_s for held in wreck.leases), default=wreck.now_s)
+    return replace(wreck, now_s=max(wreck.now_s, ends_s + after_the_lease_s))
+
+
+def _is_hot(wreck: Situation) -> bool:
+    return wreck.image.get("main.db-journal", b"").startswith(JOURNAL_MAGIC)

@@ -1,0 +1,126 @@
+"""The crash campaign: a request stopped at every operation in turn, and what is there after it."""
+
+import gc
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from locking.lease import Held
+from sqlatch.errors import SqlatchError
+from tests.faults.disk import (
+    Choice,
+    Crash,
+    Disk,
+    Fuse,
+    Image,
+    dropped,
+    image_of,
+    in_part,
+    kept,
+    put_image,
+    torn,
+)
+from tests.faults.machine import STARTED_AT_S, Instance, Machine, State, Time
+from tests.faults.vfs import running_on
+
+POINTS_MAX = 20_000
+WARM_UP = "UPDATE counter SET n = n"
+
+Act = Callable[[Instance], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """What is there between two instances: files, leases, time; what the last one replied."""
+
+    image: Image
+    leases: list[Held]
+    now_s: float = STARTED_AT_S
+    reply: Any = None
+
+
+@contextmanager
+def machine_in(situation: Situation, directory: Path) -> Iterator[Machine]:
+    put_image(directory, situation.image)
+    with closing(Machine(directory, Time(situation.now_s))) as machine:
+        machine.put_leases(situation.leases)
+        yield machine
+
+
+def undisturbed(situation: Situation, directory: Path, act: Act) -> Situation:
+    """What is there when an instance has acted and was closed."""
+    with machine_in(situation, directory) as machine:
+        with closing(machine.start()) as instance:
+            reply = act(instance)
+        return Situation(image_of(directory), machine.leases, machine.time.now_s, reply)
+
+
+def state_of(situation: Situation, directory: Path) -> State:
+    with machine_in(situation, directory) as machine, closing(machine.start()) as instance:
+        return instance.state()
+
+
+def crashes(
+    situation: Situation, directory: Path, act: Act, *, seeds: int, warm: bool = False
+) -> Iterator[tuple[int, dict[str, Situation]]]:
+    """Crash at each operation, then once after the last; what that leaves, in each way once."""
+    for point in range(1, POINTS_MAX):
+        fuse = Fuse()
+        with machine_in(situation, directory) as machine:
+            disk = Disk(directory, fuse)
+            reply = _crash(machine, disk, act, point, warm=warm)
+            leases, now_s = machine.leases, machine.time.now_s
+        ways = {"kept": kept, "torn": torn, "dropped": dropped}
+        ways |= {f"in part, seed {point + n}": in_part(point + n) for n in range(seeds)}
+        yield (
+            point,
+            {way: Situation(image, leases, now_s, reply) for way, image in _distinct(disk, ways)},
+        )
+        if not fuse.blown:
+            return
+    raise AssertionError("the request does not end")
+
+
+def _crash(machine: Machine, disk: Disk, act: Act, point: int, *, warm: bool) -> Any:
+    """The reply, None if the crash came before it."""
+    fuse = disk.fuse
+    reply = None
+    with running_on(disk) as vfs:
+        instance = machine.start(fuse)
+        if warm:
+            instance.ask(query=WARM_UP)
+        fuse.steps, fuse.blows_at = 0, point
+        with suppress(Crash):
+            reply = _alive(fuse, lambda: act(instance))
+        died, fuse.blown = fuse.blown, True
+        instance.abandon()
+        if vfs.open_files:
+            gc.collect()
+        assert vfs.open_files == 0
+    fuse.blown = died
+    assert disk.image(kept) == image_of(disk.directory)
+    return reply
+
+
+def _alive(fuse: Fuse, answer: Callable[[], Any]) -> Any:
+    """What is answered before the crash; Crash if it came, even where SQLite made it an error."""
+    try:
+        reply = answer()
+    except SqlatchError:
+        if fuse.blown:
+            raise Crash from None
+        raise
+    if fuse.blown:
+        raise Crash
+    return reply
+
+
+def _distinct(disk: Disk, ways: dict[str, Choice]) -> Iterator[tuple[str, Image]]:
+    seen: list[Image] = []
+    for way, choose in ways.items():
+        image = disk.image(choose)
+        if image not in seen:
+            seen.append(image)
+            yield way, image

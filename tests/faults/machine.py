@@ -1,0 +1,153 @@
+"""Lambda instances one after the other on one directory, with a clock that only they move."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from events.request import QueryEvent, parse
+from events.sqs import unwrap
+from handler.log import Record
+from handler.messages import answer_messages
+from handler.reaper import reap
+from handler.service import Service
+from handler.settings import Settings
+from locking.clock import Clock
+from locking.lease import Claim, Held, LeaseTable, Taken
+from locking.leases import Leases
+from locking.sqlite import SQLiteTable
+from sqlatch.errors import DatabaseNotFound
+from tests.faults.disk import Fuse
+
+STARTED_AT_S = 1_800_000_000.0
+INVOCATION_S = 29.0
+
+State = dict[str, Any]
+"""The schema, and the rows of each table: what no crash may leave half changed."""
+
+
+@dataclass(slots=True)
+class Time:
+    """Seconds that pass only when somebody sleeps."""
+
+    now_s: float = STARTED_AT_S
+
+    def clock(self) -> Clock:
+        return Clock(now=lambda: self.now_s, sleep=self.pass_by, chance=lambda: 0.5)
+
+    def pass_by(self, seconds: float) -> None:
+        self.now_s += seconds
+
+
+class FusedTable:
+    """A lease table that a crashed process reaches no more."""
+
+    def __init__(self, table: LeaseTable, fuse: Fuse) -> None:
+        self._table = table
+        self._fuse = fuse
+
+    def take(self, claim: Claim) -> Taken | Held:
+        self._fuse.step()
+        return self._table.take(claim)
+
+    def give_back(self, database: str, lock_id: str) -> None:
+        self._fuse.step()
+        self._table.give_back(database, lock_id)
+        self._fuse.step()
+
+    def held(self) -> list[Held]:
+        return self._table.held()
+
+    def close(self) -> None:
+        """The table outlives its instances."""
+
+
+@dataclass
+class Machine:
+    """The directory, the lease table and the time: what is there before and after an instance."""
+
+    directory: Path
+    time: Time = field(default_factory=Time)
+    table: SQLiteTable = field(default_factory=lambda: SQLiteTable(Path(":memory:")))
+
+    def start(self, fuse: Fuse | None = None) -> "Instance":
+        """A new instance, which crashes when the fuse blows."""
+        settings = Settings(databases=self.directory, leases="sqlite:unused")
+        service = Service(settings, clock=self.time.clock())
+        table = FusedTable(self.table, fuse or Fuse())
+        service.__dict__["leases"] = Leases(table, clock=service.clock)
+        return Instance(service)
+
+    @property
+    def leases(self) -> list[Held]:
+        return self.table.held()
+
+    def put_leases(self, leases: list[Held]) -> None:
+        """Have these leases stand, as another machine's table has them."""
+        for held in leases:
+            claim = Claim(
+                held.database, held.lock_id, held.holder, held.acquired_at_s, held.expires_at_s
+            )
+            self.table.take(claim)
+
+    def close(self) -> None:
+        self.table.close()
+
+
+class Instance:
+    """One instance of the function."""
+
+    def __init__(self, service: Service) -> None:
+        self.service = service
+        self.record = Record("request", "direct")
+
+    def ask(self, **fields: Any) -> dict[str, Any]:
+        """The reply to a request as its caller reads it, but for what differs with each run."""
+        request = parse(fields)
+        assert isinstance(request, QueryEvent)
+        reply = self.service.answer(request, self.record, ends_at_s=self._ends_at_s())
+        reply.pop("meta")
+        return dict(json.loads(json.dumps(reply)))
+
+    def deliver(self, messages: Mapping[str, Mapping[str, Any]]) -> list[str]:
+        """Those of a batch of messages, by their ids, that failed."""
+        records = [{"messageId": key, "body": json.dumps(body)} for key, body in messages.items()]
+        batch = unwrap({"Records": records})
+        return answer_messages(self.service, batch, self.record, ends_at_s=self._ends_at_s())
+
+    def reap(self) -> dict[str, Any]:
+        return reap(self.service, self.record, ends_at_s=self._ends_at_s())
+
+    def state(self) -> State:
+        """What is in the database, seen to be sound; empty if there is none."""
+        try:
+            checked = self.ask(
+                statements=[
+                    {"query": "PRAGMA integrity_check"},
+                    {"query": "PRAGMA foreign_key_check"},
+                    {
+                        "query": "SELECT name, type, sql FROM sqlite_schema WHERE sql NOT NULL"
+                        " AND tbl_name NOT LIKE 'sqlatch%' ORDER BY name"
+                    },
+                ]
+            )["results"]
+        except DatabaseNotFound:
+            return {}
+        integrity, foreign_keys, schema = (result["rows"] for result in checked)
+        assert (integrity, foreign_keys) == ([["ok"]], []), (integrity, foreign_keys)
+        state: State = {name: sql for name, _type, sql in schema}
+        for name, kind, _sql in schema:
+            if kind == "table":
+                state[f"rows of {name}"] = self.ask(query=f"SELECT rowid, * FROM {name}")["rows"]
+        return state
+
+    def close(self) -> None:
+        self.service.close()
+
+    def abandon(self) -> None:
+        """Have the operating system take back what a dead process held: its files and locks."""
+        self.service.databases.close()
+
+    def _ends_at_s(self) -> float:
+        return self.service.clock.now() + INVOCATION_S

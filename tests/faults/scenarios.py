@@ -1,0 +1,135 @@
+"""What is going on when the machine crashes: the requests of the campaign."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from tests.faults.machine import Instance
+
+ROWS = 40
+NOTE = "x" * 400
+"""Forty rows of 400 bytes lie on five pages, so that a transaction can be torn between them."""
+
+Requests = tuple[dict[str, Any], ...]
+
+ACCOUNTS: Requests = (
+    {
+        "statements": [
+            {"query": "CREATE TABLE account (id INTEGER PRIMARY KEY, balance INTEGER, note TEXT)"},
+            {"query": "CREATE INDEX balances ON account (balance)"},
+            {"query": "CREATE TABLE counter AS SELECT 0 AS n"},
+        ]
+    },
+    {
+        "query": "INSERT INTO account (balance, note) VALUES (?, ?)",
+        "parameter_sets": [[100 + n, NOTE] for n in range(ROWS)],
+    },
+)
+RAISE = "UPDATE counter SET n = n + 1"
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """A database made by `setup`, and what an instance does to it.
+
+    `warm`: it has written before, so that its connections are open.
+    """
+
+    name: str
+    act: Callable[[Instance], Any]
+    setup: Requests = ACCOUNTS
+    warm: bool = False
+    changes: bool = True
+
+
+def ask(**fields: Any) -> Callable[[Instance], Any]:
+    return lambda instance: instance.ask(**fields)
+
+
+def _batch(instance: Instance) -> Any:
+    failed = instance.deliver(
+        {
+            "a": {"query": RAISE},
+            "b": {"query": "UPDATE account SET balance = balance + 1 WHERE id % 7 = 0"},
+            "c": {"query": "INSERT INTO account (id) VALUES (1)"},
+            "d": {"query": "no SQL"},
+            "e": {"query": "INSERT INTO account (balance, note) VALUES (7, 'new')"},
+        }
+    )
+    assert failed == ["c", "d"]
+    return failed
+
+
+SCENARIOS = (
+    Scenario("one-row write", ask(query="UPDATE account SET balance = -1 WHERE id = 3")),
+    Scenario(
+        "one-row write, warm", ask(query="INSERT INTO account VALUES (99, 1, 'x')"), warm=True
+    ),
+    Scenario(
+        "batch",
+        ask(
+            statements=[
+                {"query": "UPDATE account SET balance = balance - 50 WHERE id = 1"},
+                {"query": "UPDATE account SET balance = balance + 50 WHERE id = 40"},
+                {"query": "DELETE FROM account WHERE id BETWEEN 10 AND 20"},
+                {"query": RAISE},
+            ]
+        ),
+    ),
+    Scenario(
+        "parameter sets",
+        ask(
+            query="INSERT INTO account (balance, note) VALUES (?, ?)",
+            parameter_sets=[[n, NOTE] for n in range(ROWS)],
+        ),
+    ),
+    Scenario(
+        "DDL",
+        ask(
+            statements=[
+                {"query": "ALTER TABLE account ADD COLUMN owner TEXT DEFAULT 'nobody'"},
+                {"query": "CREATE TABLE copy AS SELECT * FROM account"},
+                {"query": "CREATE UNIQUE INDEX notes ON copy (id, note)"},
+                {"query": "DROP INDEX balances"},
+                {"query": "DROP TABLE counter"},
+            ]
+        ),
+    ),
+    Scenario(
+        "VACUUM",
+        ask(query="VACUUM"),
+        setup=(*ACCOUNTS, {"query": "DELETE FROM account WHERE id % 3 = 0"}),
+        changes=False,
+    ),
+    Scenario("idempotent write", ask(query=RAISE, idempotency_key="k"), warm=True),
+    Scenario("SQS batch with a failing message", _batch),
+    Scenario(
+        "first creation",
+        ask(
+            statements=[
+                {"query": "CREATE TABLE account (id INTEGER PRIMARY KEY, balance INTEGER)"},
+                {"query": "INSERT INTO account VALUES (1, 100), (2, 200)"},
+            ]
+        ),
+        setup=(),
+    ),
+)
+
+LARGE_WRITE = Scenario(
+    "write of all rows",
+    ask(query="UPDATE account SET balance = balance + 1, note = note || 'y'"),
+    warm=True,
+)
+
+LARGE_DATABASE = Scenario(
+    "write of 1,400 rows",
+    ask(query="UPDATE account SET balance = balance + 1"),
+    setup=(
+        *ACCOUNTS,
+        {
+            "query": "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c LIMIT 1360)"
+            " INSERT INTO account (balance, note) SELECT n, printf('%0800d', n) FROM c"
+        },
+    ),
+)
+"""Its journal, of more than a megabyte, is cut back."""
