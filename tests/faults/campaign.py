@@ -16,7 +16,7 @@ from tests.faults.crashes import (
     undisturbed,
 )
 from tests.faults.machine import Instance, State
-from tests.faults.scenarios import Scenario
+from tests.faults.scenarios import Scenario, start_of
 
 LEASE_OVER_S = 1.5
 """After the end of the dead one's lease: past the second of grace too, so that the reaper acts."""
@@ -63,12 +63,9 @@ class Campaign:
         self.scenario = scenario
         self._directory = directory
         self._seeds = seeds
-        start = Situation({}, [])
-        for request in scenario.setup:
-            start = undisturbed(start, directory, lambda instance, r=request: instance.ask(**r))
-        self._start = start
-        self._before = state_of(start, directory)
-        self._after = state_of(undisturbed(start, directory, scenario.act), directory)
+        self._start = start_of(scenario, directory)
+        self._before = state_of(self._start, directory)
+        self._after = state_of(undisturbed(self._start, directory, scenario.act), directory)
         assert (self._after != self._before) == scenario.changes
 
     def run(self) -> Counts:
@@ -95,8 +92,9 @@ class Campaign:
                 yield f"{scenario.name}: operation {point}, {way}", wreck
 
     def _recover(self, wreck: Situation, where: str, act: Act, number: int) -> None:
-        later = _later(wreck, LEASE_OVER_S)
-        for point, wrecks in crashes(later, self._directory, act, seeds=self._seeds):
+        for point, wrecks in crashes(
+            after_the_lease(wreck), self._directory, act, seeds=self._seeds
+        ):
             self.counts.crash_points += 1
             for way, second in wrecks.items():
                 first = FIRST[(number + point) % len(FIRST)]
@@ -116,7 +114,7 @@ class Campaign:
         counts.acknowledged += wreck.reply is not None
         wait_s = LEASE_OVER_S if first is reap else LEASE_NEARLY_OVER_S
         with (
-            machine_in(_later(wreck, wait_s), self._directory) as machine,
+            machine_in(after_the_lease(wreck, wait_s), self._directory) as machine,
             closing(machine.start()) as instance,
         ):
             first(instance)
@@ -137,10 +135,10 @@ class Campaign:
         self.counts.state_before += not is_after
 
 
-def _later(wreck: Situation, after_the_lease_s: float) -> Situation:
-    """The same when the lease of the dead, if there is one, ends or has ended."""
+def after_the_lease(wreck: Situation, seconds: float = LEASE_OVER_S) -> Situation:
+    """The same, so long after the lease of the dead, if there is one, has ended."""
     ends_s = max((held.expires_at_s for held in wreck.leases), default=wreck.now_s)
-    return replace(wreck, now_s=max(wreck.now_s, ends_s + after_the_lease_s))
+    return replace(wreck, now_s=max(wreck.now_s, ends_s + seconds))
 
 
 def _is_hot(wreck: Situation) -> bool:

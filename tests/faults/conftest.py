@@ -8,7 +8,7 @@ import pytest
 
 from tests.faults import report
 
-SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 (a directory of its own is made there)
+SHARED_MEMORY = Path("/dev/shm")
 
 
 @pytest.fixture

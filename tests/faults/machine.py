@@ -1,10 +1,10 @@
 """Lambda instances one after the other on one directory, with a clock that only they move."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from events.request import QueryEvent, parse
 from events.sqs import unwrap
@@ -14,11 +14,13 @@ from handler.reaper import reap
 from handler.service import Service
 from handler.settings import Settings
 from locking.clock import Clock
-from locking.lease import Claim, Held, LeaseTable, Taken
+from locking.lease import Claim, Held, LeaseTable, TableUnavailable, Taken
 from locking.leases import Leases
 from locking.sqlite import SQLiteTable
 from sqlatch.errors import DatabaseNotFound
 from tests.faults.disk import Fuse
+
+T = TypeVar("T")
 
 STARTED_AT_S = 1_800_000_000.0
 INVOCATION_S = 29.0
@@ -40,20 +42,41 @@ class Time:
         self.now_s += seconds
 
 
-class FusedTable:
-    """A lease table that a crashed process reaches no more."""
+@dataclass(slots=True)
+class LostAnswers:
+    """Loses an answer of the lease table, or all from that one on; `arrives`: it was done."""
 
-    def __init__(self, table: LeaseTable, fuse: Fuse) -> None:
+    at: int = 0
+    arrives: bool = True
+    lasting: bool = False
+    seen: int = 0
+    lost: int = 0
+
+    def pass_on(self, call: Callable[[], T]) -> T:
+        self.seen += 1
+        if self.at == 0 or not (self.seen == self.at or (self.lasting and self.seen > self.at)):
+            return call()
+        self.lost += 1
+        if self.arrives:
+            call()
+        raise TableUnavailable("the answer was lost")
+
+
+class FusedTable:
+    """A lease table that a crashed process reaches no more, and whose answers may be lost."""
+
+    def __init__(self, table: LeaseTable, fuse: Fuse, lost: LostAnswers) -> None:
         self._table = table
         self._fuse = fuse
+        self._lost = lost
 
     def take(self, claim: Claim) -> Taken | Held:
         self._fuse.step()
-        return self._table.take(claim)
+        return self._lost.pass_on(lambda: self._table.take(claim))
 
     def give_back(self, database: str, lock_id: str) -> None:
         self._fuse.step()
-        self._table.give_back(database, lock_id)
+        self._lost.pass_on(lambda: self._table.give_back(database, lock_id))
         self._fuse.step()
 
     def held(self) -> list[Held]:
@@ -71,11 +94,11 @@ class Machine:
     time: Time = field(default_factory=Time)
     table: SQLiteTable = field(default_factory=lambda: SQLiteTable(Path(":memory:")))
 
-    def start(self, fuse: Fuse | None = None) -> "Instance":
+    def start(self, fuse: Fuse | None = None, lost: LostAnswers | None = None) -> "Instance":
         """A new instance, which crashes when the fuse blows."""
         settings = Settings(databases=self.directory, leases="sqlite:unused")
         service = Service(settings, clock=self.time.clock())
-        table = FusedTable(self.table, fuse or Fuse())
+        table = FusedTable(self.table, fuse or Fuse(), lost or LostAnswers())
         service.__dict__["leases"] = Leases(table, clock=service.clock)
         return Instance(service)
 
@@ -110,9 +133,15 @@ class Instance:
         reply.pop("meta")
         return dict(json.loads(json.dumps(reply)))
 
-    def deliver(self, messages: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    def deliver(
+        self, messages: Mapping[str, Mapping[str, Any]], *, group: str | None = None
+    ) -> list[str]:
         """Those of a batch of messages, by their ids, that failed."""
-        records = [{"messageId": key, "body": json.dumps(body)} for key, body in messages.items()]
+        attributes = {} if group is None else {"MessageGroupId": group}
+        records = [
+            {"messageId": key, "body": json.dumps(body), "attributes": attributes}
+            for key, body in messages.items()
+        ]
         batch = unwrap({"Records": records})
         return answer_messages(self.service, batch, self.record, ends_at_s=self._ends_at_s())
 

@@ -2,8 +2,10 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from tests.faults.crashes import Situation, undisturbed
 from tests.faults.machine import Instance
 
 ROWS = 40
@@ -32,7 +34,8 @@ RAISE = "UPDATE counter SET n = n + 1"
 class Scenario:
     """A database made by `setup`, and what an instance does to it.
 
-    `warm`: it has written before, so that its connections are open.
+    `warm`: it has written before, so that its connections are open. `reply`: what acknowledges it,
+    if not every reply does.
     """
 
     name: str
@@ -40,24 +43,29 @@ class Scenario:
     setup: Requests = ACCOUNTS
     warm: bool = False
     changes: bool = True
+    reply: Any = None
+
+
+def start_of(scenario: Scenario, directory: Path) -> Situation:
+    """What is there before it."""
+    start = Situation({}, [])
+    for request in scenario.setup:
+        start = undisturbed(start, directory, ask(**request))
+    return start
 
 
 def ask(**fields: Any) -> Callable[[Instance], Any]:
     return lambda instance: instance.ask(**fields)
 
 
-def _batch(instance: Instance) -> Any:
-    failed = instance.deliver(
-        {
-            "a": {"query": RAISE},
-            "b": {"query": "UPDATE account SET balance = balance + 1 WHERE id % 7 = 0"},
-            "c": {"query": "INSERT INTO account (id) VALUES (1)"},
-            "d": {"query": "no SQL"},
-            "e": {"query": "INSERT INTO account (balance, note) VALUES (7, 'new')"},
-        }
-    )
-    assert failed == ["c", "d"]
-    return failed
+MESSAGES: dict[str, dict[str, Any]] = {
+    "a": {"query": RAISE},
+    "b": {"query": "UPDATE account SET balance = balance + 1 WHERE id % 7 = 0"},
+    "c": {"query": "INSERT INTO account (id) VALUES (1)"},
+    "d": {"query": "no SQL"},
+    "e": {"query": "INSERT INTO account (balance, note) VALUES (7, 'new')"},
+}
+HOPELESS = ["c", "d"]
 
 
 SCENARIOS = (
@@ -102,7 +110,11 @@ SCENARIOS = (
         changes=False,
     ),
     Scenario("idempotent write", ask(query=RAISE, idempotency_key="k"), warm=True),
-    Scenario("SQS batch with a failing message", _batch),
+    Scenario(
+        "SQS batch with a failing message",
+        lambda instance: instance.deliver(MESSAGES),
+        reply=HOPELESS,
+    ),
     Scenario(
         "first creation",
         ask(

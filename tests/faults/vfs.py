@@ -7,7 +7,7 @@ from types import TracebackType
 
 import apsw
 
-from tests.faults.disk import Create, Crash, Delete, Disk, Truncate, Write
+from tests.faults.disk import Crash, Create, Delete, Disk, Truncate, Write
 
 NAME = "crashing"
 BASE = "unix"
@@ -63,7 +63,24 @@ class CrashingVFS(apsw.VFS):
         return (self.disk.directory / name).exists()
 
 
-class CrashingFile(apsw.VFSFile):
+class OrdinaryFile(apsw.VFSFile):
+    """A file of the ordinary VFS, by way of Python."""
+
+    def __init__(self, name: "str | apsw.URIFilename | None", flags: list[int]) -> None:
+        super().__init__(BASE, name, flags)
+
+    def xLock(self, level: int) -> None:
+        """A reader tries for a lock that its file cannot have, and SQLite does not mind.
+
+        Of all errors of a lock, apsw forgets only this one; the others come up at the end.
+        """
+        try:
+            super().xLock(level)
+        except apsw.IOError as error:
+            raise apsw.BusyError from error
+
+
+class CrashingFile(OrdinaryFile):
     """An open file; `tracked` is its name if it is in the disk's directory."""
 
     def __init__(
@@ -75,7 +92,7 @@ class CrashingFile(apsw.VFSFile):
     ) -> None:
         self._vfs = vfs
         self._tracked = tracked
-        super().__init__(BASE, name, flags)
+        super().__init__(name, flags)
         vfs.open_files += 1
 
     def xWrite(self, data: bytes, offset: int) -> None:
@@ -92,16 +109,6 @@ class CrashingFile(apsw.VFSFile):
         del flags
         if self._tracked:
             self._vfs.disk.sync(self._tracked)
-
-    def xLock(self, level: int) -> None:
-        """A reader tries for a lock that its file cannot have, and SQLite does not mind.
-
-        Of all errors of a lock, apsw forgets only this one; the others come up at the end.
-        """
-        try:
-            super().xLock(level)
-        except apsw.IOError as error:
-            raise apsw.BusyError from error
 
     def xClose(self) -> None:
         self._vfs.open_files -= 1

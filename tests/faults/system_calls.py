@@ -1,0 +1,142 @@
+"""The system calls by which SQLite and `sqlexec.files` reach the disk, failing where a test says."""
+
+import ctypes
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import apsw
+
+from sqlexec import files
+from tests.faults.vfs import BASE, OrdinaryFile
+
+_INT, _LONG, _POINTER = ctypes.c_int, ctypes.c_ssize_t, ctypes.c_void_p
+_OFFSET = ctypes.c_int64
+
+SIGNATURES: dict[str, tuple[Any, ...]] = {
+    "open": (_INT, ctypes.c_char_p, _INT, _INT),
+    "fstat": (_INT, _INT, _POINTER),
+    "stat": (_INT, ctypes.c_char_p, _POINTER),
+    "fcntl": (_INT, _INT, _INT, _POINTER),
+    "pread64": (_LONG, _INT, _POINTER, ctypes.c_size_t, _OFFSET),
+    "pwrite64": (_LONG, _INT, _POINTER, ctypes.c_size_t, _OFFSET),
+    "ftruncate": (_INT, _INT, _OFFSET),
+    "unlink": (_INT, ctypes.c_char_p),
+}
+"""Result and arguments."""
+
+SYNC = frozenset({"fsync"})
+"""Not among the calls that SQLite lets be replaced, hence a VFS of ours for this one."""
+
+TRANSFERS = ("pread64", "pwrite64")
+PYTHON_CALLS = ("open", "lstat", "read")
+
+
+@dataclass(slots=True)
+class Fault:
+    """Fails one call, or all from that one on, with an errno; with 0 a transfer is cut in half."""
+
+    errno: int
+    calls: frozenset[str]
+    fails_at: int
+    lasting: bool = False
+    seen: int = 0
+    active: bool = True
+    failed: int = 0
+
+    def strikes(self, call: str) -> bool:
+        if not self.active or call not in self.calls:
+            return False
+        self.seen += 1
+        struck = self.seen == self.fails_at or (self.lasting and self.seen > self.fails_at)
+        self.failed += struck
+        return struck
+
+
+@contextmanager
+def failing(fault: Fault) -> Iterator[None]:
+    """Have the calls of this process fail as the fault says."""
+    system = _System()
+    replaced = [_replacement(name, system.xGetSystemCall(name), fault) for name in SIGNATURES]
+    for name, replacement in zip(SIGNATURES, replaced, strict=True):
+        system.xSetSystemCall(name, ctypes.cast(replacement, ctypes.c_void_p).value)
+    files.os = _python_os(fault)
+    syncing = _Syncing(fault)
+    if fault.calls >= SYNC:
+        apsw.set_default_vfs(syncing.name)
+    try:
+        yield
+    finally:
+        apsw.set_default_vfs(BASE)
+        syncing.unregister()
+        files.os = os
+        for name in SIGNATURES:
+            system.xSetSystemCall(name, 0)
+        system.unregister()
+
+
+class _System(apsw.VFS):
+    """A way to the ordinary VFS's table of system calls."""
+
+    def __init__(self) -> None:
+        super().__init__("system-calls", BASE)
+
+
+class _Syncing(apsw.VFS):
+    """The ordinary VFS, but that a sync may fail."""
+
+    name = "syncing"
+
+    def __init__(self, fault: Fault) -> None:
+        self._fault = fault
+        super().__init__(self.name, BASE)
+
+    def xOpen(self, name: "str | apsw.URIFilename | None", flags: list[int]) -> "_SyncedFile":
+        return _SyncedFile(self._fault, name, flags)
+
+
+class _SyncedFile(OrdinaryFile):
+    def __init__(
+        self, fault: Fault, name: "str | apsw.URIFilename | None", flags: list[int]
+    ) -> None:
+        self._fault = fault
+        super().__init__(name, flags)
+
+    def xSync(self, flags: int) -> None:
+        if self._fault.strikes("fsync"):
+            raise apsw.exception_for(apsw.SQLITE_IOERR_FSYNC)
+        super().xSync(flags)
+
+
+def _replacement(name: str, address: int, fault: Fault) -> Any:
+    prototype = ctypes.CFUNCTYPE(*SIGNATURES[name], use_errno=True)
+    real = prototype(address)
+
+    def call(*arguments: Any) -> int:
+        if not fault.strikes(name):
+            return int(real(*arguments))
+        if fault.errno == 0 and name in TRANSFERS:
+            descriptor, buffer, count, offset = arguments
+            return int(real(descriptor, buffer, max(1, count // 2), offset))
+        ctypes.set_errno(fault.errno)
+        return -1
+
+    return prototype(call)
+
+
+def _python_os(fault: Fault) -> ModuleType:
+    """The module `os`, its calls of `sqlexec.files` failing likewise."""
+
+    def replacement(name: str) -> Callable[..., Any]:
+        def call(*arguments: Any, **options: Any) -> Any:
+            if fault.errno != 0 and fault.strikes(name):
+                raise OSError(fault.errno, os.strerror(fault.errno), str(arguments[0]))
+            return getattr(os, name)(*arguments, **options)
+
+        return call
+
+    calls = {name: replacement(name) for name in PYTHON_CALLS}
+    return SimpleNamespace(**{**vars(os), **calls})  # type: ignore[return-value]
