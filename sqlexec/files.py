@@ -54,8 +54,11 @@ class Files:
             os.close(os.open(self.directory, os.O_RDONLY | os.O_DIRECTORY))
 
     def open_journal(self, name: str) -> bool:
-        """Make the NFS client ask for the journal; whether it waits to be rolled back."""
-        return self._first_bytes(self.journal(name), len(JOURNAL_MAGIC)) == JOURNAL_MAGIC
+        """Make the NFS client ask for the journal; whether SQLite takes it for hot.
+
+        It goes by the first byte: JOURNAL_MAGIC has it, and so may what a crash left of that.
+        """
+        return (self._first_bytes(self.journal(name), 1) or b"\0") != b"\0"
 
     def has_journal(self, name: str) -> bool:
         with self._storage_errors():

@@ -167,7 +167,11 @@ class Store:
             now=self._now,
             first=first,
         )
-        self._identity = self._files.identity(self.name)
+        try:
+            self._identity = self._files.identity(self.name)
+        except BaseException:
+            session.close()
+            raise
         return session
 
     def _prepare(self, session: Session, gate: Gate) -> None:
@@ -177,9 +181,12 @@ class Store:
         session.run("PRAGMA journal_mode = PERSIST")
         session.run(f"PRAGMA journal_size_limit = {JOURNAL_BYTES_MAX}")
         session.run("PRAGMA locking_mode = NORMAL")
-        # This read also ends the exclusive locking.
+        # This read rolls a hot journal back, and ends the exclusive locking.
         has_table = idempotency.has_table(session)
-        if has_table and self._files.has_journal(self.name):
+        has_journal = self._files.has_journal(self.name)
+        # A journal of which a crash left but the beginning is rolled back as nothing, and stays.
+        is_still_hot = self._files.open_journal(self.name)
+        if has_table and has_journal and not is_still_hot:
             return
         version = int(str(session.run("PRAGMA user_version")[0][0]))
         with self.transaction(session, gate):

@@ -236,3 +236,14 @@ def test_the_reaper_clears_an_expired_lease_recovers_and_reports(
     assert (record.leases_reaped, record.hot_journals_recovered) == (1, 1)
     assert ask(health=True)["leases"] == []
     assert ask(query=BALANCES)["rows"] == [[100]]
+
+
+def test_a_journal_of_which_a_crash_left_but_the_beginning_locks_nobody_out(
+    accounts: None, ask: Ask, directory: Path
+) -> None:
+    journal = directory / "main.db-journal"
+    journal.write_bytes(JOURNAL_MAGIC[:4])
+
+    assert ask(query=BALANCES)["rows"] == [[100]]
+    assert journal.read_bytes()[:1] == b"\0"
+    assert ask(query=BALANCES)["meta"]["lease_wait_ms"] is None

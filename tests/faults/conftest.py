@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults import report
+from tests.faults import tally
 
 SHARED_MEMORY = Path("/dev/shm")
 
@@ -22,5 +22,5 @@ def directory(tmp_path: Path) -> Iterator[Path]:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    for line in report.lines():
+    for line in tally.lines():
         terminalreporter.write_line(line)

@@ -5,32 +5,32 @@ from pathlib import Path
 import pytest
 
 from sqlexec import store
-from tests.faults import report
+from tests.faults import tally
 from tests.faults.campaign import Campaign, Counts
 from tests.faults.scenarios import LARGE_DATABASE, LARGE_WRITE, SCENARIOS, Scenario
 
-SEEDS = 8 if report.IS_FULL else 1
-RECOVERED_EVERY = 1 if report.IS_FULL else 20
+SEEDS = 8 if tally.FULL else 1
+RECOVERED_EVERY = 1 if tally.FULL else 20
 FULL_TIMEOUT_S = 3_600
 
 by_name = pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
 
 
 @by_name
-@pytest.mark.timeout(FULL_TIMEOUT_S if report.IS_FULL else 120)
+@pytest.mark.timeout(FULL_TIMEOUT_S if tally.FULL else 120)
 def test_a_crash_leaves_the_state_before_or_after(scenario: Scenario, directory: Path) -> None:
     counts = Campaign(scenario, directory, seeds=SEEDS).run()
 
-    report.keep("crash", scenario.name, counts)
+    tally.keep("crash", scenario.name, counts)
     assert_was_hard(counts)
 
 
 @by_name
-@pytest.mark.timeout(FULL_TIMEOUT_S if report.IS_FULL else 120)
+@pytest.mark.timeout(FULL_TIMEOUT_S if tally.FULL else 120)
 def test_a_crash_during_recovery_changes_nothing(scenario: Scenario, directory: Path) -> None:
     counts = Campaign(scenario, directory, seeds=1).run_recovery(every=RECOVERED_EVERY)
 
-    report.keep("crash during recovery", scenario.name, counts)
+    tally.keep("crash during recovery", scenario.name, counts)
     assert counts.hot_journals > 0
 
 
@@ -40,18 +40,18 @@ def test_a_crash_while_the_journal_is_cut_back_changes_nothing(
     monkeypatch.setattr(store, "JOURNAL_BYTES_MAX", 8192)
     counts = Campaign(LARGE_WRITE, directory, seeds=SEEDS).run()
 
-    report.keep("crash", LARGE_WRITE.name, counts)
+    tally.keep("crash", LARGE_WRITE.name, counts)
     assert_was_hard(counts)
     assert (directory / "main.db-journal").stat().st_size <= 8192
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(FULL_TIMEOUT_S)
-@pytest.mark.skipif(not report.IS_FULL, reason="SQLATCH_FAULTS_FULL=1 runs it")
+@pytest.mark.skipif(not tally.FULL, reason="SQLATCH_FAULTS_FULL=1 runs it")
 def test_a_crash_of_a_transaction_of_a_megabyte(directory: Path) -> None:
     counts = Campaign(LARGE_DATABASE, directory, seeds=1).run()
 
-    report.keep("crash", LARGE_DATABASE.name, counts)
+    tally.keep("crash", LARGE_DATABASE.name, counts)
     assert_was_hard(counts)
 
 

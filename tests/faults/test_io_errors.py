@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults import report
+from tests.faults import tally
 from tests.faults.io_errors import Campaign
 from tests.faults.scenarios import SCENARIOS, Scenario
 from tests.faults.system_calls import PYTHON_CALLS, SIGNATURES, SYNC, TRANSFERS
@@ -23,7 +23,7 @@ FAULTS_OF_CI = ("EIO", "ENOSPC", "failing sync", "short transfer")
 
 
 @pytest.mark.parametrize("lasting", [False, True], ids=["once", "from then on"])
-@pytest.mark.parametrize("fault", FAULTS if report.IS_FULL else FAULTS_OF_CI)
+@pytest.mark.parametrize("fault", FAULTS if tally.FULL else FAULTS_OF_CI)
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
 def test_a_call_that_fails_loses_nothing_and_blocks_nobody(
     scenario: Scenario, fault: str, lasting: bool, directory: Path
@@ -32,7 +32,7 @@ def test_a_call_that_fails_loses_nothing_and_blocks_nobody(
     counts = Campaign(scenario, directory).run(number, calls, lasting=lasting)
 
     name = f"{fault} {'from then on' if lasting else 'once'}"
-    report.keep(f"I/O errors, {name}", scenario.name, counts)
+    tally.keep(f"I/O errors, {name}", scenario.name, counts)
     assert counts.faults > 2
     if fault == "short transfer":
         assert counts.answered_all_the_same == counts.faults + 1

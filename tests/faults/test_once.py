@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from sqlatch.errors import StorageError
-from tests.faults import report
+from tests.faults import tally
 from tests.faults.campaign import after_the_lease
 from tests.faults.crashes import Act, Situation, crashes, machine_in, undisturbed
 from tests.faults.machine import Instance, LostAnswers
 
-SEEDS = 12 if report.IS_FULL else 2
-TWICE_EVERY = 1 if report.IS_FULL else 10
+SEEDS = 12 if tally.FULL else 2
+TWICE_EVERY = 1 if tally.FULL else 10
 
 TABLES = (
     {"query": "CREATE TABLE counter AS SELECT 0 AS n"},
@@ -74,7 +74,7 @@ def start(directory: Path) -> Situation:
 
 
 @each_way
-@pytest.mark.timeout(3_600 if report.IS_FULL else 120)
+@pytest.mark.timeout(3_600 if tally.FULL else 120)
 def test_a_crash_at_any_step_and_the_effect_is_there_once(
     act: Act, start: Situation, directory: Path
 ) -> None:
@@ -85,13 +85,13 @@ def test_a_crash_at_any_step_and_the_effect_is_there_once(
             counts.directories += 1
             assert_once(wreck, directory, act, counts, f"operation {point}, {way}")
 
-    report.keep("once, after a crash", act.__name__, counts)
+    tally.keep("once, after a crash", act.__name__, counts)
     assert counts.crash_points > 20
     assert 0 < counts.replayed < counts.directories
 
 
 @each_way
-@pytest.mark.timeout(3_600 if report.IS_FULL else 120)
+@pytest.mark.timeout(3_600 if tally.FULL else 120)
 def test_a_crash_of_the_repetition_too_and_the_effect_is_there_once(
     act: Act, start: Situation, directory: Path
 ) -> None:
@@ -110,7 +110,7 @@ def test_a_crash_of_the_repetition_too_and_the_effect_is_there_once(
                 where = f"{first}, then operation {point}, {way}"
                 assert_once(replies, directory, act, counts, where)
 
-    report.keep("once, after two crashes", act.__name__, counts)
+    tally.keep("once, after two crashes", act.__name__, counts)
     assert counts.crash_points > 20
 
 
@@ -137,7 +137,7 @@ def test_an_answer_of_the_lease_table_is_lost_and_the_effect_is_there_once(
         counts.answers_lost += 1
 
     name = f"{act.__name__}, {'answer' if arrives else 'request'}, {lasting=}"
-    report.keep("once, after a lost answer of the lease table", name, counts)
+    tally.keep("once, after a lost answer of the lease table", name, counts)
     assert counts.answers_lost >= 2
 
 
