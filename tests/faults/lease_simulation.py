@@ -1,0 +1,313 @@
+"""Contenders for one lease, simulated: every schedule of a seed, with what must never happen.
+
+Real are `Leases`, `DynamoDBTable` and the service's gate before a commit; simulated are time, the
+network, and the database, which is a counter that each commit raises by one.
+"""
+
+import random
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from botocore.exceptions import ReadTimeoutError
+
+from handler.log import Record
+from handler.service import Service
+from handler.settings import Settings
+from locking.clock import Clock
+from locking.dynamodb import PREFIX, DynamoDBTable
+from locking.leases import MARGIN_S, WAIT_MAX_S, Leases
+from sqlatch.errors import LeaseBusy, SqlatchError
+from tests.faults.simulated_dynamodb import SimulatedDynamoDB, refusal
+from tests.faults.simulated_time import Timeline
+
+START_S = 1_800_000_000.0
+SKEW_MAX_S = 1.0
+GRACE_PROMISED_S = 1.0
+MARGIN_PROMISED_S = 2.0
+"""What DESIGN promises, said here again: the code's own numbers are under test."""
+
+READ_TIMEOUT_S = 2.0
+TIMEOUT_MAX_S = 3.0
+LATE_MAX_S = 12.0
+TRACE_SHOWN = 40
+
+FATES = ("answered", "throttled", "request lost", "answer lost", "late")
+SETTINGS = Settings(databases=Path("/nowhere"), leases="dynamodb:leases")
+
+
+class Violation(AssertionError):
+    """Something happened that must never happen."""
+
+
+class Killed(BaseException):
+    """The process is gone: no `finally` of it has any effect from here on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Weather:
+    """How bad it is in one schedule: chances of each step."""
+
+    crash: float
+    stall: float
+    fates: tuple[float, ...]
+
+    @classmethod
+    def of(cls, chance: random.Random) -> "Weather":
+        faulty = chance.choice((0.0, 0.03, 0.15))
+        fates = [faulty * chance.choice((0, 1, 1)) for _fate in FATES[1:]]
+        return cls(
+            chance.choice((0.0, 0.003, 0.02)),
+            chance.choice((0.0, 0.01, 0.05)),
+            (1 - min(sum(fates), 0.9), *fates),
+        )
+
+
+@dataclass
+class World:
+    """One schedule: true time, the table, the counter, and what was seen."""
+
+    seed: int
+    chance: random.Random = field(init=False)
+    timeline: Timeline = field(default_factory=lambda: Timeline(START_S))
+    table: SimulatedDynamoDB = field(default_factory=SimulatedDynamoDB)
+    counts: Counter[str] = field(default_factory=Counter)
+    trace: list[str] = field(default_factory=list)
+    value: int = 0
+    fence_max: int = 0
+    committing: dict[str, float] = field(default_factory=dict)
+    taken_over: set[str] = field(default_factory=set)
+    ghosts: set[str] = field(default_factory=set)
+    names: dict[str | None, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.chance = random.Random(self.seed)
+        self.weather = Weather.of(self.chance)
+
+    def item(self) -> dict[str, dict[str, str]]:
+        return self.table.items.get(f"{PREFIX}main", {})
+
+    def owner(self) -> str | None:
+        return self.item().get("lock_id", {}).get("S")
+
+    def say(self, who: str, what: str) -> None:
+        self.trace.append(f"{self.timeline.now_s - START_S:9.4f} {who}: {what}")
+
+    def require(self, holds: object, otherwise: str) -> None:
+        if not holds:
+            raise Violation("\n".join([otherwise, *self.trace[-TRACE_SHOWN:]]))
+
+    def apply(
+        self, who: "Contender", operation: str, request: dict[str, Any], asked_at_s: float
+    ) -> Any:
+        """One step of the table, and what must hold of it."""
+        before, owner = self.item(), self.owner()
+        try:
+            return getattr(self.table, operation)(**request)
+        finally:
+            after = self.owner()
+            asked = request["ExpressionAttributeValues"][":lock_id"]["S"]
+            takes = ":expires_at" in request["ExpressionAttributeValues"]
+            what = "take" if takes else "give back"
+            self.say(who.name, f"{what} at the table: owner is {self.names.get(after)}")
+            if after != owner:
+                self._check_change(who, owner, after)
+            elif takes and owner not in (None, asked):
+                expired_at_s = float(before["expires_at"]["N"])
+                self.require(
+                    asked_at_s <= expired_at_s + GRACE_PROMISED_S + SKEW_MAX_S,
+                    "refused, though by every clock the lease has run out",
+                )
+
+    def _check_change(self, who: "Contender", owner: str | None, after: str | None) -> None:
+        if owner in self.committing:
+            late_s = self.timeline.now_s - self.committing[owner]
+            self.require(late_s > MARGIN_PROMISED_S, "two holders within the margin of a commit")
+        if after is None:
+            self.require(owner in who.lock_ids, "a release freed somebody else's lease")
+            return
+        self.counts["granted"] += 1
+        fence = int(self.item()["fence"]["N"])
+        self.require(fence > self.fence_max, "the fence went back")
+        self.fence_max = fence
+        if owner is not None:
+            self.taken_over.add(after)
+            self.counts["taken_over"] += 1
+
+
+class Contender:
+    """A process with a clock of its own that sends requests, one after the other."""
+
+    def __init__(self, world: World, name: str, *, offset_s: float, weather: Weather) -> None:
+        self.world = world
+        self.name = name
+        self.weather = weather
+        self.dead = False
+        self.lock_ids: set[str] = set()
+        self.clock = Clock(
+            now=lambda: world.timeline.now_s + offset_s,
+            sleep=self.pass_time,
+            chance=world.chance.random,
+        )
+        self.service = Service(SETTINGS, clock=self.clock)
+        table = DynamoDBTable("leases", _Network(self))  # type: ignore[arg-type]
+        self.service.__dict__["leases"] = Leases(table, clock=self.clock)
+
+    def run(self, requests: int) -> None:
+        for number in range(requests):
+            try:
+                self.pass_time(self.world.chance.uniform(0, 0.5))
+                self.request(f"{self.name}.{number}", self.world.chance.uniform(0.1, TIMEOUT_MAX_S))
+            except Killed:
+                self.world.counts["crashed"] += 1
+                self.dead = False  # Lambda starts another process in its place.
+                self.world.ghosts |= self.lock_ids
+
+    def request(self, name: str, timeout_s: float) -> None:
+        """One request, as the service makes it: lease, work, gate, commit."""
+        world = self.world
+        record = Record(function_request_id=name, door="direct")
+        deadline_s = self.clock.now() + timeout_s
+        lock_id = None
+        try:
+            with self.service.lease("main", record, deadline_s) as (lease, gate):
+                lock_id = lease.held.lock_id
+                world.require(
+                    lease.taken_over or lock_id not in world.taken_over,
+                    "a lease taken over, and its new holder is not told",
+                )
+                self.write(lock_id, gate, deadline_s)
+        except SqlatchError as error:
+            world.counts[error.code] += 1
+            if isinstance(error, LeaseBusy):
+                world.require(not str(error.holder).endswith(f":{name}"), "a claim in its own way")
+        if lock_id is not None and lease.released and lock_id not in world.ghosts:
+            world.require(world.owner() != lock_id, "said to be given back, and is not")
+
+    def write(self, lock_id: str, gate: Callable[[], None], deadline_s: float) -> None:
+        value = self.world.value
+        left_s = max(deadline_s - self.clock.now(), 0)
+        self.pass_time(self.world.chance.choice((0.002, 0.05, left_s * 0.999, left_s * 1.5)))
+        gate()
+        self.commit(lock_id, value)
+
+    def commit(self, lock_id: str, value: int) -> None:
+        """Raise the counter, which takes a while; past the margin SQLite's own lock holds."""
+        world = self.world
+        length_s = world.chance.choice(
+            (0.005, 0.005, MARGIN_PROMISED_S * world.chance.random(), MARGIN_PROMISED_S * 0.999)
+        )
+        world.say(self.name, f"commits, for {length_s:.3f} s")
+        world.require(world.owner() == lock_id, "a commit by one who does not hold the lease")
+        started_s = world.committing[lock_id] = world.timeline.now_s
+        try:
+            self.pass_time(length_s)
+        finally:
+            del world.committing[lock_id]
+        if world.timeline.now_s - started_s > MARGIN_PROMISED_S and world.owner() != lock_id:
+            world.counts["left_to_sqlite_locks"] += 1
+            return
+        world.require(world.value == value, "an update lost: the counter moved since it was read")
+        world.value = value + 1
+        world.counts["committed"] += 1
+        world.say(self.name, f"has committed {world.value}")
+
+    def pass_time(self, seconds: float) -> None:
+        """Time passes for this process; it may be stopped for a while meanwhile, or killed."""
+        if self.dead:
+            raise Killed
+        fate = self.world.chance.random()
+        if fate < self.weather.crash:
+            self.dead = True
+            self.world.say(self.name, "is killed")
+            raise Killed
+        if fate < self.weather.crash + self.weather.stall:
+            stalled_s = self.world.chance.uniform(0.1, 8)
+            self.world.counts["stalled"] += 1
+            self.world.say(self.name, f"stalls for {stalled_s:.3f} s")
+            seconds += stalled_s
+        self.world.timeline.sleep(seconds)
+
+
+class _Network:
+    """The way to the table and back, as a client: each request has its fate."""
+
+    exceptions = SimulatedDynamoDB.exceptions
+
+    def __init__(self, contender: Contender) -> None:
+        self._contender = contender
+        self._world = contender.world
+
+    def update_item(self, **request: Any) -> Any:
+        return self._send("update_item", request)
+
+    def delete_item(self, **request: Any) -> Any:
+        return self._send("delete_item", request)
+
+    def _send(self, operation: str, request: dict[str, Any]) -> Any:
+        world, contender = self._world, self._contender
+        lock_id = request["ExpressionAttributeValues"][":lock_id"]["S"]
+        contender.lock_ids.add(lock_id)
+        world.names.setdefault(lock_id, f"{contender.name}#{len(contender.lock_ids)}")
+        asked_at_s = world.timeline.now_s
+        (fate,) = world.chance.choices(FATES, contender.weather.fates)
+        world.counts[fate.replace(" ", "_")] += 1
+        contender.pass_time(world.chance.uniform(0.001, 0.01))
+        if fate == "throttled":
+            raise refusal("ThrottlingException")
+        if fate == "late":
+            world.ghosts.add(lock_id)
+            late_s = world.timeline.now_s + world.chance.uniform(0, LATE_MAX_S)
+            world.timeline.at(late_s, lambda: self._unheard(operation, request, asked_at_s))
+        if fate == "answer lost":
+            self._unheard(operation, request, asked_at_s)
+        if fate != "answered":
+            world.say(contender.name, fate)
+            contender.pass_time(READ_TIMEOUT_S)
+            raise ReadTimeoutError(endpoint_url="")
+        try:
+            return world.apply(contender, operation, request, asked_at_s)
+        finally:
+            contender.pass_time(world.chance.uniform(0.001, 0.01))
+
+    def _unheard(self, operation: str, request: dict[str, Any], asked_at_s: float) -> None:
+        """A request that is carried out, or refused, and nobody learns which."""
+        try:
+            self._world.apply(self._contender, operation, request, asked_at_s)
+        except SimulatedDynamoDB.exceptions.ConditionalCheckFailedException:
+            return
+
+
+def simulate(seed: int) -> World:
+    """Run the schedule of a seed; Violation says what happened that must not."""
+    world = World(seed)
+    offsets_s = [0.0, SKEW_MAX_S, *(world.chance.uniform(0, SKEW_MAX_S) for _other in range(3))]
+    for number in range(world.chance.randint(2, len(offsets_s))):
+        contender = Contender(
+            world, f"c{number}", offset_s=offsets_s[number], weather=world.weather
+        )
+        requests = world.chance.randint(1, 4)
+        world.timeline.start(lambda c=contender, r=requests: c.run(r), START_S)  # type: ignore[misc]
+    world.timeline.run()
+    world.require(world.value == world.counts["committed"], "a commit was lost")
+    _overcome(world)
+    return world
+
+
+def _overcome(world: World) -> None:
+    """Whatever was left behind: one who comes now has the lease within what is left of one."""
+    calm = Weather(0, 0, (1, *(0 for _fate in FATES[1:])))
+    probe = Contender(world, "probe", offset_s=0, weather=calm)
+    started_s = world.timeline.now_s
+    expires_at_s = float(world.item().get("expires_at", {"N": "0"})["N"])
+    waits_s = max(0, expires_at_s + GRACE_PROMISED_S - started_s)
+    one_lease_s = TIMEOUT_MAX_S + SKEW_MAX_S + MARGIN_S + GRACE_PROMISED_S
+    world.require(waits_s <= one_lease_s, "a lease that stands for longer than a lease")
+    record = Record(function_request_id="probe", door="direct")
+    world.timeline = probe.world.timeline = Timeline(started_s)
+    with probe.service.lease("main", record, started_s + one_lease_s + 1):
+        waited_s = world.timeline.now_s - started_s
+    world.require(waited_s <= waits_s + WAIT_MAX_S + 0.05, f"waited {waited_s} s for {waits_s} s")
+    world.counts["left_behind"] += waits_s > 0

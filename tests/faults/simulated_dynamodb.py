@@ -1,0 +1,104 @@
+"""A table of DynamoDB in memory: one item a step, with the expressions that `locking` sends.
+
+It reads the expressions themselves, so a condition that is wrong there is wrong here. That it
+answers as DynamoDB does is tested against moto.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+Item = dict[str, dict[str, str]]
+
+TERM = re.compile(r"^(?P<left>\w+) (?P<operator>[=<]) (?P<right>:\w+)$")
+MISSING = re.compile(r"^attribute_not_exists\((?P<name>\w+)\)$")
+PRESENT = re.compile(r"^attribute_exists\((?P<name>\w+)\)$")
+SUM = re.compile(r"^if_not_exists\((?P<name>\w+), (?P<first>:\w+)\) \+ (?P<plus>:\w+)$")
+
+
+class ConditionalCheckFailedException(ClientError):
+    """The condition does not hold."""
+
+
+class Exceptions:
+    """As `client.exceptions`."""
+
+    ConditionalCheckFailedException = ConditionalCheckFailedException
+
+
+class SimulatedDynamoDB:
+    """What `locking.dynamodb` uses of a client; each call is one atomic step."""
+
+    exceptions = Exceptions
+
+    def __init__(self) -> None:
+        self.items: dict[str, Item] = {}
+
+    def update_item(self, **request: Any) -> dict[str, Any]:
+        key, before = self._checked(request)
+        item = {**before, **request["Key"]}
+        _update(item, request["UpdateExpression"], request["ExpressionAttributeValues"])
+        self.items[key] = item
+        return {"Attributes": before} if before and "ReturnValues" in request else {}
+
+    def delete_item(self, **request: Any) -> dict[str, Any]:
+        key, _before = self._checked(request)
+        self.items.pop(key, None)
+        return {}
+
+    def close(self) -> None:
+        """As a client."""
+
+    def _checked(self, request: Mapping[str, Any]) -> tuple[str, Item]:
+        key = request["Key"]["pk"]["S"]
+        before = dict(self.items.get(key, {}))
+        terms = request["ConditionExpression"].split(" OR ")
+        values = request["ExpressionAttributeValues"]
+        if any(_holds(term, before, values) for term in terms):
+            return key, before
+        raise refusal(
+            "ConditionalCheckFailedException",
+            {"Item": before} if "ReturnValuesOnConditionCheckFailure" in request else {},
+        )
+
+
+def refusal(code: str, more: Mapping[str, Any] | None = None) -> ClientError:
+    """An error as botocore raises it."""
+    kind = ConditionalCheckFailedException if code.startswith("Conditional") else ClientError
+    return kind({"Error": {"Code": code, "Message": code}, **(more or {})}, "UpdateItem")  # type: ignore[typeddict-item]
+
+
+def _holds(term: str, item: Item, values: Item) -> bool:
+    if found := MISSING.match(term):
+        return found["name"] not in item
+    if found := PRESENT.match(term):
+        return found["name"] in item
+    found = TERM.match(term)
+    assert found, f"a condition that the simulation does not know: {term}"
+    if found["left"] not in item:
+        return False
+    left, right = _value(item[found["left"]]), _value(values[found["right"]])
+    return left < right if found["operator"] == "<" else left == right
+
+
+def _update(item: Item, expression: str, values: Item) -> None:
+    verb, _, rest = expression.partition(" ")
+    if verb == "REMOVE":
+        for name in rest.split(", "):
+            item.pop(name, None)
+        return
+    assert verb == "SET", expression
+    for assignment in re.split(r", (?=\w+ = )", rest):
+        name, _, value = assignment.partition(" = ")
+        found = SUM.match(value)
+        if not found:
+            item[name] = values[value]
+            continue
+        first = item.get(found["name"], values[found["first"]])
+        item[name] = {"N": str(int(_value(first)) + int(_value(values[found["plus"]])))}
+
+
+def _value(value: Mapping[str, str]) -> Any:
+    return float(value["N"]) if "N" in value else value["S"]
