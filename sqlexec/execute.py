@@ -8,6 +8,7 @@ import apsw
 
 from sqlatch.errors import ForbiddenStatement, ResultTooLarge, SqlatchError
 from sqlexec.plan import Plans
+from sqlexec.idempotency import refuse_own_names
 from sqlexec.session import Session
 from sqlexec.statement import Kind, Limits, Parameters, Result, Statement, Work
 
@@ -55,6 +56,8 @@ def _execute(statement: Statement, session: Session, plans: Plans, budget: "_Bud
         if truncated and plan.kind is Kind.WRITE:
             for _row in cursor:
                 pass
+    if plan.alters:
+        refuse_own_names(session)
     rowid = connection.last_insert_rowid()
     return Result(columns, rows, changes.total(), rowid or None, truncated)
 

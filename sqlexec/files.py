@@ -86,7 +86,7 @@ class Files:
     def _first_bytes(self, path: Path, count: int) -> bytes | None:
         with self._storage_errors():
             try:
-                descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+                descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
             except FileNotFoundError:
                 return None
             try:

@@ -1,6 +1,7 @@
 """The record that makes a write happen once: in the same database and transaction as its effect."""
 
-from sqlatch.errors import IdempotencyConflict
+from sqlatch.errors import ForbiddenStatement, IdempotencyConflict
+from sqlexec.policy import OWN_PREFIX
 from sqlexec.session import Session
 from sqlexec.statement import Once, Outcome
 
@@ -21,6 +22,19 @@ a message of a queue, to which nobody waits for an answer."""
 
 def has_table(session: Session) -> bool:
     return bool(session.run("SELECT 1 FROM sqlite_schema WHERE name = 'sqlatch_idempotency'"))
+
+
+def refuse_own_names(session: Session) -> None:
+    """ForbiddenStatement if a table was given a name that is ours: nobody could use or drop it."""
+    named = session.run(
+        "SELECT name FROM sqlite_schema WHERE name LIKE ? ESCAPE '!' AND tbl_name <> ?",
+        OWN_PREFIX.replace("_", "!_") + "%",
+        "sqlatch_idempotency",
+    )
+    if named:
+        raise ForbiddenStatement(
+            f"not allowed here: {named[0][0]!s}: tables named {OWN_PREFIX}... are the service's own"
+        )
 
 
 def find(session: Session, once: Once) -> Outcome | None:

@@ -26,6 +26,7 @@ class Plan:
 
 
 class Plans:
+    alters: bool = False
     """The plans of the texts seen lately.
 
     What a text does hangs on no database and no schema (only whether it can be prepared does), so
@@ -77,8 +78,9 @@ def _prepare(sql: str, session: Session) -> Plan:
     if rest.strip():
         _look(rest, _refuse_second, session)
     if kind is Kind.WRITE and _is_vacuum(sql, session):
+    alters = session.alters
         kind = Kind.VACUUM
-    return Plan(kind, names)
+    return Plan(kind, names, alters)
 
 
 def _refuse_second(cursor: apsw.Cursor, _sql: str, _values: object) -> bool:

@@ -55,15 +55,18 @@ class Policy:
     """The authorizer of one connection, in force while a user's SQL runs.
 
     SQLite asks it when a statement is prepared; `refusal` says why it was refused, if it was.
+    `alters` says whether it is an ALTER TABLE, of whose new name SQLite says nothing.
     """
 
     def __init__(self) -> None:
         self._in_force = False
         self.refusal = ""
+        self.alters = False
 
     def begin(self) -> None:
         self._in_force = True
         self.refusal = ""
+        self.alters = False
 
     def end(self) -> None:
         self._in_force = False
@@ -74,12 +77,16 @@ class Policy:
         operation: int,
         first: str | None,
         second: str | None,
-        _db: str | None,
+        schema: str | None,
         _by: str | None,
     ) -> int:
         if not self._in_force:
             return apsw.SQLITE_OK
+        self.alters |= operation == apsw.SQLITE_ALTER_TABLE
         refusal = _refusal(operation, first or "", second)
+        if schema == "temp" and operation != apsw.SQLITE_READ:
+            # Also CREATE TABLE temp.t, which SQLite does not call a temporary table.
+            refusal = refusal or "the schema temp: nothing outlives a request"
         if refusal is None:
             return apsw.SQLITE_OK
         self.refusal = refusal

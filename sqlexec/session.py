@@ -90,6 +90,11 @@ class Session:
 
     @contextmanager
     def user(self) -> Iterator[apsw.Cursor]:
+    @property
+    def alters(self) -> bool:
+        """Whether the statement that was prepared last, in `user()`, is an ALTER TABLE."""
+        return self._policy.alters
+
         """A cursor for a user's statement, under the policy, reset at the end."""
         cursor = self.connection.cursor()
         self._policy.begin()
