@@ -1,5 +1,6 @@
 """The request: a query event as callers write it, parsed into frozen models or refused."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -35,13 +36,17 @@ def _without_controls(text: str) -> str:
     return text
 
 
+def _not_too_many(sets: Sequence[Any] | None) -> Sequence[Any] | None:
+    if sets is not None and len(sets) > PARAMETER_SETS_MAX:
+        raise ValueError(f"has {len(sets)} sets, {PARAMETER_SETS_MAX} are taken")
+    return sets
+
+
 Sql = Annotated[
     str, Field(min_length=1, max_length=SQL_CHARACTERS_MAX), AfterValidator(_without_nul)
 ]
 Parameters = Annotated[Any, BeforeValidator(parameters_in)]
-ParameterSets = Annotated[
-    Any, BeforeValidator(parameter_sets_in), Field(max_length=PARAMETER_SETS_MAX)
-]
+ParameterSets = Annotated[Any, BeforeValidator(parameter_sets_in), AfterValidator(_not_too_many)]
 DatabaseName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}\z")]
 IdempotencyKey = Annotated[
     str, Field(min_length=1, max_length=255), AfterValidator(_without_controls)

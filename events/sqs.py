@@ -40,9 +40,14 @@ def wrap(failed: Iterable[str]) -> dict[str, list[dict[str, str]]]:
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
 
 
-def _message(record: Mapping[str, Any]) -> Message:
-    attributes = record.get("attributes") or {}
-    return Message(str(record["messageId"]), attributes.get("MessageGroupId"), _request(record))
+def _message(record: object) -> Message:
+    if not isinstance(record, Mapping):
+        raise TypeError("a record is an object")
+    attributes = record.get("attributes")
+    group = attributes.get("MessageGroupId") if isinstance(attributes, Mapping) else None
+    return Message(
+        str(record["messageId"]), None if group is None else str(group), _request(record)
+    )
 
 
 def _request(record: Mapping[str, Any]) -> QueryEvent | BadEvent:
