@@ -2,7 +2,7 @@
 
 import os
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache, cached_property
 from math import inf
@@ -20,6 +20,7 @@ from locking.leases import Leases
 from locking.tables import open_table
 from sqlatch.errors import DatabaseBusy, LeaseBusy, ReadOnly, Timeout
 from sqlexec.database import Databases
+from sqlexec.memory import limit_memory
 from sqlexec.statement import Kind, Outcome, Work
 from sqlexec.store import Gate
 from sqlexec.translate import RecoveryNeeded, Writes
@@ -39,6 +40,7 @@ class Service:
     def __init__(self, settings: Settings, *, clock: Clock | None = None) -> None:
         self.settings = settings
         self.clock = clock or Clock()
+        limit_memory(_memory_bytes(os.environ))
         self.databases = Databases(
             settings.databases, now=self.clock.now, may_create=settings.create == "on-write"
         )
@@ -167,6 +169,12 @@ class Service:
         if outcome.replayed is None:
             return {**reply_of(event, outcome.results), "meta": meta}
         return {**from_json(outcome.replayed), "meta": meta}
+
+
+def _memory_bytes(environment: Mapping[str, str]) -> int | None:
+    """The memory of the function, None where this is no function."""
+    megabytes = environment.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "")
+    return int(megabytes) * 1024 * 1024 if megabytes else None
 
 
 @cache

@@ -7,14 +7,16 @@ from typing import Any
 import apsw
 
 from sqlatch.errors import ForbiddenStatement, ResultTooLarge, SqlatchError
-from sqlexec.plan import Plans
 from sqlexec.idempotency import refuse_own_names
+from sqlexec.plan import Plans
 from sqlexec.session import Session
 from sqlexec.statement import Kind, Limits, Parameters, Result, Statement, Work
 
 ROWS_AT_ONCE_FIRST = 8
 ROWS_AT_ONCE_MAX = 1_000
-"""Rows are fetched, and their bytes counted, in chunks that grow: the first rows may be huge."""
+CHUNK_BYTES_MAX = 128 * 1024
+"""Rows are fetched, and their bytes counted, in chunks that grow while they are small: a value may
+have 16 MiB, and what is fetched is not yet refused."""
 
 
 def execute_all(work: Work, session: Session, plans: Plans) -> list[Result]:
@@ -109,7 +111,10 @@ class _Budget:
             self._check(len(rows))
             if truncated:
                 return rows, True
-            at_once = min(2 * at_once, ROWS_AT_ONCE_MAX)
+            if size_bytes > CHUNK_BYTES_MAX:
+                at_once = 1
+            else:
+                at_once = min(2 * at_once, ROWS_AT_ONCE_MAX)
         return rows, False
 
     def _check(self, rows: int) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 import apsw
@@ -12,6 +13,8 @@ from sqlexec.statement import Kind, Parameters, Statement
 
 PLANS_MAX = 1_000
 SQL_KEPT_BYTES_MAX = 10_000
+OPCODES_SEEN_MAX = 1_000
+"""Of a statement's program, what is searched for VACUUM: in most of its forms it is the second."""
 
 NO_VALUES: Any = apsw._null_bindings  # type: ignore[attr-defined]
 """The sentinel with which apsw's own query_info prepares a statement without its values."""
@@ -23,10 +26,10 @@ class Plan:
 
     kind: Kind
     names: tuple[str | None, ...]
+    alters: bool = False
 
 
 class Plans:
-    alters: bool = False
     """The plans of the texts seen lately.
 
     What a text does hangs on no database and no schema (only whether it can be prepared does), so
@@ -75,10 +78,10 @@ def _prepare(sql: str, session: Session) -> Plan:
         return False
 
     _look(sql, look, session)
+    alters = session.alters
     if rest.strip():
         _look(rest, _refuse_second, session)
     if kind is Kind.WRITE and _is_vacuum(sql, session):
-    alters = session.alters
         kind = Kind.VACUUM
     return Plan(kind, names, alters)
 
@@ -101,8 +104,8 @@ def _look(sql: str, look: Callable[[apsw.Cursor, str, object], bool], session: S
 def _is_vacuum(sql: str, session: Session) -> bool:
     """VACUUM is the one write that the authorizer is never asked about: its bytecode tells."""
     with session.user() as cursor:
-        program = cursor.execute(sql, NO_VALUES, explain=1).fetchall()
-    into = [row[3] for row in program if row[1] == "Vacuum"]
+        program = islice(cursor.execute(sql, NO_VALUES, explain=1), OPCODES_SEEN_MAX)
+        into = [row[3] for row in program if row[1] == "Vacuum"]
     if any(into):
         raise ForbiddenStatement("not allowed here: VACUUM INTO writes another file")
     return bool(into)

@@ -20,11 +20,13 @@ STATEMENTS_KEPT = 200
 LIMITS = {
     apsw.SQLITE_LIMIT_LENGTH: 16 * 1024 * 1024,
     apsw.SQLITE_LIMIT_SQL_LENGTH: 1_000_000,
+    apsw.SQLITE_LIMIT_LIKE_PATTERN_LENGTH: 200,
     apsw.SQLITE_LIMIT_ATTACHED: 1,
     apsw.SQLITE_LIMIT_WORKER_THREADS: 0,
 }
 """A value or row has at most 16 MiB (a reply at most 6 MB), a text of SQL 1 MB as in stock SQLite.
 
+One LIKE is one step, which no deadline ends, and takes 2 ns times text times pattern.
 VACUUM attaches a database of its own, hence the one.
 """
 
@@ -88,13 +90,13 @@ class Session:
         except FOREIGN_ERRORS as error:
             raise in_our_words(error, self._database) from error
 
-    @contextmanager
-    def user(self) -> Iterator[apsw.Cursor]:
     @property
     def alters(self) -> bool:
         """Whether the statement that was prepared last, in `user()`, is an ALTER TABLE."""
         return self._policy.alters
 
+    @contextmanager
+    def user(self) -> Iterator[apsw.Cursor]:
         """A cursor for a user's statement, under the policy, reset at the end."""
         cursor = self.connection.cursor()
         self._policy.begin()
