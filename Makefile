@@ -11,7 +11,7 @@ PIP_INSTALL := pip install --quiet --disable-pip-version-check --require-hashes 
 ROOMS := events handler locking sqlatch sqlexec
 CODE := $(ROOMS) tests examples
 
-.PHONY: help demo test check format lock build e2e sam-local clean
+.PHONY: help demo test faults check format lock build e2e sam-local clean
 
 help:  ## list the commands
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -19,8 +19,11 @@ help:  ## list the commands
 demo: $(VENV)/demo.installed  ## load 336,776 flights through the handler and ask about them
 	@$(BIN)/python -m examples.flights
 
-test: $(VENV)/dev.installed  ## run the whole test suite, but for the built artifact
-	@$(BIN)/python -m pytest -m "not e2e" $(PYTEST_ARGS)
+test: $(VENV)/dev.installed  ## run the test suite, but for the slow fault campaign and the built artifact
+	@$(BIN)/python -m pytest -m "not e2e and not slow" $(PYTEST_ARGS)
+
+faults: $(VENV)/dev.installed  ## run the fault campaign, slow parts too (FULL=1 for the large numbers)
+	@$(if $(FULL),SQLATCH_FAULTS_FULL=1) $(BIN)/python -m pytest -m "not e2e" $(PYTEST_ARGS) tests/faults
 
 check: $(VENV)/dev.installed $(SAM) $(CHECKOV)  ## format, lint, types, imports, template
 	@$(BIN)/ruff format --check $(CODE)

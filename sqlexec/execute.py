@@ -111,10 +111,7 @@ class _Budget:
             self._check(len(rows))
             if truncated:
                 return rows, True
-            if size_bytes > CHUNK_BYTES_MAX:
-                at_once = 1
-            else:
-                at_once = min(2 * at_once, ROWS_AT_ONCE_MAX)
+            at_once = 1 if size_bytes > CHUNK_BYTES_MAX else min(2 * at_once, ROWS_AT_ONCE_MAX)
         return rows, False
 
     def _check(self, rows: int) -> None:

@@ -1,4 +1,4 @@
-"""The system calls by which SQLite and `sqlexec.files` reach the disk, failing where a test says."""
+"""The system calls by which SQLite and `sqlexec.files` reach the disk; they fail where told to."""
 
 import ctypes
 import os

@@ -23,6 +23,8 @@ from tests.faults import bombs
 from tests.faults.hostile_events import events
 from tests.faults.report import record
 
+pytestmark = pytest.mark.slow
+
 EVENTS = 100_000 if "SQLATCH_FAULTS_FULL" in os.environ else 3_000
 PAST_MAX_S = 0.2
 TRIES_MAX = 3

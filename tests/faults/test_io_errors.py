@@ -10,6 +10,8 @@ from tests.faults.io_errors import Campaign
 from tests.faults.scenarios import SCENARIOS, Scenario
 from tests.faults.system_calls import PYTHON_CALLS, SIGNATURES, SYNC, TRANSFERS
 
+pytestmark = pytest.mark.slow
+
 ALL = frozenset(SIGNATURES) | frozenset(PYTHON_CALLS)
 FAULTS = {
     "EIO": (errno.EIO, ALL),
@@ -26,7 +28,7 @@ FAULTS_OF_CI = ("EIO", "ENOSPC", "failing sync", "short transfer")
 @pytest.mark.parametrize("fault", FAULTS if tally.FULL else FAULTS_OF_CI)
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
 def test_a_call_that_fails_loses_nothing_and_blocks_nobody(
-    scenario: Scenario, fault: str, lasting: bool, directory: Path
+    scenario: Scenario, fault: str, *, lasting: bool, directory: Path
 ) -> None:
     number, calls = FAULTS[fault]
     counts = Campaign(scenario, directory).run(number, calls, lasting=lasting)

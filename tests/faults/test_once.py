@@ -14,6 +14,8 @@ from tests.faults.campaign import after_the_lease
 from tests.faults.crashes import Act, Situation, crashes, machine_in, undisturbed
 from tests.faults.machine import Instance, LostAnswers
 
+pytestmark = pytest.mark.slow
+
 SEEDS = 12 if tally.FULL else 2
 TWICE_EVERY = 1 if tally.FULL else 10
 
@@ -118,7 +120,7 @@ def test_a_crash_of_the_repetition_too_and_the_effect_is_there_once(
 @pytest.mark.parametrize("lasting", [False, True], ids=["once", "from then on"])
 @pytest.mark.parametrize("arrives", [True, False], ids=["answer lost", "request lost"])
 def test_an_answer_of_the_lease_table_is_lost_and_the_effect_is_there_once(
-    act: Act, lasting: bool, arrives: bool, start: Situation, directory: Path
+    act: Act, *, lasting: bool, arrives: bool, start: Situation, directory: Path
 ) -> None:
     counts = Counts()
     for number in range(1, 100):
