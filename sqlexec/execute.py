@@ -99,6 +99,7 @@ class _Budget:
     ) -> tuple[list[Any], bool]:
         """The rows as they are sent, and whether some were left out."""
         rows: list[Any] = []
+        self._spend_names(columns())
         stop_at = self._limits.truncate_rows
         at_once = ROWS_AT_ONCE_FIRST
         while chunk := list(islice(cursor, at_once)):
@@ -113,6 +114,12 @@ class _Budget:
                 return rows, True
             at_once = 1 if size_bytes > CHUNK_BYTES_MAX else min(2 * at_once, ROWS_AT_ONCE_MAX)
         return rows, False
+
+    def _spend_names(self, names: tuple[str, ...]) -> None:
+        """A thousand results name their columns a thousand times: as much as a row of texts."""
+        if names:
+            self._bytes += self._limits.rows_out(names, [names])[1]
+            self._check(0)
 
     def _check(self, rows: int) -> None:
         limits = self._limits

@@ -82,6 +82,19 @@ def test_the_largest_reply_that_is_allowed_reaches_an_http_caller(
     assert len(json.loads(answer["body"])["rows"]) == rows
 
 
+def test_names_of_columns_count_too_and_a_write_they_make_too_large_is_undone(
+    generous: Instance,
+) -> None:
+    names = ", ".join(f'"a column with a name of its own {n}"' for n in range(250))
+    generous.invoke({"query": f"CREATE TABLE wide ({names})"})
+    returning = {"query": "INSERT INTO wide DEFAULT VALUES RETURNING *"}
+
+    refused = generous.invoke({"statements": [returning] * 1000})
+
+    assert refused["errorType"] == "ResultTooLarge"
+    assert generous.invoke({"query": "SELECT count(*) FROM wide"})["rows"] == [[0]]
+
+
 def test_an_oversized_write_is_undone_and_the_runtime_lives(start: Start) -> None:
     inspected = start(handler="inspecting.lambda_handler")
     inspected.invoke({"query": "CREATE TABLE t (text)"})
