@@ -1,7 +1,7 @@
 """An instance that is killed in mid commit: the state before it, and in at most one lease."""
 
 import time
-from itertools import count
+from contextlib import suppress
 
 import pytest
 
@@ -13,10 +13,17 @@ from tests.e2e.emulator import Instance, Killed
 
 BALANCES = "SELECT DISTINCT balance FROM account"
 RAISE = "UPDATE account SET balance = balance + 1"
-KILLED_TIMEOUT_S = 3
+TIMEOUT_S = {"stall": 5, "exit": 29}
+"""Of the killed instance: short where it waits to be killed, though a cold start fits in."""
+
 KILLED_DEADLINE_S = 1.0
-LEASE_MS = 1000 * (KILLED_DEADLINE_S + MARGIN_S + GRACE_S + WAIT_MAX_S)
-SAID = {"stall": "Task timed out after 3.00 seconds", "exit": "Runtime.ExitError"}
+BUSY_MACHINE_S = 1.0
+"""What a request's own steps may take here, beside the lease that it waits for."""
+
+LEASE_MS = 1000 * (KILLED_DEADLINE_S + MARGIN_S + GRACE_S + WAIT_MAX_S + BUSY_MACHINE_S)
+TRIES_MAX = 5
+LOOKS_MAX = 100
+SAID = {"stall": "Task timed out after 5.00 seconds", "exit": "Runtime.ExitError"}
 
 
 @pytest.fixture
@@ -34,12 +41,14 @@ def accounts(instance: Instance) -> None:
 
 
 @pytest.fixture
-def victim(start: Start, accounts: None) -> Instance:
+def victim(fault: str, start: Start, accounts: None) -> Instance:
     """An instance that can be told to fail at its commit; warm, so that it comes to it in time."""
-    victim = start(handler="faults.lambda_handler", timeout_s=KILLED_TIMEOUT_S)
-    while "errorType" in victim.invoke({"query": "DELETE FROM account WHERE id < 0"}):
-        continue
-    return victim
+    victim = start(handler="faults.lambda_handler", timeout_s=TIMEOUT_S[fault])
+    for _try in range(TRIES_MAX):
+        with suppress(Killed):
+            if "errorType" not in victim.invoke({"query": "DELETE FROM account WHERE id < 0"}):
+                return victim
+    pytest.fail("the instance does not come to write within its timeout")
 
 
 def kill(victim: Instance, fault: str, statement: str = RAISE) -> None:
@@ -59,11 +68,11 @@ def test_after_a_kill_the_next_read_shows_the_state_before(
     kill(victim, fault)
     reader = {"the killed one": victim, "another": instance}.get(who) or start()
 
-    reply = reader.invoke({"query": BALANCES})
-
-    # The killed instance has this short timeout too: it may run out of time before the lease does.
-    while reply.get("errorType") == "LeaseBusy" and reader is victim:
+    # The killed instance has a short timeout: it may run out of time before the lease does.
+    for _try in range(TRIES_MAX if reader is victim else 1):
         reply = reader.invoke({"query": BALANCES})
+        if reply.get("errorType") != "LeaseBusy":
+            break
     assert reply["rows"] == [[100]]
     assert reply["meta"]["lease_wait_ms"] < LEASE_MS
     assert instance.invoke({"query": "PRAGMA integrity_check"})["rows"] == [["ok"]]
@@ -85,12 +94,13 @@ def test_after_a_kill_the_next_write_takes_the_lease_over(
     assert victim.invoke({"query": BALANCES})["rows"] == [[105]]
 
 
+@pytest.mark.parametrize("fault", ["exit"])
 def test_after_a_kill_the_reaper_clears_the_lease_and_recovers(
-    victim: Instance, instance: Instance, start: Start
+    fault: str, victim: Instance, instance: Instance, start: Start
 ) -> None:
     reaper = start("ReaperFunction")
-    kill(victim, "exit")
-    for _look in count():
+    kill(victim, fault)
+    for _look in range(LOOKS_MAX):
         (lease,) = instance.invoke({"health": True})["leases"]
         if lease["expired"]:
             break

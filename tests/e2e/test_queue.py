@@ -8,6 +8,9 @@ from tests.e2e.conftest import Start
 from tests.e2e.emulator import Instance, Killed
 from tests.handler.test_messages import failed, record
 
+KILLED_TIMEOUT_S = 6
+"""A batch's lease lasts as long as its function: short, so that the next one need not wait long."""
+
 LOG = "SELECT what FROM log ORDER BY id"
 
 
@@ -66,7 +69,7 @@ def test_a_fifo_group_that_half_failed_keeps_its_order(
 def test_a_batch_whose_instance_was_killed_is_applied_once_when_it_comes_again(
     log: None, instance: Instance, start: Start
 ) -> None:
-    victim = start(handler="faults.lambda_handler", timeout_s=3)
+    victim = start(handler="faults.lambda_handler", timeout_s=KILLED_TIMEOUT_S)
     records = [record(name, note(name), "main") for name in "abc"]
 
     with pytest.raises(Killed):
