@@ -10,9 +10,16 @@ from typing import Any
 from pydantic_core import from_json, to_json
 
 from events.request import HealthEvent, QueryEvent, parse
-from sqlatch.errors import BadEvent, SqlatchError
+from events.values import escapes_bytes
+from sqlatch.errors import BadEvent, ResultTooLarge, SqlatchError
 
 BODY_BYTES_MAX = 6 * 1024 * 1024
+ANSWER_BYTES_MAX = 6 * 1024 * 1024
+"""Of all that Lambda takes back from a function."""
+
+AROUND_BODY_BYTES = 1_024
+"""What stands around the body in an answer, at most: status and headers."""
+
 GZIP_BYTES_MIN = 1_024
 GZIP_LEVEL = 1
 """The fastest: it takes a fifth of level 9's time on rows, and gives up a few percent of size."""
@@ -73,13 +80,24 @@ def unwrap(event: Mapping[str, Any]) -> Call:
 
 
 def wrap(reply: Mapping[str, Any], *, status: int = 200, accepts_gzip: bool) -> dict[str, Any]:
-    """A reply in the shape that both payload versions take."""
+    """A reply in the shape that both payload versions take.
+
+    ResultTooLarge for a kept reply that was first given through another door, where it was shorter.
+    """
     body = to_json(reply)
     headers = {"content-type": "application/json", "cache-control": "no-store"}
     if accepts_gzip and len(body) >= GZIP_BYTES_MIN:
         headers |= {"content-encoding": "gzip", "vary": "accept-encoding"}
         packed = base64.b64encode(gzip.compress(body, GZIP_LEVEL, mtime=0)).decode("ascii")
         return {"statusCode": status, "headers": headers, "body": packed, "isBase64Encoded": True}
+    size_bytes = len(body) + escapes_bytes(body) + AROUND_BODY_BYTES
+    if size_bytes > ANSWER_BYTES_MAX:
+        raise ResultTooLarge(
+            f"the reply has {size_bytes} bytes as a body that is not packed, {ANSWER_BYTES_MAX} are"
+            " taken; it was given before, and still is to a direct caller or one that accepts gzip",
+            bytes=size_bytes,
+            bytes_max=ANSWER_BYTES_MAX,
+        )
     return {
         "statusCode": status,
         "headers": headers,

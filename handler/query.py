@@ -53,11 +53,11 @@ def _http(event: Any, record: Record, ends_at_s: float) -> dict[str, Any]:
     try:
         call = http.unwrap(event)
         reply = _answer(call.request, record, ends_at_s, in_text=not call.accepts_gzip)
+        status = 503 if reply.get("status") == "degraded" else 200
+        return http.wrap(reply, status=status, accepts_gzip=call.accepts_gzip)
     except SqlatchError as error:
         record.note(error)
         return http.wrap_error(error)
-    status = 503 if reply.get("status") == "degraded" else 200
-    return http.wrap(reply, status=status, accepts_gzip=call.accepts_gzip)
 
 
 def _sqs(event: Any, record: Record, ends_at_s: float) -> dict[str, Any]:

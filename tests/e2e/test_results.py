@@ -95,6 +95,22 @@ def test_names_of_columns_count_too_and_a_write_they_make_too_large_is_undone(
     assert generous.invoke({"query": "SELECT count(*) FROM wide"})["rows"] == [[0]]
 
 
+def test_a_kept_reply_that_is_too_large_for_another_door_is_refused_there(
+    generous: Instance,
+) -> None:
+    write = {
+        "query": "INSERT INTO t VALUES (printf('%.*c', 2500000, '\"')) RETURNING n",
+        "idempotency_key": "k",
+    }
+    first = generous.invoke(write)
+
+    repeated = generous.invoke(http(write))
+    assert json.loads(repeated["body"])["error"]["code"] == "RESULT_TOO_LARGE"
+    assert generous.invoke(http(write, **{"accept-encoding": "gzip"}))["statusCode"] == 200
+    assert generous.invoke(write)["rows"] == first["rows"]
+    assert generous.invoke({"query": "SELECT count(*) FROM t"})["rows"] == [[1]]
+
+
 def test_an_oversized_write_is_undone_and_the_runtime_lives(start: Start) -> None:
     inspected = start(handler="inspecting.lambda_handler")
     inspected.invoke({"query": "CREATE TABLE t (text)"})
