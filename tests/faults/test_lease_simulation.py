@@ -15,9 +15,10 @@ from handler.service import Service
 from locking import dynamodb
 from locking.dynamodb import DynamoDBTable
 from locking.lease import Claim
-from tests.faults.lease_simulation import START_S, Contender, Violation, simulate
+from tests.faults.lease_simulation import Contender, simulate
 from tests.faults.report import record
 from tests.faults.simulated_dynamodb import SimulatedDynamoDB
+from tests.faults.simulated_world import START_S, Violation
 
 FULL = "SQLATCH_FAULTS_FULL" in os.environ
 SCHEDULES = 10_000 if FULL else 500
