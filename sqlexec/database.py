@@ -39,8 +39,7 @@ class Database:
         """
         self._store.close_if_moved()
         if self._store.exists():
-            with self._store.closed_on_failure():
-                return self._kind_in(self._store.reading(deadline_s), statements)
+            return self._on_reader(lambda session: self._kind_in(session, statements), deadline_s)
         with closing(self._store.scratch(deadline_s)) as scratch:
             try:
                 return self._kind_in(scratch, statements)
@@ -56,8 +55,7 @@ class Database:
         """
         if not self._store.exists():
             raise self._store.not_found()
-        with self._store.closed_on_failure():
-            return Outcome(self._read_in(self._store.reading(deadline_s), work))
+        return Outcome(self._on_reader(lambda session: self._read_in(session, work), deadline_s))
 
     def write(
         self, work: Work, deadline_s: float, gate: Gate, *, taken_over: bool = False
@@ -180,6 +178,16 @@ class Database:
             raise self._store.not_found("and is not to be created: SQLATCH_CREATE")
         with closing(self._store.scratch(deadline_s)) as scratch:
             return apply(scratch)
+
+    def _on_reader(self, apply: Callable[[Session], T], deadline_s: float) -> T:
+        with self._store.closed_on_failure():
+            session = self._store.reading(deadline_s)
+            try:
+                return apply(session)
+            except StatementError:
+                if session.load_schema():
+                    return apply(session)
+                raise
 
     def _on_writer(
         self, apply: Callable[[Session], T], deadline_s: float, gate: Gate, *, taken_over: bool

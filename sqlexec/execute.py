@@ -8,7 +8,7 @@ import apsw
 
 from sqlatch.errors import ForbiddenStatement, ResultTooLarge, SqlatchError
 from sqlexec.idempotency import refuse_own_names
-from sqlexec.plan import Plans
+from sqlexec.plan import Plans, columns_now, names_of_columns
 from sqlexec.session import Session
 from sqlexec.statement import Kind, Limits, Parameters, Result, Statement, Work
 
@@ -42,7 +42,8 @@ def _execute(statement: Statement, session: Session, plans: Plans, budget: "_Bud
 
     def describe(cursor: apsw.Cursor, _sql: str, _values: object) -> bool:
         nonlocal columns
-        columns = tuple(column[0] for column in cursor.get_description())
+        # Not get_description(), which the cursor would keep, and give again when it is out of date.
+        columns = tuple(column[0] for column in cursor.description)
         cursor.exec_trace = None
         return True
 
@@ -54,14 +55,30 @@ def _execute(statement: Statement, session: Session, plans: Plans, budget: "_Bud
             cursor.execute(statement.sql, statement.parameters or None)
         else:
             cursor.executemany(statement.sql, changes.between(statement.parameter_sets))
+        if columns:
+            # The first step may have found another schema, and so more columns or fewer.
+            columns = _columns_of_row(cursor) or columns
         rows, truncated = budget.fetch(cursor, lambda: columns)
         if truncated and plan.kind is Kind.WRITE:
             for _row in cursor:
                 pass
-    if plan.alters:
+    if columns and not rows:
+        columns = columns_now(statement.sql, session)
+    if plan.defines:
+        # SQLite says nothing of the new name in ALTER TABLE until it is there; and its own writes
+        # to the schema, or to a virtual table's shadows, are no rows of the caller's.
         refuse_own_names(session)
+        return Result(columns, rows, 0, None, truncated)
     rowid = connection.last_insert_rowid()
     return Result(columns, rows, changes.total(), rowid or None, truncated)
+
+
+def _columns_of_row(cursor: apsw.Cursor) -> tuple[str, ...]:
+    """The columns of the row that is there; none if there is no row."""
+    try:
+        return names_of_columns(cursor)
+    except apsw.ExecutionCompleteError:
+        return ()
 
 
 class _Changes:

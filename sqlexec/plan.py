@@ -26,7 +26,7 @@ class Plan:
 
     kind: Kind
     names: tuple[str | None, ...]
-    alters: bool = False
+    defines: bool = False
 
 
 class Plans:
@@ -62,6 +62,23 @@ class Plans:
         self._known[sql] = plan
 
 
+def columns_now(sql: str, session: Session) -> tuple[str, ...]:
+    """The columns of a statement's result by the schema as it is known now."""
+    columns: tuple[str, ...] = ()
+
+    def look(cursor: apsw.Cursor, _sql: str, _values: object) -> bool:
+        nonlocal columns
+        columns = names_of_columns(cursor)
+        return False
+
+    _look(sql, look, session)
+    return columns
+
+
+def names_of_columns(cursor: apsw.Cursor) -> tuple[str, ...]:
+    return tuple(column[0] for column in cursor.get_description())
+
+
 def _prepare(sql: str, session: Session) -> Plan:
     kind = Kind.READ
     names: tuple[str | None, ...] = ()
@@ -78,12 +95,12 @@ def _prepare(sql: str, session: Session) -> Plan:
         return False
 
     _look(sql, look, session)
-    alters = session.alters
+    defines = session.defines
     if rest.strip():
         _look(rest, _refuse_second, session)
     if kind is Kind.WRITE and _is_vacuum(sql, session):
         kind = Kind.VACUUM
-    return Plan(kind, names, alters)
+    return Plan(kind, names, defines)
 
 
 def _refuse_second(cursor: apsw.Cursor, _sql: str, _values: object) -> bool:

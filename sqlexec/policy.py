@@ -39,6 +39,17 @@ _TABLE_IS_SECOND = frozenset({
     apsw.SQLITE_ALTER_TABLE, apsw.SQLITE_CREATE_INDEX, apsw.SQLITE_DROP_INDEX,
     apsw.SQLITE_CREATE_TRIGGER, apsw.SQLITE_DROP_TRIGGER,
 })  # fmt: skip
+_CREATE = frozenset({
+    apsw.SQLITE_CREATE_TABLE, apsw.SQLITE_CREATE_VIEW, apsw.SQLITE_CREATE_VTABLE,
+    apsw.SQLITE_CREATE_INDEX, apsw.SQLITE_CREATE_TRIGGER,
+})  # fmt: skip
+"""With the schema temp these make what is temporary too: CREATE TABLE temp.t."""
+
+_DEFINE = _CREATE | {
+    apsw.SQLITE_ALTER_TABLE, apsw.SQLITE_ANALYZE, apsw.SQLITE_DROP_INDEX, apsw.SQLITE_DROP_TABLE,
+    apsw.SQLITE_DROP_TRIGGER, apsw.SQLITE_DROP_VIEW, apsw.SQLITE_DROP_VTABLE, apsw.SQLITE_REINDEX,
+}  # fmt: skip
+
 _REFUSED = {
     apsw.SQLITE_ATTACH: "ATTACH: a request works on one database",
     apsw.SQLITE_DETACH: "DETACH: a request works on one database",
@@ -55,18 +66,18 @@ class Policy:
     """The authorizer of one connection, in force while a user's SQL runs.
 
     SQLite asks it when a statement is prepared; `refusal` says why it was refused, if it was.
-    `alters` says whether it is an ALTER TABLE, of whose new name SQLite says nothing.
+    `defines` says whether it makes, changes or drops a table, an index, a trigger or a view.
     """
 
     def __init__(self) -> None:
         self._in_force = False
         self.refusal = ""
-        self.alters = False
+        self.defines = False
 
     def begin(self) -> None:
         self._in_force = True
         self.refusal = ""
-        self.alters = False
+        self.defines = False
 
     def end(self) -> None:
         self._in_force = False
@@ -82,10 +93,9 @@ class Policy:
     ) -> int:
         if not self._in_force:
             return apsw.SQLITE_OK
-        self.alters |= operation == apsw.SQLITE_ALTER_TABLE
+        self.defines |= operation in _DEFINE
         refusal = _refusal(operation, first or "", second)
-        if schema == "temp" and operation != apsw.SQLITE_READ:
-            # Also CREATE TABLE temp.t, which SQLite does not call a temporary table.
+        if schema == "temp" and operation in _CREATE:
             refusal = refusal or "the schema temp: nothing outlives a request"
         if refusal is None:
             return apsw.SQLITE_OK

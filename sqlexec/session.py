@@ -61,6 +61,7 @@ class Session:
         self._database = database
         self._now = now
         self._policy = Policy()
+        self._schema_version: Value = None
         try:
             self.connection = apsw.Connection(
                 str(path), flags=flags, statementcachesize=STATEMENTS_KEPT
@@ -90,10 +91,21 @@ class Session:
         except FOREIGN_ERRORS as error:
             raise in_our_words(error, self._database) from error
 
+    def load_schema(self) -> bool:
+        """Learn the schema as it is now; whether it has changed since this was last called.
+
+        SQLite prepares with the schema it knows. Some errors it finds by that (ALTER TABLE of a
+        column it has not heard of) it reports without a look whether the schema is still the same.
+        """
+        self.run("SELECT 1 FROM sqlite_schema LIMIT 1")
+        ((version,),) = self.run("PRAGMA schema_version")
+        known, self._schema_version = self._schema_version, version
+        return version != known
+
     @property
-    def alters(self) -> bool:
-        """Whether the statement that was prepared last, in `user()`, is an ALTER TABLE."""
-        return self._policy.alters
+    def defines(self) -> bool:
+        """Whether the statement prepared last, in `user()`, is one of data definition."""
+        return self._policy.defines
 
     @contextmanager
     def user(self) -> Iterator[apsw.Cursor]:

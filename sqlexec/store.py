@@ -88,6 +88,7 @@ class Store:
         """BEGIN IMMEDIATE before the first read; `gate`, then COMMIT, or else ROLLBACK."""
         session.run("BEGIN IMMEDIATE")
         try:
+            session.load_schema()
             yield
             gate()
             self._commit(session)
