@@ -45,10 +45,12 @@ FORBIDDEN = (
 OTHERS = (
     "ANALYZE", "REINDEX", "PRAGMA table_xinfo(t0)", "PRAGMA foreign_key_check", "VACUUM",
     "PRAGMA user_version = 7", "PRAGMA user_version", "PRAGMA integrity_check", "SELECT", "",
-    "EXPLAIN QUERY PLAN SELECT * FROM t0 WHERE a = 1", "PRAGMA foreign_key_list(t1)",
+    "PRAGMA foreign_key_list(t1)",
     "SELECT name FROM sqlite_schema WHERE tbl_name LIKE 't_'", "-- nothing",
     "SELECT 1; SELECT 2", "INSERT INTO t0", "DROP TABLE nosuch", "PRAGMA optimize",
 )  # fmt: skip
+
+# No EXPLAIN: it never looks whether the schema it knows is still that of the file.
 
 Parameters = list[Any] | dict[str, Any]
 
