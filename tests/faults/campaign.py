@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from sqlatch.errors import SqlatchError
 from sqlexec.files import JOURNAL_MAGIC
 from tests.faults.crashes import (
     Act,
@@ -15,8 +16,10 @@ from tests.faults.crashes import (
     state_of,
     undisturbed,
 )
-from tests.faults.machine import Instance, State
+from tests.faults.machine import Instance, Machine, State
 from tests.faults.scenarios import Scenario, start_of
+
+PROBED = "SELECT count(*) FROM sqlite_schema WHERE name = 'probe'"
 
 LEASE_OVER_S = 1.5
 """After the end of the dead one's lease: past the second of grace too, so that the reaper acts."""
@@ -113,19 +116,16 @@ class Campaign:
         counts.hot_journals += _is_hot(wreck)
         counts.acknowledged += wreck.reply is not None
         wait_s = LEASE_OVER_S if first is reap else LEASE_NEARLY_OVER_S
-        with (
-            machine_in(after_the_lease(wreck, wait_s), self._directory) as machine,
-            closing(machine.start()) as instance,
-        ):
-            first(instance)
-            state = instance.state()
-            has_probe = state.pop("probe", None) is not None
-            state.pop("rows of probe", None)
-            assert has_probe or not probe_there, f"{where}: the write after the crash is lost"
-            self._judge(state, where, acknowledged=wreck.reply is not None)
-            write(instance)
+        with machine_in(after_the_lease(wreck, wait_s), self._directory) as machine:
+            try:
+                state = _recovered(machine, first)
+            except SqlatchError as error:
+                raise AssertionError(f"{where}: {error!r}") from error
             assert machine.leases == [], f"{where}: a lease is left"
-            assert instance.ask(query="SELECT count(*) FROM probe")["rows"] == [[0]]
+        has_probe = state.pop("probe", None) is not None
+        state.pop("rows of probe", None)
+        assert has_probe or not probe_there, f"{where}: the write after the crash is lost"
+        self._judge(state, where, acknowledged=wreck.reply is not None)
 
     def _judge(self, state: State, where: str, *, acknowledged: bool) -> None:
         is_after = state == self._after
@@ -133,6 +133,16 @@ class Campaign:
         assert is_after or not acknowledged, f"{where}: acknowledged, and not there"
         self.counts.state_after += is_after
         self.counts.state_before += not is_after
+
+
+def _recovered(machine: Machine, first: Act) -> State:
+    """The state that a new instance finds, which then writes and sees what it wrote."""
+    with closing(machine.start()) as instance:
+        first(instance)
+        state = instance.state()
+        write(instance)
+        assert instance.ask(query=PROBED)["rows"] == [[1]], "the write after the crash is not there"
+        return state
 
 
 def after_the_lease(wreck: Situation, seconds: float = LEASE_OVER_S) -> Situation:

@@ -12,7 +12,7 @@ SHARED_MEMORY = Path("/dev/shm")
 
 
 @pytest.fixture
-def directory(tmp_path: Path) -> Iterator[Path]:
+def memory(tmp_path: Path) -> Iterator[Path]:
     """Where a sync costs nothing, since each of these tests makes many thousands."""
     if not SHARED_MEMORY.is_dir():
         yield tmp_path

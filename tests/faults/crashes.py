@@ -3,7 +3,7 @@
 import gc
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from tests.faults.disk import (
     put_image,
     torn,
 )
-from tests.faults.machine import STARTED_AT_S, Instance, Machine, State, Time
+from tests.faults.machine import STARTED_AT_S, Instance, LostAnswers, Machine, State, Time
 from tests.faults.vfs import running_on
 
 POINTS_MAX = 20_000
@@ -49,10 +49,12 @@ def machine_in(situation: Situation, directory: Path) -> Iterator[Machine]:
         yield machine
 
 
-def undisturbed(situation: Situation, directory: Path, act: Act) -> Situation:
-    """What is there when an instance has acted and was closed."""
+def undisturbed(
+    situation: Situation, directory: Path, act: Act, *, lost: LostAnswers | None = None
+) -> Situation:
+    """What is there when an instance has acted and was closed; it may lose the table's answers."""
     with machine_in(situation, directory) as machine:
-        with closing(machine.start()) as instance:
+        with closing(machine.start(lost=lost)) as instance:
             reply = act(instance)
         return Situation(image_of(directory), machine.leases, machine.time.now_s, reply)
 
@@ -67,20 +69,32 @@ def crashes(
 ) -> Iterator[tuple[int, dict[str, Situation]]]:
     """Crash at each operation, then once after the last; what that leaves, in each way once."""
     for point in range(1, POINTS_MAX):
-        fuse = Fuse()
-        with machine_in(situation, directory) as machine:
-            disk = Disk(directory, fuse)
-            reply = _crash(machine, disk, act, point, warm=warm)
-            leases, now_s = machine.leases, machine.time.now_s
+        disk, wreck = crash_at(point, situation, directory, act, warm=warm)
         ways = {"kept": kept, "torn": torn, "dropped": dropped}
         ways |= {f"in part, seed {point + n}": in_part(point + n) for n in range(seeds)}
-        yield (
-            point,
-            {way: Situation(image, leases, now_s, reply) for way, image in _distinct(disk, ways)},
-        )
-        if not fuse.blown:
+        wrecks = {way: replace(wreck, image=image) for way, image in _distinct(disk, ways)}
+        yield point, wrecks
+        if not disk.fuse.blown:
             return
     raise AssertionError("the request does not end")
+
+
+def crash_at(
+    point: int,
+    situation: Situation,
+    directory: Path,
+    act: Act,
+    *,
+    warm: bool = False,
+    fuse: Fuse | None = None,
+) -> tuple[Disk, Situation]:
+    """Crash at one operation; the disk, and what is there as if all was kept."""
+    with machine_in(situation, directory) as machine:
+        disk = Disk(directory, fuse or Fuse())
+        reply = _crash(machine, disk, act, point, warm=warm)
+        image = image_of(directory)
+        assert disk.image(kept) == image, "the disk does not know of a change"
+        return disk, Situation(image, machine.leases, machine.time.now_s, reply)
 
 
 def _crash(machine: Machine, disk: Disk, act: Act, point: int, *, warm: bool) -> Any:
@@ -98,9 +112,8 @@ def _crash(machine: Machine, disk: Disk, act: Act, point: int, *, warm: bool) ->
         instance.abandon()
         if vfs.open_files:
             gc.collect()
-        assert vfs.open_files == 0
+        assert vfs.open_files == 0, "a dead instance holds files open"
     fuse.blown = died
-    assert disk.image(kept) == image_of(disk.directory)
     return reply
 
 

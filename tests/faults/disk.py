@@ -54,6 +54,9 @@ class Delete:
         del content
 
 
+ENTRIES = (Create, Delete)
+
+
 @dataclass(frozen=True, slots=True)
 class Truncate:
     size: int
@@ -112,6 +115,15 @@ class Disk:
         file = self._files[name]
         file.durable = _after(file.durable, file.pending)
         file.pending.clear()
+
+    def sync_directory(self) -> None:
+        """Which files there are lasts from now on; what is in them does not."""
+        self.fuse.step()
+        for file in self._files.values():
+            entries = [n for n, change in enumerate(file.pending) if isinstance(change, ENTRIES)]
+            if entries:
+                file.durable = None if isinstance(file.pending[entries[-1]], Delete) else b""
+                del file.pending[: entries[-1] + 1]
 
     def image(self, choose: "Choice") -> Image:
         """The directory as the crash leaves it, where `choose` says what happened of the rest."""

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,7 +19,7 @@ from locking.lease import Claim, Held, LeaseTable, TableUnavailable, Taken
 from locking.leases import Leases
 from locking.sqlite import SQLiteTable
 from sqlatch.errors import DatabaseNotFound
-from tests.faults.disk import Fuse
+from tests.faults.disk import Crash, Fuse
 
 T = TypeVar("T")
 
@@ -164,7 +165,7 @@ class Instance:
         except DatabaseNotFound:
             return {}
         integrity, foreign_keys, schema = (result["rows"] for result in checked)
-        assert (integrity, foreign_keys) == ([["ok"]], []), (integrity, foreign_keys)
+        assert (integrity, foreign_keys) == ([["ok"]], []), f"malformed: {integrity}"
         state: State = {name: sql for name, _type, sql in schema}
         for name, kind, _sql in schema:
             if kind == "table":
@@ -176,7 +177,8 @@ class Instance:
 
     def abandon(self) -> None:
         """Have the operating system take back what a dead process held: its files and locks."""
-        self.service.databases.close()
+        with suppress(Crash):
+            self.service.databases.close()
 
     def _ends_at_s(self) -> float:
         return self.service.clock.now() + INVOCATION_S

@@ -1,11 +1,14 @@
 """What is going on when the machine crashes: the requests of the campaign."""
 
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tests.faults.crashes import Situation, undisturbed
+from tests.faults.disk import image_of, put_image
 from tests.faults.machine import Instance
 
 ROWS = 40
@@ -35,12 +38,14 @@ class Scenario:
     """A database made by `setup`, and what an instance does to it.
 
     `warm`: it has written before, so that its connections are open. `reply`: what acknowledges it,
-    if not every reply does.
+    if not every reply does. `copied_in`: the database then comes from elsewhere, in that journal
+    mode, and the service has not seen it yet.
     """
 
     name: str
     act: Callable[[Instance], Any]
     setup: Requests = ACCOUNTS
+    copied_in: str = ""
     warm: bool = False
     changes: bool = True
     reply: Any = None
@@ -51,7 +56,23 @@ def start_of(scenario: Scenario, directory: Path) -> Situation:
     start = Situation({}, [])
     for request in scenario.setup:
         start = undisturbed(start, directory, ask(**request))
-    return start
+    return _from_elsewhere(start, directory, scenario.copied_in) if scenario.copied_in else start
+
+
+def _from_elsewhere(start: Situation, directory: Path, journal_mode: str) -> Situation:
+    """The same as plain SQLite leaves it that was killed with the file open, or has closed it."""
+    put_image(directory, {"main.db": start.image["main.db"]})
+    with closing(sqlite3.connect(directory / "main.db", isolation_level=None)) as connection:
+        connection.execute(f"PRAGMA journal_mode = {journal_mode}")
+        connection.execute("DROP TABLE sqlatch_idempotency")
+        connection.execute("INSERT INTO account (balance) VALUES (-9)")
+        image = image_of(directory)
+    image.pop("main.db-shm", None)
+    return Situation(image, [])
+
+
+def named(name: str) -> Scenario:
+    return next(scenario for scenario in SCENARIOS if scenario.name == name)
 
 
 def ask(**fields: Any) -> Callable[[Instance], Any]:
@@ -125,6 +146,22 @@ SCENARIOS = (
         ),
         setup=(),
     ),
+)
+
+COPIED_IN = tuple(
+    Scenario(
+        f"first {verb} of a database copied in, journal mode {mode}",
+        ask(query=RAISE if verb == "write" else "SELECT count(*) FROM account"),
+        copied_in=mode,
+        changes=verb == "write",
+    )
+    for mode, verb in (
+        ("delete", "read"),
+        ("delete", "write"),
+        ("truncate", "write"),
+        ("wal", "read"),
+        ("wal", "write"),
+    )
 )
 
 LARGE_WRITE = Scenario(

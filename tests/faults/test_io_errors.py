@@ -24,17 +24,17 @@ FAULTS = {
 FAULTS_OF_CI = ("EIO", "ENOSPC", "failing sync", "short transfer")
 
 
-@pytest.mark.parametrize("lasting", [False, True], ids=["once", "from then on"])
+@pytest.mark.timeout(tally.TIMEOUT_S)
+@pytest.mark.parametrize("lasting", ["once", "from then on"])
 @pytest.mark.parametrize("fault", FAULTS if tally.FULL else FAULTS_OF_CI)
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
 def test_a_call_that_fails_loses_nothing_and_blocks_nobody(
-    scenario: Scenario, fault: str, *, lasting: bool, directory: Path
+    scenario: Scenario, fault: str, lasting: str, memory: Path
 ) -> None:
     number, calls = FAULTS[fault]
-    counts = Campaign(scenario, directory).run(number, calls, lasting=lasting)
+    counts = Campaign(scenario, memory).run(number, calls, lasting=lasting == "from then on")
 
-    name = f"{fault} {'from then on' if lasting else 'once'}"
-    tally.keep(f"I/O errors, {name}", scenario.name, counts)
+    tally.keep(f"I/O errors, {fault} {lasting}", scenario.name, counts)
     assert counts.faults > 2
     if fault == "short transfer":
         assert counts.answered_all_the_same == counts.faults + 1

@@ -1,16 +1,22 @@
 """SQLite's file system for a machine that crashes: the ordinary one, each change told to a disk."""
 
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
+from random import Random
+from typing import Any
 
 import apsw
 
 from tests.faults.disk import Crash, Create, Delete, Disk, Truncate, Write
 
+Hook = Callable[[Any], Any]
+
 NAME = "crashing"
 BASE = "unix"
+
+JOURNALS = apsw.SQLITE_OPEN_MAIN_JOURNAL | apsw.SQLITE_OPEN_SUPER_JOURNAL | apsw.SQLITE_OPEN_WAL
 
 
 @contextmanager
@@ -18,9 +24,11 @@ def running_on(disk: Disk) -> Iterator["CrashingVFS"]:
     """Have every connection that is opened in the block stand on this disk."""
     vfs = CrashingVFS(disk)
     apsw.set_default_vfs(NAME)
+    passed_on, sys.unraisablehook = sys.unraisablehook, _unless_a_crash(sys.unraisablehook)
     try:
         yield vfs
     finally:
+        sys.unraisablehook = passed_on
         apsw.set_default_vfs(BASE)
         vfs.unregister()
 
@@ -47,11 +55,9 @@ class CrashingVFS(apsw.VFS):
         if tracked and sync_directory:
             self.disk.sync(tracked)
 
-    def excepthook(
-        self, kind: type[BaseException], error: BaseException, trace: TracebackType | None
-    ) -> None:
-        """Where SQLite ignores an error (a close), the crash is not worth a word."""
-        _unless_crashed(error)
+    def xRandomness(self, count: int) -> bytes:
+        """The same for each process, so that a run can be repeated to the byte."""
+        return Random(0).randbytes(count)
 
     def _tracked(self, name: "str | apsw.URIFilename | None") -> str | None:
         """The name of a file of the directory; None for those that no crash leaves behind."""
@@ -92,6 +98,7 @@ class CrashingFile(OrdinaryFile):
     ) -> None:
         self._vfs = vfs
         self._tracked = tracked
+        self._syncs_directory = bool(flags[0] & apsw.SQLITE_OPEN_CREATE and flags[0] & JOURNALS)
         super().__init__(name, flags)
         vfs.open_files += 1
 
@@ -106,20 +113,25 @@ class CrashingFile(OrdinaryFile):
         super().xTruncate(size)
 
     def xSync(self, flags: int) -> None:
+        """With the first sync of a journal goes one of the directory, as in the ordinary VFS."""
         del flags
-        if self._tracked:
-            self._vfs.disk.sync(self._tracked)
+        if not self._tracked:
+            return
+        self._vfs.disk.sync(self._tracked)
+        if self._syncs_directory:
+            self._vfs.disk.sync_directory()
+            self._syncs_directory = False
 
     def xClose(self) -> None:
         self._vfs.open_files -= 1
         super().xClose()
 
-    def excepthook(
-        self, kind: type[BaseException], error: BaseException, trace: TracebackType | None
-    ) -> None:
-        _unless_crashed(error)
 
+def _unless_a_crash(passed_on: Hook) -> Hook:
+    """Where SQLite has nobody to tell of an error (a close), the crash is not worth a word."""
 
-def _unless_crashed(error: BaseException) -> None:
-    if not isinstance(error, Crash):
-        raise error
+    def hook(unraisable: Any) -> None:
+        if not isinstance(unraisable.exc_value, Crash):
+            passed_on(unraisable)
+
+    return hook

@@ -1,0 +1,176 @@
+"""Bugs to plant, each of which breaks one promise: a campaign that misses it tests nothing."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from locking.lease import Lease
+from locking.leases import Leases
+from sqlatch.errors import StatementError, StorageError
+from sqlexec import idempotency, session
+from sqlexec.database import Database
+from sqlexec.files import Files
+from sqlexec.session import Session
+from sqlexec.statement import Outcome, Work
+from sqlexec.store import Gate, Store
+from tests.faults.disk import Fuse
+
+Patch = pytest.MonkeyPatch
+
+
+def syncs_left_out(patch: Patch) -> None:
+    settings = (*session.SETTINGS, "PRAGMA synchronous = OFF")
+    patch.setattr(session, "SETTINGS", settings)
+
+
+def journal_in_memory(patch: Patch) -> None:
+    run = Session.run
+
+    def running(self: Session, sql: str, *values: Any) -> Any:
+        return run(self, sql.replace("= PERSIST", "= MEMORY"), *values)
+
+    patch.setattr(Session, "run", running)
+
+
+def journal_deleted_before_recovery(patch: Patch) -> None:
+    open_journal = Files.open_journal
+
+    def tidying(self: Files, name: str) -> bool:
+        if open_journal(self, name):
+            self.journal(name).unlink()
+        return False
+
+    patch.setattr(Files, "open_journal", tidying)
+
+
+def committed_after_the_reply(patch: Patch) -> None:
+    """It commits before the next read, or when the instance is closed."""
+    close, reading = Store.close, Store.reading
+
+    @contextmanager
+    def transaction(_self: Store, session: Session, gate: Gate) -> Iterator[None]:
+        session.run("BEGIN IMMEDIATE")
+        yield
+        gate()
+
+    def commit(self: Store) -> None:
+        if self._writer is not None and self._writer.connection.in_transaction:
+            self._writer.run("COMMIT")
+
+    def reading_late(self: Store, deadline_s: float) -> Session:
+        commit(self)
+        return reading(self, deadline_s)
+
+    def closing_late(self: Store) -> None:
+        try:
+            commit(self)
+        finally:
+            close(self)
+
+    patch.setattr(Store, "transaction", transaction)
+    patch.setattr(Store, "reading", reading_late)
+    patch.setattr(Store, "close", closing_late)
+
+
+def each_statement_commits(patch: Patch) -> None:
+    @contextmanager
+    def transaction(_self: Store, _session: Session, gate: Gate) -> Iterator[None]:
+        gate()
+        yield
+
+    patch.setattr(Store, "transaction", transaction)
+
+
+def lease_not_given_back(patch: Patch) -> None:
+    patch.setattr(Leases, "_release", lambda *_arguments: True)
+
+
+def record_after_the_effect(patch: Patch) -> None:
+    """The idempotency record is written in a second transaction."""
+    write = Database.write
+
+    def write_then_record(
+        self: Database, work: Work, deadline_s: float, gate: Gate, *, taken_over: bool = False
+    ) -> Outcome:
+        def record(store: Store) -> None:
+            session = store.writing(deadline_s, gate, taken_over=taken_over)
+            with store.transaction(session, gate):
+                idempotency.keep(session, once, outcome, self._now())
+
+        once = work.once
+        assert once is not None
+        session = self._store.writing(deadline_s, gate, taken_over=taken_over)
+        if first := idempotency.find(session, once):
+            return first
+        outcome = write(self, replace(work, once=None), deadline_s, gate)
+        record(self._store)
+        return outcome
+
+    patch.setattr(Database, "write", write_then_record)
+
+
+def record_before_the_effect(patch: Patch) -> None:
+    """The key alone is kept, and committed, before the statements run."""
+    apply = Database._apply
+
+    def record_then_apply(self: Database, work: Work, session: Session) -> Outcome:
+        once = work.once
+        assert once is not None
+        if first := idempotency.find(session, once):
+            return first
+        idempotency.keep(session, once, Outcome([]), self._now())
+        session.run("COMMIT")
+        session.run("BEGIN IMMEDIATE")
+        return apply(self, replace(work, once=None), session)
+
+    patch.setattr(Database, "_apply", record_then_apply)
+
+
+def repeats_run_again(patch: Patch) -> None:
+    patch.setattr(idempotency, "find", lambda _session, _once: None)
+    patch.setattr(idempotency, "keep", lambda *_arguments: None)
+
+
+def failed_commit_acknowledged(patch: Patch) -> None:
+    commit = Store._commit
+
+    def committing(self: Store, session: Session) -> None:
+        with suppress(StorageError):
+            commit(self, session)
+
+    patch.setattr(Store, "_commit", committing)
+
+
+def failed_commit_called_certain(patch: Patch) -> None:
+    """A commit that failed is said to have written nothing."""
+
+    def committing(_self: Store, session: Session) -> None:
+        session.run("COMMIT")
+
+    patch.setattr(Store, "_commit", committing)
+
+
+def storage_called_a_statement_error(patch: Patch) -> None:
+    def in_other_words(error: Exception, _database: str, *, refusal: str = "") -> Exception:
+        return StatementError(f"{error}{refusal}")
+
+    patch.setattr(session, "in_our_words", in_other_words)
+
+
+def lease_kept_after_an_error(patch: Patch) -> None:
+    @contextmanager
+    def hold(
+        self: Leases, database: str, *, holder: str, deadline_s: float, patience_s: float
+    ) -> Iterator[Lease]:
+        lease = self._acquire(database, holder, deadline_s, patience_s)
+        yield lease
+        lease.released = self._release(database, lease.held.lock_id)
+
+    patch.setattr(Leases, "hold", hold)
+
+
+def fuse_that_never_blows(patch: Patch) -> None:
+    patch.setattr(Fuse, "step", lambda _self: None)

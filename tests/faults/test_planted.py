@@ -1,0 +1,72 @@
+"""A planted bug is caught by its campaign: the negative control of each promise."""
+
+import errno
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.faults import campaign, io_errors, once, plants
+from tests.faults.scenarios import named
+from tests.faults.test_crashes import assert_was_hard
+from tests.faults.test_io_errors import ALL
+
+Plant = Callable[[pytest.MonkeyPatch], None]
+
+CRASHES = [
+    (plants.syncs_left_out, "one-row write", "malformed|before nor after|not there"),
+    (plants.journal_in_memory, "batch", "malformed|before nor after"),
+    (plants.journal_deleted_before_recovery, "batch", "malformed|before nor after"),
+    (plants.committed_after_the_reply, "one-row write", "acknowledged, and not there"),
+    (plants.each_statement_commits, "batch", "neither before nor after"),
+    (plants.lease_not_given_back, "one-row write", "a lease is left"),
+    (plants.fuse_that_never_blows, "batch", "nothing was met"),
+]
+
+
+@pytest.mark.parametrize(("plant", "scenario", "complaint"), CRASHES)
+def test_the_campaign_of_crashes_catches(
+    plant: Plant, scenario: str, complaint: str, memory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crashing = campaign.Campaign(named(scenario), memory, seeds=1)
+    plant(monkeypatch)
+
+    with pytest.raises(AssertionError, match=complaint):
+        assert_was_hard(crashing.run())
+
+
+@pytest.mark.parametrize(
+    ("plant", "complaint"),
+    [
+        (plants.record_after_the_effect, r"not once: \[\[[23]\]\]"),
+        (plants.record_before_the_effect, "another reply than the first"),
+        (plants.repeats_run_again, "not once"),
+    ],
+)
+def test_the_campaign_of_repetitions_catches(
+    plant: Plant, complaint: str, memory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = once.start_of_once(memory)
+    plant(monkeypatch)
+
+    with pytest.raises(AssertionError, match=complaint):
+        once.crash(once.ask, start, memory, seeds=1)
+
+
+@pytest.mark.parametrize(
+    ("plant", "complaint"),
+    [
+        (plants.failed_commit_acknowledged, "acknowledged, and not there"),
+        (plants.failed_commit_called_certain, "refused, and there"),
+        (plants.storage_called_a_statement_error, "StatementError"),
+        (plants.lease_kept_after_an_error, "a lease is left"),
+    ],
+)
+def test_the_campaign_of_io_errors_catches(
+    plant: Plant, complaint: str, memory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failing = io_errors.Campaign(named("one-row write"), memory)
+    plant(monkeypatch)
+
+    with pytest.raises(AssertionError, match=complaint):
+        failing.run(errno.EIO, ALL, lasting=False)
