@@ -55,9 +55,10 @@ class Session:
         *,
         flags: int,
         now: Callable[[], float],
+        deadline_s: float,
         first: str | None = None,
     ) -> None:
-        self.deadline_s = float("inf")
+        self.deadline_s = deadline_s
         self._database = database
         self._now = now
         self._policy = Policy()

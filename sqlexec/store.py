@@ -53,7 +53,7 @@ class Store:
     def reading(self, deadline_s: float) -> Session:
         """The connection that cannot write; RecoveryNeeded if it must not be opened yet."""
         if self._reader is None:
-            self._reader = self._open_reader()
+            self._reader = self._open_reader(deadline_s)
         self._reader.deadline_s = deadline_s
         return self._reader
 
@@ -78,8 +78,8 @@ class Store:
             ":memory:",
             flags=apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_MEMORY,
             now=self._now,
+            deadline_s=deadline_s,
         )
-        session.deadline_s = deadline_s
         session.run(idempotency.SCHEMA)
         return session
 
@@ -141,31 +141,32 @@ class Store:
     def _is_same_file(self) -> bool:
         return self._files.identity(self.name) == self._identity
 
-    def _open_reader(self) -> Session:
+    def _open_reader(self, deadline_s: float) -> Session:
         if not self._files.has_journal(self.name):
             raise RecoveryNeeded("there is no journal file yet")
         if self._files.is_wal(self.name):
             raise RecoveryNeeded("the database is in WAL mode")
-        return self._open(apsw.SQLITE_OPEN_READONLY)
+        return self._open(apsw.SQLITE_OPEN_READONLY, deadline_s)
 
     def _open_writer(self, deadline_s: float, gate: Gate) -> Session:
         if self._files.is_wal(self.name):
             self._leave_wal(deadline_s)
-        session = self._open(apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE, KEEP_JOURNAL)
+        flags = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
+        session = self._open(flags, deadline_s, first=KEEP_JOURNAL)
         try:
-            session.deadline_s = deadline_s
             self._prepare(session, gate)
         except BaseException:
             session.close()
             raise
         return session
 
-    def _open(self, flags: int, first: str | None = None) -> Session:
+    def _open(self, flags: int, deadline_s: float, *, first: str | None = None) -> Session:
         session = Session(
             self.name,
             self._files.path(self.name),
             flags=flags | apsw.SQLITE_OPEN_NOFOLLOW,
             now=self._now,
+            deadline_s=deadline_s,
             first=first,
         )
         try:
@@ -197,9 +198,8 @@ class Store:
 
     def _leave_wal(self, deadline_s: float) -> None:
         """Take the file out of WAL mode."""
-        session = self._open(apsw.SQLITE_OPEN_READWRITE, KEEP_JOURNAL)
+        session = self._open(apsw.SQLITE_OPEN_READWRITE, deadline_s, first=KEEP_JOURNAL)
         try:
-            session.deadline_s = deadline_s
             if session.run("PRAGMA journal_mode = PERSIST") != [("persist",)]:
                 raise DatabaseBusy(f"database {self.name!r} is in WAL mode, and in use elsewhere")
         finally:
