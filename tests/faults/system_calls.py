@@ -32,12 +32,16 @@ SYNC = frozenset({"fsync"})
 """Not among the calls that SQLite lets be replaced, hence a VFS of ours for this one."""
 
 TRANSFERS = ("pread64", "pwrite64")
+CUT_IN_HALF = 0
+"""Not an errno: a transfer does the first half only, and says so."""
+FILE_ENDS = -1
+"""Not an errno: a read finds that the file ends before it."""
 PYTHON_CALLS = ("open", "lstat", "read")
 
 
 @dataclass(slots=True)
 class Fault:
-    """Fails one call, or all from that one on, with an errno; with 0 a transfer is cut in half."""
+    """Fails one call, or all from that one on: with an errno, or as CUT_IN_HALF or FILE_ENDS."""
 
     errno: int
     calls: frozenset[str]
@@ -118,7 +122,9 @@ def _replacement(name: str, address: int, fault: Fault) -> Any:
     def call(*arguments: Any) -> int:
         if not fault.strikes(name):
             return int(real(*arguments))
-        if fault.errno == 0 and name in TRANSFERS:
+        if fault.errno == FILE_ENDS:
+            return 0
+        if fault.errno == CUT_IN_HALF:
             descriptor, buffer, count, offset = arguments
             return int(real(descriptor, buffer, max(1, count // 2), offset))
         ctypes.set_errno(fault.errno)
@@ -132,7 +138,7 @@ def _python_os(fault: Fault) -> ModuleType:
 
     def replacement(name: str) -> Callable[..., Any]:
         def call(*arguments: Any, **options: Any) -> Any:
-            if fault.errno != 0 and fault.strikes(name):
+            if fault.errno > 0 and fault.strikes(name):
                 raise OSError(fault.errno, os.strerror(fault.errno), str(arguments[0]))
             return getattr(os, name)(*arguments, **options)
 
