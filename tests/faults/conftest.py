@@ -17,7 +17,7 @@ def memory(tmp_path: Path) -> Iterator[Path]:
     if not SHARED_MEMORY.is_dir():
         yield tmp_path
         return
-    with tempfile.TemporaryDirectory(dir=SHARED_MEMORY) as made:
+    with tempfile.TemporaryDirectory(prefix="sqlatch-", dir=SHARED_MEMORY) as made:
         yield Path(made)
 
 
