@@ -8,12 +8,10 @@ from tests.faults import once, tally
 from tests.faults.crashes import Act, Situation
 from tests.faults.machine import LostAnswers
 
-pytestmark = pytest.mark.slow
-
 SEEDS = 12 if tally.FULL else 2
 TWICE_EVERY = 1 if tally.FULL else 10
 
-pytestmark = pytest.mark.timeout(tally.TIMEOUT_S)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(tally.TIMEOUT_S)]
 each_way = pytest.mark.parametrize("act", [once.ask, once.deliver, once.deliver_group])
 
 
