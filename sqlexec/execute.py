@@ -21,6 +21,8 @@ have 16 MiB, and what is fetched is not yet refused."""
 
 def execute_all(work: Work, session: Session, plans: Plans) -> list[Result]:
     """Run the statements in order; an error says which one it was."""
+    # An earlier request's is none of this one's; from here on it is what SQLite says it is.
+    session.connection.set_last_insert_rowid(0)
     budget = _Budget(work.limits)
     results = []
     for index, statement in enumerate(work.statements):
@@ -47,7 +49,6 @@ def _execute(statement: Statement, session: Session, plans: Plans, budget: "_Bud
         cursor.exec_trace = None
         return True
 
-    connection.set_last_insert_rowid(0)
     changes = _Changes(connection)
     with session.user() as cursor:
         cursor.exec_trace = describe
@@ -69,8 +70,9 @@ def _execute(statement: Statement, session: Session, plans: Plans, budget: "_Bud
         # to the schema, or to a virtual table's shadows, are no rows of the caller's.
         refuse_own_names(session)
         return Result(columns, rows, 0, None, truncated)
-    rowid = connection.last_insert_rowid()
-    return Result(columns, rows, changes.total(), rowid or None, truncated)
+    changed = changes.total()
+    rowid = connection.last_insert_rowid() if plan.inserts and changed else 0
+    return Result(columns, rows, changed, rowid or None, truncated)
 
 
 def _columns_of_row(cursor: apsw.Cursor) -> tuple[str, ...]:

@@ -27,6 +27,7 @@ class Plan:
     kind: Kind
     names: tuple[str | None, ...]
     defines: bool = False
+    inserts: bool = False
 
 
 class Plans:
@@ -95,12 +96,12 @@ def _prepare(sql: str, session: Session) -> Plan:
         return False
 
     _look(sql, look, session)
-    defines = session.defines
+    defines, inserts = session.defines, session.inserts
     if rest.strip():
         _look(rest, _refuse_second, session)
     if kind is Kind.WRITE and _is_vacuum(sql, session):
         kind = Kind.VACUUM
-    return Plan(kind, names, defines)
+    return Plan(kind, names, defines, inserts)
 
 
 def _refuse_second(cursor: apsw.Cursor, _sql: str, _values: object) -> bool:

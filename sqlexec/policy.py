@@ -66,18 +66,21 @@ class Policy:
     """The authorizer of one connection, in force while a user's SQL runs.
 
     SQLite asks it when a statement is prepared; `refusal` says why it was refused, if it was.
-    `defines` says whether it makes, changes or drops a table, an index, a trigger or a view.
+    `defines` says whether it makes, changes or drops a table, an index, a trigger or a view,
+    `inserts` whether it is itself, and no trigger of it, an INSERT.
     """
 
     def __init__(self) -> None:
         self._in_force = False
         self.refusal = ""
         self.defines = False
+        self.inserts = False
 
     def begin(self) -> None:
         self._in_force = True
         self.refusal = ""
         self.defines = False
+        self.inserts = False
 
     def end(self) -> None:
         self._in_force = False
@@ -89,11 +92,12 @@ class Policy:
         first: str | None,
         second: str | None,
         schema: str | None,
-        _by: str | None,
+        by: str | None,
     ) -> int:
         if not self._in_force:
             return apsw.SQLITE_OK
         self.defines |= operation in _DEFINE
+        self.inserts |= operation == apsw.SQLITE_INSERT and by is None
         refusal = _refusal(operation, first or "", second)
         if schema == "temp" and operation in _CREATE:
             refusal = refusal or "the schema temp: nothing outlives a request"

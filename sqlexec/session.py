@@ -108,6 +108,11 @@ class Session:
         """Whether the statement prepared last, in `user()`, is one of data definition."""
         return self._policy.defines
 
+    @property
+    def inserts(self) -> bool:
+        """Whether it is an INSERT."""
+        return self._policy.inserts
+
     @contextmanager
     def user(self) -> Iterator[apsw.Cursor]:
         """A cursor for a user's statement, under the policy, reset at the end."""

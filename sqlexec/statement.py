@@ -23,7 +23,8 @@ class Statement:
 class Result:
     """What one statement gave, its rows as `Limits.rows_out` made them.
 
-    `rows_affected` counts direct changes only, as sqlite3_changes().
+    `rows_affected` counts direct changes only, as sqlite3_changes(). `last_insert_rowid` is None
+    but of an INSERT that inserted a row.
     """
 
     columns: tuple[str, ...]

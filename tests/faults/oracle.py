@@ -12,6 +12,7 @@ from tests.faults.oracle_sql import Query
 TEXT_ERRORS = (apsw.SQLError, apsw.MismatchError, apsw.RangeError, apsw.TooBigError)
 ROWID_MAX = 2**63 - 1
 CHANGING = ("INSERT", "REPLACE", "UPDATE", "DELETE")
+INSERTING = ("INSERT", "REPLACE")
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ class Oracle:
             if not alone:
                 self.connection.execute("BEGIN IMMEDIATE")
                 self.connection.execute("SELECT 1 FROM sqlite_schema").fetchall()
+            self.connection.set_last_insert_rowid(0)
             results = [self.run(query) for query in request]
             if not alone:
                 self.connection.execute("COMMIT")
@@ -57,7 +59,6 @@ class Oracle:
             columns[:] = [column[0] for column in cursor.get_description()]
             return True
 
-        self.connection.set_last_insert_rowid(0)
         rows: list[Any] = []
         affected = 0
         changing = query.sql.startswith(CHANGING)
@@ -73,7 +74,7 @@ class Oracle:
             "rows": rows,
             "rows_affected": affected,
             "last_insert_rowid": (self.connection.last_insert_rowid() or None)
-            if changing
+            if affected and query.sql.startswith(INSERTING)
             else None,
         }
 

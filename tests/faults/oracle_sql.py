@@ -172,7 +172,9 @@ class Generator:
         if kind < 0.3:
             return Query(f"{into} VALUES ({', '.join(map(self.literal, columns))}) {end}")
         if kind < 0.4:
-            return Query(f"{into} SELECT {', '.join(columns)} FROM {self.of(self.tables)} WHERE 1")
+            last = ", ".join(["last_insert_rowid() + 1"] * len(columns))
+            some = f"{', '.join(columns)} FROM {self.of(self.tables)} WHERE 1"
+            return Query(f"{into} SELECT {self.of((last, some, some))}")
         if kind < 0.45:
             return Query(f"INSERT INTO {table} DEFAULT VALUES {self.returning()}")
         if kind < 0.6:

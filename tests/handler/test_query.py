@@ -51,6 +51,25 @@ def test_statements_are_one_transaction_with_a_result_each(ask: Ask) -> None:
     assert reply["results"][3]["rows"] == [[1], [20], [30]]
 
 
+def test_the_rowid_of_an_insert_is_there_for_the_statements_behind_it(ask: Ask) -> None:
+    reply = ask(
+        statements=[
+            {"query": "CREATE TABLE parent (id INTEGER PRIMARY KEY)"},
+            {"query": "CREATE TABLE child (parent)"},
+            {"query": "INSERT INTO parent VALUES (7)"},
+            {"query": "INSERT INTO child SELECT last_insert_rowid() + 1"},
+            {"query": "INSERT OR IGNORE INTO parent VALUES (7)"},
+            {"query": "UPDATE parent SET id = 8 RETURNING last_insert_rowid()"},
+            {"query": "SELECT parent FROM child"},
+        ]
+    )
+
+    rowids = [result["last_insert_rowid"] for result in reply["results"]]
+    assert rowids == [None, None, 7, 1, None, None, None]
+    assert reply["results"][5]["rows"] == [[1]]
+    assert reply["results"][6]["rows"] == [[8]]
+
+
 def test_a_batch_that_fails_leaves_nothing(ask: Ask, refused: Ask) -> None:
     ask(query="CREATE TABLE t (id INTEGER PRIMARY KEY)")
     error = refused(
