@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import closing
+from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
 
@@ -10,6 +11,7 @@ from sqlexec import idempotency
 from sqlexec.batch import apply_each
 from sqlexec.execute import execute_all
 from sqlexec.files import Files
+from sqlexec.interactive import Interactive
 from sqlexec.plan import Plans
 from sqlexec.session import Session
 from sqlexec.statement import Kind, Outcome, Result, Statement, Work
@@ -133,8 +135,17 @@ class Database:
 
         return self._on_writer(apply, deadline_s, gate, taken_over=False)
 
+    @cached_property
+    def interactive(self) -> Interactive:
+        """The same database for transactions whose statements come one by one."""
+        return Interactive(
+            self._store, plans=self._plans, now=self._now, may_create=self._may_create
+        )
+
     def close(self) -> None:
         self._store.close()
+        if "interactive" in self.__dict__:
+            self.interactive.close()
 
     def _kind_in(self, session: Session, statements: Sequence[Statement]) -> Kind:
         for index, statement in enumerate(statements):

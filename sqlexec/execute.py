@@ -23,11 +23,11 @@ def execute_all(work: Work, session: Session, plans: Plans) -> list[Result]:
     """Run the statements in order; an error says which one it was."""
     # An earlier request's is none of this one's; from here on it is what SQLite says it is.
     session.connection.set_last_insert_rowid(0)
-    budget = _Budget(work.limits)
+    budget = Budget(work.limits)
     results = []
     for index, statement in enumerate(work.statements):
         try:
-            results.append(_execute(statement, session, plans, budget))
+            results.append(execute(statement, session, plans, budget))
         except SqlatchError as error:
             if len(work.statements) > 1:
                 error.facts.setdefault("statement", index)
@@ -35,7 +35,8 @@ def execute_all(work: Work, session: Session, plans: Plans) -> list[Result]:
     return results
 
 
-def _execute(statement: Statement, session: Session, plans: Plans, budget: "_Budget") -> Result:
+def execute(statement: Statement, session: Session, plans: Plans, budget: "Budget") -> Result:
+    """Run one statement, within what the budget still has."""
     plan = plans.of(statement, session)
     if plan.kind is Kind.VACUUM:
         raise ForbiddenStatement("not allowed here: VACUUM runs alone, outside a transaction")
@@ -106,7 +107,7 @@ class _Changes:
         return self._sum + self._connection.changes()
 
 
-class _Budget:
+class Budget:
     """What a request may still return: rows of each statement, bytes of all together."""
 
     def __init__(self, limits: Limits) -> None:

@@ -11,6 +11,9 @@ from sqlatch.errors import ForbiddenStatement, StatementError
 from sqlexec.session import Session
 from sqlexec.statement import Kind, Parameters, Statement
 
+EMPTY = "the statement is empty"
+SEVERAL = "one statement in a query: send several as `statements`"
+
 PLANS_MAX = 1_000
 SQL_KEPT_BYTES_MAX = 10_000
 OPCODES_SEEN_MAX = 1_000
@@ -43,11 +46,16 @@ class Plans:
 
     def of(self, statement: Statement, session: Session) -> Plan:
         """The plan of a statement, its values seen to fit; StatementError or ForbiddenStatement."""
-        plan = self._known.get(statement.sql)
-        if plan is None:
-            plan = _prepare(statement.sql, session)
-            self._keep(statement.sql, plan)
+        plan = self.look(statement.sql, session)
         _check_parameters(statement, plan.names)
+        return plan
+
+    def look(self, sql: str, session: Session) -> Plan:
+        """The plan of a text, whatever its values will be."""
+        plan = self._known.get(sql)
+        if plan is None:
+            plan = _prepare(sql, session)
+            self._keep(sql, plan)
         return plan
 
     def turns_out_to_write(self, statement: Statement) -> None:
@@ -65,15 +73,28 @@ class Plans:
 
 def columns_now(sql: str, session: Session) -> tuple[str, ...]:
     """The columns of a statement's result by the schema as it is known now."""
-    columns: tuple[str, ...] = ()
+    return tuple(name for name, _type in description(sql, session).columns)
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What can be said of a statement that was not run: (name, declared type) of each column."""
+
+    columns: tuple[tuple[str, str | None], ...] = ()
+    is_explain: bool = False
+
+
+def description(sql: str, session: Session) -> Description:
+    """A statement as the schema is known now."""
+    found = Description()
 
     def look(cursor: apsw.Cursor, _sql: str, _values: object) -> bool:
-        nonlocal columns
-        columns = names_of_columns(cursor)
+        nonlocal found
+        found = Description(tuple(cursor.get_description()), bool(cursor.is_explain))
         return False
 
     _look(sql, look, session)
-    return columns
+    return found
 
 
 def names_of_columns(cursor: apsw.Cursor) -> tuple[str, ...]:
@@ -88,7 +109,7 @@ def _prepare(sql: str, session: Session) -> Plan:
     def look(cursor: apsw.Cursor, prepared: str, _values: object) -> bool:
         nonlocal kind, names, rest
         if not cursor.has_vdbe:
-            raise StatementError("the statement is empty")
+            raise StatementError(EMPTY)
         names = tuple(cursor.bindings_names)
         rest = sql[len(prepared) :]
         if not (cursor.is_readonly or cursor.is_explain):
@@ -106,7 +127,7 @@ def _prepare(sql: str, session: Session) -> Plan:
 
 def _refuse_second(cursor: apsw.Cursor, _sql: str, _values: object) -> bool:
     if cursor.has_vdbe:
-        raise StatementError("one statement in a query: send several as `statements`")
+        raise StatementError(SEVERAL)
     return False
 
 

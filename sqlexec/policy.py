@@ -50,6 +50,7 @@ _DEFINE = _CREATE | {
     apsw.SQLITE_DROP_TRIGGER, apsw.SQLITE_DROP_VIEW, apsw.SQLITE_DROP_VTABLE, apsw.SQLITE_REINDEX,
 }  # fmt: skip
 
+_CHANGES = frozenset({apsw.SQLITE_INSERT, apsw.SQLITE_UPDATE, apsw.SQLITE_DELETE})
 _REFUSED = {
     apsw.SQLITE_ATTACH: "ATTACH: a request works on one database",
     apsw.SQLITE_DETACH: "DETACH: a request works on one database",
@@ -74,13 +75,22 @@ class Policy:
         self._in_force = False
         self.refusal = ""
         self.defines = False
-        self.inserts = False
+        self._changes: set[tuple[int, str]] = set()
 
     def begin(self) -> None:
         self._in_force = True
         self.refusal = ""
         self.defines = False
-        self.inserts = False
+        self._changes.clear()
+
+    @property
+    def inserts(self) -> bool:
+        """A virtual table has statements of its own, on tables of its name with something behind."""
+        tables = {table for _operation, table in self._changes}
+        return any(
+            operation == apsw.SQLITE_INSERT and table.rpartition("_")[0] not in tables
+            for operation, table in self._changes
+        )
 
     def end(self) -> None:
         self._in_force = False
@@ -97,7 +107,8 @@ class Policy:
         if not self._in_force:
             return apsw.SQLITE_OK
         self.defines |= operation in _DEFINE
-        self.inserts |= operation == apsw.SQLITE_INSERT and by is None
+        if operation in _CHANGES and by is None:
+            self._changes.add((operation, first or ""))
         refusal = _refusal(operation, first or "", second)
         if schema == "temp" and operation in _CREATE:
             refusal = refusal or "the schema temp: nothing outlives a request"

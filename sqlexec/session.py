@@ -7,6 +7,7 @@ from pathlib import Path
 
 import apsw
 
+from sqlexec.pins import Pins
 from sqlexec.policy import Policy
 from sqlexec.statement import Row, Value
 from sqlexec.translate import FOREIGN_ERRORS, in_our_words
@@ -57,6 +58,7 @@ class Session:
         now: Callable[[], float],
         deadline_s: float,
         first: str | None = None,
+        pins: Pins | None = None,
     ) -> None:
         self.deadline_s = deadline_s
         self._database = database
@@ -69,6 +71,8 @@ class Session:
             )
             try:
                 self._configure(first)
+                if pins is not None:
+                    pins.install(self.connection)
             except BaseException:
                 # Left to the garbage collector it would keep its locks from the next connection.
                 self.close()

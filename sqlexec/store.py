@@ -11,6 +11,7 @@ import apsw
 from sqlatch.errors import DatabaseBusy, DatabaseCorrupt, DatabaseNotFound, StorageError
 from sqlexec import idempotency
 from sqlexec.files import Files
+from sqlexec.pins import Pins
 from sqlexec.session import Session
 from sqlexec.translate import RecoveryNeeded
 
@@ -33,17 +34,25 @@ Gate = Callable[[], None]
 class Store:
     """A connection that cannot write and one that can, on one file, both kept warm.
 
-    Whoever calls `writing`, `transaction` or `recover` holds the lease.
+    Whoever calls `writing`, `transaction` or `recover` holds the lease. With `pins` time and chance
+    are what they say.
     """
 
-    def __init__(self, name: str, files: Files, *, now: Callable[[], float]) -> None:
+    def __init__(
+        self, name: str, files: Files, *, now: Callable[[], float], pins: Pins | None = None
+    ) -> None:
         self.name = name
+        self._pins = pins
         self._files = files
         self._now = now
         self._reader: Session | None = None
         self._writer: Session | None = None
         self._identity: tuple[int, int] | None = None
         self._identity_checked_at_s = float("-inf")
+
+    def pinned(self, pins: Pins) -> "Store":
+        """The same file on connections of its own, in which time and chance are pinned."""
+        return Store(self.name, self._files, now=self._now, pins=pins)
 
     def exists(self) -> bool:
         """Whether there is such a file. An open connection says so without a look."""
@@ -79,6 +88,7 @@ class Store:
             flags=apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_MEMORY,
             now=self._now,
             deadline_s=deadline_s,
+            pins=self._pins,
         )
         session.run(idempotency.SCHEMA)
         return session
@@ -90,11 +100,22 @@ class Store:
         try:
             session.load_schema()
             yield
-            gate()
-            self._commit(session)
+            self.commit(session, gate)
         finally:
             if session.connection.in_transaction:
                 session.run("ROLLBACK")
+
+    def commit(self, session: Session, gate: Gate) -> None:
+        """`gate`, then COMMIT."""
+        gate()
+        try:
+            session.run("COMMIT")
+        except StorageError as error:
+            raise StorageError(
+                f"{error}: the commit failed, so whether it is in the file is not known;"
+                " the same request with the same idempotency_key is safe",
+                **{**error.facts, "outcome": "unknown"},
+            ) from error
 
     def recover(self, deadline_s: float, gate: Gate) -> bool:
         """Roll back what a killed writer left and see to the journal; whether one was hot."""
@@ -168,6 +189,7 @@ class Store:
             now=self._now,
             deadline_s=deadline_s,
             first=first,
+            pins=self._pins,
         )
         try:
             self._identity = self._files.identity(self.name)
@@ -204,13 +226,3 @@ class Store:
                 raise DatabaseBusy(f"database {self.name!r} is in WAL mode, and in use elsewhere")
         finally:
             session.close()
-
-    def _commit(self, session: Session) -> None:
-        try:
-            session.run("COMMIT")
-        except StorageError as error:
-            raise StorageError(
-                f"{error}: the commit failed, so whether it is in the file is not known;"
-                " the same request with the same idempotency_key is safe",
-                **{**error.facts, "outcome": "unknown"},
-            ) from error

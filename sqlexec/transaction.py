@@ -1,0 +1,102 @@
+"""One transaction, statement by statement: for whoever cannot know them all beforehand."""
+
+from collections.abc import Callable
+
+from sqlatch.errors import ForbiddenStatement, StorageError
+from sqlexec import idempotency
+from sqlexec.execute import Budget, execute
+from sqlexec.pins import Pins
+from sqlexec.plan import Description, Plan, Plans, description
+from sqlexec.session import Session
+from sqlexec.statement import Kind, Limits, Once, Outcome, Result, Statement
+from sqlexec.translate import Moved, RecoveryNeeded, Writes
+
+
+class Transaction:
+    """What runs on one connection between BEGIN and a commit that may never come.
+
+    `writes` says whether it may change anything: it began with BEGIN IMMEDIATE, or stands on an
+    empty database in memory. After an error of a statement, `is_open` may be false: SQLite has
+    rolled it back (ON CONFLICT ROLLBACK).
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        *,
+        plans: Plans,
+        pins: Pins,
+        writes: bool,
+        commit: Callable[[], None] | None,
+        now: Callable[[], float],
+    ) -> None:
+        self.writes = writes
+        self._session = session
+        self._plans = plans
+        self._pins = pins
+        self._commit = commit
+        self._now = now
+
+    @property
+    def rehearses(self) -> bool:
+        """Whether it may write, but only into memory."""
+        return self.writes and self._commit is None
+
+    @property
+    def is_open(self) -> bool:
+        return self._session.connection.in_transaction
+
+    def plan(self, sql: str) -> Plan:
+        """What a text does; StatementError if it is none, or several."""
+        return self._plans.look(sql, self._session)
+
+    def describe(self, sql: str) -> Description:
+        return description(sql, self._session)
+
+    def execute(self, statement: Statement, limits: Limits, *, at_ms: int, seed: bytes) -> Result:
+        """Run a statement at a time, with a seed for chance.
+
+        Writes if it writes, and this transaction does not.
+        """
+        plan = self._plans.look(statement.sql, self._session)
+        if plan.kind is Kind.VACUUM:
+            raise ForbiddenStatement("not allowed here: VACUUM runs alone, outside a transaction")
+        if plan.kind is Kind.WRITE and not self.writes:
+            raise Writes(statement.sql)
+        self._pins.pin(at_ms, seed)
+        try:
+            return execute(statement, self._session, self._plans, Budget(limits))
+        except Writes:
+            self._plans.turns_out_to_write(statement)
+            raise
+        except (Moved, RecoveryNeeded) as error:
+            raise StorageError(f"the database was replaced meanwhile: {error}") from error
+
+    def savepoint(self, verb: str, name: str) -> None:
+        """SAVEPOINT, RELEASE or ROLLBACK TO a name, which the policy keeps users from saying."""
+        quoted = '"' + name.replace('"', '""') + '"'
+        self._session.run(f"{verb} {quoted}")
+
+    @property
+    def last_insert_rowid(self) -> int:
+        return self._session.connection.last_insert_rowid()
+
+    @last_insert_rowid.setter
+    def last_insert_rowid(self, rowid: int) -> None:
+        self._session.connection.set_last_insert_rowid(rowid)
+
+    def kept(self, once: Once) -> str | None:
+        """The reply of the first commit with that key; IdempotencyConflict if it was another's."""
+        found = idempotency.find(self._session, once)
+        return None if found is None else found.replayed
+
+    def commit(self, once: Once | None = None) -> None:
+        """Commit for real, the record in the same transaction.
+
+        Constraint if a deferred foreign key does not hold. Whatever is raised, only its end is left
+        to this transaction.
+        """
+        assert self._commit is not None, "a transaction that reads, or rehearses, is not committed"
+        if once is not None:
+            idempotency.keep(self._session, once, Outcome([]), self._now())
+        self._commit()
