@@ -8,7 +8,7 @@ SAM := .venv-sam/bin/sam
 CHECKOV := .venv-checkov/bin/checkov
 # The lock files name every package there is to install, so pip has nothing to resolve.
 PIP_INSTALL := pip install --quiet --disable-pip-version-check --require-hashes --no-deps
-ROOMS := events handler locking sqlatch sqlexec
+ROOMS := events handler hrana locking sqlatch sqlexec
 CODE := $(ROOMS) tests examples
 
 .PHONY: help demo test faults check format lock build e2e sam-local clean

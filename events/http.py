@@ -79,6 +79,11 @@ def unwrap(event: Mapping[str, Any]) -> Call:
     return Call(request, accepts_gzip)
 
 
+def authorization(event: Mapping[str, Any]) -> str | None:
+    """The Authorization header, which is looked at before anything else of a payload is."""
+    return _headers(event).get("authorization")
+
+
 def wrap(reply: Mapping[str, Any], *, status: int = 200, accepts_gzip: bool) -> dict[str, Any]:
     """A reply in the shape that both payload versions take.
 
@@ -113,6 +118,8 @@ def wrap_error(error: SqlatchError) -> dict[str, Any]:
     reply = wrap({"error": facts}, status=int(status or 500), accepts_gzip=False)
     if error.retryable:
         reply["headers"]["retry-after"] = "1"
+    if error.code == "UNAUTHORIZED":
+        reply["headers"]["www-authenticate"] = "Bearer"
     return reply
 
 

@@ -49,10 +49,12 @@ def _answer(
 
 def _http(event: Any, record: Record, ends_at_s: float) -> dict[str, Any]:
     from events import http
+    from handler.permission import permission
 
     try:
+        permitted = permission(service(), http.authorization(event))
         call = http.unwrap(event)
-        reply = _answer(call.request, record, ends_at_s, in_text=not call.accepts_gzip)
+        reply = _answer(permitted(call.request), record, ends_at_s, in_text=not call.accepts_gzip)
         status = 503 if reply.get("status") == "degraded" else 200
         return http.wrap(reply, status=status, accepts_gzip=call.accepts_gzip)
     except SqlatchError as error:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache, cached_property
 from math import inf
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic_core import from_json
 
@@ -24,6 +24,9 @@ from sqlexec.memory import limit_memory
 from sqlexec.statement import Kind, Outcome, Work
 from sqlexec.store import Gate
 from sqlexec.translate import RecoveryNeeded, Writes
+
+if TYPE_CHECKING:
+    from hrana.tokens import Tokens
 
 T = TypeVar("T")
 
@@ -50,6 +53,13 @@ class Service:
     def leases(self) -> Leases:
         """Made when the first lease is taken: a process that only reads loads no AWS SDK."""
         return Leases(open_table(self.settings.leases), clock=self.clock)
+
+    @cached_property
+    def tokens(self) -> "Tokens":
+        """Made when the first token is checked: most requests bring none."""
+        from hrana.tokens import Tokens
+
+        return Tokens(self.settings.token_keys)
 
     def answer(
         self, event: QueryEvent, record: Record, *, ends_at_s: float, in_text: bool = False

@@ -43,6 +43,13 @@ class Settings(BaseModel):
     idempotency_days: float = Field(
         default=5, gt=0, description="how long the record of an idempotent write is kept"
     )
+    token_keys: str = Field(
+        default="",
+        description="public keys that tokens are checked with, PEM or JWKS; unset: none is taken",
+    )
+    http_auth: Literal["none", "token"] = Field(
+        default="none", description="`token`: HTTP takes only requests with a token"
+    )
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Self:

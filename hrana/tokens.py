@@ -57,7 +57,7 @@ class Key:
 
 
 class Tokens:
-    """The check of tokens by the keys of a setting: PEM public keys one behind the other, or a JWKS.
+    """The check of tokens by the keys of a setting: PEM one behind the other, or a JWKS.
 
     The keys are read at the first token, since the libraries for it are loaded no sooner.
     """
@@ -66,7 +66,7 @@ class Tokens:
         self._text = keys.strip()
 
     def access(self, authorization_header: str | None, now_s: float) -> Access:
-        """What the token in a header permits at a time; Unauthorized says why it permits nothing."""
+        """What the token in a header permits at a time; Unauthorized says why nothing."""
         if not self._text:
             raise Unauthorized(f"{SETTING}: no key is set, so no token is taken")
         token = _bearer(authorization_header)
@@ -104,9 +104,9 @@ class Tokens:
             except jwt.InvalidSignatureError:
                 continue
             except jwt.InvalidAudienceError as error:
-                raise Unauthorized("the token is for an audience (`aud`), and that is not we") from (
-                    error
-                )
+                raise Unauthorized(
+                    "the token is for an audience (`aud`), and that is not we"
+                ) from (error)
             except jwt.PyJWTError as error:
                 raise Unauthorized("the token is malformed") from error
         raise Unauthorized("the token is signed by no key that is known here")
@@ -208,7 +208,7 @@ def _jwks(text: str) -> Iterator[Key]:
     try:
         entries = from_json(text)["keys"]
     except (ValueError, KeyError, TypeError) as error:
-        raise Unauthorized(f"{SETTING}: is no JWKS: {{\"keys\": [...]}}") from error
+        raise Unauthorized(f'{SETTING}: is no JWKS: {{"keys": [...]}}') from error
     for entry in entries:
         if entry.get("use", "sig") != "sig" or entry.get("alg", "EdDSA") not in ("EdDSA", "RS256"):
             continue

@@ -17,6 +17,8 @@ SETTINGS = {
     "SQLATCH_RESULT_BYTES_MAX",
     "SQLATCH_TIMEOUT_MS",
     "SQLATCH_IDEMPOTENCY_DAYS",
+    "SQLATCH_TOKEN_KEYS",
+    "SQLATCH_HTTP_AUTH",
     "POWERTOOLS_SERVICE_NAME",
     "POWERTOOLS_METRICS_NAMESPACE",
     "LOG_LEVEL",
@@ -138,13 +140,25 @@ def test_no_route_is_open(route: str) -> None:
     path, method = route.split()
     definition = RESOURCES["HttpApi"]["Properties"]["DefinitionBody"]["paths"][path]
 
-    condition, with_jwt, with_iam = definition[method]["security"]["Fn::If"]
+    condition, with_jwt, without_jwt = definition[method]["security"]["Fn::If"]
+    open_condition, nothing, with_iam = without_jwt["Fn::If"]
 
-    assert condition == "UsesJwt"
+    assert (condition, open_condition, nothing) == ("UsesJwt", "UsesTokens", [])
     assert [list(scheme) for scheme in with_jwt] == [["jwt"]]
     assert with_jwt[0]["jwt"], "without a scope every token of the issuer would do"
     assert with_iam == [{"iam": []}]
     assert list(definition) == [method]
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_where_the_gateway_lets_all_in_the_functions_check_tokens(function: str) -> None:
+    checks = environment(function)["SQLATCH_HTTP_AUTH"]
+
+    assert TEMPLATE["Conditions"]["UsesTokens"] == {
+        "Fn::Equals": [{"Ref": "Authorization"}, "TOKEN"]
+    }
+    assert checks == {"Fn::If": ["UsesTokens", "token", "none"]}
+    assert environment(function)["SQLATCH_TOKEN_KEYS"] == {"Ref": "TokenKeys"}
 
 
 def test_the_dashboard_is_json() -> None:

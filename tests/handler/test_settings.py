@@ -20,6 +20,8 @@ def test_defaults_need_only_the_directory() -> None:
         "result_bytes_max": 5_500_000,
         "timeout_ms": 10_000,
         "idempotency_days": 5.0,
+        "token_keys": "",
+        "http_auth": "none",
     }
 
 
@@ -34,6 +36,7 @@ def test_defaults_need_only_the_directory() -> None:
         ("result_bytes_max", "0", "SQLATCH_RESULT_BYTES_MAX: Input should be greater"),
         ("timeout_ms", "900001", "SQLATCH_TIMEOUT_MS: Input should be less"),
         ("idempotency_days", "-1", "SQLATCH_IDEMPOTENCY_DAYS: Input should be greater"),
+        ("http_auth", "jwt", "SQLATCH_HTTP_AUTH: Input should be 'none' or 'token'"),
     ],
 )
 def test_a_wrong_setting_is_named_on_one_line(name: str, value: str, message: str) -> None:
