@@ -87,6 +87,8 @@ class Transaction:
 
     def kept(self, once: Once) -> str | None:
         """The reply of the first commit with that key; IdempotencyConflict if it was another's."""
+        if not idempotency.has_table(self._session):
+            return None
         found = idempotency.find(self._session, once)
         return None if found is None else found.replayed
 

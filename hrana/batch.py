@@ -1,0 +1,62 @@
+"""A batch: steps whose conditions look back at the steps before them."""
+
+from typing import Any
+
+from hrana.protocol import Batch, Cond, IsAutocommit, Not, Several
+from hrana.refusals import RequestRefused, StatementRefused
+from hrana.stream import Stream
+
+StepResults = tuple[list[dict[str, Any] | None], list[dict[str, str] | None]]
+"""Results and errors of each step; both None for one that was skipped."""
+
+
+def run(batch: Batch, stream: Stream) -> StepResults:
+    """Run the steps whose conditions hold, in order; an error only ends its own step."""
+    results: list[dict[str, Any] | None] = []
+    errors: list[dict[str, str] | None] = []
+    for step in batch.steps:
+        result = error = None
+        if step.condition is None or _holds(step.condition, stream, results, errors):
+            try:
+                result = stream.execute(step.stmt)
+            except StatementRefused as refusal:
+                error = refusal.body()
+        results.append(result)
+        errors.append(error)
+    return results, errors
+
+
+def check(batch: Batch) -> None:
+    """RequestRefused for a condition on a step that does not come before."""
+    for number, step in enumerate(batch.steps):
+        if step.condition is not None:
+            _check(step.condition, number)
+
+
+def _check(condition: Cond, number: int) -> None:
+    if isinstance(condition, Not):
+        _check(condition.cond, number)
+    elif isinstance(condition, Several):
+        for one in condition.conds:
+            _check(one, number)
+    elif not isinstance(condition, IsAutocommit) and not 0 <= condition.step < number:
+        raise RequestRefused(
+            f"the condition of step {number} looks at step {condition.step}, which is not before it",
+            "BAD_REQUEST",
+        )
+
+
+def _holds(
+    condition: Cond,
+    stream: Stream,
+    results: list[dict[str, Any] | None],
+    errors: list[dict[str, str] | None],
+) -> bool:
+    if isinstance(condition, Not):
+        return not _holds(condition.cond, stream, results, errors)
+    if isinstance(condition, Several):
+        each = (_holds(one, stream, results, errors) for one in condition.conds)
+        return all(each) if condition.type == "and" else any(each)
+    if isinstance(condition, IsAutocommit):
+        return stream.is_autocommit
+    return (results if condition.type == "ok" else errors)[condition.step] is not None

@@ -1,0 +1,119 @@
+"""BEGIN, COMMIT and their like: read here, since SQLite never gets them as the client wrote them."""
+
+import re
+from dataclasses import dataclass
+from enum import Enum
+
+SPACE = r"(?>\s++|--[^\n]*+|/\*.*?(?:\*/|\Z))"
+"""Space and comments. Atomic: else a text of many comments would take for ever to be refused."""
+
+_LEADING = re.compile(rf"(?:{SPACE}|;)*+", re.DOTALL)
+_WORD = re.compile(
+    rf"""{SPACE}*+ ( "(?:[^"]|"")*" | '(?:[^']|'')*' | `(?:[^`]|``)*` | \[[^\]]*\] | [^\s;"'`\[\]/-]+ )""",
+    re.DOTALL | re.VERBOSE,
+)
+_END = re.compile(rf"{SPACE}*+(?:;(?:{SPACE}|;)*+)?\Z", re.DOTALL)
+_FOREIGN_KEYS = re.compile(
+    rf"PRAGMA{SPACE}+foreign_keys{SPACE}*+[=(]{SPACE}*+['\"]?(\w+)['\"]?{SPACE}*+\)?", re.I | re.DOTALL
+)
+_FIRST = frozenset({"BEGIN", "COMMIT", "END", "ROLLBACK", "SAVEPOINT", "RELEASE"})
+_ON = frozenset({"1", "on", "yes", "true"})
+_OFF = frozenset({"0", "off", "no", "false"})
+
+
+class Verb(Enum):
+    """What a statement does to the transaction."""
+
+    BEGIN = "BEGIN"
+    COMMIT = "COMMIT"
+    ROLLBACK = "ROLLBACK"
+    SAVEPOINT = "SAVEPOINT"
+    RELEASE = "RELEASE"
+    ROLLBACK_TO = "ROLLBACK TO"
+    FOREIGN_KEYS = "PRAGMA foreign_keys"
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """A statement of transaction control. `name` is a savepoint's; `flag` READONLY, or ON."""
+
+    verb: Verb
+    name: str = ""
+    flag: bool = False
+
+
+def control_of(sql: str) -> Control | None:
+    """What a text says of the transaction; None if it is another statement, or not well formed."""
+    start = _LEADING.match(sql)
+    begin = start.end() if start else 0
+    if _FOREIGN_KEYS_BEGIN.match(sql, begin):
+        return _foreign_keys(sql, begin)
+    words, end = _words(sql, begin)
+    if not words or words[0].upper() not in _FIRST or not _END.match(sql, end):
+        return None
+    return _control([word.upper() for word in words], words)
+
+
+_FOREIGN_KEYS_BEGIN = re.compile("PRAGMA", re.I)
+
+
+def _foreign_keys(sql: str, begin: int) -> Control | None:
+    found = _FOREIGN_KEYS.match(sql, begin)
+    value = found[1].lower() if found and _END.match(sql, found.end()) else ""
+    if value in _ON | _OFF:
+        return Control(Verb.FOREIGN_KEYS, flag=value in _ON)
+    return None
+
+
+def _words(sql: str, begin: int) -> tuple[list[str], int]:
+    """The words of a statement, five of them at most: no control has more."""
+    words: list[str] = []
+    while len(words) < _WORDS_MAX and (found := _WORD.match(sql, begin)):
+        words.append(found[1])
+        begin = found.end()
+        if len(words) == 1 and words[0].upper() not in _FIRST:
+            break
+    return words, begin
+
+
+_WORDS_MAX = 5
+
+
+def _control(upper: list[str], words: list[str]) -> Control | None:
+    match upper:
+        case ["BEGIN", *modes] if set(modes) <= _MODES:
+            return Control(Verb.BEGIN, flag="READONLY" in modes)
+        case ["COMMIT" | "END"] | ["COMMIT" | "END", "TRANSACTION"]:
+            return Control(Verb.COMMIT)
+        case ["ROLLBACK"] | ["ROLLBACK", "TRANSACTION"]:
+            return Control(Verb.ROLLBACK)
+        case (
+            ["ROLLBACK", "TO", _]
+            | ["ROLLBACK", "TO", "SAVEPOINT", _]
+            | ["ROLLBACK", "TRANSACTION", "TO", _]
+            | ["ROLLBACK", "TRANSACTION", "TO", "SAVEPOINT", _]
+        ):
+            return Control(Verb.ROLLBACK_TO, _name(words[-1]))
+        case ["SAVEPOINT", _]:
+            return Control(Verb.SAVEPOINT, _name(words[-1]))
+        case ["RELEASE", _] | ["RELEASE", "SAVEPOINT", _]:
+            return Control(Verb.RELEASE, _name(words[-1]))
+    return None
+
+
+_MODES = frozenset({"TRANSACTION", "DEFERRED", "IMMEDIATE", "EXCLUSIVE", "CONCURRENT", "READONLY"})
+
+
+def _name(word: str) -> str:
+    quote = word[0]
+    if quote == "[":
+        return word[1:-1]
+    if quote in "\"'`":
+        return word[1:-1].replace(quote * 2, quote)
+    return word
+
+
+def is_empty(sql: str) -> bool:
+    """Whether there is nothing but space and comments."""
+    found = _LEADING.match(sql)
+    return found is not None and found.end() == len(sql)

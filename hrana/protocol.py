@@ -1,0 +1,148 @@
+"""What clients send: requests of a stream, with their leniences. Unknown fields are let pass."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from hrana.refusals import RequestRefused
+
+REQUESTS_MAX = 10_000
+STEPS_MAX = 100_000
+CONDITION_DEPTH_MAX = 50
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class NamedArg(_Model):
+    name: str
+    value: Any
+
+
+class Stmt(_Model):
+    """One statement: its text, or the id of one that was stored."""
+
+    sql: str | None = None
+    sql_id: int | None = None
+    args: list[Any] | None = None
+    named_args: list[NamedArg] | None = None
+    want_rows: bool | None = None
+
+
+class StepIs(_Model):
+    type: Literal["ok", "error"]
+    step: int
+
+
+class Not(_Model):
+    type: Literal["not"]
+    cond: Cond
+
+
+class Several(_Model):
+    type: Literal["and", "or"]
+    conds: list[Cond]
+
+
+class IsAutocommit(_Model):
+    type: Literal["is_autocommit"]
+
+
+Cond = Annotated[StepIs | Not | Several | IsAutocommit, Field(discriminator="type")]
+
+
+class Step(_Model):
+    stmt: Stmt
+    condition: Cond | None = None
+
+
+class Batch(_Model):
+    steps: Annotated[list[Step], Field(max_length=STEPS_MAX)]
+
+
+class Execute(_Model):
+    type: Literal["execute"]
+    stmt: Stmt
+
+
+class RunBatch(_Model):
+    type: Literal["batch"]
+    batch: Batch
+
+
+class Sequence(_Model):
+    type: Literal["sequence"]
+    sql: str | None = None
+    sql_id: int | None = None
+
+
+class Describe(_Model):
+    type: Literal["describe"]
+    sql: str | None = None
+    sql_id: int | None = None
+
+
+class StoreSql(_Model):
+    type: Literal["store_sql"]
+    sql_id: int
+    sql: str
+
+
+class CloseSql(_Model):
+    type: Literal["close_sql"]
+    sql_id: int
+
+
+class GetAutocommit(_Model):
+    type: Literal["get_autocommit"]
+
+
+class Close(_Model):
+    type: Literal["close"]
+
+
+StreamRequest = Annotated[
+    Execute | RunBatch | Sequence | Describe | StoreSql | CloseSql | GetAutocommit | Close,
+    Field(discriminator="type"),
+]
+
+
+class Pipeline(_Model):
+    baton: str | None = None
+    requests: Annotated[list[StreamRequest], Field(max_length=REQUESTS_MAX)]
+
+
+class Cursor(_Model):
+    baton: str | None = None
+    batch: Batch
+
+
+class ExecuteAlone(_Model):
+    """The body of /v1/execute."""
+
+    stmt: Stmt
+
+
+class BatchAlone(_Model):
+    """The body of /v1/batch."""
+
+    batch: Batch
+
+
+T = TypeVar("T", bound=BaseModel)
+
+
+def parse(model: type[T], body: bytes) -> T:
+    """A body as a model; RequestRefused names the place and what is wrong there."""
+    try:
+        return TypeAdapter(model).validate_json(body)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(map(str, first["loc"]))
+        where = f" at {place}" if place else ""
+        raise RequestRefused(f"the body is no such request{where}: {first['msg']}", "BAD_REQUEST") from error
+    except RecursionError as error:
+        raise RequestRefused("the conditions are nested too deep", "BAD_REQUEST") from error

@@ -1,0 +1,69 @@
+"""The protocol's two kinds of no: to a statement, inside a reply, and to a whole request."""
+
+from sqlatch.errors import SqlatchError, StatementError
+from sqlexec.plan import EMPTY, SEVERAL
+
+CODES = {
+    "FORBIDDEN_STATEMENT": "BLOCKED",
+    "READ_ONLY": "SQLITE_READONLY",
+    "RESULT_TOO_LARGE": "RESPONSE_TOO_LARGE",
+    "TIMEOUT": "SQLITE_INTERRUPT",
+    "LEASE_BUSY": "SQLITE_BUSY",
+    "LEASE_LOST": "SQLITE_BUSY",
+    "DATABASE_BUSY": "SQLITE_BUSY",
+    "STORAGE_ERROR": "SQLITE_IOERR",
+    "DATABASE_CORRUPT": "SQLITE_CORRUPT",
+    "CONSTRAINT": "SQLITE_CONSTRAINT",
+    "STATEMENT_ERROR": "SQLITE_ERROR",
+}
+"""What clients know: SQLite's names, and a few of libSQL's. Others are sent as they are."""
+
+OF_THE_STATEMENT = frozenset({
+    "STATEMENT_ERROR", "CONSTRAINT", "FORBIDDEN_STATEMENT", "READ_ONLY",
+})  # fmt: skip
+"""What the same statement on the same data meets again."""
+
+
+class StatementRefused(Exception):
+    """A statement that failed; the stream goes on.
+
+    `comes_again` says whether the same statement on the same data would fail so again.
+    """
+
+    def __init__(self, message: str, code: str, *, comes_again: bool = True) -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code
+        self.comes_again = comes_again
+
+    def body(self) -> dict[str, str]:
+        return {"message": self.message, "code": self.code}
+
+
+class RequestRefused(Exception):
+    """A request that breaks the protocol, or may not be made; nothing of it is run."""
+
+    def __init__(self, message: str, code: str, *, status: int = 400) -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code
+        self.status = status
+
+    def body(self) -> dict[str, str]:
+        return {"message": self.message, "code": self.code}
+
+
+def refused(error: SqlatchError) -> StatementRefused:
+    """An error of ours as a client reads it."""
+    comes_again = error.code in OF_THE_STATEMENT
+    return StatementRefused(error.message, _code(error), comes_again=comes_again)
+
+
+def _code(error: SqlatchError) -> str:
+    if isinstance(error, StatementError) and error.message in {EMPTY, SEVERAL}:
+        return "SQL_NO_STATEMENT" if error.message == EMPTY else "SQL_MANY_STATEMENTS"
+    extended = error.facts.get("sqlite_code")
+    if isinstance(extended, str):
+        # SQLITE_CONSTRAINT_UNIQUE is a kind of SQLITE_CONSTRAINT, which is what clients look for.
+        return "_".join(extended.split("_")[:2])
+    return CODES.get(error.code, error.code)

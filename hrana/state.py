@@ -1,0 +1,96 @@
+"""What a stream remembers between two requests: texts, and the log of an open transaction."""
+
+import hashlib
+from dataclasses import asdict, dataclass, field
+from typing import Any, Self
+from uuid import uuid4
+
+from pydantic_core import from_json, to_json
+
+from hrana.protocol import NamedArg, Stmt
+
+DIGEST_BYTES = 12
+STATEMENTS_MAX = 1_000
+LOG_BYTES_MAX = 1024 * 1024
+"""Of one transaction. Each request of it runs all that is in the log."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A statement that was run, when, and the digest of what came of it."""
+
+    sql: str
+    args: list[Any]
+    named_args: list[list[Any]]
+    at_ms: int
+    digest: str
+
+    @classmethod
+    def of(cls, sql: str, stmt: Stmt, *, at_ms: int, digest: str) -> Self:
+        named = [[arg.name, arg.value] for arg in stmt.named_args or ()]
+        return cls(sql, stmt.args or [], named, at_ms, digest)
+
+    @property
+    def stmt(self) -> Stmt:
+        named = [NamedArg(name=name, value=value) for name, value in self.named_args]
+        return Stmt(sql=self.sql, args=self.args, named_args=named)
+
+
+@dataclass(slots=True)
+class Log:
+    """A transaction as far as it has come. With `broken` set it refuses all but its end."""
+
+    id: str
+    seed: str = field(default_factory=lambda: uuid4().hex)
+    read_only: bool = False
+    wrote: bool = False
+    rowid: int = 0
+    broken: str = ""
+    by_savepoint: bool = False
+    savepoints: list[str] = field(default_factory=list)
+    entries: list[Entry] = field(default_factory=list)
+    size_bytes: int = 0
+
+    def seed_of(self, index: int) -> bytes:
+        return f"{self.seed}:{index}".encode()
+
+    def append(self, entry: Entry) -> None:
+        self.entries.append(entry)
+        self.size_bytes += len(to_json(asdict(entry)))
+
+    @property
+    def is_full(self) -> bool:
+        return len(self.entries) >= STATEMENTS_MAX or self.size_bytes >= LOG_BYTES_MAX
+
+
+@dataclass(slots=True)
+class State:
+    """A stream: `turn` counts its requests, so that stream and turn together name one."""
+
+    database: str
+    identity: str
+    id: str = field(default_factory=lambda: uuid4().hex)
+    turn: int = 0
+    texts: dict[int, str] = field(default_factory=dict)
+    foreign_keys: bool = True
+    rowid: int = 0
+    log: Log | None = None
+
+    def to_bytes(self) -> bytes:
+        return to_json(asdict(self))
+
+    @classmethod
+    def from_bytes(cls, content: bytes) -> Self:
+        fields = from_json(content)
+        log = fields.pop("log")
+        state = cls(**fields)
+        state.texts = {int(number): text for number, text in state.texts.items()}
+        if log is not None:
+            entries = [Entry(**entry) for entry in log.pop("entries")]
+            state.log = Log(**log, entries=entries)
+        return state
+
+
+def digest_of(outcome: Any) -> str:
+    """What tells two outcomes apart: 96 bits, as nobody gains by finding two that are the same."""
+    return hashlib.sha256(to_json(outcome)).hexdigest()[: 2 * DIGEST_BYTES]

@@ -1,0 +1,266 @@
+"""A transaction of a stream: what came before is run again, what is new is run and logged."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack
+from functools import partial
+from typing import Any, Protocol, TypeVar
+
+from hrana import values
+from hrana.control import control_of
+from hrana.protocol import Stmt
+from hrana.refusals import RequestRefused, StatementRefused, refused
+from hrana.state import LOG_BYTES_MAX, STATEMENTS_MAX, Entry, Log, digest_of
+from sqlatch.errors import IdempotencyConflict, ReadOnly, SqlatchError
+from sqlexec.plan import Description, Plan
+from sqlexec.statement import Kind, Limits, Once, Row, Statement, Value
+from sqlexec.transaction import Transaction
+from sqlexec.translate import Writes
+
+T = TypeVar("T")
+
+RowsOut = Callable[[tuple[str, ...], list[Row]], tuple[list[Any], int]]
+Outcome = dict[str, Any]
+"""A StmtResult of the protocol, as JSON."""
+
+
+class Place(Protocol):
+    """The database that a stream is at, for the time of one request."""
+
+    rows_max: int
+
+    def now(self) -> float: ...
+
+    def transaction(
+        self, *, write: bool, commits: bool, foreign_keys: bool
+    ) -> AbstractContextManager[Transaction]:
+        """A transaction that is rolled back at the end; one that writes holds the lease until then.
+
+        Where there is no database yet, only one that `commits` makes it.
+        """
+
+    def vacuum(self, sql: str) -> None: ...
+
+
+class CommittedBefore(Exception):
+    """This request has come before, and its commit was applied; `kept` is what was answered."""
+
+    def __init__(self, kept: str) -> None:
+        super().__init__("committed before")
+        self.kept = kept
+
+
+class Replay:
+    """One transaction, in one request: live at the database from the first statement that needs it.
+
+    `once` names the commit, if the request has a name by which it would be known again. `rows_out`
+    encodes the rows of what is new.
+    """
+
+    def __init__(
+        self, log: Log, place: Place, *, once: Once | None, foreign_keys: bool, rows_out: RowsOut
+    ) -> None:
+        self.log = log
+        self._place = place
+        self._once = once
+        self._foreign_keys = foreign_keys
+        self._rows_out = rows_out
+        self._stay = ExitStack()
+        self._live: Transaction | None = None
+
+    def execute(self, sql: str, stmt: Stmt, bytes_max: int) -> Outcome:
+        """Run a statement and log it; StatementRefused if it fails.
+
+        One that fails by itself is logged too. Any other failure leaves the log as it was.
+        """
+        if self.log.broken:
+            raise StatementRefused(self.log.broken, "SQLITE_BUSY")
+        if self.log.is_full:
+            raise StatementRefused(
+                f"the transaction has its limit of {STATEMENTS_MAX} statements or {LOG_BYTES_MAX}"
+                " bytes: send more of them in one batch, or commit",
+                "TRANSACTION_TOO_LARGE",
+            )
+        at_ms = int(self._place.now() * 1000)
+        index = len(self.log.entries)
+        try:
+            limits = Limits(self._place.rows_max, bytes_max, self._rows_out, timeout_s=0)
+            run = partial(self._run, sql, stmt, at_ms=at_ms, index=index, limits=limits)
+            outcome = self._as_it_may(run)
+        except StatementRefused as refusal:
+            if refusal.comes_again:
+                self._append(Entry.of(sql, stmt, at_ms=at_ms, digest=digest_of(refusal.body())))
+            raise
+        self._append(Entry.of(sql, stmt, at_ms=at_ms, digest=digest_of(outcome)))
+        return outcome
+
+    def describe(self, sql: str) -> tuple[Plan, Description]:
+        """What a statement is by the schema as this transaction sees it."""
+        return self._as_it_may(lambda live: (live.plan(sql), live.describe(sql)))
+
+    def commit(self, reply: Callable[[], str]) -> None:
+        """Commit for real; `reply` is what is kept for when the same request comes again."""
+        if self.log.broken:
+            raise StatementRefused(self.log.broken, "SQLITE_BUSY")
+        if not self.log.wrote:
+            self.leave()
+            return
+        try:
+            if self._live is None or self._live.rehearses:
+                self.leave()
+                self._enter(commits=True)
+            assert self._live is not None
+            once = self._once
+            if once is not None:
+                once = Once(once.key, once.fingerprint, lambda _results: reply())
+            self._live.commit(once)
+        except SqlatchError as error:
+            self.leave(error)
+            raise refused(error) from error
+        self.leave()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether SQLite has ended it by itself, as ON CONFLICT ROLLBACK does."""
+        return self._live is not None and not self._live.is_open
+
+    @property
+    def last_insert_rowid(self) -> int:
+        return self.log.rowid if self._live is None else self._live.last_insert_rowid
+
+    def leave(self, error: Exception | None = None) -> None:
+        """Leave the database: what is not committed is rolled back there, and stays in the log."""
+        stay, self._stay, self._live = self._stay, ExitStack(), None
+        stay.__exit__(type(error) if error else None, error, None)
+
+    def _append(self, entry: Entry) -> None:
+        self.log.append(entry)
+
+    def _as_it_may(self, action: Callable[[Transaction], T]) -> T:
+        """Do it in a transaction that reads, or if it turns out to write, in one that does."""
+        try:
+            try:
+                return action(self._entered())
+            except Writes:
+                if self.log.read_only:
+                    raise ReadOnly("the statement writes, and only reads are allowed here") from None
+                # The plan has said so, or SQLite at the last moment.
+                self.log.wrote = True
+                self.leave()
+                return action(self._entered())
+        except StatementRefused as refusal:
+            if not refusal.comes_again:
+                self.leave()
+            raise
+        except SqlatchError as error:
+            refusal = refused(error)
+            if not refusal.comes_again:
+                self.leave(error)
+            raise refusal from error
+
+    def _entered(self) -> Transaction:
+        if self._live is None:
+            self._enter()
+        assert self._live is not None
+        return self._live
+
+    def _enter(self, *, commits: bool = False) -> None:
+        self._live = live = self._stay.enter_context(
+            self._place.transaction(
+                write=self.log.wrote, commits=commits, foreign_keys=self._foreign_keys
+            )
+        )
+        if self._once is not None:
+            try:
+                kept = live.kept(self._once)
+            except IdempotencyConflict as error:
+                self.leave()
+                raise RequestRefused(
+                    "the baton was used: its transaction is committed", "BAD_BATON"
+                ) from error
+            if kept is not None:
+                self.leave()
+                raise CommittedBefore(kept)
+        live.last_insert_rowid = self.log.rowid
+        for index, entry in enumerate(self.log.entries):
+            if self._again(live, index, entry) != entry.digest:
+                self.leave()
+                self.log.broken = (
+                    "database is locked: another transaction has changed what this one has read;"
+                    " roll back and begin again"
+                )
+                raise StatementRefused(self.log.broken, "SQLITE_BUSY", comes_again=False)
+
+    def _again(self, live: Transaction, index: int, entry: Entry) -> str:
+        try:
+            limits = Limits(self._place.rows_max, _NO_LIMIT, _RUN_AGAIN, timeout_s=0)
+            return digest_of(
+                self._run(
+                    entry.sql, entry.stmt, live, at_ms=entry.at_ms, index=index, limits=limits
+                )
+            )
+        except StatementRefused as refusal:
+            return digest_of(refusal.body())
+        except SqlatchError as error:
+            refusal = refused(error)
+            if refusal.comes_again:
+                return digest_of(refusal.body())
+            raise
+
+    def _run(
+        self, sql: str, stmt: Stmt, live: Transaction, *, at_ms: int, index: int, limits: Limits
+    ) -> Outcome:
+        control = control_of(sql)
+        if control is not None:
+            live.savepoint(control.verb.value, control.name)
+            return empty_outcome()
+        plan = live.plan(sql)
+        if plan.kind is not Kind.READ:
+            if self.log.read_only:
+                raise ReadOnly("the statement writes, and only reads are allowed here")
+            self.log.wrote = True
+        parameters = bind(plan.names, stmt)
+        result = live.execute(
+            Statement(sql, parameters), limits, at_ms=at_ms, seed=self.log.seed_of(index)
+        )
+        columns = live.describe(sql).columns if result.columns else ()
+        rowid = live.last_insert_rowid
+        return {
+            "cols": [{"name": name, "decltype": declared} for name, declared in columns],
+            "rows": result.rows,
+            "affected_row_count": result.rows_affected,
+            "last_insert_rowid": str(rowid) if rowid else None,
+        }
+
+
+_NO_LIMIT = 2**62
+_RUN_AGAIN = partial(values.rows_out, in_text=False)
+"""What was let out the first time may be run again."""
+
+
+def empty_outcome() -> Outcome:
+    return {"cols": [], "rows": [], "affected_row_count": 0, "last_insert_rowid": None}
+
+
+def bind(names: tuple[str | None, ...], stmt: Stmt) -> list[Value]:
+    """The values of a statement in the order of its parameters."""
+    args = [values.value_in(arg) for arg in stmt.args or ()]
+    named = {arg.name.lstrip(":@$"): values.value_in(arg.value) for arg in stmt.named_args or ()}
+    if len(args) > len(names):
+        raise _arguments(f"the statement has {len(names)} parameters, {len(args)} were given")
+    for name in named:
+        if name not in names:
+            raise _arguments(f"the statement has no parameter {name!r}")
+    bound = []
+    for index, name in enumerate(names):
+        if name is not None and name in named:
+            bound.append(named[name])
+        elif index < len(args):
+            bound.append(args[index])
+        else:
+            raise _arguments(f"parameter {name or index + 1} was not given")
+    return bound
+
+
+def _arguments(why: str) -> StatementRefused:
+    return StatementRefused(why, "ARGS_INVALID")
+
