@@ -104,9 +104,7 @@ class Tokens:
             except jwt.InvalidSignatureError:
                 continue
             except jwt.InvalidAudienceError as error:
-                raise Unauthorized(
-                    "the token is for an audience (`aud`), and that is not we"
-                ) from (error)
+                raise Unauthorized("the token is for an audience (`aud`)") from error
             except jwt.PyJWTError as error:
                 raise Unauthorized("the token is malformed") from error
         raise Unauthorized("the token is signed by no key that is known here")

@@ -1,12 +1,15 @@
 """Tokens for the libSQL door and HTTP: `key` makes a key pair, `sign` signs a token with it."""
 
 import argparse
-import os
 import sys
 import time
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 DAY_S = 86_400
 LIFETIME_S_MAX = 366 * DAY_S
@@ -42,13 +45,12 @@ def sign(
 ) -> str:
     """A token for some databases, or "*" for all. ValueError if it could not be used."""
     import jwt
-    from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
     if access not in ("rw", "ro"):
         raise ValueError(f"access is rw or ro, not {access!r}")
     if not 0 < lifetime_s <= LIFETIME_S_MAX:
         raise ValueError(f"a lifetime is 1 to {LIFETIME_S_MAX} s, not {lifetime_s}")
-    key = load_pem_private_key(private_pem.encode(), password=None)
+    key, algorithm = _private_key(private_pem)
     issued_s = int(time.time())
     claims = {
         "access": access,
@@ -56,9 +58,8 @@ def sign(
         "iat": issued_s,
         "exp": issued_s + lifetime_s,
     }
-    return jwt.encode(
-        claims, key, algorithm=_algorithm(key), headers=None if kid is None else {"kid": kid}
-    )
+    headers = None if kid is None else {"kid": kid}
+    return jwt.encode(claims, key, algorithm=algorithm, headers=headers)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -88,22 +89,27 @@ def _names(databases: Collection[str]) -> list[str]:
     return sorted(databases)
 
 
-def _algorithm(key: object) -> str:
+def _private_key(pem: str) -> "tuple[Ed25519PrivateKey | RSAPrivateKey, str]":
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
+    try:
+        key = load_pem_private_key(pem.encode(), password=None)
+    except TypeError as error:
+        raise ValueError("the private key is encrypted") from error
     if isinstance(key, Ed25519PrivateKey):
-        return "EdDSA"
+        return key, "EdDSA"
     if isinstance(key, RSAPrivateKey):
-        return "RS256"
-    raise ValueError("the key is neither Ed25519 nor RSA")
+        return key, "RS256"
+    raise ValueError("the private key is neither Ed25519 nor RSA")
 
 
 def _write_key(private: Path, public: Path) -> None:
     private_pem, public_pem = new_key()
-    # Exclusive: a key that is overwritten makes every token signed with it worthless.
-    with private.open("x", opener=lambda path, flags: os.open(path, flags, mode=0o600)) as file:
-        file.write(private_pem)
+    # Never over another: a key that is overwritten makes every token signed with it worthless.
+    private.touch(mode=0o600, exist_ok=False)
+    private.write_text(private_pem)
     public.write_text(public_pem)
 
 
