@@ -105,7 +105,7 @@ class Tokens:
                 continue
             except jwt.InvalidAudienceError as error:
                 raise Unauthorized("the token is for an audience (`aud`)") from error
-            except jwt.PyJWTError as error:
+            except (jwt.PyJWTError, RecursionError) as error:
                 raise Unauthorized("the token is malformed") from error
         raise Unauthorized("the token is signed by no key that is known here")
 
@@ -115,7 +115,7 @@ class Tokens:
 
         try:
             header = jwt.get_unverified_header(token)
-        except jwt.PyJWTError as error:
+        except (jwt.PyJWTError, RecursionError) as error:
             raise Unauthorized("the token is malformed") from error
         algorithm, kid = header.get("alg"), header.get("kid")
         of_algorithm = [key for key in self._keys if key.algorithm == algorithm]
@@ -184,6 +184,7 @@ def _pems(text: str) -> Iterator[Key]:
     """Keys one behind the other; line ends do not count, which a shell or a form may have lost."""
     from base64 import b64decode
 
+    from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.serialization import load_der_public_key
 
     if PEM.sub("", text).strip():
@@ -193,7 +194,7 @@ def _pems(text: str) -> Iterator[Key]:
             raise Unauthorized(f"{SETTING}: takes PUBLIC KEY, and holds {label}")
         try:
             public = load_der_public_key(b64decode("".join(body.split()), validate=True))
-        except Exception as error:
+        except (ValueError, UnsupportedAlgorithm) as error:
             raise Unauthorized(f"{SETTING}: a key cannot be read") from error
         yield _key(public, kid=None)
 
@@ -204,7 +205,7 @@ def _jwks(text: str) -> Iterator[Key]:
     from pydantic_core import from_json
 
     try:
-        entries = from_json(text)["keys"]
+        entries = [dict(entry) for entry in from_json(text)["keys"]]
     except (ValueError, KeyError, TypeError) as error:
         raise Unauthorized(f'{SETTING}: is no JWKS: {{"keys": [...]}}') from error
     for entry in entries:
@@ -216,7 +217,7 @@ def _jwks(text: str) -> Iterator[Key]:
             continue
         try:
             yield _key(jwt.PyJWK(entry).key, kid=entry.get("kid"))
-        except jwt.PyJWTError as error:
+        except (jwt.PyJWTError, ValueError, TypeError) as error:
             raise Unauthorized(f"{SETTING}: a key cannot be read") from error
 
 
