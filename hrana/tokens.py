@@ -1,6 +1,5 @@
 """Tokens: who may, by a signed JWT that names an access, the databases, and an end."""
 
-import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -18,6 +17,9 @@ SETTING = "SQLATCH_TOKEN_KEYS"
 
 LEEWAY_S = 30
 """By how much the clock of who signs and ours may differ."""
+
+TIME_S_MAX = 253_402_300_799
+"""The end of the year 9999. What is more is no time, or milliseconds."""
 
 TOKEN_CHARACTERS_MAX = 8_192
 """API Gateway takes 10,240 bytes of headers in all."""
@@ -158,7 +160,8 @@ def _time(claims: Mapping[str, Any], name: str) -> float | None:
     value = claims.get(name)
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not 0 <= value <= TIME_S_MAX:
         raise Unauthorized(f"the token's `{name}` is no time in seconds")
     return float(value)
 

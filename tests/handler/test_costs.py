@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
@@ -11,6 +12,8 @@ import botocore.client
 import pytest
 
 from tests.conftest import Ask
+from tests.events.test_http import v2
+from tests.forge import PUBLIC, bearer
 from tests.handler.test_messages import insert, record
 from tests.writers import ROOT
 
@@ -104,3 +107,21 @@ def test_a_process_that_only_reads_never_loads_the_aws_sdk(
 
     assert {"handler.query", "apsw"} <= loaded
     assert loaded & {"boto3", "botocore.session", "locking.dynamodb", "locking.sqlite"} == set()
+
+
+def test_only_a_token_loads_what_checks_tokens(ask: Ask, environment: dict[str, str]) -> None:
+    ask(query="CREATE TABLE t (n)")
+    environment |= {"SQLATCH_TOKEN_KEYS": PUBLIC}
+    libraries = {"jwt", "cryptography"}
+    post = v2("POST", "/query", '{"query": "SELECT * FROM t"}', headers={"authorization": "Bearer"})
+    code = f"from handler import local; local.invoke({post!r})"
+
+    untold = loaded_after(code, environment)
+    guarded = loaded_after(code, environment | {"SQLATCH_HTTP_AUTH": "token"})
+    post["headers"] = {"authorization": bearer(time.time())}
+    code = f"from handler import local; local.invoke({post!r})"
+    checked = loaded_after(code, environment | {"SQLATCH_HTTP_AUTH": "token"})
+
+    assert untold & (libraries | {"hrana.tokens"}) == set()
+    assert guarded & (libraries | {"hrana.tokens"}) == {"hrana.tokens"}, "there was no token"
+    assert checked & (libraries | {"hrana.tokens"}) == libraries | {"hrana.tokens"}

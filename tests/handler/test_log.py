@@ -2,6 +2,7 @@
 
 import io
 import json
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -9,6 +10,8 @@ import pytest
 
 from handler import log
 from tests.conftest import Ask
+from tests.events.test_http import v2
+from tests.forge import OTHER_PRIVATE, PUBLIC, bearer
 
 
 @pytest.fixture
@@ -67,3 +70,16 @@ def test_a_busy_lease_and_a_failing_store_have_metrics_of_their_own(
     assert "LeaseBusy" in metrics_of(busy)
     assert "Errors" in metrics_of(failing)
     assert "No such file or directory" in failing["cause"]
+
+
+def test_no_line_holds_a_token(lines: Any, ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SQLATCH_TOKEN_KEYS", PUBLIC)
+    monkeypatch.setenv("SQLATCH_HTTP_AUTH", "token")
+    tokens = [bearer(time.time()), bearer(time.time(), key=OTHER_PRIVATE)]
+    for token in tokens:
+        ask(v2("POST", "/query", '{"query": "SELECT 1"}', headers={"authorization": token}))
+    text = json.dumps(found := lines())
+
+    assert [line["code"] for line in found] == ["DATABASE_NOT_FOUND", "UNAUTHORIZED"]
+    for token in tokens:
+        assert not any(part in text for part in token.removeprefix("Bearer ").split("."))
