@@ -20,6 +20,8 @@ ANSWER_BYTES_MAX = 6 * 1024 * 1024
 AROUND_BODY_BYTES = 1_024
 """What stands around the body in an answer, at most: status and headers."""
 
+JSON = "application/json"
+
 GZIP_BYTES_MIN = 1_024
 GZIP_LEVEL = 1
 """The fastest: it takes a fifth of level 9's time on rows, and gives up a few percent of size."""
@@ -59,8 +61,8 @@ class Call:
 
 def unwrap(event: Mapping[str, Any]) -> Call:
     """The request in a payload of either version; BadEvent if there is none."""
-    method, path = _route(event)
-    headers = _headers(event)
+    method, path = route(event)
+    headers = headers_of(event)
     if path not in ROUTES:
         raise BadRequest(f"no such path: {path!r}; there are {', '.join(ROUTES)}", status=404)
     if method != ROUTES[path]:
@@ -79,18 +81,17 @@ def unwrap(event: Mapping[str, Any]) -> Call:
     return Call(request, accepts_gzip)
 
 
-def authorization(event: Mapping[str, Any]) -> str | None:
-    """The Authorization header, which is looked at before anything else of a payload is."""
-    return _headers(event).get("authorization")
-
-
 def wrap(reply: Mapping[str, Any], *, status: int = 200, accepts_gzip: bool) -> dict[str, Any]:
     """A reply in the shape that both payload versions take.
 
     ResultTooLarge for a kept reply that was first given through another door, where it was shorter.
     """
-    body = to_json(reply)
-    headers = {"content-type": "application/json", "cache-control": "no-store"}
+    return wrap_body(to_json(reply), JSON, status=status, accepts_gzip=accepts_gzip)
+
+
+def wrap_body(body: bytes, content_type: str, *, status: int, accepts_gzip: bool) -> dict[str, Any]:
+    """A body in that shape; ResultTooLarge if it is."""
+    headers = {"content-type": content_type, "cache-control": "no-store"}
     if accepts_gzip and len(body) >= GZIP_BYTES_MIN:
         headers |= {"content-encoding": "gzip", "vary": "accept-encoding"}
         packed = base64.b64encode(gzip.compress(body, GZIP_LEVEL, mtime=0)).decode("ascii")
@@ -132,7 +133,7 @@ def accepts(headers: Mapping[str, str]) -> bool:
     return False
 
 
-def _route(event: Mapping[str, Any]) -> tuple[str, str]:
+def route(event: Mapping[str, Any]) -> tuple[str, str]:
     context = event.get("requestContext")
     http = context.get("http") if isinstance(context, Mapping) else None
     if isinstance(context, Mapping) and isinstance(http, Mapping):
@@ -144,14 +145,16 @@ def _route(event: Mapping[str, Any]) -> tuple[str, str]:
     return str(event.get("httpMethod", "")), str(event.get("path", ""))
 
 
-def _headers(event: Mapping[str, Any]) -> dict[str, str]:
+def headers_of(event: Mapping[str, Any]) -> dict[str, str]:
+    """The headers, their names in small letters."""
     headers = event.get("headers")
     if not isinstance(headers, Mapping):
         return {}
     return {str(name).lower(): str(value) for name, value in headers.items()}
 
 
-def _fields(event: Mapping[str, Any]) -> dict[str, Any]:
+def content_of(event: Mapping[str, Any]) -> bytes:
+    """The body as it was sent; BadEvent if there is none, or too much."""
     body = event.get("body")
     if not isinstance(body, str) or not body:
         raise BadEvent("the body is empty: it is the request as JSON", field="body")
@@ -160,6 +163,11 @@ def _fields(event: Mapping[str, Any]) -> dict[str, Any]:
         raise BadRequest(
             f"the body has {len(content)} bytes, {BODY_BYTES_MAX} are taken", status=413
         )
+    return content
+
+
+def _fields(event: Mapping[str, Any]) -> dict[str, Any]:
+    content = content_of(event)
     try:
         fields = from_json(content, allow_inf_nan=False)
     except ValueError as error:

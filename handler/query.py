@@ -51,8 +51,11 @@ def _http(event: Any, record: Record, ends_at_s: float) -> dict[str, Any]:
     from events import http
     from handler.permission import permission
 
+    if (streamed := _streamed(event, record, ends_at_s)) is not None:
+        return streamed
     try:
-        permitted = permission(service(), http.authorization(event))
+        authorization = http.headers_of(event).get("authorization")
+        permitted = permission(service(), authorization)
         call = http.unwrap(event)
         reply = _answer(permitted(call.request), record, ends_at_s, in_text=not call.accepts_gzip)
         status = 503 if reply.get("status") == "degraded" else 200
@@ -60,6 +63,23 @@ def _http(event: Any, record: Record, ends_at_s: float) -> dict[str, Any]:
     except SqlatchError as error:
         record.note(error)
         return http.wrap_error(error)
+
+
+def _streamed(event: Any, record: Record, ends_at_s: float) -> dict[str, Any] | None:
+    """The answer to a libSQL client; None if the path is none of theirs."""
+    from events import http
+
+    _method, path = http.route(event)
+    if path in http.ROUTES:
+        return None
+    from hrana.http import target_of
+
+    target = target_of(path)
+    if target is None:
+        return None
+    from handler import streams
+
+    return streams.answer(service(), target, event, record, ends_at_s=ends_at_s)
 
 
 def _sqs(event: Any, record: Record, ends_at_s: float) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from sqlexec.store import Gate
 from sqlexec.translate import RecoveryNeeded, Writes
 
 if TYPE_CHECKING:
+    from hrana.baton import Batons
     from hrana.tokens import Tokens
 
 T = TypeVar("T")
@@ -60,6 +61,14 @@ class Service:
         from hrana.tokens import Tokens
 
         return Tokens(self.settings.token_keys)
+
+    @cached_property
+    def batons(self) -> "Batons":
+        """Made when the first stream comes; their key lies beside the databases."""
+        from hrana.baton import Batons
+        from hrana.shelf import Shelf
+
+        return Batons(Shelf(self.settings.databases))
 
     def answer(
         self, event: QueryEvent, record: Record, *, ends_at_s: float, in_text: bool = False

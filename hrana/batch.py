@@ -41,7 +41,7 @@ def _check(condition: Cond, number: int) -> None:
             _check(one, number)
     elif not isinstance(condition, IsAutocommit) and not 0 <= condition.step < number:
         raise RequestRefused(
-            f"the condition of step {number} looks at step {condition.step}, which is not before it",
+            f"the condition of step {number} looks at step {condition.step}, not at one before it",
             "BAD_REQUEST",
         )
 

@@ -1,4 +1,4 @@
-"""BEGIN, COMMIT and their like: read here, since SQLite never gets them as the client wrote them."""
+"""BEGIN, COMMIT and their like: read here, for SQLite never gets them as the client wrote them."""
 
 import re
 from dataclasses import dataclass
@@ -9,12 +9,15 @@ SPACE = r"(?>\s++|--[^\n]*+|/\*.*?(?:\*/|\Z))"
 
 _LEADING = re.compile(rf"(?:{SPACE}|;)*+", re.DOTALL)
 _WORD = re.compile(
-    rf"""{SPACE}*+ ( "(?:[^"]|"")*" | '(?:[^']|'')*' | `(?:[^`]|``)*` | \[[^\]]*\] | [^\s;"'`\[\]/-]+ )""",
+    SPACE
+    + r"""*+ ( "(?:[^"]|"")*" | '(?:[^']|'')*' | `(?:[^`]|``)*` | \[[^\]]*\]
+    | [^\s;"'`\[\]/-]+ )""",
     re.DOTALL | re.VERBOSE,
 )
 _END = re.compile(rf"{SPACE}*+(?:;(?:{SPACE}|;)*+)?\Z", re.DOTALL)
 _FOREIGN_KEYS = re.compile(
-    rf"PRAGMA{SPACE}+foreign_keys{SPACE}*+[=(]{SPACE}*+['\"]?(\w+)['\"]?{SPACE}*+\)?", re.I | re.DOTALL
+    rf"PRAGMA{SPACE}+foreign_keys{SPACE}*+[=(]{SPACE}*+['\"]?(\w+)['\"]?{SPACE}*+\)?",
+    re.I | re.DOTALL,
 )
 _FIRST = frozenset({"BEGIN", "COMMIT", "END", "ROLLBACK", "SAVEPOINT", "RELEASE"})
 _ON = frozenset({"1", "on", "yes", "true"})
@@ -80,28 +83,24 @@ _WORDS_MAX = 5
 
 
 def _control(upper: list[str], words: list[str]) -> Control | None:
-    match upper:
-        case ["BEGIN", *modes] if set(modes) <= _MODES:
-            return Control(Verb.BEGIN, flag="READONLY" in modes)
-        case ["COMMIT" | "END"] | ["COMMIT" | "END", "TRANSACTION"]:
-            return Control(Verb.COMMIT)
-        case ["ROLLBACK"] | ["ROLLBACK", "TRANSACTION"]:
-            return Control(Verb.ROLLBACK)
-        case (
-            ["ROLLBACK", "TO", _]
-            | ["ROLLBACK", "TO", "SAVEPOINT", _]
-            | ["ROLLBACK", "TRANSACTION", "TO", _]
-            | ["ROLLBACK", "TRANSACTION", "TO", "SAVEPOINT", _]
-        ):
-            return Control(Verb.ROLLBACK_TO, _name(words[-1]))
-        case ["SAVEPOINT", _]:
-            return Control(Verb.SAVEPOINT, _name(words[-1]))
-        case ["RELEASE", _] | ["RELEASE", "SAVEPOINT", _]:
-            return Control(Verb.RELEASE, _name(words[-1]))
-    return None
+    first, behind = upper[0], [word for word in upper[1:] if word != "TRANSACTION"]
+    control = None
+    if first == "BEGIN" and set(behind) <= _MODES:
+        control = Control(Verb.BEGIN, flag="READONLY" in behind)
+    elif first in {"COMMIT", "END"} and not behind:
+        control = Control(Verb.COMMIT)
+    elif first == "ROLLBACK" and not behind:
+        control = Control(Verb.ROLLBACK)
+    elif first == "ROLLBACK" and behind[:-1] in (["TO"], ["TO", "SAVEPOINT"]):
+        control = Control(Verb.ROLLBACK_TO, _name(words[-1]))
+    elif first == "SAVEPOINT" and len(words) == len(["SAVEPOINT", "name"]):
+        control = Control(Verb.SAVEPOINT, _name(words[-1]))
+    elif first == "RELEASE" and upper[1:-1] in ([], ["SAVEPOINT"]) and len(words) > 1:
+        control = Control(Verb.RELEASE, _name(words[-1]))
+    return control
 
 
-_MODES = frozenset({"TRANSACTION", "DEFERRED", "IMMEDIATE", "EXCLUSIVE", "CONCURRENT", "READONLY"})
+_MODES = frozenset({"DEFERRED", "IMMEDIATE", "EXCLUSIVE", "CONCURRENT", "READONLY"})
 
 
 def _name(word: str) -> str:

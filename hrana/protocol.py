@@ -143,6 +143,8 @@ def parse(model: type[T], body: bytes) -> T:
         first = error.errors(include_url=False)[0]
         place = ".".join(map(str, first["loc"]))
         where = f" at {place}" if place else ""
-        raise RequestRefused(f"the body is no such request{where}: {first['msg']}", "BAD_REQUEST") from error
+        raise RequestRefused(
+            f"the body is no such request{where}: {first['msg']}", "BAD_REQUEST"
+        ) from error
     except RecursionError as error:
         raise RequestRefused("the conditions are nested too deep", "BAD_REQUEST") from error

@@ -14,7 +14,7 @@ NAME_BYTES = 24
 
 
 class Shelf:
-    """The directory of a service's streams. Names are random, and so long that nobody guesses one."""
+    """The directory of a service's streams. Names are random, too long to be guessed."""
 
     def __init__(self, databases: Path) -> None:
         self._directory = databases / DIRECTORY
@@ -26,7 +26,9 @@ class Shelf:
             with suppress(FileNotFoundError):
                 return path.read_bytes()
             self._directory.mkdir(mode=0o700, exist_ok=True)
-            mine = self._write(f"{KEY}-{secrets.token_hex(NAME_BYTES)}", secrets.token_bytes(KEY_BYTES))
+            mine = self._write(
+                f"{KEY}-{secrets.token_hex(NAME_BYTES)}", secrets.token_bytes(KEY_BYTES)
+            )
             try:
                 # A link is made whole or not at all, by one of all who try.
                 with suppress(FileExistsError):
@@ -63,7 +65,7 @@ class Shelf:
             with os.scandir(self._directory) as entries:
                 for entry in entries:
                     if entry.name != KEY and entry.stat().st_mtime < before_s:
-                        os.unlink(entry.path)
+                        Path(entry.path).unlink()
                         cleared += 1
         except FileNotFoundError:
             pass

@@ -7,13 +7,16 @@ from pydantic_core import from_json, to_json
 from hrana import values
 from hrana.control import Control, Verb, control_of, is_empty
 from hrana.protocol import Stmt
-from hrana.refusals import RequestRefused, StatementRefused, refused
+from hrana.refusals import StatementRefused, refused
 from hrana.script import statements
 from hrana.state import Log, State
 from hrana.transaction import CommittedBefore, Outcome, Place, Replay, empty_outcome
 from sqlatch.errors import SqlatchError
 from sqlexec.plan import EMPTY
 from sqlexec.statement import Kind, Once, Row
+
+TEXTS_CHARACTERS_MAX = 1_000_000
+"""Of all that a stream stores, which travels in its baton or lies on the shelf."""
 
 NO_TRANSACTION = "no transaction is active"
 KEY_PREFIX = "stream\t"
@@ -61,14 +64,23 @@ class Stream:
         return self._open is None
 
     def sql(self, sql: str | None, sql_id: int | None) -> str:
-        """The text that is meant; RequestRefused if there is none."""
-        if (sql is None) == (sql_id is None):
-            raise RequestRefused("give exactly one of `sql` and `sql_id`", "BAD_REQUEST")
+        """The text that is meant; there is exactly one of the two."""
         if sql is not None:
             return sql
+        assert sql_id is not None
         if sql_id not in self.state.texts:
-            raise RequestRefused(f"no text is stored under sql_id {sql_id}", "SQL_NOT_FOUND")
+            # One that was refused when it came to be stored.
+            raise StatementRefused(f"no text is stored under sql_id {sql_id}", "SQL_NOT_FOUND")
         return self.state.texts[sql_id]
+
+    def store(self, sql_id: int, sql: str) -> None:
+        """Remember a text under a number; StatementRefused if it is too much."""
+        if len(sql) + sum(map(len, self.state.texts.values())) > TEXTS_CHARACTERS_MAX:
+            raise StatementRefused(
+                f"the stream stores {TEXTS_CHARACTERS_MAX} characters of SQL at most",
+                "SQL_STORE_TOO_LARGE",
+            )
+        self.state.texts[sql_id] = sql
 
     def execute(self, stmt: Stmt) -> Outcome:
         """Run one statement; StatementRefused if it fails."""
@@ -165,8 +177,8 @@ class Stream:
                 return self._vacuum(replay, sql)
             outcome = replay.execute(sql, stmt, self._bytes_left)
             if not replay.is_over:
-                self.state.rowid = replay.last_insert_rowid
                 replay.commit(lambda: to_json([outcome]).decode())
+                self.state.rowid = replay.committed_rowid
             return outcome
         finally:
             replay.leave()
@@ -178,7 +190,9 @@ class Stream:
     def _vacuum(self, replay: Replay, sql: str) -> Outcome:
         replay.leave()
         if not self._writes:
-            raise StatementRefused("VACUUM writes, and only reads are allowed here", "SQLITE_READONLY")
+            raise StatementRefused(
+                "VACUUM writes, and only reads are allowed here", "SQLITE_READONLY"
+            )
         try:
             self._place.vacuum(sql)
         except SqlatchError as error:
@@ -218,6 +232,7 @@ class Stream:
         replay = self._open
         said = [*self._said, empty_outcome()]
         replay.commit(lambda: to_json(said).decode())
+        self.state.rowid = replay.committed_rowid
         self._transaction_is_over()
 
     def _rollback(self) -> None:
@@ -277,5 +292,3 @@ def _no_transaction(control: Control) -> StatementRefused:
         return StatementRefused(f"no such savepoint: {control.name}", "SQLITE_ERROR")
     what = "commit" if control.verb is Verb.COMMIT else "rollback"
     return StatementRefused(f"cannot {what} - {NO_TRANSACTION}", "SQLITE_ERROR")
-
-

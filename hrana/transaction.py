@@ -66,6 +66,7 @@ class Replay:
         self._rows_out = rows_out
         self._stay = ExitStack()
         self._live: Transaction | None = None
+        self.committed_rowid = log.rowid
 
     def execute(self, sql: str, stmt: Stmt, bytes_max: int) -> Outcome:
         """Run a statement and log it; StatementRefused if it fails.
@@ -104,11 +105,13 @@ class Replay:
         if not self.log.wrote:
             self.leave()
             return
+        # Its record is an INSERT too, so the stream's last one is looked up before.
         try:
             if self._live is None or self._live.rehearses:
                 self.leave()
                 self._enter(commits=True)
             assert self._live is not None
+            self.committed_rowid = self._live.last_insert_rowid
             once = self._once
             if once is not None:
                 once = Once(once.key, once.fingerprint, lambda _results: reply())
@@ -122,10 +125,6 @@ class Replay:
     def is_over(self) -> bool:
         """Whether SQLite has ended it by itself, as ON CONFLICT ROLLBACK does."""
         return self._live is not None and not self._live.is_open
-
-    @property
-    def last_insert_rowid(self) -> int:
-        return self.log.rowid if self._live is None else self._live.last_insert_rowid
 
     def leave(self, error: Exception | None = None) -> None:
         """Leave the database: what is not committed is rolled back there, and stays in the log."""
@@ -142,7 +141,9 @@ class Replay:
                 return action(self._entered())
             except Writes:
                 if self.log.read_only:
-                    raise ReadOnly("the statement writes, and only reads are allowed here") from None
+                    raise ReadOnly(
+                        "the statement writes, and only reads are allowed here"
+                    ) from None
                 # The plan has said so, or SQLite at the last moment.
                 self.log.wrote = True
                 self.leave()
@@ -152,10 +153,10 @@ class Replay:
                 self.leave()
             raise
         except SqlatchError as error:
-            refusal = refused(error)
-            if not refusal.comes_again:
+            said = refused(error)
+            if not said.comes_again:
                 self.leave(error)
-            raise refusal from error
+            raise said from error
 
     def _entered(self) -> Transaction:
         if self._live is None:
@@ -201,9 +202,9 @@ class Replay:
         except StatementRefused as refusal:
             return digest_of(refusal.body())
         except SqlatchError as error:
-            refusal = refused(error)
-            if refusal.comes_again:
-                return digest_of(refusal.body())
+            said = refused(error)
+            if said.comes_again:
+                return digest_of(said.body())
             raise
 
     def _run(
@@ -247,9 +248,9 @@ def bind(names: tuple[str | None, ...], stmt: Stmt) -> list[Value]:
     named = {arg.name.lstrip(":@$"): values.value_in(arg.value) for arg in stmt.named_args or ()}
     if len(args) > len(names):
         raise _arguments(f"the statement has {len(names)} parameters, {len(args)} were given")
-    for name in named:
-        if name not in names:
-            raise _arguments(f"the statement has no parameter {name!r}")
+    for given in named:
+        if given not in names:
+            raise _arguments(f"the statement has no parameter {given!r}")
     bound = []
     for index, name in enumerate(names):
         if name is not None and name in named:
@@ -263,4 +264,3 @@ def bind(names: tuple[str | None, ...], stmt: Stmt) -> list[Value]:
 
 def _arguments(why: str) -> StatementRefused:
     return StatementRefused(why, "ARGS_INVALID")
-

@@ -50,9 +50,7 @@ def value_out(value: Value) -> dict[str, Any]:
     return {"type": "float", "value": value}
 
 
-def rows_out(
-    _columns: tuple[str, ...], rows: list[Row], *, in_text: bool
-) -> tuple[list[Any], int]:
+def rows_out(_columns: tuple[str, ...], rows: list[Row], *, in_text: bool) -> tuple[list[Any], int]:
     """Rows as they are sent, and their bytes; `in_text` as for `events.values.rows_out`."""
     sent = [[value_out(value) for value in row] for row in rows]
     encoded = to_json(sent)

@@ -85,7 +85,7 @@ class Policy:
 
     @property
     def inserts(self) -> bool:
-        """A virtual table has statements of its own, on tables of its name with something behind."""
+        """A virtual table's own statements are on tables of its name with something behind."""
         tables = {table for _operation, table in self._changes}
         return any(
             operation == apsw.SQLITE_INSERT and table.rpartition("_")[0] not in tables

@@ -1,0 +1,143 @@
+"""The libSQL door composed: whose stream, at which database, under which lease."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+from events import http
+from handler.log import Record
+from handler.service import Service
+from hrana.http import Answer, Caller, Door, Target, answer_probe, check_target, refused
+from hrana.refusals import RequestRefused
+from sqlatch.errors import ReadOnly, SqlatchError
+from sqlexec.statement import Kind, Limits, Statement, Work
+from sqlexec.transaction import Transaction
+
+
+class AtDatabase:
+    """The place of a stream in one request. Nothing of it runs past `deadline_s` (epoch)."""
+
+    def __init__(self, service: Service, database: str, record: Record, deadline_s: float) -> None:
+        self.rows_max = service.settings.rows_max
+        self._service = service
+        self._database = database
+        self._record = record
+        self._deadline_s = deadline_s
+
+    def now(self) -> float:
+        return self._service.clock.now()
+
+    @contextmanager
+    def transaction(
+        self, *, write: bool, commits: bool, foreign_keys: bool
+    ) -> Iterator[Transaction]:
+        """As `hrana.transaction.Place` says. What needs recovery is recovered first."""
+        service = self._service
+        exists = service.databases.files.exists(self._database)
+        under_lease = write and (commits or exists)
+        if under_lease and service.settings.read_only:
+            raise ReadOnly("the statement writes, and only reads are allowed here")
+        with ExitStack() as stack:
+
+            def enter() -> Transaction:
+                entered = self._writing if under_lease else self._reading
+                return stack.enter_context(entered(foreign_keys=foreign_keys))
+
+            yield service.recovering(self._database, self._record, self._deadline_s, enter)
+
+    def vacuum(self, sql: str) -> None:
+        """VACUUM, a transaction of its own."""
+        service = self._service
+        limits = Limits(1, 1, lambda _columns, _rows: ([], 0), timeout_s=0)
+
+        def run() -> None:
+            with service.lease(self._database, self._record, self._deadline_s) as (lease, gate):
+                service.databases.get(self._database).vacuum(
+                    Work((Statement(sql),), limits),
+                    self._deadline_s,
+                    gate,
+                    taken_over=lease.taken_over,
+                )
+
+        self._record.kind = Kind.VACUUM.value
+        service.recovering(self._database, self._record, self._deadline_s, run)
+
+    @contextmanager
+    def _reading(self, *, foreign_keys: bool) -> Iterator[Transaction]:
+        self._record.kind = self._record.kind or Kind.READ.value
+        interactive = self._service.databases.get(self._database).interactive
+        with interactive.reading(self._deadline_s, foreign_keys=foreign_keys) as transaction:
+            yield transaction
+
+    @contextmanager
+    def _writing(self, *, foreign_keys: bool) -> Iterator[Transaction]:
+        self._record.kind = Kind.WRITE.value
+        interactive = self._service.databases.get(self._database).interactive
+        with (
+            self._service.lease(self._database, self._record, self._deadline_s) as (lease, gate),
+            interactive.writing(
+                self._deadline_s, gate, taken_over=lease.taken_over, foreign_keys=foreign_keys
+            ) as transaction,
+        ):
+            yield transaction
+
+
+def answer(
+    service: Service,
+    target: Target,
+    event: Mapping[str, Any],
+    record: Record,
+    *,
+    ends_at_s: float,
+) -> dict[str, Any]:
+    """The answer to an HTTP request of the protocol, in the shape that API Gateway takes."""
+    accepts_gzip = http.accepts(http.headers_of(event))
+    try:
+        said = _answer(service, target, event, record, ends_at_s, in_text=not accepts_gzip)
+        wrapped = _wrapped(said, accepts_gzip=accepts_gzip)
+    except RequestRefused as refusal:
+        said = refused(refusal)
+        wrapped = _wrapped(said, accepts_gzip=False)
+    except SqlatchError as error:
+        record.note(error)
+        status = int(error.facts.get("status", None) or http.STATUS[error.code])
+        said = refused(RequestRefused(error.message, error.code, status=status))
+        wrapped = _wrapped(said, accepts_gzip=False)
+    record.statements = said.statements
+    record.code = record.code or said.refusal
+    return wrapped
+
+
+def _answer(
+    service: Service,
+    target: Target,
+    event: Mapping[str, Any],
+    record: Record,
+    ends_at_s: float,
+    *,
+    in_text: bool,
+) -> Answer:
+    method, _path = http.route(event)
+    if method == "GET":
+        return answer_probe(target)
+    headers = http.headers_of(event)
+    access = service.tokens.access(headers.get("authorization"), service.clock.now())
+    check_target(target)
+    if method != "POST":
+        raise RequestRefused(f"POST it, not {method}", "METHOD_NOT_ALLOWED", status=405)
+    access.allow(target.database)
+    record.database = target.database
+    deadline_s = min(service.clock.now() + service.settings.timeout_ms / 1000, ends_at_s)
+    door = Door(
+        service.batons,
+        AtDatabase(service, target.database, record, deadline_s),
+        Caller(access.identity, access.writes, headers.get("idempotency-key"), in_text),
+        bytes_max=service.settings.result_bytes_max,
+    )
+    return door.answer(target, http.content_of(event))
+
+
+def _wrapped(said: Answer, *, accepts_gzip: bool) -> dict[str, Any]:
+    return http.wrap_body(
+        said.body, said.content_type, status=said.status, accepts_gzip=accepts_gzip
+    )

@@ -1,0 +1,196 @@
+"""Transactions between requests: serializable, committed once, and nobody waits for them."""
+
+from typing import Any
+
+import pytest
+
+from handler.service import service
+from tests.hrana.conftest import Client, execute, plain
+
+
+@pytest.fixture(autouse=True)
+def accounts(client: Client) -> None:
+    client.stream().ask(
+        execute("CREATE TABLE account (id INTEGER PRIMARY KEY, balance INTEGER NOT NULL)"),
+        execute("INSERT INTO account VALUES (1, 100), (2, 100)"),
+    )
+
+
+def balances(client: Client) -> list[Any]:
+    return [balance for (balance,) in client.rows("SELECT balance FROM account ORDER BY id")]
+
+
+def test_what_is_committed_is_there_and_what_is_rolled_back_is_not(client: Client) -> None:
+    for end in ("ROLLBACK", "COMMIT"):
+        stream = client.stream()
+        stream.execute("BEGIN")
+        stream.execute("UPDATE account SET balance = balance - 10 WHERE id = 1")
+        stream.execute("UPDATE account SET balance = balance + 10 WHERE id = 2")
+        assert plain(stream.execute("SELECT sum(balance), max(balance) FROM account")) == [[200, 110]]
+        assert balances(client) == [100, 100]
+        stream.execute(end)
+
+    assert balances(client) == [90, 110]
+
+
+def test_an_update_that_would_be_lost_is_refused(client: Client, other: Client) -> None:
+    first, second = client.stream(), other.stream()
+    for stream in (first, second):
+        stream.execute("BEGIN")
+        assert plain(stream.execute("SELECT balance FROM account WHERE id = 1")) == [[100]]
+    for stream, balance in ((first, 101), (second, 102)):
+        stream.execute("UPDATE account SET balance = ? WHERE id = 1", balance)
+    first.execute("COMMIT")
+
+    assert second.refused("COMMIT")["code"] == "SQLITE_BUSY"
+    assert balances(client) == [101, 100]
+    second.execute("ROLLBACK")
+    second.execute("BEGIN")
+    second.execute("UPDATE account SET balance = balance + 1 WHERE id = 1")
+    second.execute("COMMIT")
+    assert balances(client) == [102, 100]
+
+
+def test_nothing_behind_a_conflict_is_committed_by_itself(client: Client, other: Client) -> None:
+    stream = client.stream()
+    stream.execute("BEGIN")
+    stream.execute("SELECT sum(balance) FROM account")
+    other.stream().execute("UPDATE account SET balance = 0")
+
+    results = stream.ask(
+        execute("INSERT INTO account VALUES (3, 1)"),
+        execute("INSERT INTO account VALUES (4, 1)"),
+        {"type": "get_autocommit"},
+        execute("COMMIT"),
+    )
+    assert [result["type"] for result in results] == ["error", "error", "ok", "error"]
+    assert {result["error"]["code"] for result in results if result["type"] == "error"} == {
+        "SQLITE_BUSY"
+    }
+    assert not results[2]["response"]["is_autocommit"]
+    assert balances(client) == [0, 0]
+
+
+def test_a_transaction_left_open_keeps_nobody(client: Client, other: Client) -> None:
+    stream = client.stream()
+    stream.execute("BEGIN IMMEDIATE")
+    stream.execute("UPDATE account SET balance = 1")
+
+    assert service().leases.held() == []
+    other.stream().execute("UPDATE account SET balance = 2")
+    assert balances(client) == [2, 2]
+
+
+def test_time_and_chance_are_the_same_when_it_is_run_again(client: Client) -> None:
+    client.stream().execute("CREATE TABLE t (at DEFAULT CURRENT_TIMESTAMP, r DEFAULT (random()), n)")
+    stream = client.stream()
+    stream.execute("BEGIN")
+    said = plain(
+        stream.execute(
+            "INSERT INTO t (n) VALUES (strftime('%f', 'now')), (random())"
+            " RETURNING at, r, n, hex(randomblob(8)), datetime('now', 'subsec')"
+        )
+    )
+    again = plain(stream.execute("SELECT at, r, n FROM t"))
+    stream.execute("COMMIT")
+
+    assert again == [row[:3] for row in said]
+    assert client.rows("SELECT at, r, n FROM t") == again
+    assert said[0][1] != said[1][1]
+
+
+def test_a_commit_sent_again_is_applied_once_and_answered_alike(client: Client) -> None:
+    stream = client.stream()
+    stream.execute("BEGIN")
+    stream.execute("UPDATE account SET balance = balance + 1 WHERE id = 1")
+    ending = [
+        execute("UPDATE account SET balance = balance + 1 WHERE id = 1 RETURNING balance"),
+        execute("COMMIT"),
+        execute("UPDATE account SET balance = balance + 1 WHERE id = 2"),
+    ]
+    first = client.pipeline(*ending, baton=stream.baton)
+    again = client.pipeline(*ending, baton=stream.baton)
+
+    assert again["results"] == first["results"]
+    assert balances(client) == [102, 101]
+
+
+def test_a_baton_whose_transaction_is_committed_is_good_for_nothing_else(client: Client) -> None:
+    stream = client.stream()
+    stream.execute("BEGIN")
+    stream.execute("UPDATE account SET balance = balance + 1 WHERE id = 1")
+    used = stream.baton
+    stream.execute("COMMIT")
+
+    for requests in ([execute("COMMIT")] * 2, [execute("SELECT 1")]):
+        status, body = client.send("/v3/pipeline", {"baton": used, "requests": requests})
+        assert (status, body["code"]) == (400, "BAD_BATON")
+    assert balances(client) == [101, 100]
+
+
+def test_savepoints_are_nested_in_a_transaction(client: Client) -> None:
+    stream = client.stream()
+    stream.execute("BEGIN")
+    stream.execute("SAVEPOINT a")
+    stream.execute("UPDATE account SET balance = 1 WHERE id = 1")
+    stream.execute("SAVEPOINT b")
+    stream.execute("UPDATE account SET balance = 2 WHERE id = 2")
+    stream.execute("ROLLBACK TO b")
+    stream.execute("RELEASE a")
+    assert "no such savepoint" in stream.refused("RELEASE a")["message"]
+    stream.execute("COMMIT")
+
+    assert balances(client) == [1, 100]
+
+
+def test_the_release_of_a_savepoint_that_began_a_transaction_commits(client: Client) -> None:
+    stream = client.stream()
+    stream.execute("SAVEPOINT a")
+    stream.execute("UPDATE account SET balance = 1 WHERE id = 1")
+    assert balances(client) == [100, 100]
+    stream.execute("RELEASE a")
+
+    assert balances(client) == [1, 100]
+
+
+def test_a_statement_that_fails_is_part_of_the_transaction(client: Client, other: Client) -> None:
+    stream = client.stream()
+    stream.execute("BEGIN")
+    error = stream.refused("INSERT INTO account VALUES (1, 5)")
+    assert error["code"] == "SQLITE_CONSTRAINT"
+    stream.execute("INSERT INTO account VALUES (3, 5)")
+    other.stream().execute("DELETE FROM account WHERE id = 1")
+
+    assert stream.refused("COMMIT")["code"] == "SQLITE_BUSY"
+    assert client.rows("SELECT id FROM account") == [[2]]
+
+
+def test_a_conflict_that_rolls_back_ends_the_transaction_as_in_sqlite(client: Client) -> None:
+    stream = client.stream()
+    stream.execute("BEGIN")
+    stream.execute("UPDATE account SET balance = 1")
+    assert stream.refused("INSERT OR ROLLBACK INTO account VALUES (1, 5)")["code"] == (
+        "SQLITE_CONSTRAINT"
+    )
+
+    assert "no transaction is active" in stream.refused("COMMIT")["message"]
+    assert balances(client) == [100, 100]
+
+
+def test_a_read_only_transaction_writes_nothing(client: Client) -> None:
+    stream = client.stream()
+    stream.execute("BEGIN TRANSACTION READONLY")
+    assert stream.refused("UPDATE account SET balance = 1")["code"] == "SQLITE_READONLY"
+    stream.execute("COMMIT")
+
+    assert balances(client) == [100, 100]
+
+
+def test_the_rowid_of_an_insert_is_there_in_the_next_request(client: Client) -> None:
+    stream = client.stream()
+    stream.execute("BEGIN")
+    assert stream.execute("INSERT INTO account (balance) VALUES (7)")["last_insert_rowid"] == "3"
+    assert plain(stream.execute("SELECT last_insert_rowid()")) == [[3]]
+    stream.execute("COMMIT")
+
+    assert plain(stream.execute("SELECT last_insert_rowid()")) == [[3]]
