@@ -22,6 +22,8 @@ from handler import query, reaper
 TIMEOUT_S = 29.0
 """Of a local invocation: what the template gives the function."""
 
+TOKEN_S = 30 * 86_400
+
 DIRECTORY = "databases"
 
 
@@ -57,10 +59,12 @@ def invoke(event: Any) -> dict[str, Any]:
 
 def serve(port: int) -> None:
     """Serve the HTTP door on 127.0.0.1 until interrupted."""
+    token = _token()
     server = make_server(port)
-    print(
-        f"http://127.0.0.1:{server.server_port} (POST /query, POST /read, GET /health)", flush=True
-    )
+    url = f"http://127.0.0.1:{server.server_port}"
+    print(f"{url} (POST /query, POST /read, GET /health; libSQL clients: {url}/main/)", flush=True)
+    if token is not None:
+        print(f"token for libSQL clients, until this ends: {token}", flush=True)
     try:
         server.serve_forever()
     except KeyboardInterrupt:
@@ -70,6 +74,16 @@ def serve(port: int) -> None:
 def make_server(port: int) -> ThreadingHTTPServer:
     """An HTTP server that hands requests to the handler as payload 2.0, one at a time as Lambda."""
     return ThreadingHTTPServer(("127.0.0.1", port), _HttpApi)
+
+
+def _token() -> str | None:
+    """A token for every database, by a key made for it; None if keys are set, and tokens with them."""
+    if os.environ.get("SQLATCH_TOKEN_KEYS"):
+        return None
+    from sqlatch.tokens import new_key, sign
+
+    private, os.environ["SQLATCH_TOKEN_KEYS"] = new_key()
+    return sign(private, access="rw", databases="*", lifetime_s=TOKEN_S)
 
 
 class _HttpApi(BaseHTTPRequestHandler):
