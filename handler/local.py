@@ -88,6 +88,7 @@ def _token() -> str | None:
 
 class _HttpApi(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
     one_at_a_time = threading.Lock()
 
     def do_GET(self) -> None:

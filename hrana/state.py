@@ -1,7 +1,7 @@
 """What a stream remembers between two requests: texts, and the log of an open transaction."""
 
 import hashlib
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, Self
 from uuid import uuid4
 
@@ -56,7 +56,7 @@ class Log:
 
     def append(self, entry: Entry) -> None:
         self.entries.append(entry)
-        self.size_bytes += len(to_json(asdict(entry)))
+        self.size_bytes += len(to_json(entry))
 
     @property
     def is_full(self) -> bool:
@@ -77,7 +77,7 @@ class State:
     log: Log | None = None
 
     def to_bytes(self) -> bytes:
-        return to_json(asdict(self))
+        return to_json(self)
 
     @classmethod
     def from_bytes(cls, content: bytes) -> Self:

@@ -30,12 +30,11 @@ class Pins:
         self._own = apsw.Connection(":memory:")
         self._seed = b""
         self._drawn = 0
-        self._now = ""
+        self._at_ms = 0
 
     def pin(self, at_ms: int, seed: bytes) -> None:
         """Until the next call it is `at_ms` (epoch); chance gives what follows from the seed."""
-        at = datetime.fromtimestamp(at_ms // 1000, UTC)
-        self._now = f"{at:%Y-%m-%d %H:%M:%S}.{at_ms % 1000:03d}"
+        self._at_ms = at_ms
         self._seed = seed
         self._drawn = 0
 
@@ -56,6 +55,11 @@ class Pins:
 
     def close(self) -> None:
         self._own.close()
+
+    @property
+    def _now(self) -> str:
+        at = datetime.fromtimestamp(self._at_ms // 1000, UTC)
+        return f"{at:%Y-%m-%d %H:%M:%S}.{self._at_ms % 1000:03d}"
 
     def _draw(self, count: int) -> bytes:
         self._drawn += 1
