@@ -11,7 +11,7 @@ PIP_INSTALL := pip install --quiet --disable-pip-version-check --require-hashes 
 ROOMS := events handler hrana locking sqlatch sqlexec
 CODE := $(ROOMS) tests examples
 
-.PHONY: help demo test faults check format lock build e2e sam-local clean
+.PHONY: help demo test faults check format lock build e2e clients sam-local clean
 
 help:  ## list the commands
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -20,7 +20,7 @@ demo: $(VENV)/demo.installed  ## load 336,776 flights through the handler and as
 	@$(BIN)/python -m examples.flights
 
 test: $(VENV)/dev.installed  ## run the test suite, but for the slow fault campaign and the built artifact
-	@$(BIN)/python -m pytest -m "not e2e and not slow" $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -m "not e2e and not slow and not clients" $(PYTEST_ARGS)
 
 faults: $(VENV)/dev.installed  ## run the fault campaign, slow parts too (FULL=1 for the large numbers)
 	@$(if $(FULL),SQLATCH_FAULTS_FULL=1) $(BIN)/python -m pytest -m "not e2e" $(PYTEST_ARGS) tests/faults
@@ -113,13 +113,16 @@ e2e: $(VENV)/dev.installed $(SAM)  ## the built artifact, run by Lambda's own em
 		RUNTIME_PYTHON=$$($(BIN)/python -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 	@$(BIN)/python -m pytest -m e2e $(PYTEST_ARGS) tests/e2e
 
+clients: $(VENV)/dev.installed .venv-clients/installed build/clients/installed  ## libSQL clients from npm and PyPI against the local server (needs Node)
+	@$(BIN)/python -m pytest -m clients $(PYTEST_ARGS) tests/clients
+
 sam-local: $(VENV)/dev.installed $(SAM)  ## three samples through `sam local invoke` (needs Docker)
 	@$(BIN)/python -m tests.e2e.sam_local $(SAM)
 
 # ------------------------------------------------------------------------------- environments
 
 lock: $(VENV)/dev.installed  ## pin every dependency, with hashes, from pyproject.toml
-	@for group in service demo dev sam checkov; do \
+	@for group in service demo dev sam checkov clients; do \
 		$(BIN)/uv pip compile pyproject.toml --group $$group --universal --generate-hashes \
 			--python-version 3.11 --no-header --quiet --upgrade -o requirements/$$group.txt || exit 1; \
 	done
@@ -127,7 +130,7 @@ lock: $(VENV)/dev.installed  ## pin every dependency, with hashes, from pyprojec
 		--python-version 3.11 --no-header --quiet --upgrade -o requirements/data.txt
 
 clean:  ## remove what was made: environments, builds, demo data
-	rm -rf $(VENV) .venv-sam .venv-checkov .aws-sam build databases dist
+	rm -rf $(VENV) .venv-sam .venv-checkov .venv-clients .aws-sam build databases dist
 
 $(VENV)/demo.installed $(VENV)/dev.installed: $(VENV)/%.installed: requirements/%.txt requirements/data.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -141,4 +144,17 @@ $(SAM) $(CHECKOV): .venv-%: requirements/sam.txt requirements/checkov.txt
 	@test -x .venv-$(notdir $@)/bin/python || $(PYTHON) -m venv .venv-$(notdir $@)
 	@echo "installing into .venv-$(notdir $@) ..."
 	@.venv-$(notdir $@)/bin/$(PIP_INSTALL) -r requirements/$(notdir $@).txt
+	@touch $@
+
+.venv-clients/installed: requirements/clients.txt
+	@test -x .venv-clients/bin/python || $(PYTHON) -m venv .venv-clients
+	@echo "installing into .venv-clients ..."
+	@.venv-clients/bin/$(PIP_INSTALL) -r requirements/clients.txt
+	@touch $@
+
+build/clients/installed: tests/clients/package-lock.json
+	@mkdir -p build/clients
+	@cp tests/clients/package.json tests/clients/package-lock.json build/clients
+	@echo "installing into build/clients ..."
+	@npm ci --prefix build/clients --no-audit --no-fund --loglevel=error
 	@touch $@

@@ -14,7 +14,8 @@ PRAGMAS_BARE = frozenset({
     "data_version", "database_list", "defer_foreign_keys", "encoding", "foreign_key_check",
     "foreign_key_list", "foreign_keys", "freelist_count", "function_list", "incremental_vacuum",
     "index_info", "index_list", "index_xinfo", "integrity_check", "max_page_count", "module_list",
-    "optimize", "page_count", "page_size", "pragma_list", "quick_check", "recursive_triggers",
+    "optimize", "page_count", "page_size", "pragma_list", "quick_check", "read_uncommitted",
+    "recursive_triggers",
     "schema_version", "synchronous", "table_info", "table_list", "table_xinfo", "user_version",
 })  # fmt: skip
 """PRAGMAs that may be named without a value."""

@@ -26,7 +26,9 @@ def test_what_is_committed_is_there_and_what_is_rolled_back_is_not(client: Clien
         stream.execute("BEGIN")
         stream.execute("UPDATE account SET balance = balance - 10 WHERE id = 1")
         stream.execute("UPDATE account SET balance = balance + 10 WHERE id = 2")
-        assert plain(stream.execute("SELECT sum(balance), max(balance) FROM account")) == [[200, 110]]
+        assert plain(stream.execute("SELECT sum(balance), max(balance) FROM account")) == [
+            [200, 110]
+        ]
         assert balances(client) == [100, 100]
         stream.execute(end)
 
@@ -82,7 +84,9 @@ def test_a_transaction_left_open_keeps_nobody(client: Client, other: Client) -> 
 
 
 def test_time_and_chance_are_the_same_when_it_is_run_again(client: Client) -> None:
-    client.stream().execute("CREATE TABLE t (at DEFAULT CURRENT_TIMESTAMP, r DEFAULT (random()), n)")
+    client.stream().execute(
+        "CREATE TABLE t (at DEFAULT CURRENT_TIMESTAMP, r DEFAULT (random()), n)"
+    )
     stream = client.stream()
     stream.execute("BEGIN")
     said = plain(

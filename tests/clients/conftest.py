@@ -1,0 +1,73 @@
+"""The clients as their users have them, installed by `make clients`, and a server for them."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+BUILD = ROOT / "build" / "clients"
+PYTHON = ROOT / ".venv-clients" / "bin" / "python"
+TIMEOUT_S = 60
+
+Run = Callable[..., str]
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[dict[str, str]]:
+    """`python -m handler.local serve` in an empty directory; the environment of its clients."""
+    databases = tmp_path / "databases"
+    databases.mkdir()
+    settings = {name: value for name, value in os.environ.items() if "SQLATCH" not in name}
+    with (
+        (tmp_path / "log").open("w") as log,
+        subprocess.Popen(
+            [sys.executable, "-m", "handler.local", "serve", "--port", "0"],
+            cwd=ROOT,
+            env=settings | {"SQLATCH_DATABASES": str(databases)},
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+        ) as process,
+    ):
+        assert process.stdout is not None
+        url = process.stdout.readline().split()[0]
+        token = process.stdout.readline().split()[-1]
+        yield settings | {"SQLATCH_URL": f"{url}/main/", "SQLATCH_TOKEN": token}
+        process.terminate()
+
+
+@pytest.fixture
+def run(server: dict[str, str], tmp_path: Path) -> Run:
+    """Run a program of a language against the server; what it prints."""
+
+    def run(language: str, program: str) -> str:
+        file = _file(language, tmp_path)
+        file.write_text(program)
+        commands = {"js": ["node"], "python": [str(PYTHON)], "sh": ["bash", "-eu"]}
+        done = subprocess.run(
+            [*commands[language], str(file)],
+            env=server,
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT_S,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr[-4000:]
+        return done.stdout
+
+    return run
+
+
+def _file(language: str, tmp_path: Path) -> Path:
+    """Node looks for packages beside the program."""
+    if language == "js":
+        directory = tmp_path / "js"
+        directory.mkdir(exist_ok=True)
+        if not (directory / "node_modules").exists():
+            (directory / "node_modules").symlink_to(BUILD / "node_modules")
+        return directory / "program.mjs"
+    return tmp_path / f"program.{'py' if language == 'python' else 'sh'}"
