@@ -1,0 +1,184 @@
+"""Keys and tokens as their owner makes them: the functions, the commands, the page that shows both."""
+
+import json
+import os
+import re
+import stat
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hrana.tokens import LEEWAY_S, TOKEN_CHARACTERS_MAX, Tokens
+from sqlatch.errors import Unauthorized
+from sqlatch.tokens import DAY_S, LIFETIME_S_MAX, main, new_key, sign
+from tests.cloudformation import ROOT, load
+from tests.forge import PRIVATE, PUBLIC, jwk, jwks, rsa
+
+PAGE = (ROOT / "docs" / "tokens.md").read_text()
+
+
+def test_a_token_that_is_signed_here_is_taken_there() -> None:
+    private, public = new_key()
+
+    token = sign(private, access="ro", databases=["b", "a"], lifetime_s=60)
+    access = Tokens(public).access(f"Bearer {token}", time.time())
+
+    assert (access.writes, access.databases) == (False, frozenset({"a", "b"}))
+    with pytest.raises(Unauthorized, match="expired"):
+        Tokens(public).access(f"Bearer {token}", time.time() + 60 + LEEWAY_S)
+
+
+def test_an_rsa_key_and_a_kid_do_as_well() -> None:
+    private, public = rsa()
+
+    token = sign(private, access="rw", databases="*", lifetime_s=60, kid="one")
+    access = Tokens(jwks(jwk(PUBLIC, kid="two"), jwk(public, kid="one"))).access(
+        f"Bearer {token}", time.time()
+    )
+
+    assert (access.writes, access.databases) == (True, None)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"access": "w"}, "access is rw or ro, not 'w'"),
+        ({"databases": "main"}, "databases is a list of names"),
+        ({"databases": []}, "databases is a list of names"),
+        ({"databases": ["*"]}, "databases is a list of names"),
+        ({"lifetime_s": 0}, "a lifetime is 1 to"),
+        ({"lifetime_s": LIFETIME_S_MAX + 1}, "a lifetime is 1 to"),
+        ({"private_pem": PUBLIC}, ""),
+        ({"private_pem": "nothing"}, ""),
+    ],
+)
+def test_what_could_not_be_used_is_not_signed(changes: dict[str, Any], message: str) -> None:
+    good = {"private_pem": PRIVATE, "access": "rw", "databases": "*", "lifetime_s": 60}
+    arguments = good | changes
+
+    with pytest.raises(ValueError, match=message):
+        sign(arguments.pop("private_pem"), **arguments)
+
+
+def test_a_key_is_for_its_owner_and_is_never_written_over(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    private, public = tmp_path / "key", tmp_path / "pub"
+    command = ["key", "--private", str(private), "--public", str(public)]
+
+    assert main(command) == 0
+    before = private.read_text(), public.read_text()
+    assert stat.S_IMODE(private.stat().st_mode) == 0o600
+    assert main(command) == 1
+    assert (private.read_text(), public.read_text()) == before
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_what_cannot_be_signed_is_said_on_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "key").write_text(PRIVATE)
+
+    assert main(["sign", "--private", str(tmp_path / "none")]) == 1
+    assert main(["sign", "--private", str(tmp_path / "key"), "--days", "0"]) == 1
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert len(printed.err.splitlines()) == 2
+
+
+def test_the_commands_of_the_page_make_a_key_and_a_token(tmp_path: Path) -> None:
+    install, *commands = blocks("sh")[0].splitlines()
+    assert install == "pip install 'sqlatch[tokens]'"
+
+    token = shell("\n".join(commands), tmp_path).splitlines()[-1]
+    access = Tokens((tmp_path / "token.pub").read_text()).access(
+        f"Bearer {token}", time.time() + 30 * DAY_S - 60
+    )
+
+    assert (access.writes, access.databases) == (True, frozenset({"main"}))
+
+
+def test_the_page_s_server_answers_its_token(tmp_path: Path) -> None:
+    shell("python -m sqlatch.tokens key", tmp_path)
+    script = blocks("sh")[1].replace("curl ", "curl -s --retry 9 --retry-connrefused ")
+    script = script.replace("8000", str(free_port()))
+
+    reply = json.loads(shell(f"{script}\nkill %1\nwait", tmp_path).splitlines()[-1])
+
+    # There is no database yet, which only a caller who was let in learns.
+    assert reply["error"]["code"] == "DATABASE_NOT_FOUND"
+
+
+def test_openssl_s_keys_of_the_page_are_taken(tmp_path: Path) -> None:
+    for command in re.findall(r"`(openssl [^`]+)`", PAGE):
+        shell(command, tmp_path)
+
+    token = shell("python -m sqlatch.tokens sign", tmp_path).strip()
+
+    assert Tokens((tmp_path / "token.pub").read_text()).access(f"Bearer {token}", time.time())
+
+
+def test_the_key_of_the_page_s_deployment_is_one_argument_that_is_taken(tmp_path: Path) -> None:
+    shell("python -m sqlatch.tokens key", tmp_path)
+    command = blocks("sh")[2].replace("sam deploy", "printf '%s'")
+
+    overrides = shell(command, tmp_path)
+    given = dict(
+        re.findall(r'(\w+)=("[^"]*"|\S+)', overrides.removeprefix("--parameter-overrides"))
+    )
+    token = shell("python -m sqlatch.tokens sign", tmp_path).strip()
+
+    assert given["Authorization"] == "TOKEN"
+    assert set(given) <= set(load("template.yaml")["Parameters"])
+    assert Tokens(given["TokenKeys"].strip('"')).access(f"Bearer {token}", time.time())
+
+
+def test_the_page_s_numbers_are_the_code_s() -> None:
+    characters_max = load("template.yaml")["Parameters"]["TokenKeys"]["MaxLength"]
+
+    assert f"{TOKEN_CHARACTERS_MAX:,} characters at most" in PAGE
+    assert f"apart by {LEEWAY_S} s" in PAGE
+    assert f"{LIFETIME_S_MAX // DAY_S} at most" in PAGE
+    assert f"{characters_max:,} characters" in PAGE
+    assert characters_max // len(PUBLIC) > 25
+    assert characters_max // len(rsa()[1]) == 6
+
+
+def test_the_client_side_loads_no_library_until_it_signs() -> None:
+    code = "import sqlatch.tokens, sys; print(*sys.modules)"
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+
+    assert not {"jwt", "cryptography"} & set(loaded.stdout.split())
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", PAGE, flags=re.DOTALL)
+
+
+def free_port() -> int:
+    import socket
+
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        return int(listening.getsockname()[1])
+
+
+def shell(script: str, directory: Path) -> str:
+    """What a script prints, run in a directory with this Python and this code."""
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    finished = subprocess.run(
+        ["bash", "-euc", script],
+        cwd=directory,
+        env={**os.environ, "PATH": path, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    return finished.stdout
