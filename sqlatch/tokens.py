@@ -90,6 +90,7 @@ def _names(databases: Collection[str]) -> list[str]:
 
 
 def _private_key(pem: str) -> "tuple[Ed25519PrivateKey | RSAPrivateKey, str]":
+    from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
@@ -98,6 +99,8 @@ def _private_key(pem: str) -> "tuple[Ed25519PrivateKey | RSAPrivateKey, str]":
         key = load_pem_private_key(pem.encode(), password=None)
     except TypeError as error:
         raise ValueError("the private key is encrypted") from error
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise ValueError("the private key cannot be read: it is PEM, as `key` writes it") from error
     if isinstance(key, Ed25519PrivateKey):
         return key, "EdDSA"
     if isinstance(key, RSAPrivateKey):

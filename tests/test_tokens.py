@@ -1,4 +1,4 @@
-"""Keys and tokens as their owner makes them: the functions, the commands, the page that shows both."""
+"""Keys and tokens as their owner makes them: functions, commands, and the page on them."""
 
 import json
 import os
@@ -7,17 +7,26 @@ import stat
 import subprocess
 import sys
 import time
+import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+)
 
-from hrana.tokens import LEEWAY_S, TOKEN_CHARACTERS_MAX, Tokens
+from hrana.tokens import KEYS_MAX, LEEWAY_S, TOKEN_CHARACTERS_MAX, Tokens
 from sqlatch.errors import Unauthorized
 from sqlatch.tokens import DAY_S, LIFETIME_S_MAX, main, new_key, sign
 from tests.cloudformation import ROOT, load
 from tests.forge import PRIVATE, PUBLIC, jwk, jwks, rsa
 
+RETRYING = "curl -s --retry 20 --retry-delay 1 --retry-max-time 20 --retry-connrefused "
 PAGE = (ROOT / "docs" / "tokens.md").read_text()
 
 
@@ -43,6 +52,13 @@ def test_an_rsa_key_and_a_kid_do_as_well() -> None:
     assert (access.writes, access.databases) == (True, None)
 
 
+def elliptic(password: bytes = b"") -> str:
+    """A private key of a kind that is not taken."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    protection = BestAvailableEncryption(password) if password else NoEncryption()
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, protection).decode()
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -52,8 +68,10 @@ def test_an_rsa_key_and_a_kid_do_as_well() -> None:
         ({"databases": ["*"]}, "databases is a list of names"),
         ({"lifetime_s": 0}, "a lifetime is 1 to"),
         ({"lifetime_s": LIFETIME_S_MAX + 1}, "a lifetime is 1 to"),
-        ({"private_pem": PUBLIC}, ""),
-        ({"private_pem": "nothing"}, ""),
+        ({"private_pem": PUBLIC}, "the private key cannot be read"),
+        ({"private_pem": "nothing"}, "the private key cannot be read"),
+        ({"private_pem": elliptic()}, "the private key is neither Ed25519 nor RSA"),
+        ({"private_pem": elliptic(password=b"secret")}, "the private key is encrypted"),
     ],
 )
 def test_what_could_not_be_used_is_not_signed(changes: dict[str, Any], message: str) -> None:
@@ -93,6 +111,8 @@ def test_what_cannot_be_signed_is_said_on_one_line(
 def test_the_commands_of_the_page_make_a_key_and_a_token(tmp_path: Path) -> None:
     install, *commands = blocks("sh")[0].splitlines()
     assert install == "pip install 'sqlatch[tokens]'"
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert project["optional-dependencies"]["tokens"][0].startswith("pyjwt[crypto]")
 
     token = shell("\n".join(commands), tmp_path).splitlines()[-1]
     access = Tokens((tmp_path / "token.pub").read_text()).access(
@@ -104,10 +124,10 @@ def test_the_commands_of_the_page_make_a_key_and_a_token(tmp_path: Path) -> None
 
 def test_the_page_s_server_answers_its_token(tmp_path: Path) -> None:
     shell("python -m sqlatch.tokens key", tmp_path)
-    script = blocks("sh")[1].replace("curl ", "curl -s --retry 9 --retry-connrefused ")
+    script = blocks("sh")[1].replace("curl ", RETRYING)
     script = script.replace("8000", str(free_port()))
 
-    reply = json.loads(shell(f"{script}\nkill %1\nwait", tmp_path).splitlines()[-1])
+    reply = json.loads(shell(f"trap 'kill %1; wait' EXIT\n{script}", tmp_path).splitlines()[-1])
 
     # There is no database yet, which only a caller who was let in learns.
     assert reply["error"]["code"] == "DATABASE_NOT_FOUND"
@@ -144,7 +164,8 @@ def test_the_page_s_numbers_are_the_code_s() -> None:
     assert f"apart by {LEEWAY_S} s" in PAGE
     assert f"{LIFETIME_S_MAX // DAY_S} at most" in PAGE
     assert f"{characters_max:,} characters" in PAGE
-    assert characters_max // len(PUBLIC) > 25
+    assert f"{KEYS_MAX} Ed25519 keys" in PAGE
+    assert characters_max // len(PUBLIC) >= KEYS_MAX
     assert characters_max // len(rsa()[1]) == 6
 
 

@@ -2,6 +2,7 @@
 
 import json
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ from events.doors import Door, door_of
 from tests.e2e.artifact import BESIDE
 from tests.e2e.conftest import Start
 from tests.e2e.emulator import Instance
+from tests.events.test_http import v2
+from tests.forge import PRIVATE, PUBLIC, bearer, rsa
 from tests.handler.test_local import EXPECTED, SAMPLES
 
 
@@ -71,6 +74,23 @@ def test_a_cold_start_that_reads_needs_no_aws_sdk(
     http |= {"rawPath": "/read", "body": '{"query": "SELECT n FROM t"}', "isBase64Encoded": False}
     assert json.loads(cold.invoke(http)["body"])["rows"] == [[7]]
     assert cold.invoke({"query": "DELETE FROM t"})["errorMessage"] == "No module named 'boto3'"
+
+
+@pytest.mark.parametrize("algorithm", ["EdDSA", "RS256"])
+def test_a_token_is_checked_with_what_lies_in_the_artifact(
+    algorithm: str, start: Start, settings: dict[str, str]
+) -> None:
+    private, public = rsa() if algorithm == "RS256" else (PRIVATE, PUBLIC)
+    auth = {"SQLATCH_TOKEN_KEYS": public, "SQLATCH_HTTP_AUTH": "token"}
+    guarded = start(environment=settings | auth)
+    token = bearer(time.time(), key=private, algorithm=algorithm)
+
+    def status(token: str) -> int:
+        event = v2("POST", "/query", '{"query": "CREATE TABLE IF NOT EXISTS t (n)"}')
+        answer = guarded.invoke(event | {"headers": {"authorization": token}})
+        return int(answer["statusCode"])
+
+    assert (status(token), status(f"{token[:-9]}AAAAAAAAA")) == (200, 401)
 
 
 @pytest.mark.parametrize(
