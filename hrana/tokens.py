@@ -107,7 +107,7 @@ class Tokens:
                 continue
             except jwt.InvalidAudienceError as error:
                 raise Unauthorized("the token is for an audience (`aud`)") from error
-            except (jwt.PyJWTError, RecursionError) as error:
+            except jwt.PyJWTError as error:
                 raise Unauthorized("the token is malformed") from error
         raise Unauthorized("the token is signed by no key that is known here")
 
@@ -117,7 +117,7 @@ class Tokens:
 
         try:
             header = jwt.get_unverified_header(token)
-        except (jwt.PyJWTError, RecursionError) as error:
+        except jwt.PyJWTError as error:
             raise Unauthorized("the token is malformed") from error
         algorithm, kid = header.get("alg"), header.get("kid")
         of_algorithm = [key for key in self._keys if key.algorithm == algorithm]
