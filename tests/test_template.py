@@ -67,6 +67,19 @@ def test_both_queues_hear_of_each_failed_message() -> None:
         assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
 
 
+def test_clients_of_libsql_are_let_through_only_where_tokens_are_taken() -> None:
+    paths = RESOURCES["HttpApi"]["Properties"]["DefinitionBody"]["paths"]
+    streams = {path: paths[path]["Fn::If"] for path in paths if "{" in path}
+
+    assert {path: list(item[1]) for path, item in streams.items()} == {
+        "/{version}": ["get"],
+        "/{database}/{version}": ["get", "post"],
+        "/{database}/{version}/{what}": ["post"],
+    }
+    assert all(item[0] == "TakesTokens" for item in streams.values())
+    assert RESOURCES["StreamRoutePermission"]["Condition"] == "TakesTokens"
+
+
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_every_setting_is_declared_on_every_function(function: str) -> None:
     assert set(environment(function)) == SETTINGS
