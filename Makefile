@@ -52,7 +52,7 @@ RUNTIME_PYTHON ?= 3.13
 BUILD_DIR ?= .aws-sam/build
 export ARCHITECTURE RUNTIME_PYTHON PYTHON
 
-# 40 MB unpacked: what is larger starts slower. 14 of them are cryptography, for tokens.
+# 40 MB unpacked: what is larger starts slower. 15 of them are what checks tokens.
 ARTIFACT_BYTES_MAX := 41943040
 FUNCTIONS := QueryFunction ReadFunction ReaperFunction
 SERVICE_DEPENDENCIES := build/dependencies-$(ARCHITECTURE)-$(RUNTIME_PYTHON)
