@@ -28,6 +28,13 @@ GZIP_LEVEL = 1
 
 ROUTES = {"/query": "POST", "/read": "POST", "/health": "GET"}
 
+OPEN_ROUTE = "{version}"
+"""In the keys of the template's routes for libSQL clients, into which the gateway lets everybody.
+
+They lead to nothing else: not to /health, should the gateway match the path before it is decoded
+(`/%68ealth`) and hand it over after.
+"""
+
 STATUS = {
     "BAD_EVENT": 400,
     "STATEMENT_ERROR": 400,
@@ -63,7 +70,7 @@ def unwrap(event: Mapping[str, Any]) -> Call:
     """The request in a payload of either version; BadEvent if there is none."""
     method, path = route(event)
     headers = headers_of(event)
-    if path not in ROUTES:
+    if path not in ROUTES or OPEN_ROUTE in str(event.get("routeKey")):
         raise BadRequest(f"no such path: {path!r}; there are {', '.join(ROUTES)}", status=404)
     if method != ROUTES[path]:
         raise BadRequest(f"{path} takes {ROUTES[path]}, not {method}", status=405)

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from events.http import OPEN_ROUTE
 from tests.cloudformation import ROOT, load
 
 SETTINGS = {
@@ -77,6 +78,7 @@ def test_clients_of_libsql_are_let_through_only_where_tokens_are_taken() -> None
         "/{database}/{version}/{what}": ["post"],
     }
     assert all(item[0] == "TakesTokens" for item in streams.values())
+    assert all(OPEN_ROUTE in path for path in streams), "by this the function knows them"
     assert RESOURCES["StreamRoutePermission"]["Condition"] == "TakesTokens"
 
 

@@ -70,6 +70,15 @@ def test_the_stage_is_no_part_of_the_path(ask: Ask) -> None:
     assert ask(v2("GET", "/dev/health", stage="dev"))["statusCode"] == 200
 
 
+@pytest.mark.parametrize(("method", "path"), [("GET", "/health"), ("POST", "/query")])
+def test_a_route_that_is_open_for_others_leads_nowhere(method: str, path: str, ask: Ask) -> None:
+    ask(query="CREATE TABLE t (n)")
+    body = '{"query": "SELECT 1"}'
+
+    for key, status in ((f"{method} {path}", 200), (f"{method} /{{version}}", 404)):
+        assert ask(v2(method, path, body, routeKey=key))["statusCode"] == status
+
+
 def test_read_refuses_writes(ask: Ask) -> None:
     ask(query="CREATE TABLE t (n)")
     write = v2("POST", "/read", '{"query": "DELETE FROM t", "read_only": false}')
