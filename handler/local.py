@@ -77,7 +77,7 @@ def make_server(port: int) -> ThreadingHTTPServer:
 
 
 def _token() -> str | None:
-    """A token for every database, by a key made for it; None if keys are set, and tokens with them."""
+    """A token for every database, by a key made for it; None if keys are set already."""
     if os.environ.get("SQLATCH_TOKEN_KEYS"):
         return None
     from sqlatch.tokens import new_key, sign

@@ -35,6 +35,9 @@ def reap(service: Service, record: Record, *, ends_at_s: float) -> dict[str, Any
             _reap_lease(service, database, record, ends_at_s)
             reaped.append(database)
     record.leases_reaped = len(reaped)
+    streams_cleared = 0
+    with _noting("(streams)", record, failures):
+        streams_cleared = _clear_streams(service)
     names = _in_turn(service.databases.files.sizes_bytes(), service.clock.now())
     for name in names:
         if service.clock.now() >= ends_at_s:
@@ -45,6 +48,7 @@ def reap(service: Service, record: Record, *, ends_at_s: float) -> dict[str, Any
         "leases_reaped": reaped,
         "hot_journals_recovered": record.hot_journals_recovered,
         "records_purged": record.records_purged,
+        "streams_cleared": streams_cleared,
         "failures": failures,
     }
 
@@ -75,6 +79,14 @@ def _tend(service: Service, name: str, record: Record, ends_at_s: float) -> None
                 record.records_purged += database.purge_records(before_s, deadline_s, gate)
 
     service.recovering(name, record, deadline_s, purge)
+
+
+def _clear_streams(service: Service) -> int:
+    """Clear the logs that streams of libSQL clients left, once no baton can name them; how many."""
+    from hrana.baton import IDLE_S
+    from hrana.shelf import Shelf
+
+    return Shelf(service.settings.databases).clear(service.clock.now() - 2 * IDLE_S)
 
 
 def _in_turn(names: Iterable[str], now_s: float) -> list[str]:

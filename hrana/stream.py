@@ -87,7 +87,11 @@ class Stream:
         sql = self.sql(stmt.sql, stmt.sql_id)
         self.statements += 1
         before = self._bytes_left
-        outcome = self._outcome(sql, stmt)
+        try:
+            outcome = self._outcome(sql, stmt)
+        except StatementRefused:
+            self._bytes_left = before
+            raise
         if stmt.want_rows is False:
             self._bytes_left = before
             return {**outcome, "rows": []}

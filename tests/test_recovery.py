@@ -231,6 +231,7 @@ def test_the_reaper_clears_an_expired_lease_recovers_and_reports(
         "leases_reaped": ["main"],
         "hot_journals_recovered": 1,
         "records_purged": 0,
+        "streams_cleared": 0,
         "failures": [],
     }
     assert (record.leases_reaped, record.hot_journals_recovered) == (1, 1)

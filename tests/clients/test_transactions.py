@@ -13,7 +13,8 @@ HERE = Path(__file__).parent
 SQLALCHEMY = """
 import os
 from urllib.parse import urlsplit
-from sqlalchemy import Column, Integer, MetaData, String, Table, create_engine, insert, inspect, select
+from sqlalchemy import Column, Integer, MetaData, String, Table, create_engine
+from sqlalchemy import insert, inspect, select
 
 url = urlsplit(os.environ["SQLATCH_URL"])
 engine = create_engine(

@@ -112,6 +112,7 @@ def test_after_a_kill_the_reaper_clears_the_lease_and_recovers(
         "leases_reaped": ["main"],
         "hot_journals_recovered": 1,
         "records_purged": 0,
+        "streams_cleared": 0,
         "failures": [],
     }
     assert instance.invoke({"health": True})["leases"] == []

@@ -1,0 +1,244 @@
+"""The baton: signed, bound, short-lived with a transaction open, on the shelf if it is large."""
+
+import base64
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from handler import local
+from handler.service import service
+from handler.streams import AtDatabase
+from hrana import baton as batons
+from hrana import state as states
+from hrana.shelf import DIRECTORY, Shelf
+from tests.hrana.conftest import Client, execute, token
+
+SCHEDULE = {"source": "aws.events"}
+
+
+def opened(client: Client) -> str:
+    """The baton of a stream whose transaction is open and has written."""
+    client.stream().execute("CREATE TABLE IF NOT EXISTS t (n)")
+    stream = client.stream()
+    stream.execute("BEGIN")
+    stream.execute("INSERT INTO t VALUES (1)")
+    assert stream.baton is not None
+    return stream.baton
+
+
+def refusal(client: Client, baton: Any, *requests: Any) -> tuple[int, str]:
+    body = {"baton": baton, "requests": requests or [execute("COMMIT")]}
+    status, answer = client.send("/v2/pipeline", body)
+    return status, answer["code"]
+
+
+def nothing_happened(client: Client) -> None:
+    assert client.rows("SELECT n FROM t") == []
+    assert service().leases.held() == []
+
+
+@pytest.fixture
+def later(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Let time pass for the service."""
+
+    def later(seconds: float) -> None:
+        now = AtDatabase.now
+        monkeypatch.setattr(AtDatabase, "now", lambda place: now(place) + seconds)
+
+    return later
+
+
+def test_a_baton_changed_by_any_byte_is_refused(client: Client) -> None:
+    baton = opened(client)
+    content = bytearray(base64.urlsafe_b64decode(baton + "=" * (-len(baton) % 4)))
+    for place in range(len(content)):
+        changed = content.copy()
+        changed[place] ^= 1
+        text = base64.urlsafe_b64encode(changed).decode().rstrip("=")
+        assert refusal(client, text) == (400, "BAD_BATON"), place
+    for text in (baton + "=", baton[:-4], "", "x", "é", baton + "AAAA"):
+        assert refusal(client, text) == (400, "BAD_BATON"), text
+    nothing_happened(client)
+
+
+def test_a_baton_is_bound_to_its_database_and_its_token(client: Client) -> None:
+    baton = opened(client)
+    stranger = Client(token(lifetime_s=700))
+    elsewhere = Client(client.token, "other")
+
+    assert refusal(stranger, baton) == (400, "BAD_BATON")
+    assert refusal(elsewhere, baton) == (400, "BAD_BATON")
+    nothing_happened(client)
+
+
+def test_an_open_transaction_expires_when_it_is_idle(client: Client, later: Any) -> None:
+    baton = opened(client)
+    later(batons.IDLE_S - 2)
+    renewed = client.pipeline(execute("SELECT 1"), baton=baton)["baton"]
+    later(batons.IDLE_S - 2)
+    assert refusal(client, baton) == (400, "STREAM_EXPIRED")
+    renewed = client.pipeline(execute("SELECT 1"), baton=renewed)["baton"]
+    later(batons.IDLE_S + 2)
+
+    assert refusal(client, renewed) == (400, "STREAM_EXPIRED")
+    nothing_happened(client)
+
+
+def test_a_stream_without_a_transaction_does_not_expire(client: Client, later: Any) -> None:
+    stream = client.stream()
+    stream.ask({"type": "store_sql", "sql_id": 1, "sql": "SELECT 1"})
+    later(500)
+
+    assert stream.ask({"type": "execute", "stmt": {"sql_id": 1}})[0]["type"] == "ok"
+
+
+def test_there_is_no_null_baton_while_a_transaction_is_open(client: Client) -> None:
+    for requests in ([execute("BEGIN")], [execute("SAVEPOINT a"), execute("SELECT nothing")]):
+        body = client.pipeline(*requests)
+        assert body["baton"] is not None
+    assert client.pipeline(execute("BEGIN"), {"type": "close"})["baton"] is None
+
+
+def test_a_stream_that_is_closed_takes_no_more(client: Client) -> None:
+    status, _code = refusal(client, None, {"type": "close"}, execute("SELECT 1"))
+    assert status == 400
+
+
+def test_a_large_log_lies_beside_the_databases_until_the_reaper_clears_it(
+    client: Client, directory: Path
+) -> None:
+    client.stream().execute("CREATE TABLE t (n)")
+    stream = client.stream()
+    stream.execute("BEGIN")
+    stream.execute("INSERT INTO t VALUES (?)", os.urandom(40_000).hex())
+    assert stream.baton is not None
+    assert len(stream.baton) < 200
+    stream.execute("UPDATE t SET n = 1")
+    shelved = set((directory / DIRECTORY).iterdir())
+    assert len(shelved) == 3, "the key and two logs"
+    assert all(path.stat().st_mode & 0o077 == 0 for path in shelved)
+    assert local.invoke(SCHEDULE)["streams_cleared"] == 0
+    stream.execute("COMMIT")
+    assert client.rows("SELECT n FROM t") == [[1]]
+
+    for path in shelved:
+        os.utime(path, (0, 0))
+    assert local.invoke(SCHEDULE)["streams_cleared"] == 2
+    stream.execute("SELECT 1")
+
+
+def test_a_log_that_was_cleared_is_a_stream_that_has_expired(
+    client: Client, directory: Path
+) -> None:
+    client.stream().execute("CREATE TABLE t (n)")
+    stream = client.stream()
+    stream.execute("BEGIN")
+    stream.execute("INSERT INTO t VALUES (?)", os.urandom(40_000).hex())
+    Shelf(directory).clear(2e10)
+
+    assert refusal(client, stream.baton) == (400, "STREAM_EXPIRED")
+    nothing_happened(client)
+
+
+def test_one_key_is_made_by_all_who_begin_at_once(directory: Path) -> None:
+    shelves = [Shelf(directory) for _number in range(5)]
+    assert len({shelf.key() for shelf in shelves}) == 1
+    assert [path.name for path in (directory / DIRECTORY).iterdir()] == ["key"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "statement"),
+    [("STATEMENTS_MAX", 3, "INSERT INTO t VALUES (1)"), ("LOG_BYTES_MAX", 500, "SELECT 1")],
+)
+def test_a_transaction_has_a_limit_and_says_so(
+    client: Client, monkeypatch: pytest.MonkeyPatch, name: str, value: int, statement: str
+) -> None:
+    client.stream().execute("CREATE TABLE t (n)")
+    monkeypatch.setattr(states, name, value)
+    stream = client.stream()
+    stream.execute("BEGIN")
+    for _number in range(3):
+        stream.execute(statement + " -- " + "x" * 100)
+
+    assert stream.refused(statement)["code"] == "TRANSACTION_TOO_LARGE"
+    stream.execute("COMMIT")
+
+
+BAD_BODIES: list[Any] = [
+    "",
+    "{",
+    "[]",
+    {},
+    {"requests": None},
+    {"requests": [{"type": "nonsense"}]},
+    {"requests": [{"type": "execute"}]},
+    {"requests": [execute("INSERT INTO t VALUES (1)"), {"type": "execute", "stmt": {}}]},
+    {"requests": [{"type": "execute", "stmt": {"sql": "SELECT 1", "sql_id": 1}}]},
+    {
+        "requests": [
+            execute("INSERT INTO t VALUES (1)"),
+            {"type": "execute", "stmt": {"sql_id": 9}},
+        ]
+    },
+    {
+        "requests": [
+            execute("INSERT INTO t VALUES (1)"),
+            {
+                "type": "batch",
+                "batch": {
+                    "steps": [{"stmt": {"sql": "SELECT 1"}, "condition": {"type": "ok", "step": 0}}]
+                },
+            },
+        ]
+    },
+    {"baton": 5, "requests": []},
+]
+
+
+@pytest.mark.parametrize("body", BAD_BODIES, ids=range(len(BAD_BODIES)))
+def test_a_body_that_breaks_the_protocol_is_refused_before_anything_runs(
+    client: Client, body: Any
+) -> None:
+    client.stream().execute("CREATE TABLE t (n)")
+    status, answer = client.send("/v3/pipeline", body)
+
+    assert (status, sorted(answer)) == (400, ["code", "message"])
+    nothing_happened(client)
+
+
+@pytest.mark.parametrize(
+    ("path", "method", "status"),
+    [
+        ("/v1/pipeline", "POST", 404),
+        ("/v2/cursor", "POST", 404),
+        ("/v3-protobuf/pipeline", "POST", 404),
+        ("/v2", "POST", 404),
+        ("/v2/pipeline", "DELETE", 405),
+        ("/Main/v2/pipeline", "POST", 400),
+        ("/..%2f/v2/pipeline", "POST", 400),
+    ],
+)
+def test_a_path_that_there_is_not_is_refused(
+    client: Client, path: str, method: str, status: int
+) -> None:
+    answered, body = client.send(path, {"requests": []}, method=method)
+    assert (answered, sorted(body)) == (status, ["code", "message"])
+
+
+def test_a_token_is_asked_for_and_holds_for_what_it_says(client: Client) -> None:
+    client.stream().execute("CREATE TABLE t (n)")
+    written = {"requests": [execute("INSERT INTO t VALUES (1)")]}
+    for bad in ("", "x", token(databases=["other"])):
+        status, body = Client(bad).send("/v2/pipeline", written)
+        assert (status, body["code"]) == (401, "UNAUTHORIZED")
+    reader = Client(token(access="ro"))
+    assert reader.rows("SELECT count(*) FROM t") == [[0]]
+    for sql in ("INSERT INTO t VALUES (1)", "VACUUM", "CREATE TABLE u (n)"):
+        assert reader.stream().refused(sql)["code"] == "SQLITE_READONLY"
+    stream = reader.stream()
+    stream.execute("BEGIN")
+    assert stream.refused("INSERT INTO t VALUES (1)")["code"] == "SQLITE_READONLY"
+    stream.execute("COMMIT")
+    nothing_happened(client)
