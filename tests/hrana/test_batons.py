@@ -13,7 +13,8 @@ from handler.streams import AtDatabase
 from hrana import baton as batons
 from hrana import state as states
 from hrana.shelf import DIRECTORY, Shelf
-from tests.hrana.conftest import Client, execute, token
+from tests.hrana.client import Client, execute
+from tests.hrana.conftest import token
 
 SCHEDULE = {"source": "aws.events"}
 

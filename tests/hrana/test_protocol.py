@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.hrana.conftest import Client, execute, plain
+from tests.hrana.client import Client, execute, plain
 
 OK, ERROR = "ok", "error"
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from handler.service import service
-from tests.hrana.conftest import Client, execute, plain
+from tests.hrana.client import Client, execute, plain
 
 
 @pytest.fixture(autouse=True)
