@@ -14,6 +14,9 @@ from handler.messages import answer_messages
 from handler.reaper import reap
 from handler.service import Service
 from handler.settings import Settings
+from handler.streams import AtDatabase
+from hrana import state as hrana_state
+from hrana.stream import Stream
 from locking.clock import Clock
 from locking.lease import Claim, Held, LeaseTable, TableUnavailable, Taken
 from locking.leases import Leases
@@ -145,6 +148,19 @@ class Instance:
         ]
         batch = unwrap({"Records": records})
         return answer_messages(self.service, batch, self.record, ends_at_s=self._ends_at_s())
+
+    def stream(self, state: hrana_state.State, *, request_name: str) -> Stream:
+        """A stream of a libSQL client, for one request."""
+        return Stream(
+            state,
+            AtDatabase(self.service, state.database, self.record, self._ends_at_s()),
+            writes=True,
+            request_name=request_name,
+            known_again=True,
+            fingerprint=request_name.encode(),
+            bytes_max=self.service.settings.result_bytes_max,
+            in_text=False,
+        )
 
     def reap(self) -> dict[str, Any]:
         return reap(self.service, self.record, ends_at_s=self._ends_at_s())

@@ -6,6 +6,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from hrana.protocol import Stmt
+from hrana.refusals import StatementRefused
+from hrana.state import State
 from sqlatch.errors import StorageError
 from tests.faults.campaign import after_the_lease
 from tests.faults.crashes import Act, Situation, crashes, machine_in, undisturbed
@@ -56,6 +59,28 @@ def deliver_group(instance: Instance) -> Any:
     return instance.deliver({**order, "e": RAISE}, group="g")
 
 
+def commit(instance: Instance) -> Any:
+    """The COMMIT of a libSQL client, whose statements came in an earlier request."""
+    stream = instance.stream(State.from_bytes(_OPENED[0]), request_name="commit")
+    try:
+        return stream.execute(Stmt(sql="COMMIT"))
+    except StatementRefused as refusal:
+        raise StorageError(refusal.message) from refusal
+    finally:
+        stream.end()
+
+
+def _open_transaction(instance: Instance) -> None:
+    stream = instance.stream(State("main", "caller"), request_name="open")
+    for sql in ("BEGIN", RAISE["query"], DRAW["query"]):
+        stream.execute(Stmt(sql=sql))
+    stream.end()
+    _OPENED[:] = [stream.state.to_bytes()]
+
+
+_OPENED: list[bytes] = []
+"""The state that the client of `commit` has in its baton."""
+
 HOPELESS = {deliver: ["b", "c"], deliver_group: ["b", "e"]}
 """The messages of each batch that fail however often they are delivered."""
 
@@ -65,6 +90,7 @@ def start_of_once(directory: Path) -> Situation:
     situation = Situation({}, [])
     for table in TABLES:
         situation = undisturbed(situation, directory, _asking(table))
+    undisturbed(situation, directory, _open_transaction)
     return situation
 
 

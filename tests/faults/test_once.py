@@ -12,7 +12,7 @@ SEEDS = 12 if tally.FULL else 2
 TWICE_EVERY = 1 if tally.FULL else 10
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(tally.TIMEOUT_S)]
-each_way = pytest.mark.parametrize("act", [once.ask, once.deliver, once.deliver_group])
+each_way = pytest.mark.parametrize("act", [once.ask, once.deliver, once.deliver_group, once.commit])
 
 
 @pytest.fixture
