@@ -6,12 +6,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 SAM := .venv-sam/bin/sam
 CHECKOV := .venv-checkov/bin/checkov
+BENCH := .venv-bench
 # The lock files name every package there is to install, so pip has nothing to resolve.
 PIP_INSTALL := pip install --quiet --disable-pip-version-check --require-hashes --no-deps
 ROOMS := events handler hrana locking sqlatch sqlexec
-CODE := $(ROOMS) tests examples
+CODE := $(ROOMS) tests examples benchmarks
 
-.PHONY: help demo test faults check format lock build e2e clients sam-local clean
+.PHONY: help demo test faults check bench format lock build e2e clients sam-local clean
 
 help:  ## list the commands
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -33,6 +34,9 @@ check: $(VENV)/dev.installed $(SAM) $(CHECKOV)  ## format, lint, types, imports,
 	@$(SAM) validate --lint --template template.yaml
 	@$(CHECKOV) --framework cloudformation --skip-download --quiet --compact \
 		--file template.yaml docs/transfer.yaml
+
+bench: $(BENCH)/bench.installed  ## measure it beside bare SQLite and its peers (QUICK=1: two minutes)
+	@$(BENCH)/bin/python -m benchmarks $(if $(QUICK),--quick) $(BENCH_ARGS)
 
 format: $(VENV)/dev.installed  ## bring the code into its form
 	@$(BIN)/ruff format $(CODE)
@@ -125,7 +129,7 @@ sam-local: $(VENV)/dev.installed $(SAM)  ## three samples through `sam local inv
 # ------------------------------------------------------------------------------- environments
 
 lock: $(VENV)/dev.installed  ## pin every dependency, with hashes, from pyproject.toml
-	@for group in service demo dev sam checkov clients; do \
+	@for group in service demo dev bench sam checkov clients; do \
 		$(BIN)/uv pip compile pyproject.toml --group $$group --universal --generate-hashes \
 			--python-version 3.11 --no-header --quiet --upgrade -o requirements/$$group.txt || exit 1; \
 	done
@@ -133,7 +137,7 @@ lock: $(VENV)/dev.installed  ## pin every dependency, with hashes, from pyprojec
 		--python-version 3.11 --no-header --quiet --upgrade -o requirements/data.txt
 
 clean:  ## remove what was made: environments, builds, demo data
-	rm -rf $(VENV) .venv-sam .venv-checkov .venv-clients .aws-sam build databases dist
+	rm -rf $(VENV) .venv-sam .venv-checkov $(BENCH) .venv-clients .aws-sam build databases dist
 
 $(VENV)/demo.installed $(VENV)/dev.installed: $(VENV)/%.installed: requirements/%.txt requirements/data.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -142,7 +146,14 @@ $(VENV)/demo.installed $(VENV)/dev.installed: $(VENV)/%.installed: requirements/
 	@$(BIN)/$(PIP_INSTALL) -r requirements/data.txt
 	@touch $@
 
-# These two pin versions of their own, hence environments of their own.
+# These three pin versions of their own, hence environments of their own.
+$(BENCH)/bench.installed: requirements/bench.txt requirements/data.txt
+	@test -x $(BENCH)/bin/python || $(PYTHON) -m venv $(BENCH)
+	@echo "installing into $(BENCH) ..."
+	@$(BENCH)/bin/$(PIP_INSTALL) -r requirements/bench.txt
+	@$(BENCH)/bin/$(PIP_INSTALL) -r requirements/data.txt
+	@touch $@
+
 $(SAM) $(CHECKOV): .venv-%: requirements/sam.txt requirements/checkov.txt
 	@test -x .venv-$(notdir $@)/bin/python || $(PYTHON) -m venv .venv-$(notdir $@)
 	@echo "installing into .venv-$(notdir $@) ..."

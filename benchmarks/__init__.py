@@ -1,0 +1,1 @@
+"""What the service costs, measured beside bare SQLite and the tools that do the like."""

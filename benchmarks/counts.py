@@ -1,0 +1,76 @@
+"""How often a run does each thing: all of it, a quick look, or hardly anything."""
+
+from dataclasses import dataclass
+
+MEGABYTE = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Rounds of each experiment, and the sizes it goes up to."""
+
+    read_rounds: int
+    write_rounds: int
+    fresh_rounds: int
+    together_rounds: int
+    together_writes: int
+    batch_rounds: int
+    flights: int | None
+    flight_rounds: int
+    reply_rows: int
+    reply_rounds: int
+    sizes_mb: tuple[int, ...]
+    databases: tuple[int, ...]
+    calls: int = 20
+    processes: int = 8
+    traces_peers: bool = False
+
+
+COUNTS = {
+    "full": Counts(
+        read_rounds=150,
+        write_rounds=60,
+        fresh_rounds=15,
+        together_rounds=3,
+        together_writes=50,
+        batch_rounds=40,
+        flights=None,
+        flight_rounds=3,
+        reply_rows=100_000,
+        reply_rounds=15,
+        sizes_mb=(1, 100, 2_000),
+        databases=(1, 10, 64, 100, 1_000),
+        traces_peers=True,
+    ),
+    "quick": Counts(
+        read_rounds=30,
+        write_rounds=8,
+        fresh_rounds=3,
+        together_rounds=1,
+        together_writes=12,
+        batch_rounds=6,
+        flights=60_000,
+        flight_rounds=1,
+        reply_rows=100_000,
+        reply_rounds=4,
+        sizes_mb=(1, 100),
+        databases=(1, 10, 100, 1_000),
+    ),
+    "tiny": Counts(
+        read_rounds=1,
+        write_rounds=1,
+        fresh_rounds=1,
+        together_rounds=1,
+        together_writes=1,
+        batch_rounds=1,
+        flights=200,
+        flight_rounds=1,
+        reply_rows=1_000,
+        reply_rounds=1,
+        sizes_mb=(1, 2),
+        databases=(1, 3),
+        calls=1,
+        processes=2,
+    ),
+}
+"""`full` is what docs/performance.md shows, `tiny` what the test suite runs."""

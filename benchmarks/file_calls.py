@@ -1,0 +1,84 @@
+"""What one request asks of the file system, counted twice.
+
+By SQLite's own VFS, and where strace is installed by the kernel: then also what is done beside
+SQLite, and what peers do whose SQLite is another.
+"""
+
+import shutil
+import subprocess
+from collections import Counter
+from pathlib import Path
+
+from benchmarks import children, data
+from benchmarks.repeat import MARK_FILE
+from benchmarks.sampling import Tables
+from benchmarks.subjects import BARE, EFS, LOCK, SQLATCH, STOCK, installed
+from benchmarks.vfs import counting
+from benchmarks.workplace import Workplace
+
+STRACE = "strace"
+REQUESTS = 20
+KINDS = ("read", "write")
+PEERS = (EFS, STOCK, LOCK)
+
+
+def by_vfs(work: Workplace) -> Tables:
+    """Calls of one warm request to SQLite's VFS."""
+    tables: Tables = {f"vfs_{kind}": {} for kind in KINDS}
+    for name in installed(BARE, SQLATCH):
+        with counting() as counted, work.opened([name]) as subjects:
+            subject = subjects[name]
+            actions = {"write": subject.write, "read": subject.read}
+            for kind, action in actions.items():
+                # The first read after a write by another connection fills the cache anew.
+                action(data.row_of(1))
+                action(data.row_of(2))
+                counted.clear()
+                action(data.row_of(2))
+                tables[f"vfs_{kind}"][name] = [float(counted.total())]
+    return tables
+
+
+def by_strace(work: Workplace) -> Tables:
+    """System calls of one warm request on the database, its journal and their directory."""
+    tables: Tables = {f"strace_{kind}": {} for kind in KINDS}
+    if not _can_trace():
+        return tables
+    names = installed(BARE, SQLATCH, *(PEERS if work.counts.traces_peers else ()))
+    for name in names:
+        for kind, calls in _traced(work, name).items():
+            tables[f"strace_{kind}"][name] = [calls / REQUESTS]
+    return tables
+
+
+def _can_trace() -> bool:
+    """Whether strace is there and may trace, which containers often forbid."""
+    path = shutil.which(STRACE)
+    if path is None:
+        return False
+    return subprocess.run([path, "-qq", "true"], capture_output=True, check=False).returncode == 0
+
+
+def _traced(work: Workplace, name: str) -> dict[str, int]:
+    """How many calls a process makes for its reads, and for its writes."""
+    directory = work.copy()
+    database = directory / data.FILE
+    mark = directory / MARK_FILE
+    trace = work.directory / "strace.txt"
+    paths = (directory, database, Path(f"{database}-journal"), mark)
+    only = [argument for path in paths for argument in ("-P", str(path))]
+    command = (STRACE, "-f", "-qq", "-o", str(trace), *only)
+    children.finish(children.start("repeat", name, REQUESTS, directory, before=command))
+    counted = Counter[int]()
+    phase = 0
+    for line in trace.read_text().splitlines():
+        if str(mark) in line:
+            phase += 1
+        elif _is_call(line):
+            counted[phase] += 1
+    return {kind: counted[number] for number, kind in enumerate(KINDS, start=1)}
+
+
+def _is_call(line: str) -> bool:
+    """Not the second half of a call that another thread interrupted, nor a signal."""
+    return "resumed>" not in line and "(" in line

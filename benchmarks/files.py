@@ -1,0 +1,48 @@
+"""Databases with the table: made at once, copied, counted."""
+
+import shutil
+from pathlib import Path
+
+import apsw
+
+from benchmarks.data import FILE, NOTE_CHARACTERS, ROWS, SCHEMA
+
+FILL = """
+WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < ?1)
+INSERT INTO things
+SELECT n, format('thing-%06d', n), n * 7 % 1000, n * 0.25, format('%.*c', ?2, 'x') FROM numbers
+"""
+WRITTEN = "SELECT count(*) FROM things WHERE id > ?"
+
+
+def make(path: Path, *, rows: int = ROWS, note_characters: int = NOTE_CHARACTERS) -> None:
+    """A database with the table, made in one go and on disk before it is measured."""
+    connection = apsw.Connection(str(path))
+    connection.pragma("journal_mode", "OFF")
+    connection.pragma("synchronous", "OFF")
+    connection.execute(SCHEMA)
+    connection.execute(FILL, (rows, note_characters))
+    connection.pragma("synchronous", "FULL")
+    connection.pragma("user_version", 1)
+    connection.pragma("journal_mode", "DELETE")
+    connection.close()
+
+
+def copy(template: Path, directory: Path) -> Path:
+    """The directory, made, with a copy of a database and of its journal if it has one."""
+    directory.mkdir(parents=True)
+    shutil.copy(template, directory / FILE)
+    journal = Path(f"{template}-journal")
+    if journal.exists():
+        shutil.copy(journal, directory / f"{FILE}-journal")
+    return directory
+
+
+def written(directory: Path) -> int:
+    """How many rows were added to a copy."""
+    connection = apsw.Connection(str(directory / FILE))
+    connection.set_busy_timeout(10_000)
+    try:
+        return int(connection.execute(WRITTEN, (ROWS,)).fetchone()[0])
+    finally:
+        connection.close()

@@ -1,0 +1,68 @@
+"""docs/performance.md, from the results of a run."""
+
+from typing import Any
+
+from benchmarks.figures import number, verdict_word
+
+HEAD = """# Performance
+
+What the service costs beside bare SQLite and the tools that do the like, all measured in one run on one machine, in turn. Written by `make bench` from [benchmarks/results.json](../benchmarks/results.json); do not edit.
+
+The floor is apsw doing the same statements on a warm connection, with the same journal mode and the same fsyncs. The peers keep the settings they come with. Of everything the median is given, the 99th percentile, and the ratio to the floor, which is what carries over to another machine. DynamoDB is moto's server on the same machine, one request at a time.
+
+![Time or rate of each subject](performance.svg)
+"""
+"""One line a paragraph, as in the other documents."""
+
+COUNTS = {
+    "quick": "\nThis is a quick run, with few repetitions: `make bench` measures in earnest.\n",
+    "tiny": "\nThis run only shows that the harness works; its figures mean nothing.\n",
+}
+
+
+def page(results: dict[str, Any]) -> str:
+    """The page, in Markdown."""
+    parts = [HEAD, COUNTS.get(results["counts"], ""), _goals(results), _machine(results)]
+    parts += [_table(table) for table in results["tables"] if table["figures"]]
+    return "".join(parts)
+
+
+def _goals(results: dict[str, Any]) -> str:
+    rows = [(table, goal) for table in results["tables"] for goal in table["goals"]]
+    reached = sum(goal["reached"] is True for _table, goal in rows)
+    lines = [
+        f"\n## Goals: {reached} of {len(rows)} reached\n",
+        "| what | goal | measured | limit | |",
+        "|---|---|--:|--:|---|",
+    ]
+    lines += [
+        f"| {table['title']} ({table['unit']}) | {goal['text']} | {number(goal['value'])}"
+        f" | {number(goal['limit'])} | {verdict_word(goal)} |"
+        for table, goal in rows
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _machine(results: dict[str, Any]) -> str:
+    machine = dict(results["machine"])
+    packages = machine.pop("packages")
+    lines = ["\n## Where\n"]
+    lines += [f"- {name}: {value}" for name, value in machine.items()]
+    lines.append("- " + ", ".join(f"{name} {value}" for name, value in packages.items()))
+    return "\n".join(lines) + "\n"
+
+
+def _table(table: dict[str, Any]) -> str:
+    lines = [f"\n## {table['title']}\n"]
+    if table["note"]:
+        lines.append(table["note"] + "\n")
+    lines += [
+        f"| | median, {table['unit']} | p99 | ratio | samples |",
+        "|---|--:|--:|--:|--:|",
+    ]
+    lines += [
+        f"| {figure['subject']} | {number(figure['median'])} | {number(figure['p99'])}"
+        f" | {number(figure['ratio'])} | {figure['samples']} |"
+        for figure in table["figures"]
+    ]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,156 @@
+"""The list of all that is measured, each with the goal it has to reach in the same run."""
+
+from benchmarks import (
+    batches,
+    file_calls,
+    flights,
+    fresh,
+    many,
+    memory,
+    replies,
+    sizes,
+    together,
+    warm,
+)
+from benchmarks.experiment import Experiment, Table
+from benchmarks.goals import Goal
+from benchmarks.subjects import BARE, BETWEEN_CALLS, EFS, EFS_KEPT, LOCK, SQLATCH, STOCK
+
+FLAT = 1.3
+OPEN_FILES_MAX = 300
+"""Lambda allows 1,024: two connections with their journals for each of 64 databases, and room."""
+
+
+def _together(prefix: str, dynamodb: str) -> tuple[Table, ...]:
+    title = f"8 processes write to one database, {dynamodb}"
+    return (
+        Table(
+            f"{prefix}_rate",
+            f"{title}: acknowledged",
+            "writes/s",
+            BARE,
+            (Goal(SQLATCH, min_ratio=3, against=EFS),),
+            "Rows that were acknowledged, by the time from the first start to the last end.",
+            plotted=True,
+        ),
+        Table(f"{prefix}_refused", f"{title}: refused", "writes", SQLATCH,
+              (Goal(SQLATCH, exactly=0),)),
+        Table(f"{prefix}_lost", f"{title}: acknowledged and not there", "rows", SQLATCH,
+              (Goal(SQLATCH, exactly=0),)),
+        Table(f"{prefix}_worst", f"{title}: the worst writer's p99", "ms", BARE),
+    )  # fmt: skip
+
+
+def _reply(rows_as: str) -> Table:
+    return Table(
+        f"reply_{rows_as}",
+        f"A table of 100,000 x 5 as a reply of {rows_as}, encoded",
+        "ms",
+        replies.FLOOR,
+        (
+            Goal(replies.DIRECT, max_ratio=1.7, against=replies.FLOOR),
+            Goal(replies.HTTP, max_ratio=1.7, against=replies.FLOOR),
+        ),
+        plotted=True,
+    )
+
+
+def _sizes(key: str, title: str, unit: str) -> Table:
+    smallest = sizes.label(SQLATCH, 1)
+    larger = [sizes.label(SQLATCH, size_mb) for size_mb in (100, 2_000)]
+    goals = tuple(Goal(name, max_ratio=FLAT, against=smallest) for name in larger)
+    return Table(key, title, unit, smallest, goals)
+
+
+EXPERIMENTS = (
+    Experiment("warm reads", warm.reads, (
+        Table("warm_read", "Warm point read", "us", BARE, (
+            Goal(SQLATCH, max_ratio=8, against=BARE),
+            Goal(SQLATCH, max_ratio=1 / 3, against=EFS),
+            Goal(SQLATCH, max_ratio=1 / 3, against=EFS_KEPT),
+        ), "One row of 10,000 by its key, through `handler.query.lambda_handler` with log line and"
+           " metrics. Django does a request: its connection is closed at the end, as both backends"
+           " have it.", plotted=True),
+    )),
+    Experiment("warm writes", warm.writes, (
+        Table("warm_write_own", "Warm one-row write, without its DynamoDB calls", "ms", BARE, (
+            Goal(SQLATCH, max_ratio=1.6, against=BARE),
+            Goal(SQLATCH, max_ratio=1, against=EFS),
+            Goal(SQLATCH, max_ratio=1, against=LOCK),
+        ), "The time of the call less the time inside botocore.", plotted=True),
+        Table("warm_write", "Warm one-row write, with its DynamoDB calls", "ms", BETWEEN_CALLS,
+              note="DynamoDB is moto's server on this machine, so mostly its time."),
+    )),
+    Experiment("DynamoDB calls", warm.dynamodb_calls, (
+        Table("dynamodb_read", "DynamoDB calls of a read", "calls", SQLATCH,
+              (Goal(SQLATCH, exactly=0),)),
+        Table("dynamodb_write", "DynamoDB calls of a write", "calls", SQLATCH,
+              (Goal(SQLATCH, exactly=2),)),
+    )),
+    Experiment("DynamoDB calls of many rows", batches.dynamodb_calls, (
+        Table("dynamodb_many", "DynamoDB calls of many rows", "calls", batches.BATCH,
+              (Goal(batches.BATCH, exactly=2), Goal(batches.BULK, exactly=2))),
+    )),
+    Experiment("calls to the VFS", file_calls.by_vfs, (
+        Table("vfs_read", "File calls of SQLite, warm read", "calls", BARE,
+              (Goal(SQLATCH, max_ratio=1, against=BARE),)),
+        Table("vfs_write", "File calls of SQLite, warm one-row write", "calls", BARE,
+              (Goal(SQLATCH, max_ratio=1, against=BARE),)),
+    )),
+    Experiment("system calls", file_calls.by_strace, (
+        Table("strace_read", "System calls on database, journal and directory, warm read", "calls",
+              BARE, (Goal(SQLATCH, max_ratio=1, against=BARE),)),
+        Table("strace_write", "System calls on database, journal and directory, warm write",
+              "calls", BARE, (Goal(SQLATCH, max_ratio=1, against=BARE),),
+              "Counted by strace, so with what is done beside SQLite."),
+    )),
+    Experiment("fresh processes", fresh.first_answers, (
+        Table("fresh_read", "Fresh process to the first answer of a read", "ms", BARE, (
+            Goal(SQLATCH, max_ratio=2.5, plus=100, against=BARE),
+            Goal(SQLATCH, max_ratio=1, against=EFS),
+            Goal(SQLATCH, max_ratio=1, against=STOCK),
+        ), "From the start of Python; the modules are compiled.", plotted=True),
+        Table("fresh_read_cpu", "The same, processor time", "ms", BARE),
+        Table("fresh_write", "Fresh process to the first answer of a write", "ms", BARE, (
+            Goal(SQLATCH, max_ratio=1, against=EFS),
+            Goal(SQLATCH, max_ratio=1, against=STOCK),
+        ), "Stock Django takes no lock, so it loads no AWS SDK.", plotted=True),
+        Table("fresh_write_cpu", "The same, processor time", "ms", BARE),
+    )),
+    Experiment("eight writers", together.at_once, _together("together", "DynamoDB at once")),
+    Experiment("eight writers, 4 ms", together.with_latency,
+               _together("together_4ms", "DynamoDB 4 ms away")),
+    Experiment("ten rows", batches.tens, (
+        Table("tens", "Ten rows", "ms", batches.BARE_SINGLES,
+              (Goal(batches.BATCH, max_ratio=1 / 5, against=batches.SINGLES),), plotted=True),
+    )),
+    Experiment("bulk load", flights.loads, (
+        Table("flights", "The flights of 2013, 10,000 rows a request", "s", BARE,
+              (Goal(SQLATCH, max_ratio=2, against=BARE),),
+              "The floor is executemany, a transaction for each 10,000.", plotted=True),
+    )),
+    Experiment("large replies", replies.rows, (_reply("arrays"), _reply("objects"))),
+    Experiment("sizes", sizes.by_size, (
+        _sizes("size_read", "Warm point read by the size of the file", "us"),
+        _sizes("size_write", "Warm one-row write by the size, without DynamoDB", "ms"),
+    )),
+    Experiment("many databases", many.by_databases, (
+        Table("many_read", "Warm point read of many databases in turn", "us",
+              many.label(SQLATCH, 1),
+              (Goal(many.label(SQLATCH, 1_000), max_ratio=FLAT, against=many.label(SQLATCH, 1)),),
+              f"The floor, too, keeps the {many.OPEN_MAX} used last open."),
+        Table("many_files", "Open files with many databases", "files", many.label(SQLATCH, 1),
+              (Goal(many.label(SQLATCH, 1_000), at_most=OPEN_FILES_MAX),)),
+        Table("many_memory", "Memory with many databases", "MB", many.label(SQLATCH, 1),
+              (Goal(many.label(SQLATCH, 1_000), max_ratio=FLAT,
+                    against=many.label(SQLATCH, 100)),)),
+    )),
+    Experiment("memory", memory.memory, (
+        Table("memory_warm", "Memory of a warm instance", "MB", BARE),
+        Table("memory_peak", "Peak at the largest reply, beyond a warm instance", "x its bytes",
+              memory.DOORS["arrays"],
+              tuple(Goal(name, at_most=6) for name in memory.DOORS.values()),
+              "Encoded as Lambda's runtime encodes it."),
+        Table("memory_reply", "The largest reply", "MB", memory.DOORS["arrays"]),
+    )),
+)  # fmt: skip

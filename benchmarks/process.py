@@ -1,0 +1,35 @@
+"""What the system says of this process: memory and open files, from /proc."""
+
+from pathlib import Path
+
+STATUS = Path("/proc/self/status")
+DESCRIPTORS = Path("/proc/self/fd")
+CLEAR = Path("/proc/self/clear_refs")
+RESET_PEAK = "5"
+
+
+def resident_bytes() -> int:
+    """The memory that is in use now."""
+    return _status_bytes("VmRSS:")
+
+
+def peak_bytes() -> int:
+    """The most that was in use since `reset_peak`."""
+    return _status_bytes("VmHWM:")
+
+
+def reset_peak() -> None:
+    """Have the peak start at what is in use now."""
+    CLEAR.write_text(RESET_PEAK)
+
+
+def open_files() -> int:
+    """File descriptors, but for the one that looks."""
+    return sum(1 for _entry in DESCRIPTORS.iterdir()) - 1
+
+
+def _status_bytes(name: str) -> int:
+    for line in STATUS.read_text().splitlines():
+        if line.startswith(name):
+            return int(line.split()[1]) * 1024
+    raise LookupError(f"{STATUS} has no {name}")

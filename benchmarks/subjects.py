@@ -1,0 +1,68 @@
+"""Who is measured: the service, the floor, and the peers as far as they are installed."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Protocol, cast
+
+
+class Subject(Protocol):
+    """Something that reads and writes rows of the table, warm."""
+
+    def read(self, number: int) -> str:
+        """The name in that row."""
+
+    def write(self, number: int) -> None:
+        """Insert a row; return when it is on disk."""
+
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Where a subject is opened, what its refusals are, and which package it needs."""
+
+    module: str
+    opener: str = "open_subject"
+    needs: str = "apsw"
+
+
+BARE = "bare apsw"
+BETWEEN_CALLS = "bare apsw between two DynamoDB calls"
+SQLATCH = "sqlatch"
+STOCK = "stock Django"
+EFS = "django-sqlite-efs"
+EFS_KEPT = "django-sqlite-efs, connection kept"
+LOCK = "python-dynamodb-lock"
+
+SUBJECTS = {
+    BARE: Entry("benchmarks.bare"),
+    BETWEEN_CALLS: Entry("benchmarks.between_calls", needs="boto3"),
+    SQLATCH: Entry("benchmarks.service"),
+    EFS: Entry("benchmarks.django_orm", "open_efs", "django_sqlite_efs"),
+    EFS_KEPT: Entry("benchmarks.django_orm", "open_efs_kept", "django_sqlite_efs"),
+    STOCK: Entry("benchmarks.django_orm", "open_stock", "django"),
+    LOCK: Entry("benchmarks.dynamodb_lock", needs="python_dynamodb_lock"),
+}
+
+
+def installed(*names: str) -> list[str]:
+    """Those of the subjects whose package is here."""
+    return [name for name in names if find_spec(SUBJECTS[name].needs)]
+
+
+def open_subject(name: str, directory: Path) -> Subject:
+    """A subject, imported now, on the database in that directory."""
+    entry = SUBJECTS[name]
+    opener = cast("Callable[[Path], Subject]", getattr(import_module(entry.module), entry.opener))
+    return opener(directory)
+
+
+def refusals_of(name: str) -> tuple[type[Exception], ...]:
+    """What a refused write of that subject raises."""
+    module = import_module(SUBJECTS[name].module)
+    if hasattr(module, "refusals"):
+        return cast("tuple[type[Exception], ...]", module.refusals())
+    return cast("tuple[type[Exception], ...]", module.REFUSALS)

@@ -1,0 +1,70 @@
+"""Eight processes that write to one database: how much gets through, to whom, and what is lost."""
+
+import json
+from typing import Any
+
+from benchmarks import children, dynamodb, files
+from benchmarks.sampling import Tables, percentile, rotated
+from benchmarks.subjects import BARE, EFS, LOCK, SQLATCH, installed
+from benchmarks.workplace import Workplace
+
+AWS_DELAY_MS = 4
+"""How long DynamoDB takes within one region of AWS."""
+
+MILLISECONDS = 1e3
+
+
+def at_once(work: Workplace) -> Tables:
+    """With a DynamoDB server that answers as soon as it can."""
+    return _tables(work, "together")
+
+
+def with_latency(work: Workplace) -> Tables:
+    """With one that answers in 4 ms more."""
+    with dynamodb.running(AWS_DELAY_MS) as url:
+        return _tables(work, "together_4ms", AWS_ENDPOINT_URL=url)
+
+
+def _tables(work: Workplace, prefix: str, **environment: str) -> Tables:
+    names = installed(BARE, SQLATCH, EFS, LOCK)
+    tables: Tables = {
+        f"{prefix}_{figure}": {name: [] for name in names}
+        for figure in ("rate", "refused", "lost", "worst")
+    }
+    for number in range(work.counts.together_rounds):
+        for name in rotated(names, number):
+            for figure, value in _write_together(work, name, environment).items():
+                tables[f"{prefix}_{figure}"][name].append(value)
+    return tables
+
+
+def _write_together(work: Workplace, name: str, environment: dict[str, str]) -> dict[str, float]:
+    processes = work.counts.processes
+    directory = work.copy()
+    reports = _reports(name, work, directory, environment)
+    acknowledged = sum(len(report["durations_s"]) for report in reports)
+    started_s = min(report["started_s"] for report in reports)
+    ended_s = max(report["ended_s"] for report in reports)
+    worst_s = max(percentile(report["durations_s"] or [0.0]) for report in reports)
+    return {
+        "rate": acknowledged / (ended_s - started_s),
+        "refused": float(sum(report["refused"] for report in reports)),
+        "lost": float(acknowledged + processes - files.written(directory)),
+        "worst": worst_s * MILLISECONDS,
+    }
+
+
+def _reports(
+    name: str, work: Workplace, directory: Any, environment: dict[str, str]
+) -> list[dict[str, Any]]:
+    writers = [
+        children.start(
+            "writer", name, work.counts.together_writes, number, directory, **environment
+        )
+        for number in range(work.counts.processes)
+    ]
+    for writer in writers:
+        children.line_of(writer)
+    for writer in writers:
+        children.say(writer, "go")
+    return [json.loads(children.finish(writer)) for writer in writers]
