@@ -11,6 +11,7 @@ PATIENCE_MS = 20_000
 
 SETTINGS = (
     "PRAGMA journal_mode = PERSIST",
+    "PRAGMA journal_size_limit = 1048576",
     "PRAGMA synchronous = FULL",
     "PRAGMA cache_size = -8000",
     "PRAGMA temp_store = MEMORY",

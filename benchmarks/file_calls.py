@@ -6,7 +6,6 @@ SQLite, and what peers do whose SQLite is another.
 
 import shutil
 import subprocess
-from collections import Counter
 from pathlib import Path
 
 from benchmarks import children, data
@@ -40,14 +39,14 @@ def by_vfs(work: Workplace) -> Tables:
 
 
 def by_strace(work: Workplace) -> Tables:
-    """System calls of one warm request on the database, its journal and their directory."""
+    """System calls of a warm request on the database, its journal and their directory."""
     tables: Tables = {f"strace_{kind}": {} for kind in KINDS}
     if not _can_trace():
         return tables
     names = installed(BARE, SQLATCH, *(PEERS if work.counts.traces_peers else ()))
     for name in names:
         for kind, calls in _traced(work, name).items():
-            tables[f"strace_{kind}"][name] = [calls / REQUESTS]
+            tables[f"strace_{kind}"][name] = calls
     return tables
 
 
@@ -59,8 +58,8 @@ def _can_trace() -> bool:
     return subprocess.run([path, "-qq", "true"], capture_output=True, check=False).returncode == 0
 
 
-def _traced(work: Workplace, name: str) -> dict[str, int]:
-    """How many calls a process makes for its reads, and for its writes."""
+def _traced(work: Workplace, name: str) -> dict[str, list[float]]:
+    """How many calls a process makes for each of its reads, and of its writes."""
     directory = work.copy()
     database = directory / data.FILE
     mark = directory / MARK_FILE
@@ -69,14 +68,19 @@ def _traced(work: Workplace, name: str) -> dict[str, int]:
     only = [argument for path in paths for argument in ("-P", str(path))]
     command = (STRACE, "-f", "-qq", "-o", str(trace), *only)
     children.finish(children.start("repeat", name, REQUESTS, directory, before=command))
-    counted = Counter[int]()
-    phase = 0
-    for line in trace.read_text().splitlines():
-        if str(mark) in line:
-            phase += 1
-        elif _is_call(line):
-            counted[phase] += 1
-    return {kind: counted[number] for number, kind in enumerate(KINDS, start=1)}
+    counted = _between_marks(trace.read_text().splitlines(), str(mark))
+    return {"read": counted[:REQUESTS], "write": counted[REQUESTS:]}
+
+
+def _between_marks(lines: list[str], mark: str) -> list[float]:
+    """How many calls stand behind each mark but the last."""
+    counts: list[float] = []
+    for line in lines:
+        if mark in line:
+            counts.append(0)
+        elif counts and _is_call(line):
+            counts[-1] += 1
+    return counts[:-1]
 
 
 def _is_call(line: str) -> bool:

@@ -1,11 +1,10 @@
 """One subject reads and writes again and again, looked at from outside.
 
 python -m benchmarks.repeat SUBJECT COUNT DIRECTORY
-A look at MARK_FILE stands before the reads, between them and the writes, and behind those.
+Before each request it looks for MARK_FILE: COUNT reads, then as many writes, then one mark more.
 """
 
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks import data
@@ -16,20 +15,15 @@ MARK_FILE = "mark"
 
 def main(name: str, count: int, directory: Path) -> None:
     subject = open_subject(name, directory)
-    subject.write(0)
-    _repeat(subject.read, count)
     mark = directory / MARK_FILE
-    mark.exists()
-    _repeat(subject.read, count)
-    mark.exists()
-    _repeat(subject.write, count)
+    subject.write(0)
+    subject.read(data.row_of(1))
+    for action in (subject.read, subject.write):
+        for _turn in range(count):
+            mark.exists()
+            action(data.row_of(1))
     mark.exists()
     subject.close()
-
-
-def _repeat(action: Callable[[int], object], count: int) -> None:
-    for _turn in range(count):
-        action(data.row_of(1))
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from typing import Any
 
 from benchmarks import children, dynamodb, files
 from benchmarks.sampling import Tables, percentile, rotated
-from benchmarks.subjects import BARE, EFS, LOCK, SQLATCH, installed
+from benchmarks.subjects import BARE, BETWEEN_CALLS, EFS, LOCK, SQLATCH, installed
 from benchmarks.workplace import Workplace
 
 AWS_DELAY_MS = 4
@@ -26,7 +26,7 @@ def with_latency(work: Workplace) -> Tables:
 
 
 def _tables(work: Workplace, prefix: str, **environment: str) -> Tables:
-    names = installed(BARE, SQLATCH, EFS, LOCK)
+    names = installed(BARE, BETWEEN_CALLS, SQLATCH, EFS, LOCK)
     tables: Tables = {
         f"{prefix}_{figure}": {name: [] for name in names}
         for figure in ("rate", "refused", "lost", "worst")
