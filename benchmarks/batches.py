@@ -70,7 +70,9 @@ def _in_one_transaction(floor: Bare) -> None:
 
 def _messages(numbers: Iterator[int]) -> dict[str, Any]:
     """A batch as Lambda passes it, of messages that never came before."""
-    return {"Records": [_message(number) for number, _ten in zip(numbers, range(TEN), strict=False)]}
+    return {
+        "Records": [_message(number) for number, _ten in zip(numbers, range(TEN), strict=False)]
+    }
 
 
 def _message(number: int) -> dict[str, Any]:

@@ -34,9 +34,7 @@ class Locked:
         return str(rows[0][1])
 
     def write(self, number: int) -> None:
-        lock = self._locks.acquire_lock(
-            self._key, retry_period=RETRY_EVERY, retry_timeout=PATIENCE
-        )
+        lock = self._locks.acquire_lock(self._key, retry_period=RETRY_EVERY, retry_timeout=PATIENCE)
         try:
             self._connection.execute(data.WRITE, data.values_of(number))
         finally:

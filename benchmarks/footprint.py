@@ -15,6 +15,7 @@ from benchmarks.process import peak_bytes, reset_peak, resident_bytes
 ROWS = "SELECT id, name, size, weight, note FROM things LIMIT ?"
 READS = 200
 WRITES = 5
+OK = 200
 
 
 def warm(name: str, directory: Path) -> dict[str, int]:
@@ -47,7 +48,7 @@ def peak(door: str, rows: int, directory: Path) -> dict[str, int]:
         reply = service.invoke(event)
     except ResultTooLarge:
         return {"reply_bytes": 0, "peak_bytes": 0}
-    if reply.get("statusCode", 200) != 200:
+    if reply.get("statusCode", OK) != OK:
         return {"reply_bytes": 0, "peak_bytes": 0}
     encoded = json.dumps(reply, separators=(",", ":"), ensure_ascii=False).encode()
     return {"reply_bytes": len(encoded), "peak_bytes": peak_bytes() - before_bytes}

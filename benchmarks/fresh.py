@@ -16,7 +16,9 @@ def first_answers(work: Workplace) -> Tables:
     """Milliseconds of time and of processor time to the first answer of a read, and of a write."""
     names = installed(BARE, SQLATCH, EFS, STOCK, LOCK)
     tables: Tables = {
-        f"fresh_{kind}{unit}": {name: [] for name in names} for kind in KINDS for unit in ("", "_cpu")
+        f"fresh_{kind}{unit}": {name: [] for name in names}
+        for kind in KINDS
+        for unit in ("", "_cpu")
     }
     directories = {name: _used(name, work) for name in names}
     for name in names:

@@ -66,8 +66,9 @@ def _colour(figure: dict[str, Any], floor: str) -> str:
     return OURS if figure["subject"].startswith("sqlatch") else OTHERS
 
 
-def _text(x: int, y: int, text: str, colour: str, *, anchor: str = "start", bold: bool = False) -> str:
+def _text(
+    x: int, y: int, text: str, colour: str, *, anchor: str = "start", bold: bool = False
+) -> str:
     weight = ' font-weight="bold"' if bold else ""
-    return (
-        f'<text x="{x}" y="{y}" fill="{colour}" text-anchor="{anchor}"{weight}>{escape(text)}</text>'
-    )
+    place = f'x="{x}" y="{y}" text-anchor="{anchor}"'
+    return f'<text {place} fill="{colour}"{weight}>{escape(text)}</text>'

@@ -14,7 +14,7 @@ from benchmarks.process import open_files, resident_bytes
 from benchmarks.subjects import BARE
 
 BARE_OPEN_MAX = 64
-"""The floor keeps as many connections open as the service: all of them would be past 1,024 files."""
+"""As many connections as the service keeps open: all of them would be past 1,024 files."""
 
 
 def main(name: str, databases: int, reads: int, directory: Path) -> None:

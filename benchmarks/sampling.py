@@ -1,4 +1,4 @@
-"""Taking samples: subjects in turn, each call timed, so that a noisy moment falls on all of them."""
+"""Taking samples: subjects in turn, each call timed, so that a noisy moment falls on them all."""
 
 from collections.abc import Callable, Mapping, Sequence
 from statistics import median, quantiles

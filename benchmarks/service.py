@@ -1,4 +1,4 @@
-"""The service, called as Lambda calls it: events into `lambda_handler`, its log line and metrics on.
+"""The service as AWS calls it: events into the handler, its log line and metrics on.
 
 The log goes where stderr goes, which in a measurement is a file.
 """

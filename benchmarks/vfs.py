@@ -54,7 +54,7 @@ class _CountingVFS(apsw.VFS):
         self._counted["xOpen"] += 1
         return _CountingFile(self._base, name, flags, self._counted)
 
-    def xDelete(self, name: str, sync_directory: bool) -> None:
+    def xDelete(self, name: str, sync_directory: bool) -> None:  # noqa: FBT001 (SQLite calls it)
         self._counted["xDelete"] += 1
         super().xDelete(name, sync_directory)
 
