@@ -1,5 +1,6 @@
 """The one line that a request leaves: JSON, which CloudWatch reads as metrics too."""
 
+import logging
 import os
 import sys
 import time
@@ -10,6 +11,7 @@ from functools import cache
 from typing import Any
 
 from aws_lambda_powertools import Logger
+from aws_lambda_powertools.logging.formatter import LambdaPowertoolsFormatter
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.metrics.provider.cloudwatch_emf.cloudwatch import (
     AmazonCloudWatchEMFProvider,
@@ -22,6 +24,13 @@ SERVER_SIDE = frozenset({
     "DATABASE_BUSY", "DATABASE_CORRUPT", "LEASE_LOST", "STORAGE_ERROR", "TIMEOUT",
 })  # fmt: skip
 """Codes that the service answers for; LEASE_BUSY is counted apart, the others are the caller's."""
+
+
+UNITS = {
+    "DurationMs": MetricUnit.Milliseconds,
+    "LeaseWaitMs": MetricUnit.Milliseconds,
+}
+"""Of the metrics; the others are counts."""
 
 
 @dataclass(slots=True)
@@ -74,44 +83,69 @@ def logged(record: Record) -> Iterator[Record]:
 
 
 def _write(record: Record) -> None:
-    measured = list(_measured(record))
-    directive = _directive(tuple((name, unit) for name, unit, _value in measured))
-    line: dict[str, Any] = {
-        "_aws": {"Timestamp": int(time.time() * 1000), "CloudWatchMetrics": directive}
+    logger = _lines()
+    if not logger.isEnabledFor(logging.INFO):
+        return
+    metrics = dict(_measured(record))
+    fields: dict[str, Any] = {
+        "_aws": {
+            "Timestamp": int(time.time() * 1000),
+            "CloudWatchMetrics": _directive(tuple(metrics)),
+        },
+        **metrics,
     }
-    line |= {name: value for name, _unit, value in measured}
     for name in Record.__slots__:
         value = getattr(record, name)
         if value or isinstance(value, float):
-            line[name] = value
-    _logger().info("request", extra=line)
+            fields[name] = value
+    # As logger.info() does, but for the search of the stack for whoever called it.
+    line = logging.LogRecord(logger.name, logging.INFO, "", 0, "request", None, None)
+    line.__dict__["fields"] = fields
+    logger.handle(line)
+
+
+class _Formatter(LambdaPowertoolsFormatter):
+    """Powertools' formatter; our own lines it puts together at once, which takes a third."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        fields = record.__dict__.get("fields")
+        if fields is None:
+            return super().format(record)
+        line = self.log_format | {
+            "level": record.levelname,
+            "message": record.msg,
+            "timestamp": self.formatTime(record),
+            **fields,
+            "xray_trace_id": self._get_latest_trace_id(),
+        }
+        return _encoded({name: value for name, value in line.items() if value is not None})
 
 
 @cache
-def _directive(metrics: tuple[tuple[str, MetricUnit], ...]) -> Any:
+def _directive(names: tuple[str, ...]) -> Any:
     """What tells CloudWatch which fields are metrics: the same for every line of a kind."""
     provider = AmazonCloudWatchEMFProvider(
         namespace=_name("POWERTOOLS_METRICS_NAMESPACE"), service=_name("POWERTOOLS_SERVICE_NAME")
     )
-    for name, unit in metrics:
-        provider.add_metric(name, unit, 0)
+    for name in names:
+        provider.add_metric(name, UNITS.get(name, MetricUnit.Count), 0)
     directive = provider.serialize_metric_set()["_aws"]["CloudWatchMetrics"]
     provider.clear_metrics()
     return directive
 
 
-def _measured(record: Record) -> Iterator[tuple[str, MetricUnit, float]]:
-    yield "Requests", MetricUnit.Count, 1
-    yield "DurationMs", MetricUnit.Milliseconds, record.duration_ms
+def _measured(record: Record) -> Iterator[tuple[str, float]]:
+    yield "Requests", 1
+    yield "DurationMs", record.duration_ms
     if record.lease_wait_ms is not None:
-        yield "Writes", MetricUnit.Count, 1
-        yield "LeaseWaitMs", MetricUnit.Milliseconds, record.lease_wait_ms
+        yield "Writes", 1
+        yield "LeaseWaitMs", record.lease_wait_ms
     if record.code is not None:
-        yield _error_metric(record.code), MetricUnit.Count, 1
+        yield _error_metric(record.code), 1
     if record.hot_journals_recovered:
-        yield "HotJournalsRecovered", MetricUnit.Count, record.hot_journals_recovered
+        yield "HotJournalsRecovered", record.hot_journals_recovered
     if record.leases_reaped:
-        yield "LeasesReaped", MetricUnit.Count, record.leases_reaped
+        yield "LeasesReaped", record.leases_reaped
 
 
 def _error_metric(code: str) -> str:
@@ -126,8 +160,18 @@ def _logger() -> Logger:
         service=_name("POWERTOOLS_SERVICE_NAME"),
         stream=sys.stderr,
         location=None,
-        json_serializer=lambda line: to_json(line, fallback=str).decode(),
+        logger_formatter=_Formatter(json_serializer=_encoded),
     )
+
+
+@cache
+def _lines() -> logging.Logger:
+    """The standard logger behind it, which is named after the service."""
+    return logging.getLogger(_logger().name)
+
+
+def _encoded(line: Any) -> str:
+    return to_json(line, fallback=str).decode()
 
 
 def _name(variable: str) -> str:

@@ -83,3 +83,32 @@ def test_no_line_holds_a_token(lines: Any, ask: Ask, monkeypatch: pytest.MonkeyP
     assert [line["code"] for line in found] == ["DATABASE_NOT_FOUND", "UNAUTHORIZED"]
     for token in tokens:
         assert not any(part in text for part in token.removeprefix("Bearer ").split("."))
+
+
+def test_the_line_is_as_powertools_writes_it(
+    lines: Any, ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("_X_AMZN_TRACE_ID", "Root=1-5759e988-bd862e3fe1be46a994272793;Sampled=1")
+    logger = log._logger()
+    ask(query="CREATE TABLE t (n)")
+    logger.append_keys(stage="test")
+    ask(query="SELECT * FROM t")
+    (ours,) = lines()[1:]
+    own = ("level", "message", "timestamp", "service", "stage", "xray_trace_id")
+    logger.info("request", extra={name: ours[name] for name in ours if name not in own})
+    logger.remove_keys(["stage"])
+    theirs = lines()[-1]
+
+    assert ours["xray_trace_id"] == "1-5759e988-bd862e3fe1be46a994272793"
+    assert list(ours) == list(theirs), "not even the order differs"
+    assert {**ours, "timestamp": 0} == {**theirs, "timestamp": 0}
+
+
+def test_a_level_above_info_silences_the_line(lines: Any, ask: Ask) -> None:
+    logger = log._logger()
+    level = logger.log_level
+    logger.setLevel("WARNING")
+    ask(query="CREATE TABLE t (n)")
+    logger.setLevel(level)
+
+    assert lines() == []
