@@ -70,12 +70,15 @@ def http_event(**fields: Any) -> dict[str, Any]:
 def _actions(
     floor: Bare, rows_as: str, bare_rows: Callable[[Bare], list[Any]]
 ) -> dict[str, Callable[[int], Any]]:
-    event = http_event(query=ALL, rows_as=rows_as)
-    return {
+    actions: dict[str, Callable[[int], Any]] = {
         FLOOR: lambda _turn: to_json(bare_rows(floor)),
         DIRECT: lambda _turn: to_json(service.send(query=ALL, rows_as=rows_as)),
-        HTTP: lambda _turn: service.invoke(event)["body"],
     }
+    if rows_as == "arrays":
+        # As objects it is more than an HTTP body may be.
+        event = http_event(query=ALL)
+        actions[HTTP] = lambda _turn: service.invoke(event)["body"]
+    return actions
 
 
 def _arrays(floor: Bare) -> list[Any]:
