@@ -3,6 +3,7 @@
 import base64
 import binascii
 import math
+from array import array
 from collections.abc import Mapping, Sequence
 from itertools import chain
 from typing import Any, cast
@@ -119,14 +120,22 @@ def _is_plain_column(column: tuple[Any, ...]) -> bool:
     kinds = set(map(type, column))
     if type(None) in kinds:
         kinds.discard(type(None))
-        column = tuple(value for value in column if value is not None)
+        column = tuple(filter(None, column))  # zeros and empty texts too, which are plain anyway
     if kinds == {int}:
-        return bool(min(column) >= INTEGER_MIN and max(column) <= INTEGER_MAX)
+        return _are_64_bits(column)
     if kinds == {float}:
         return math.isfinite(sum(column)) or all(map(math.isfinite, column))
     if kinds == {str}:
         return _is_unicode("".join(column))
     return not kinds
+
+
+def _are_64_bits(integers: tuple[int, ...]) -> bool:
+    try:
+        array("q", integers)
+    except OverflowError:
+        return False
+    return True
 
 
 def _is_unicode(text: str) -> bool:
