@@ -12,7 +12,7 @@ PIP_INSTALL := pip install --quiet --disable-pip-version-check --require-hashes 
 ROOMS := events handler hrana locking sqlatch sqlexec
 CODE := $(ROOMS) tests examples benchmarks
 
-.PHONY: help demo test faults check bench format lock build e2e clients sam-local clean
+.PHONY: help demo test faults django check bench format lock build e2e clients sam-local clean
 
 help:  ## list the commands
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -21,10 +21,13 @@ demo: $(VENV)/demo.installed  ## load 336,776 flights through the handler and as
 	@$(BIN)/python -m examples.flights
 
 test: $(VENV)/dev.installed  ## run the test suite, but for the slow fault campaign and the built artifact
-	@$(BIN)/python -m pytest -m "not e2e and not slow and not clients" $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -m "not e2e and not slow and not clients and not django" $(PYTEST_ARGS)
 
 faults: $(VENV)/dev.installed  ## run the fault campaign, slow parts too (FULL=1 for the large numbers)
 	@$(if $(FULL),SQLATCH_FAULTS_FULL=1) $(BIN)/python -m pytest -m "not e2e" $(PYTEST_ARGS) tests/faults
+
+django: $(VENV)/dev.installed $(VENV)/django.installed  ## what Django projects install
+	@$(BIN)/python -m pytest -m django $(PYTEST_ARGS)
 
 check: $(VENV)/dev.installed $(SAM) $(CHECKOV)  ## format, lint, types, imports, template
 	@$(BIN)/ruff format --check $(CODE)
@@ -129,7 +132,7 @@ sam-local: $(VENV)/dev.installed $(SAM)  ## three samples through `sam local inv
 # ------------------------------------------------------------------------------- environments
 
 lock: $(VENV)/dev.installed  ## pin every dependency, with hashes, from pyproject.toml
-	@for group in service demo dev bench sam checkov clients; do \
+	@for group in service demo dev django bench sam checkov clients; do \
 		$(BIN)/uv pip compile pyproject.toml --group $$group --universal --generate-hashes \
 			--python-version 3.11 --no-header --quiet --upgrade -o requirements/$$group.txt || exit 1; \
 	done
@@ -139,7 +142,7 @@ lock: $(VENV)/dev.installed  ## pin every dependency, with hashes, from pyprojec
 clean:  ## remove what was made: environments, builds, demo data
 	rm -rf $(VENV) .venv-sam .venv-checkov $(BENCH) .venv-clients .aws-sam build databases dist
 
-$(VENV)/demo.installed $(VENV)/dev.installed: $(VENV)/%.installed: requirements/%.txt requirements/data.txt
+$(VENV)/demo.installed $(VENV)/dev.installed $(VENV)/django.installed: $(VENV)/%.installed: requirements/%.txt requirements/data.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "installing into $(VENV) ..."
 	@$(BIN)/$(PIP_INSTALL) -r requirements/$*.txt

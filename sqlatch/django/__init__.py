@@ -1,0 +1,1 @@
+"""Django on the files in the process, and Django's routing between a leader and its followers."""

@@ -1,0 +1,98 @@
+"""Which follower answers a read: one that can be reached, at random or in turn."""
+
+import asyncio
+import itertools
+import random
+import time
+from collections.abc import Callable
+from typing import Any
+
+from django.db import Error, connections
+from django.db.backends.signals import connection_created
+
+from sqlatch.django.replication import Replication, replication
+
+_turn = itertools.count()
+_left_out_until: dict[str, float] = {}  # of this process, by alias, on the monotonic clock
+
+monotonic = time.monotonic
+
+
+def choose(*, preferred: str | None = None) -> str | None:
+    """The alias of a follower that can be reached, the preferred one if it can; None if none."""
+    settings = replication()
+    for alias in _order(settings, preferred):
+        if _reach(alias, retry_s=settings.retry_s):
+            return alias
+    return None
+
+
+def leave_out(alias: str) -> None:
+    """Read from others until FOLLOWER_RETRY seconds have passed."""
+    _left_out_until[alias] = monotonic() + replication().retry_s
+
+
+def _order(settings: Replication, preferred: str | None) -> list[str]:
+    order = list(settings.followers)
+    if settings.choice == "random":
+        random.shuffle(order)
+    elif order:
+        first = next(_turn) % len(order)
+        order = order[first:] + order[:first]
+    return sorted(order, key=lambda alias: alias != preferred)
+
+
+def _reach(alias: str, *, retry_s: float) -> bool:
+    """Whether there is a connection to the follower, opened now if need be.
+
+    The query that asks would open it a moment later, so a reachable follower costs nothing more.
+    """
+    until = _left_out_until.get(alias)
+    if until is not None:
+        if monotonic() < until:
+            return False
+        _left_out_until[alias] = monotonic() + retry_s  # others do not wait for the same trial
+    connection = connections[alias]
+    if connection.connection is None and not _in_event_loop():
+        try:
+            connection.ensure_connection()
+        except Error:
+            leave_out(alias)
+            return False
+    _left_out_until.pop(alias, None)
+    _watch(connection)
+    return True
+
+
+def _in_event_loop() -> bool:
+    """Django opens no connection there, and the query itself will run in a thread."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
+def _execute(
+    execute: Callable[..., Any], sql: Any, parameters: Any, many: object, context: dict[str, Any]
+) -> Any:
+    try:
+        return execute(sql, parameters, many, context)
+    except Error:
+        connection = context["connection"]
+        if not connection.in_atomic_block and not connection.is_usable():
+            leave_out(connection.alias)
+        raise
+
+
+def _watch(connection: Any) -> None:
+    is_follower = connection.alias in replication().followers
+    if is_follower and _execute not in connection.execute_wrappers:
+        connection.execute_wrappers.append(_execute)
+
+
+def _watch_created(connection: Any, **_signal: object) -> None:
+    _watch(connection)
+
+
+connection_created.connect(_watch_created, dispatch_uid="sqlatch.django.followers")

@@ -1,0 +1,90 @@
+"""A session for each request: the browser itself carries the time of its last write, signed."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
+from django.conf import settings
+from django.utils.cache import patch_vary_headers
+
+from sqlatch.django import lag
+from sqlatch.django.replication import replication
+
+COOKIE = "sqlatch_written"
+SALT = "sqlatch.django.middleware"
+
+
+class ReplicationLagMiddleware:
+    """Opens the session of the request; its place is before SessionMiddleware.
+
+    A cookie needs nothing that the instances share. With REPLICATION_LAG_KEY the last write is
+    kept in the cache too, under the key that it gives for a request: for clients that keep no
+    cookies. The clocks of the instances may differ; add that difference to REPLICATION_LAG.
+    """
+
+    sync_capable = True
+    async_capable = True
+
+    def __init__(self, get_response: Callable[[Any], Any]) -> None:
+        self.get_response = get_response
+        if iscoroutinefunction(get_response):
+            markcoroutinefunction(self)
+
+    def __call__(self, request: Any) -> Any:
+        if iscoroutinefunction(self):
+            return self._acall(request)
+        with lag.session(_key(request), written_at=_cookie(request)) as session:
+            response = self.get_response(request)
+        if session.wrote:
+            _keep_under_new_key(request, session)
+            _set_cookie(response, session.written_at)
+        return response
+
+    async def _acall(self, request: Any) -> Any:
+        key = await sync_to_async(_key)(request) if replication().key else None
+        async with lag.session(key, written_at=_cookie(request)) as session:
+            response = await self.get_response(request)
+        if session.wrote:
+            if replication().key:
+                await sync_to_async(_keep_under_new_key)(request, session)
+            _set_cookie(response, session.written_at)
+        return response
+
+
+def session_key(request: Any) -> str | None:
+    """For REPLICATION_LAG_KEY, with the middleware after SessionMiddleware: Django's session."""
+    return getattr(request.session, "session_key", None)
+
+
+def _key(request: Any) -> str | None:
+    key = replication().key
+    return key(request) if key else None
+
+
+def _keep_under_new_key(request: Any, session: lag.Session) -> None:
+    """A login gives the session another key."""
+    key = _key(request)
+    if key and key != session.key:
+        lag.keep(key, session.written_at)
+
+
+def _cookie(request: Any) -> float:
+    """What the cookie says; a cookie that is not ours says nothing."""
+    value = request.get_signed_cookie(COOKIE, default="0", salt=SALT)
+    return int(value) / 1000 if value.isdecimal() else 0.0
+
+
+def _set_cookie(response: Any, written_at: float) -> None:
+    response.set_signed_cookie(
+        COOKIE,
+        str(math.ceil(written_at * 1000)),
+        salt=SALT,
+        max_age=max(1, math.ceil(replication().lag_s)),
+        path=settings.SESSION_COOKIE_PATH,
+        domain=settings.SESSION_COOKIE_DOMAIN,
+        secure=settings.SESSION_COOKIE_SECURE,
+        httponly=True,
+        samesite=settings.SESSION_COOKIE_SAMESITE,
+    )
+    patch_vary_headers(response, ("Cookie",))
