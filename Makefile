@@ -26,7 +26,7 @@ test: $(VENV)/dev.installed  ## run the test suite, but for the slow fault campa
 faults: $(VENV)/dev.installed  ## run the fault campaign, slow parts too (FULL=1 for the large numbers)
 	@$(if $(FULL),SQLATCH_FAULTS_FULL=1) $(BIN)/python -m pytest -m "not e2e" $(PYTEST_ARGS) tests/faults
 
-django: $(VENV)/dev.installed $(VENV)/django.installed  ## what Django projects install
+django: $(VENV)/dev.installed $(VENV)/django.installed  ## what Django projects install, under test
 	@$(BIN)/python -m pytest -m django $(PYTEST_ARGS)
 
 check: $(VENV)/dev.installed $(SAM) $(CHECKOV)  ## format, lint, types, imports, template

@@ -1,5 +1,6 @@
 """The project's databases, empty for each test, and replication that happens when it is told to."""
 
+import asyncio
 import os
 import shutil
 import sqlite3
@@ -9,6 +10,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from asgiref.sync import sync_to_async
 
 DIRECTORY = Path(os.environ.setdefault("SHOP_DIRECTORY", tempfile.mkdtemp()))
 os.environ["DJANGO_SETTINGS_MODULE"] = "tests.django_routing.project.settings"
@@ -68,6 +70,7 @@ def databases(template: Path) -> Iterator[None]:
         shutil.copy(template, DIRECTORY / name)
     yield
     connections.close_all()
+    asyncio.run(sync_to_async(connections.close_all)())  # those of the thread behind async code
     cache.clear()
     followers._left_out_until.clear()
     for name in FILES:
