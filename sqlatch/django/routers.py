@@ -74,7 +74,7 @@ class CachedRouter(DistributedRouter):
     def db_for_write(self, model: Any, **hints: Any) -> str:
         self.update_cache(model)
         leader = super().db_for_write(model, **hints)
-        if connections[leader].in_atomic_block:
+        if self.get_cache_key(model) and connections[leader].in_atomic_block:
             transaction.on_commit(lambda: self.update_cache(model), using=leader, robust=True)
         return leader
 

@@ -3,6 +3,8 @@
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.auth import login
+from django.contrib.auth.models import User
 from django.db import connection, transaction
 from django.http import HttpResponse, JsonResponse
 from django.urls import path
@@ -48,6 +50,13 @@ async def aadd(request: Any) -> JsonResponse:
     return await ashow(request)
 
 
+def sign_in(request: Any) -> HttpResponse:
+    user = User.objects.create_user("ada")
+    request.session["basket"] = [1]
+    login(request, user, backend="django.contrib.auth.backends.ModelBackend")
+    return HttpResponse()
+
+
 def whoami(request: Any) -> JsonResponse:
     return JsonResponse({"user": request.user.get_username()})
 
@@ -66,6 +75,7 @@ urlpatterns = [
     path("add_and_fail", add_and_fail),
     path("ashow", ashow),
     path("aadd", aadd),
+    path("sign_in", sign_in),
     path("whoami", whoami),
     path("awhoami", awhoami),
 ]
