@@ -88,7 +88,7 @@ def _execute(
 def _watch(connection: Any) -> None:
     is_follower = connection.alias in replication().followers
     if is_follower and _execute not in connection.execute_wrappers:
-        connection.execute_wrappers.append(_execute)
+        connection.execute_wrappers.insert(0, _execute)  # execute_wrapper() takes the last away
 
 
 def _watch_created(connection: Any, **_signal: object) -> None:

@@ -215,7 +215,7 @@ def kept(key: str) -> float:
 def watch(connection: Any) -> None:
     """See every write that reaches the leader: of the ORM, of `using()`, of raw SQL."""
     if connection.alias == replication().leader and _execute not in connection.execute_wrappers:
-        connection.execute_wrappers.insert(0, _execute)
+        connection.execute_wrappers.insert(0, _execute)  # execute_wrapper() takes the last away
 
 
 def _execute(

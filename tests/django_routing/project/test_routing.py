@@ -253,3 +253,17 @@ def test_the_admin_saves_and_shows(client, replicate):
     assert (signed_in.status_code, added.status_code) == (302, 302)
     assert b"1 customer" in listed.content
     assert b"Ada" in changed.content
+
+
+def test_a_wrapper_of_the_projects_own_is_taken_away_and_ours_stays():
+    connection.close()
+    connection.execute_wrappers.clear()
+
+    with connection.execute_wrapper(lambda execute, *rest: execute(*rest)):
+        Customer.objects.create(name="Ada")
+
+    with lag.session():
+        Customer.objects.create(name="Bob")
+
+        assert len(connection.execute_wrappers) == 1
+        assert router.db_for_read(Customer) == "default"

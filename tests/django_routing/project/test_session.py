@@ -53,3 +53,19 @@ def test_a_cookie_that_nobody_signed_says_nothing(client):
     client.cookies["sqlatch_written"] = "99999999999999"
 
     assert client.get("/show").json()["db"] in FOLLOWERS
+
+
+def test_what_is_streamed_after_the_view_is_read_from_the_leader(client):
+    assert list(client.get("/stream")) == [b"default", b"default"]
+
+
+def test_the_cookie_lasts_as_long_as_the_lag_and_is_out_of_reach_of_scripts(client):
+    answer = client.post("/add", {"name": "Ada"})
+
+    cookie = answer.cookies["sqlatch_written"]
+    assert (cookie["max-age"], cookie["httponly"], cookie["samesite"]) == (5, True, "Lax")
+    assert answer["Vary"] == "Cookie"
+
+
+def test_a_request_that_only_reads_sets_no_cookie(client):
+    assert "sqlatch_written" not in client.get("/show").cookies

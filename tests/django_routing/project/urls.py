@@ -6,7 +6,7 @@ from django.contrib import admin
 from django.contrib.auth import login
 from django.contrib.auth.models import User
 from django.db import connection, transaction
-from django.http import HttpResponse, JsonResponse
+from django.http import HttpResponse, JsonResponse, StreamingHttpResponse
 from django.urls import path
 
 from tests.django_routing.project.shop.models import Customer
@@ -38,6 +38,10 @@ def add_raw(request: Any) -> HttpResponse:
 def add_and_fail(request: Any) -> HttpResponse:
     Customer.objects.create(name=request.POST["name"])
     raise RuntimeError("after the commit")
+
+
+def stream(request: Any) -> StreamingHttpResponse:
+    return StreamingHttpResponse(Customer.objects.all().db for _ in range(2))
 
 
 async def ashow(request: Any) -> JsonResponse:
@@ -73,6 +77,7 @@ urlpatterns = [
     path("add_atomic", add_atomic),
     path("add_raw", add_raw),
     path("add_and_fail", add_and_fail),
+    path("stream", stream),
     path("ashow", ashow),
     path("aadd", aadd),
     path("sign_in", sign_in),
