@@ -90,6 +90,15 @@ def test_a_transaction_longer_than_the_lag_is_seen(clock):
         assert Customer.objects.get().name == "Ada"
 
 
+def test_a_session_that_ends_after_its_transaction_counts_from_its_end(clock):
+    with lag.session("long"), transaction.atomic():
+        Customer.objects.create(name="Ada")
+        clock.forward(60)
+
+    with lag.session("long"):
+        assert Customer.objects.get().name == "Ada"
+
+
 @pytest.mark.parametrize("atomic", [False, True])
 def test_a_key_of_ones_own_counts_from_the_commit(clock, atomic):
     with override_settings(DATABASE_ROUTERS=[f"{__name__}.ByModel"]):

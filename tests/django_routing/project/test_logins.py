@@ -129,3 +129,26 @@ def test_a_login_holds_in_async_views(clock):
 
     assert asyncio.run(visit()) == "ada"
     assert Session.objects.using("default").count() == 0
+
+
+def test_an_async_store_looks_its_row_up_at_the_leader():
+    async def use():
+        async with lag.session() as session:
+            store = SessionStore()
+            await store.aset("basket", [1])
+            await store.asave()
+            saved = await Session.objects.using("default").acount()
+            exists = await SessionStore(store.session_key).aexists(store.session_key)
+            await store.adelete()
+            return saved, exists, await Session.objects.using("default").acount(), session.wrote
+
+    assert asyncio.run(use()) == (1, True, 0, False)
+
+
+def test_a_key_that_is_taken_is_seen_before_it_is_replicated():
+    with lag.session():
+        store = SessionStore()
+        store.save()
+        cache.clear()
+
+        assert SessionStore().exists(store.session_key)
