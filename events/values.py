@@ -1,7 +1,5 @@
 """Values both ways: what JSON can say as it is, and `{"base64": ...}` and `{"real": ...}`."""
 
-import base64
-import binascii
 import math
 from array import array
 from collections.abc import Mapping, Sequence
@@ -10,12 +8,11 @@ from typing import Any, cast
 
 from pydantic_core import to_json
 
-Value = None | int | float | str | bytes
-Row = tuple[Value, ...]
-
-INTEGER_MAX = 2**63 - 1
-INTEGER_MIN = -(2**63)
-REALS = {"Infinity": math.inf, "-Infinity": -math.inf}
+from sqlatch.values import INTEGER_MAX as INTEGER_MAX
+from sqlatch.values import INTEGER_MIN as INTEGER_MIN
+from sqlatch.values import Row as Row
+from sqlatch.values import Value as Value
+from sqlatch.values import special_in, value_out
 
 DIGITS_ALIKE = bytes.maketrans(b"123456789", b"000000000")
 """One look for any digit instead of ten: on 5 MB that is 10 ms instead of 60."""
@@ -66,7 +63,7 @@ def value_in(value: object, where: str) -> Value:
             raise ValueError(f'{where} is not a JSON number: write {{"real": "Infinity"}}')
         return value
     if isinstance(value, Mapping) and len(value) == 1:
-        return _special_in(value, where)
+        return special_in(value, where)
     raise ValueError(
         f"{where} is {_kind(value)}: a value is null, a boolean, an integer, a real, a text,"
         ' {"base64": ...} or {"real": "Infinity"}'
@@ -97,15 +94,6 @@ def rows_out(rows: list[Row], *, in_text: bool) -> tuple[list[Any], int]:
 def escapes_bytes(encoded: bytes) -> int:
     """What JSON grows by when it becomes a text of JSON."""
     return encoded.count(b'"') + encoded.count(b"\\")
-
-
-def value_out(value: Value) -> Any:
-    """One of SQLite's values as JSON says it."""
-    if isinstance(value, bytes):
-        return {"base64": base64.b64encode(value).decode("ascii")}
-    if isinstance(value, float) and math.isinf(value):
-        return {"real": "Infinity" if value > 0 else "-Infinity"}
-    return value
 
 
 def _are_plain(sets: list[list[object]]) -> bool:
@@ -145,18 +133,6 @@ def _is_unicode(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
-
-
-def _special_in(value: Mapping[Any, Any], where: str) -> Value:
-    ((name, content),) = value.items()
-    if name == "base64" and isinstance(content, str):
-        try:
-            return base64.b64decode(content, validate=True)
-        except (binascii.Error, ValueError) as error:
-            raise ValueError(f"{where} is bad base64: {error}") from error
-    if name == "real" and content in REALS:
-        return REALS[content]
-    raise ValueError(f'{where} is an object, but not {{"base64": text}} or {{"real": "Infinity"}}')
 
 
 def _kind(value: object) -> str:

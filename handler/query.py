@@ -33,7 +33,16 @@ def lambda_handler(event: Any, context: Context) -> dict[str, Any]:
             return _sqs(event, record, ends_at_s)
         if door is Door.SCHEDULE:
             raise BadEvent("a schedule calls the reaper, not the query function")
+        return _direct(event, record, ends_at_s)
+
+
+def _direct(event: Any, record: Record, ends_at_s: float) -> dict[str, Any]:
+    try:
         return _answer(parse(event), record, ends_at_s)
+    except SqlatchError as error:
+        # Lambda tells a direct caller the class and the text of an error, and nothing else.
+        error.args = (error.text(),)
+        raise
 
 
 def _answer(

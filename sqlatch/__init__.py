@@ -1,3 +1,27 @@
-"""What callers of the service install: the error classes today, the clients beside them later."""
+"""What callers of the service install: `connect` opens a client; nothing is loaded before it."""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sqlatch.client import Client as Client
+    from sqlatch.client import connect as connect
+    from sqlatch.result import Result as Result
+    from sqlatch.statement import Statement as Statement
 
 __version__ = "0.1.0"
+
+_FROM = {
+    "Client": "sqlatch.client",
+    "Result": "sqlatch.result",
+    "Statement": "sqlatch.statement",
+    "connect": "sqlatch.client",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Loaded when it is asked for: the service imports this package for its errors alone."""
+    if name not in _FROM:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_FROM[name]), name)

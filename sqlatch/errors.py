@@ -18,7 +18,9 @@ SqlatchError
   DatabaseCorrupt         DATABASE_CORRUPT
 """
 
-from typing import ClassVar
+import json
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 Fact = str | int | float | bool | None
 
@@ -51,6 +53,12 @@ class SqlatchError(Exception):
             "retryable": self.retryable,
             **self.facts,
         }
+
+    def text(self) -> str:
+        """The error on one line, where only a text travels: the message, then the rest as JSON."""
+        body = self.body()
+        del body["message"]
+        return f"{self.message} {json.dumps(body)}"
 
 
 class BadEvent(SqlatchError):
@@ -145,3 +153,28 @@ class DatabaseCorrupt(SqlatchError):
     """SQLite says that the file is malformed, or is no database."""
 
     code = "DATABASE_CORRUPT"
+
+
+def kinds() -> list[type[SqlatchError]]:
+    """The class of each code, in their order above."""
+    return [each for each in SqlatchError.__subclasses__() if each.__module__ == __name__]
+
+
+def error_of(body: Mapping[str, Any]) -> SqlatchError | None:
+    """The error that a body is of; None if it is the body of none."""
+    facts = {name: fact for name, fact in body.items() if name not in ("code", "message")}
+    facts.pop("retryable", None)
+    for each in kinds():
+        if each.code == body.get("code"):
+            return each(str(body.get("message", "")), **facts)
+    return None
+
+
+def error_of_text(text: str) -> SqlatchError | None:
+    """The error that `text()` is of; None if it is no such text."""
+    message, start, rest = text.rpartition(' {"code": "')
+    try:
+        body = json.loads(start + rest) if start else None
+    except ValueError:
+        return None
+    return error_of({**body, "message": message}) if isinstance(body, dict) else None

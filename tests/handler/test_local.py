@@ -30,7 +30,8 @@ EXPECTED: dict[str, Any] = {
     "14-schedule": lambda a: a["failures"] == [],
     "15-bad-event": lambda a: a == {
         "errorType": "BadEvent",
-        "errorMessage": "paramters: is no field of a request",
+        "errorMessage": "paramters: is no field of a request"
+        ' {"code": "BAD_EVENT", "retryable": false, "field": "paramters"}',
     },
 }  # fmt: skip
 

@@ -1,0 +1,64 @@
+"""A call repeated where that is safe: with pauses at random, within a deadline."""
+
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from sqlatch.errors import SqlatchError
+from sqlatch.failures import UNKNOWN
+
+T = TypeVar("T")
+
+ATTEMPTS_MAX = 10
+PAUSE_S_FIRST = 0.1
+PAUSE_S_MAX = 4.0
+ANSWER_S = 2.0
+"""Of an attempt's time, what is for the way there and back, and a cold start: not for execution."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attempts:
+    """How long a call may take in all, how long one attempt, and what the time is."""
+
+    timeout_s: float
+    attempt_s: float
+    now: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+    chance: Callable[[], float] = random.random
+
+    @property
+    def one_s(self) -> float:
+        """The time of one attempt."""
+        return min(self.attempt_s, self.timeout_s)
+
+    @property
+    def execution_ms(self) -> int:
+        """The time of one attempt in which the service may execute."""
+        return max(1, int(1000 * max(self.one_s - ANSWER_S, self.one_s / 2)))
+
+    def of(self, call: Callable[[], T], *, repeatable: bool) -> T:
+        """What `call` returns at last. `repeatable` if doing it twice does no harm.
+
+        An attempt is made only if there is time for all of it.
+        """
+        ends_at_s = self.now() + self.timeout_s
+        for attempt in range(ATTEMPTS_MAX):
+            try:
+                return call()
+            except SqlatchError as error:
+                pause_s = self.chance() * min(PAUSE_S_MAX, PAUSE_S_FIRST * 2**attempt)
+                if (
+                    attempt + 1 == ATTEMPTS_MAX
+                    or not may_repeat(error, repeatable=repeatable)
+                    or self.now() + pause_s + self.one_s > ends_at_s
+                ):
+                    raise
+                self.sleep(pause_s)
+        raise AssertionError("the last attempt returns or raises")
+
+
+def may_repeat(error: SqlatchError, *, repeatable: bool) -> bool:
+    """Whether the same request may succeed, and cannot have been applied already, or not twice."""
+    return error.retryable and (repeatable or error.facts.get("outcome") != UNKNOWN)

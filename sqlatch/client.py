@@ -1,0 +1,159 @@
+"""The client: statements to one database, over either transport."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Self
+from uuid import uuid4
+
+from sqlatch.attempts import Attempts
+from sqlatch.failures import BadUrl
+from sqlatch.load import Loaded, Progress, load
+from sqlatch.result import Result, results_of
+from sqlatch.statement import Statement, statement_of
+from sqlatch.transports.transport import Transport
+from sqlatch.url import HttpTarget, LambdaTarget, target_of
+from sqlatch.values import Parameters
+
+TIMEOUT_S = 30.0
+ATTEMPT_S = 12.0
+"""Lets the service execute for 10 s, its own default."""
+
+
+class Client:
+    """A database of one service. Threads may share it.
+
+    A call has `timeout_s` in all, and is repeated within it where that is safe: a read, or a write
+    under an idempotency key. Of the writes that it is not given a key for it makes one.
+    """
+
+    def __init__(self, transport: Transport, database: str, *, attempts: Attempts) -> None:
+        self.transport = transport
+        self.database = database
+        self.attempts = attempts
+
+    def query(
+        self,
+        query: str,
+        parameters: Parameters | None = None,
+        *,
+        rows_max: int | None = None,
+    ) -> Result:
+        """Read. ReadOnly is raised for what would write."""
+        fields = Statement(query, parameters).fields()
+        if rows_max is not None:
+            fields["rows_max"] = rows_max
+        return results_of(self._ask(fields | {"read_only": True}))[0]
+
+    def execute(
+        self,
+        query: str,
+        parameters: Parameters | None = None,
+        *,
+        idempotency_key: str | None = None,
+    ) -> Result:
+        """Run one statement, which may write."""
+        fields = Statement(query, parameters).fields()
+        return results_of(self._ask(fields | _key(idempotency_key)))[0]
+
+    def batch(
+        self,
+        statements: Iterable[Statement | str | tuple[str, Parameters]],
+        *,
+        read_only: bool = False,
+        idempotency_key: str | None = None,
+    ) -> list[Result]:
+        """Run several statements in one transaction: all or none."""
+        fields: dict[str, Any] = {
+            "statements": [statement_of(given).fields() for given in statements]
+        }
+        fields |= {"read_only": True} if read_only else _key(idempotency_key)
+        return results_of(self._ask(fields))
+
+    def load(
+        self,
+        query: str,
+        rows: Iterable[Parameters],
+        *,
+        idempotency_key: str | None = None,
+        progress: Progress | None = None,
+    ) -> Loaded:
+        """Run a statement once for each row, in as many requests as it takes.
+
+        Each request is a transaction: all of its rows or none. A load that failed may be repeated
+        with the same `idempotency_key` and the same rows, and does only what was left.
+        """
+        key = idempotency_key or str(uuid4())
+        return load(self.transport, query, rows, ask=self._ask, key=key, progress=progress)
+
+    def health(self) -> dict[str, Any]:
+        """How the service is."""
+        one_s = self.attempts.one_s
+        return self.attempts.of(
+            lambda: self.transport.invoke({"health": True}, timeout_s=one_s), repeatable=True
+        )
+
+    def close(self) -> None:
+        """Close the connections that were kept."""
+        self.transport.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self.close()
+
+    def _ask(self, fields: Mapping[str, Any]) -> dict[str, Any]:
+        attempts = self.attempts
+        event = {**fields, "database": self.database, "timeout_ms": attempts.execution_ms}
+        return attempts.of(
+            lambda: self.transport.invoke(event, timeout_s=attempts.one_s),
+            repeatable="read_only" in event or "idempotency_key" in event,
+        )
+
+
+def connect(
+    url: str,
+    *,
+    token: str | None = None,
+    iam: bool | None = None,
+    timeout_s: float = TIMEOUT_S,
+    attempt_s: float = ATTEMPT_S,
+) -> Client:
+    """A client of the database that a URL names; BadUrl if it names none. No call is made yet.
+
+    https:// is signed for IAM unless `token` is given or `iam` is False; http:// is not, unless
+    `iam` is True.
+    """
+    if timeout_s <= 0 or attempt_s <= 0:
+        raise BadUrl("timeout_s and attempt_s are more than 0")
+    target = target_of(url)
+    transport = transport_of(target, token=token, iam=iam)
+    return Client(
+        transport, target.database, attempts=Attempts(timeout_s=timeout_s, attempt_s=attempt_s)
+    )
+
+
+def transport_of(
+    target: HttpTarget | LambdaTarget, *, token: str | None = None, iam: bool | None = None
+) -> Transport:
+    """The transport to a target. What it needs is imported here, boto3 only if it is needed."""
+    if isinstance(target, LambdaTarget):
+        from sqlatch.transports.lambda_ import LambdaTransport
+
+        return LambdaTransport(target, token=token)
+    from sqlatch.transports.http import HttpTransport
+
+    if token is not None and iam:
+        raise BadUrl("give a token or iam=True: both are the same header")
+    if token is not None and not (target.is_encrypted or target.is_here):
+        raise BadUrl("a token goes over https://, or over http:// to this machine")
+    if iam is None:
+        iam = target.is_encrypted and token is None
+    if not iam:
+        return HttpTransport(target, token=token)
+    from sqlatch.transports.signature import signer
+
+    return HttpTransport(target, sign=signer(target))
+
+
+def _key(given: str | None) -> dict[str, Any]:
+    return {"idempotency_key": given or str(uuid4())}

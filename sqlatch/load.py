@@ -1,0 +1,96 @@
+"""Many rows through one statement, cut into requests that every door takes."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlatch.errors import BadEvent, SqlatchError
+from sqlatch.failures import RequestTooLarge
+from sqlatch.transports.transport import Transport, encoded
+from sqlatch.values import Parameters, parameters_out
+
+Ask = Callable[[Mapping[str, Any]], dict[str, Any]]
+Progress = Callable[[int], None]
+"""Is told how many rows are in the database, each time there are more."""
+
+CHUNK_ROWS_MAX = 50_000
+CHUNK_BYTES_MAX = 2 * 1024 * 1024
+"""Well below what a door takes: the lease is held, and other writers wait, while one is applied."""
+
+AROUND_ROWS_BYTES = 2 * 1024
+"""What stands around the rows of a request, beside its SQL."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What a load did. `rows_replayed` had been there already, from the same load before."""
+
+    rows: int
+    rows_affected: int
+    rows_replayed: int
+    requests: int
+
+
+def load(
+    transport: Transport,
+    query: str,
+    rows: Iterable[Parameters],
+    *,
+    ask: Ask,
+    key: str,
+    progress: Progress | None,
+) -> Loaded:
+    """Send the rows. The facts of an error say `rows_loaded`, and `row` where it is known."""
+    loaded = Loaded(0, 0, 0, 0)
+    try:
+        for number, chunk in enumerate(chunks(transport, query, rows)):
+            reply = ask({
+                "query": query, "parameter_sets": chunk, "idempotency_key": f"{key}:{number}"
+            })  # fmt: skip
+            replayed = len(chunk) if reply["meta"]["replayed"] else 0
+            loaded = Loaded(
+                loaded.rows + len(chunk),
+                loaded.rows_affected + reply["rows_affected"],
+                loaded.rows_replayed + replayed,
+                loaded.requests + 1,
+            )
+            if progress is not None:
+                progress(loaded.rows)
+    except SqlatchError as error:
+        error.facts["rows_loaded"] = loaded.rows
+        if isinstance(set_number := error.facts.pop("parameter_set", None), int):
+            error.facts["row"] = loaded.rows + set_number
+        raise
+    return loaded
+
+
+def chunks(transport: Transport, query: str, rows: Iterable[Parameters]) -> Iterator[list[Any]]:
+    """The rows as JSON says them, in lists that fit into a request; always the same lists."""
+    around_bytes = transport.size_bytes(encoded({"query": query})) + AROUND_ROWS_BYTES
+    room_bytes = min(CHUNK_BYTES_MAX, transport.request_bytes_max - around_bytes)
+    chunk: list[Any] = []
+    chunk_bytes = 0
+    for number, row in enumerate(rows):
+        given = _row_out(row, number)
+        size_bytes = transport.size_bytes(encoded(given)) + 1
+        if size_bytes > transport.request_bytes_max - around_bytes:
+            raise RequestTooLarge(
+                f"row {number} has {size_bytes} bytes as it travels, more than a request may",
+                bytes=size_bytes,
+                bytes_max=transport.request_bytes_max - around_bytes,
+                row=number,
+            )
+        if chunk and (len(chunk) == CHUNK_ROWS_MAX or chunk_bytes + size_bytes > room_bytes):
+            yield chunk
+            chunk, chunk_bytes = [], 0
+        chunk.append(given)
+        chunk_bytes += size_bytes
+    if chunk:
+        yield chunk
+
+
+def _row_out(row: Parameters, number: int) -> Any:
+    try:
+        return parameters_out(row)
+    except BadEvent as error:
+        raise BadEvent(f"row {number}: {error.message}", field="rows", row=number) from error

@@ -1,0 +1,57 @@
+"""What a statement gave."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlatch.failures import ForeignAnswer
+from sqlatch.values import Row, Value, rows_in
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """Columns and rows of one statement. `meta` is of the whole request, so of a batch the same.
+
+    `rows_affected` counts direct changes; `last_insert_rowid` is None but after an INSERT.
+    """
+
+    columns: tuple[str, ...]
+    rows: list[Row]
+    rows_affected: int
+    last_insert_rowid: int | None
+    truncated: bool = False
+    meta: Mapping[str, Any] = field(default_factory=dict)
+
+    def __iter__(self) -> Iterator[Row]:
+        return iter(self.rows)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def dicts(self) -> list[dict[str, Value]]:
+        """The rows by the names of their columns; of two columns of one name the last one stays."""
+        return [dict(zip(self.columns, row, strict=True)) for row in self.rows]
+
+    def value(self) -> Value:
+        """The first value of the first row, None if there is no row."""
+        return self.rows[0][0] if self.rows else None
+
+
+def results_of(reply: Mapping[str, Any]) -> list[Result]:
+    """The results in a reply; ForeignAnswer if it is none of the service's."""
+    try:
+        replies = reply.get("results", [reply])
+        return [_result(one, reply["meta"]) for one in replies]
+    except (KeyError, TypeError, ValueError) as error:
+        raise ForeignAnswer(f"the answer is no reply to a query: {error!r}") from error
+
+
+def _result(reply: Mapping[str, Any], meta: Mapping[str, Any]) -> Result:
+    return Result(
+        tuple(reply["columns"]),
+        rows_in(reply["rows"]),
+        reply["rows_affected"],
+        reply["last_insert_rowid"],
+        reply.get("truncated", False),
+        meta,
+    )

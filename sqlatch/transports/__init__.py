@@ -1,0 +1,1 @@
+"""The two ways to the service: a direct invoke, and HTTP."""

@@ -1,0 +1,175 @@
+"""The way over HTTP: urllib3's connections, signed by IAM or with a token, and kept."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import urllib3
+from urllib3 import exceptions
+
+from sqlatch import __version__
+from sqlatch.failures import (
+    AnswerCutOff,
+    CallFailed,
+    CallTimedOut,
+    ForeignAnswer,
+    FunctionDied,
+    FunctionNotFound,
+    NotPermitted,
+    RequestTooLarge,
+    Throttled,
+    Unreachable,
+)
+from sqlatch.transports.transport import check_size, encoded, refuse, reply_of, shown
+from sqlatch.url import HttpTarget
+
+Sign = Callable[[str, str, dict[str, str], bytes], dict[str, str]]
+"""The headers of a signed request, from method, URL, headers and body."""
+
+CONNECT_S_MAX = 5.0
+CONNECTIONS_MAX = 10
+REQUEST_BYTES_MAX = 6 * 1024 * 1024 - 64 * 1024
+"""API Gateway takes 10 MB, Lambda behind it 6 MB: of the body as a JSON text, with what else an
+event holds beside it."""
+
+ANSWER_BYTES_MAX = 256 * 1024 * 1024
+"""Unpacked. The service's own limit is 5.5 MB unless it is set otherwise, a gzip bomb's is not."""
+
+READ_BYTES = 64 * 1024
+
+HEADERS = {
+    "accept-encoding": "gzip",
+    "content-type": "application/json",
+    "user-agent": f"sqlatch/{__version__}",
+}
+
+_FAILURES: dict[int, type[CallFailed]] = {
+    401: NotPermitted,
+    403: NotPermitted,
+    404: FunctionNotFound,
+    413: RequestTooLarge,
+    429: Throttled,
+    500: FunctionDied,
+    502: FunctionDied,
+    503: FunctionDied,
+    504: CallTimedOut,
+}
+"""By the status of an answer that the service has not made, but what stands before it."""
+
+
+class HttpTransport:
+    """The HTTP door of one service."""
+
+    request_bytes_max = REQUEST_BYTES_MAX
+
+    def __init__(
+        self, target: HttpTarget, *, token: str | None = None, sign: Sign | None = None
+    ) -> None:
+        self._origin = target.origin + target.prefix
+        self._token = token
+        self._sign = sign
+        self._pool = urllib3.PoolManager(maxsize=CONNECTIONS_MAX, retries=False)
+
+    def invoke(self, event: Mapping[str, Any], *, timeout_s: float) -> dict[str, Any]:
+        if "health" in event:
+            status, content = self.send("GET", "/health", b"", {}, timeout_s=timeout_s)
+            # A service that is not well answers 503, and says why.
+            return _reply(200 if b'"degraded"' in content else status, content)
+        body = encoded(event)
+        check_size(self, body)
+        path = "/read" if event.get("read_only") else "/query"
+        return _reply(*self.send("POST", path, body, {}, timeout_s=timeout_s))
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        body: bytes,
+        headers: Mapping[str, str],
+        *,
+        timeout_s: float,
+    ) -> tuple[int, bytes]:
+        url = self._origin + path
+        sent = HEADERS | {name.lower(): value for name, value in headers.items()}
+        if self._token is not None:
+            sent.setdefault("authorization", f"Bearer {self._token}")
+        if self._sign is not None:
+            sent = self._sign(method, url, sent, body)
+        ends_at_s = time.monotonic() + timeout_s
+        timeout = urllib3.Timeout(connect=min(CONNECT_S_MAX, timeout_s), total=timeout_s)
+        with _translated(self._origin):
+            response = self._pool.request(
+                method,
+                url,
+                body=body,
+                headers=sent,
+                timeout=timeout,
+                redirect=False,
+                preload_content=False,
+            )
+            try:
+                content = _content(response, ends_at_s)
+            except BaseException:
+                response.close()
+                raise
+            response.release_conn()
+        return response.status, content
+
+    def size_bytes(self, encoded: bytes) -> int:
+        # The body becomes a text within the event, where a quote is two bytes.
+        return len(encoded) + encoded.count(b'"') + encoded.count(b"\\")
+
+    def close(self) -> None:
+        self._pool.clear()
+
+
+def _reply(status: int, content: bytes) -> dict[str, Any]:
+    """The reply in an answer, or the error that it tells of."""
+    try:
+        reply = reply_of(content)
+    except ForeignAnswer:
+        if status in _FAILURES:
+            raise _failure(status, content) from None
+        raise
+    if status == 200:  # noqa: PLR2004
+        return reply
+    refuse(reply)
+    raise _failure(status, content)
+
+
+def _failure(status: int, content: bytes) -> CallFailed:
+    kind = _FAILURES.get(status, ForeignAnswer)
+    return kind(f"HTTP {status}, not from the service: {shown(content)}", status=status)
+
+
+def _content(response: urllib3.BaseHTTPResponse, ends_at_s: float) -> bytes:
+    parts = []
+    size_bytes = 0
+    for part in response.stream(READ_BYTES):
+        parts.append(part)
+        size_bytes += len(part)
+        if size_bytes > ANSWER_BYTES_MAX:
+            raise ForeignAnswer(f"the answer has more than {ANSWER_BYTES_MAX} bytes")
+        if time.monotonic() > ends_at_s:
+            raise CallTimedOut("the answer came too slowly to be whole in time")
+    return b"".join(parts)
+
+
+@contextmanager
+def _translated(origin: str) -> Iterator[None]:
+    """urllib3's errors as ours. That of a connection that was never there comes before the rest."""
+    try:
+        yield
+    except (
+        exceptions.ConnectTimeoutError,  # and of those, NewConnectionError and NameResolutionError
+        exceptions.NewConnectionError,
+        exceptions.ProxyError,
+        exceptions.SSLError,
+        exceptions.LocationValueError,
+    ) as error:
+        raise Unreachable(f"no connection to {origin}: {error}") from error
+    except exceptions.TimeoutError as error:
+        raise CallTimedOut(f"no answer from {origin} in time") from error
+    except exceptions.HTTPError as error:
+        raise AnswerCutOff(f"the answer from {origin} was cut off: {error}") from error

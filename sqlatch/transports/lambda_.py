@@ -1,0 +1,217 @@
+"""The way by direct invoke: boto3 calls the function; its HTTP door too, by an event like one's."""
+
+import base64
+import binascii
+import gzip
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+from sqlatch.errors import error_of_text
+from sqlatch.failures import (
+    AnswerCutOff,
+    BadUrl,
+    CallFailed,
+    CallTimedOut,
+    ForeignAnswer,
+    FunctionDied,
+    FunctionFailed,
+    FunctionNotFound,
+    NotPermitted,
+    RequestTooLarge,
+    Throttled,
+    Unreachable,
+)
+from sqlatch.transports.transport import check_size, encoded, reply_of, shown
+from sqlatch.url import LambdaTarget
+
+if TYPE_CHECKING:
+    from mypy_boto3_lambda import LambdaClient
+
+CONNECT_S_MAX = 5.0
+CONNECTIONS_MAX = 10
+CLIENTS_MAX = 4
+"""A client of boto3 has one timeout for all its calls, so there is one for each that is wanted."""
+
+REQUEST_BYTES_MAX = 6 * 1024 * 1024 - 1024
+
+_FAILURES: dict[str, type[CallFailed]] = {
+    "ResourceNotFoundException": FunctionNotFound,
+    "TooManyRequestsException": Throttled,
+    "ThrottlingException": Throttled,
+    "EC2ThrottledException": Throttled,
+    "RequestTooLargeException": RequestTooLarge,
+    "RequestEntityTooLargeException": RequestTooLarge,
+    "413": RequestTooLarge,
+    "AccessDeniedException": NotPermitted,
+    "ExpiredTokenException": NotPermitted,
+    "IncompleteSignatureException": NotPermitted,
+    "InvalidClientTokenId": NotPermitted,
+    "InvalidSignatureException": NotPermitted,
+    "MissingAuthenticationTokenException": NotPermitted,
+    "NotAuthorized": NotPermitted,
+    "OptInRequired": NotPermitted,
+    "SignatureDoesNotMatch": NotPermitted,
+    "UnrecognizedClientException": NotPermitted,
+    "InvalidParameterValueException": BadUrl,
+    "ValidationException": BadUrl,
+}
+"""By AWS's code of an error. Any other one is a failure of Lambda's."""
+
+KILLED = ("Runtime.", "Sandbox.", "Function.")
+"""How the error types begin that Lambda gives when the function itself said nothing."""
+
+
+class LambdaTransport:
+    """One function, invoked directly."""
+
+    request_bytes_max = REQUEST_BYTES_MAX
+
+    def __init__(self, target: LambdaTarget, *, token: str | None = None) -> None:
+        try:
+            import boto3
+        except ImportError as error:
+            raise BadUrl("lambda:// needs boto3: pip install sqlatch[aws]") from error
+        self._target = target
+        self._token = token
+        self._session = boto3.Session(region_name=target.region)
+        self._clients: dict[float, LambdaClient] = {}
+
+    def invoke(self, event: Mapping[str, Any], *, timeout_s: float) -> dict[str, Any]:
+        body = encoded(event)
+        check_size(self, body)
+        return reply_of(self._call(body, timeout_s))
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        body: bytes,
+        headers: Mapping[str, str],
+        *,
+        timeout_s: float,
+    ) -> tuple[int, bytes]:
+        event = encoded(self._http_event(method, path, body, headers))
+        check_size(self, event)
+        answer = reply_of(self._call(event, timeout_s))
+        try:
+            content = answer["body"]
+            packed = answer["headers"].get("content-encoding") == "gzip"
+            content = base64.b64decode(content) if answer["isBase64Encoded"] else content.encode()
+            return answer["statusCode"], gzip.decompress(content) if packed else content
+        except (KeyError, AttributeError, TypeError, binascii.Error, OSError, EOFError) as error:
+            raise ForeignAnswer(f"the answer is none of an HTTP door: {error!r}") from error
+
+    def size_bytes(self, encoded: bytes) -> int:
+        return len(encoded)
+
+    def close(self) -> None:
+        while self._clients:
+            self._clients.popitem()[1].close()
+
+    def _http_event(
+        self, method: str, path: str, body: bytes, headers: Mapping[str, str]
+    ) -> dict[str, Any]:
+        sent = {"accept-encoding": "gzip", "content-type": "application/json"}
+        if self._token is not None:
+            sent["authorization"] = f"Bearer {self._token}"
+        sent |= {name.lower(): value for name, value in headers.items()}
+        url = urlsplit(path)
+        return {
+            "version": "2.0",
+            "routeKey": "$default",
+            "rawPath": url.path,
+            "rawQueryString": url.query,
+            "headers": sent,
+            "requestContext": {
+                "http": {"method": method, "path": url.path, "protocol": "HTTP/1.1"},
+                "requestId": str(uuid4()),
+                "stage": "$default",
+            },
+            "body": body.decode(),
+            "isBase64Encoded": False,
+        }
+
+    def _call(self, payload: bytes, timeout_s: float) -> bytes:
+        """What the function returned; its error raised."""
+        qualifier = {} if self._target.qualifier is None else {"Qualifier": self._target.qualifier}
+        with self._translated:
+            answer = self._client(timeout_s).invoke(
+                FunctionName=self._target.function, Payload=payload, **qualifier
+            )
+            content = answer["Payload"].read()
+        if answer.get("FunctionError"):
+            raise _function_error(content)
+        return content
+
+    def _client(self, timeout_s: float) -> "LambdaClient":
+        if timeout_s not in self._clients:
+            from botocore.config import Config
+
+            if len(self._clients) >= CLIENTS_MAX:
+                self._clients.pop(next(iter(self._clients))).close()
+            config = Config(
+                connect_timeout=min(CONNECT_S_MAX, timeout_s),
+                read_timeout=timeout_s,
+                max_pool_connections=CONNECTIONS_MAX,
+                # What may be repeated, and until when, is decided above this.
+                retries={"total_max_attempts": 1},
+            )
+            self._clients[timeout_s] = self._session.client("lambda", config=config)
+        return self._clients[timeout_s]
+
+    @property
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        """boto3's errors as ours."""
+        from botocore import exceptions
+
+        try:
+            yield
+        except exceptions.ClientError as error:
+            raise _failure(error.response) from error
+        except (exceptions.ConnectTimeoutError, exceptions.EndpointConnectionError) as error:
+            raise Unreachable(f"no connection to Lambda: {error}") from error
+        except (exceptions.ProxyConnectionError, exceptions.SSLError) as error:
+            raise Unreachable(f"no connection to Lambda: {error}") from error
+        except exceptions.ReadTimeoutError as error:
+            raise CallTimedOut("Lambda did not answer in time") from error
+        except (exceptions.HTTPClientError, exceptions.IncompleteReadError) as error:
+            raise AnswerCutOff(f"Lambda's answer was cut off: {error}") from error
+        except (
+            exceptions.NoRegionError,
+            exceptions.InvalidRegionError,
+            exceptions.ParamValidationError,
+        ) as error:
+            raise BadUrl(f"the function cannot be called: {error}") from error
+        except exceptions.BotoCoreError as error:
+            # What is left are the many ways in which credentials and settings can be missing.
+            raise NotPermitted(f"AWS cannot be called: {error}") from error
+
+
+def _failure(response: Mapping[str, Any]) -> CallFailed:
+    status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    code = str(response.get("Error", {}).get("Code", ""))
+    message = str(response.get("Error", {}).get("Message") or code)
+    kind = _FAILURES.get(code)
+    if kind is None:
+        kind = {403: NotPermitted, 413: RequestTooLarge, 429: Throttled}.get(status, FunctionDied)
+    return kind(f"{code}: {message}", status=status, aws_code=code)
+
+
+def _function_error(content: bytes) -> Exception:
+    """The error that the function ended with: the service's own, or a failure."""
+    try:
+        said = json.loads(content)
+        kind, message = str(said.get("errorType", "")), str(said.get("errorMessage", ""))
+    except (ValueError, AttributeError):
+        kind, message = "", shown(content)
+    error = error_of_text(message)
+    if error is not None:
+        return error
+    if not kind or kind.startswith(KILLED) or "Task timed out" in message:
+        return FunctionDied(f"the function died: {kind} {message}", error_type=kind)
+    return FunctionFailed(f"the function raised {kind}: {message}", error_type=kind)

@@ -1,0 +1,78 @@
+"""What a way to the service can do, and what both ways share."""
+
+import json
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from sqlatch.errors import error_of
+from sqlatch.failures import ForeignAnswer, RequestTooLarge
+
+SHOWN_CHARACTERS_MAX = 200
+"""Of an answer that is none, how much stands in the error."""
+
+
+class Transport(Protocol):
+    """A way to one service. An error is the service's own, or a CallFailed."""
+
+    def invoke(self, event: Mapping[str, Any], *, timeout_s: float) -> dict[str, Any]:
+        """The reply to an event as the direct door takes it."""
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        body: bytes,
+        headers: Mapping[str, str],
+        *,
+        timeout_s: float,
+    ) -> tuple[int, bytes]:
+        """Status and body of the HTTP door's answer, whatever it is."""
+
+    def size_bytes(self, encoded: bytes) -> int:
+        """What an encoded part of an event takes of `request_bytes_max`."""
+
+    @property
+    def request_bytes_max(self) -> int: ...
+
+    def close(self) -> None: ...
+
+
+def encoded(event: Mapping[str, Any]) -> bytes:
+    """An event as it is sent."""
+    return json.dumps(event, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+
+
+def check_size(transport: Transport, body: bytes) -> None:
+    """RequestTooLarge, before it is sent, if a door would not take it."""
+    size_bytes = transport.size_bytes(body)
+    if size_bytes > transport.request_bytes_max:
+        raise RequestTooLarge(
+            f"the request has {size_bytes} bytes as it travels,"
+            f" {transport.request_bytes_max} are taken",
+            bytes=size_bytes,
+            bytes_max=transport.request_bytes_max,
+        )
+
+
+def reply_of(content: bytes) -> dict[str, Any]:
+    """The object in an answer; ForeignAnswer if there is none."""
+    try:
+        reply = json.loads(content)
+    except ValueError as error:
+        raise ForeignAnswer(f"the answer is not JSON: {shown(content)}") from error
+    if not isinstance(reply, dict):
+        raise ForeignAnswer(f"the answer is no JSON object: {shown(content)}")
+    return reply
+
+
+def refuse(body: object) -> None:
+    """Raise the service's error that a body tells of, if it does."""
+    if isinstance(body, dict) and isinstance(body.get("error"), dict):
+        error = error_of(body["error"])
+        if error is not None:
+            raise error
+
+
+def shown(content: bytes) -> str:
+    """The beginning of an answer, for a message."""
+    return repr(content[:SHOWN_CHARACTERS_MAX].decode(errors="replace"))

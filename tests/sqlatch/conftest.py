@@ -1,0 +1,70 @@
+"""A client over each transport, to the real handler."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from handler import local
+from handler.service import service
+from sqlatch.client import Client, connect
+from tests.conftest import forget
+from tests.dynamodb_server import CREDENTIALS
+from tests.sqlatch import lambda_server
+from tests.sqlatch.lambda_server import FUNCTION, LambdaServer
+
+
+@pytest.fixture
+def composed(directory: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The service in this process, with its leases in a file."""
+    monkeypatch.setenv("SQLATCH_DATABASES", str(directory))
+    service.cache_clear()
+    yield directory
+    forget(service)
+
+
+@pytest.fixture
+def lambda_api(composed: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LambdaServer]:
+    """Lambda's API; boto3 of this process is told to call it."""
+    with lambda_server.running() as server:
+        for name, value in CREDENTIALS.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setenv("AWS_ENDPOINT_URL_LAMBDA", server.url)
+        yield server
+
+
+@contextmanager
+def serving() -> Iterator[str]:
+    """The address of what `python -m handler.local serve` serves."""
+    server = local.make_server(0)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://localhost:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+@pytest.fixture
+def http_url(composed: Path) -> Iterator[str]:
+    with serving() as url:
+        yield f"{url}/main"
+
+
+@pytest.fixture(params=["lambda", "http"])
+def url(request: pytest.FixtureRequest) -> str:
+    """The database `main`, by each transport in turn."""
+    if request.param == "http":
+        return str(request.getfixturevalue("http_url"))
+    request.getfixturevalue("lambda_api")
+    return f"lambda://{FUNCTION}/main"
+
+
+@pytest.fixture
+def client(url: str) -> Iterator[Client]:
+    with connect(url) as client:
+        yield client

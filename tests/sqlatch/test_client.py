@@ -1,0 +1,159 @@
+"""The client over both transports, to the real handler: what goes in comes out, typed errors."""
+
+import math
+from typing import Any
+
+import pytest
+
+from sqlatch import errors
+from sqlatch.client import Client, connect
+from sqlatch.errors import SqlatchError
+from sqlatch.failures import RequestTooLarge
+from sqlatch.statement import Statement
+
+VALUES = [
+    None,
+    2**63 - 1,
+    -(2**63),
+    1.5,
+    -0.0,
+    'é😀"\\\n\0',
+    b"\0\xff",
+    "",
+    b"",
+    math.inf,
+    -math.inf,
+]
+
+
+def test_every_value_comes_back_as_it_went(client: Client) -> None:
+    client.execute("CREATE TABLE t (n)")
+    marks = ", ".join("?" for _value in VALUES)
+
+    result = client.query(f"SELECT {marks}", VALUES)
+
+    assert result.rows == [tuple(VALUES)]
+    assert list(map(type, result.rows[0])) == list(map(type, VALUES))
+    assert math.copysign(1, float(result.rows[0][4] or 0)) == -1
+
+
+def test_a_write_tells_what_it_did(client: Client) -> None:
+    client.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, name TEXT)")
+
+    inserted = client.execute("INSERT INTO t (name) VALUES (:name) RETURNING id", {"name": "a"})
+
+    assert inserted.columns == ("id",)
+    assert inserted.rows == [(1,)]
+    assert (inserted.rows_affected, inserted.last_insert_rowid) == (1, 1)
+    assert inserted.meta["wrote"]
+    assert client.query("SELECT * FROM t").dicts() == [{"id": 1, "name": "a"}]
+
+
+def test_a_batch_is_one_transaction(client: Client) -> None:
+    client.batch(["CREATE TABLE t (n UNIQUE)", ("INSERT INTO t VALUES (?)", [1])])
+
+    results = client.batch([
+        Statement("INSERT INTO t VALUES (?)", parameter_sets=[[2], [3]]), "SELECT sum(n) FROM t"
+    ])  # fmt: skip
+    with pytest.raises(errors.Constraint) as refused:
+        client.batch([("INSERT INTO t VALUES (?)", [4]), ("INSERT INTO t VALUES (?)", [1])])
+
+    assert [result.rows_affected for result in results] == [2, 0]
+    assert results[1].value() == 6
+    assert refused.value.facts["statement"] == 1
+    assert client.query("SELECT count(*) FROM t").value() == 3
+
+
+def test_rows_max_says_that_there_are_more(client: Client) -> None:
+    client.execute("CREATE TABLE t (n)")
+
+    result = client.query("SELECT 1 UNION ALL SELECT 2", rows_max=1)
+
+    assert (result.rows, result.truncated) == ([(1,)], True)
+
+
+REFUSED: list[tuple[str, Any, dict[str, Any]]] = [
+    ("SELECT * FROM nowhere", errors.StatementError, {"sqlite_code": "SQLITE_ERROR"}),
+    ("INSERT INTO t VALUES (1)", errors.Constraint, {"sqlite_code": "SQLITE_CONSTRAINT_UNIQUE"}),
+    ("ATTACH 'x' AS y", errors.ForbiddenStatement, {}),
+    ("", errors.BadEvent, {"field": "query"}),
+]
+
+
+@pytest.mark.parametrize(("sql", "error", "facts"), REFUSED)
+def test_a_refusal_is_its_own_class_with_code_and_facts(
+    client: Client, sql: str, error: type[SqlatchError], facts: dict[str, Any]
+) -> None:
+    client.batch(["CREATE TABLE t (n UNIQUE)", "INSERT INTO t VALUES (1)"])
+
+    with pytest.raises(SqlatchError) as refused:
+        client.execute(sql)
+
+    assert type(refused.value) is error
+    assert refused.value.code == error.code
+    assert refused.value.retryable is False
+    assert facts.items() <= refused.value.facts.items()
+    assert "{" not in refused.value.message
+
+
+def test_a_query_does_not_write(client: Client) -> None:
+    client.execute("CREATE TABLE t (n)")
+
+    with pytest.raises(errors.ReadOnly):
+        client.query("INSERT INTO t VALUES (1)")
+    with pytest.raises(errors.ReadOnly):
+        client.batch(["INSERT INTO t VALUES (1)"], read_only=True)
+
+    assert client.query("SELECT count(*) FROM t").value() == 0
+
+
+def test_a_database_that_is_not_there_is_told(url: str) -> None:
+    with connect(url.replace("/main", "/none")) as client, pytest.raises(errors.DatabaseNotFound):
+        client.query("SELECT 1 FROM t")
+
+
+@pytest.mark.parametrize(
+    "value", [math.nan, 2**63, "\ud800", object(), [1], {"base64": ""}], ids=repr
+)
+def test_a_value_that_cannot_be_sent_is_refused_with_its_place(client: Client, value: Any) -> None:
+    with pytest.raises(errors.BadEvent, match=r"\[1\]"):
+        client.query("SELECT ?, ?", [1, value])
+
+
+def test_a_load_is_cut_into_requests_and_loads_every_row(client: Client) -> None:
+    client.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, text)")
+    told: list[int] = []
+    rows = ([number, '"' * 1000] for number in range(5000))
+
+    loaded = client.load("INSERT INTO t VALUES (?, ?)", rows, progress=told.append)
+
+    assert (loaded.rows, loaded.rows_affected, loaded.rows_replayed) == (5000, 5000, 0)
+    assert loaded.requests > 2
+    assert told[-1] == 5000
+    assert len(told) == loaded.requests
+    assert client.query("SELECT count(*), min(id), max(id), sum(length(text)) FROM t").rows == [
+        (5000, 0, 4999, 5_000_000)
+    ]
+
+
+def test_a_row_of_the_greatest_size_passes_and_a_greater_one_is_refused_before_it_is_sent(
+    client: Client,
+) -> None:
+    client.execute("CREATE TABLE t (text)")
+    room_bytes = client.transport.request_bytes_max - 4 * 1024
+
+    client.load("INSERT INTO t VALUES (?)", [["x" * room_bytes]])
+    with pytest.raises(RequestTooLarge) as refused:
+        client.load("INSERT INTO t VALUES (?)", [["a"], ["x" * (room_bytes + 5000)]])
+
+    assert refused.value.facts["row"] == 1
+    assert client.query("SELECT length(text) FROM t").rows == [(room_bytes,)]
+
+
+def test_the_service_is_asked_for_its_health(client: Client) -> None:
+    client.execute("CREATE TABLE t (n)")
+
+    health = client.health()
+
+    assert health["status"] == "ok"
+    assert [database["name"] for database in health["databases"]] == ["main"]
