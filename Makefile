@@ -133,10 +133,10 @@ sam-local: $(VENV)/dev.installed $(SAM)  ## three samples through `sam local inv
 
 lock: $(VENV)/dev.installed  ## pin every dependency, with hashes, from pyproject.toml
 	@for group in service demo dev django bench sam checkov clients; do \
-		$(BIN)/uv pip compile pyproject.toml --group $$group --universal --generate-hashes \
+		$(BIN)/uv pip compile pyproject.toml --group pyproject.toml:$$group $$group --universal --generate-hashes \
 			--python-version 3.11 --no-header --quiet --upgrade -o requirements/$$group.txt || exit 1; \
 	done
-	@$(BIN)/uv pip compile pyproject.toml --group data --universal --generate-hashes --no-deps \
+	@$(BIN)/uv pip compile --group pyproject.toml:data --universal --generate-hashes --no-deps \
 		--python-version 3.11 --no-header --quiet --upgrade -o requirements/data.txt
 
 clean:  ## remove what was made: environments, builds, demo data

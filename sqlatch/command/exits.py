@@ -1,0 +1,48 @@
+"""Exit codes, by which scripts tell what to do next."""
+
+from enum import IntEnum
+
+import click
+
+from sqlatch.command.output import printable
+from sqlatch.errors import SqlatchError, Timeout, Unauthorized
+from sqlatch.failures import UNKNOWN, BadUrl, FunctionNotFound, NotPermitted
+
+
+class Exit(IntEnum):
+    """What a command ends with."""
+
+    OK = 0
+    USAGE = 2
+    REFUSED = 3
+    NOT_PERMITTED = 4
+    TRY_AGAIN = 5
+    OUTCOME_UNKNOWN = 6
+    BAD_DATA = 7
+    INTERRUPTED = 130
+
+
+class Failure(click.ClickException):
+    """The end of a command: a message on a line, and an exit code."""
+
+    def __init__(self, message: str, exit_code: Exit) -> None:
+        super().__init__(printable(message))
+        self.exit_code = exit_code  # type: ignore[misc]
+
+
+def failure_of(error: SqlatchError, *, writes: bool) -> Failure:
+    """An error as the end of a command."""
+    return Failure(f"{error.code}: {error.message}", exit_of(error, writes=writes))
+
+
+def exit_of(error: SqlatchError, *, writes: bool) -> Exit:
+    """The exit code for an error; what only reads cannot have left anything behind."""
+    if isinstance(error, BadUrl | FunctionNotFound):
+        return Exit.USAGE
+    if isinstance(error, NotPermitted | Unauthorized):
+        return Exit.NOT_PERMITTED
+    if writes and error.facts.get("outcome") == UNKNOWN:
+        return Exit.OUTCOME_UNKNOWN
+    if error.retryable or isinstance(error, Timeout):
+        return Exit.TRY_AGAIN
+    return Exit.REFUSED

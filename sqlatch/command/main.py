@@ -1,0 +1,42 @@
+"""The commands together, and how a failure ends."""
+
+import json
+from collections.abc import Sequence
+
+import click
+
+from sqlatch import __version__
+from sqlatch.command.exits import Exit
+from sqlatch.command.place import Place, at_place
+from sqlatch.command.query import query
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run a command; the exit code."""
+    try:
+        return int(commands.main(list(arguments), prog_name="sqlatch", standalone_mode=False) or 0)
+    except click.Abort:
+        click.echo("interrupted", err=True)
+        return Exit.INTERRUPTED
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="sqlatch")
+def commands() -> None:
+    """SQL on the databases of a sqlatch service."""
+
+
+@commands.command()
+@at_place
+def health(*, place: Place) -> int:
+    """Ask whether the service is well; the exit code is 5 if it is not."""
+    with place.open(writes=False) as client:
+        answer = client.health()
+    click.echo(json.dumps(answer, indent=2, ensure_ascii=False))
+    return Exit.OK if answer.get("status") == "ok" else Exit.TRY_AGAIN
+
+
+commands.add_command(query)

@@ -1,0 +1,75 @@
+"""Where a database is: the options that say it, and the client that they open."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import wraps
+from typing import Any
+
+import click
+
+from sqlatch.client import ATTEMPT_S, TIMEOUT_S, Client, connect
+from sqlatch.command.exits import failure_of
+from sqlatch.errors import SqlatchError
+
+Command = Callable[..., Any]
+
+TOKEN = "SQLATCH_TOKEN"
+"""A token is in the environment: the command line of a process can be read by others."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A database, and how it is called."""
+
+    url: str
+    iam: bool | None
+    timeout_s: float
+
+    def at(self, url: str) -> "Place":
+        """Another database, called in the same way."""
+        return replace(self, url=url)
+
+    def client(self) -> Client:
+        """A client, to be closed."""
+        return connect(
+            self.url,
+            token=os.environ.get(TOKEN) or None,
+            iam=self.iam,
+            timeout_s=self.timeout_s,
+            attempt_s=max(ATTEMPT_S, self.timeout_s / 2),
+        )
+
+    @contextmanager
+    def open(self, *, writes: bool) -> Iterator[Client]:
+        """A client; what fails ends the command with its exit code."""
+        try:
+            with self.client() as client:
+                yield client
+        except SqlatchError as error:
+            raise failure_of(error, writes=writes) from error
+
+
+def at_place(command: Command) -> Command:
+    """A command that is given a place, as `place`."""
+
+    @wraps(command)
+    def placed(*, url: str, iam: bool | None, timeout_s: float, **options: Any) -> Any:
+        return command(place=Place(url, iam, timeout_s), **options)
+
+    return _URL(_IAM(_TIMEOUT(placed)))
+
+
+_URL = click.option(
+    "-u", "--url", envvar="SQLATCH_URL", required=True,
+    help="lambda://FUNCTION/DATABASE, https://HOST/DATABASE or http://HOST/DATABASE;"
+    f" or $SQLATCH_URL. A token is taken from ${TOKEN}.",
+)  # fmt: skip
+_IAM = click.option(
+    "--iam/--no-iam", default=None, help="Sign for IAM. Unless said: https:// without a token."
+)
+_TIMEOUT = click.option(
+    "--timeout", "timeout_s", type=click.FloatRange(min=0, min_open=True), default=TIMEOUT_S,
+    show_default=True, help="Seconds for a call, its repeats and all.",
+)  # fmt: skip

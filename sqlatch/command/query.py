@@ -1,0 +1,66 @@
+"""`sqlatch query`: SQL in, rows out."""
+
+import json
+import sys
+from typing import Any
+
+import click
+
+from sqlatch.command import output, script
+from sqlatch.command.exits import Exit, Failure
+from sqlatch.command.output import Format, SameName
+from sqlatch.command.place import Place, at_place
+from sqlatch.statement import Statement
+from sqlatch.values import Parameters, special_in
+
+
+@click.command()
+@at_place
+@click.option(
+    "-o", "--output", "form", type=click.Choice([form.value for form in Format]),
+    default=Format.TABLE.value, show_default=True, help="How rows are written.",
+)  # fmt: skip
+@click.option("-p", "--parameters", metavar="JSON", help="A list for ?, an object for :name.")
+@click.option("-r", "--read-only", is_flag=True, help="Refuse everything that would write.")
+@click.argument("sql")
+def query(*, place: Place, form: str, parameters: str | None, read_only: bool, sql: str) -> None:
+    """Run SQL and write what it gives; `-` reads it from standard input.
+
+    Several statements are one transaction: all of them or none.
+    """
+    texts = list(script.statements(sys.stdin.read() if sql == "-" else sql))
+    if not texts:
+        raise click.UsageError("there is no statement")
+    values = None if parameters is None else _values(parameters)
+    if values is not None and len(texts) > 1:
+        raise click.UsageError("parameters are for one statement, and there are several")
+    with place.open(writes=not read_only) as client:
+        if len(texts) > 1:
+            results = client.batch(map(Statement, texts), read_only=read_only)
+        else:
+            ask = client.query if read_only else client.execute
+            results = [ask(texts[0], values)]
+    try:
+        for result in results:
+            output.write(result, Format(form), sys.stdout)
+    except SameName as error:
+        raise Failure(str(error), Exit.REFUSED) from error
+
+
+def _values(text: str) -> Parameters:
+    """Parameters as JSON says them, blobs and infinite reals as the service does."""
+    try:
+        given = json.loads(text)
+        if isinstance(given, dict):
+            return {name: _value(value) for name, value in given.items()}
+        if isinstance(given, list):
+            return [_value(value) for value in given]
+    except ValueError as error:
+        raise click.BadParameter(f"not JSON: {error}", param_hint="--parameters") from error
+    raise click.BadParameter("neither a list nor an object", param_hint="--parameters")
+
+
+def _value(value: Any) -> Any:
+    if isinstance(value, dict) and len(value) == 1:
+        return special_in(value, "a parameter")
+    return value

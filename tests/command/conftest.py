@@ -1,0 +1,89 @@
+"""The command line in this process, on a database of a server in a process of its own."""
+
+import io
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from sqlatch.client import Client, connect
+from sqlatch.command.main import run
+
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended, and what it wrote."""
+
+    code: int
+    out: str
+    err: str
+
+
+Sqlatch = Callable[..., Ended]
+
+
+@contextmanager
+def serving(directory: Path) -> Iterator[str]:
+    """The address of `python -m handler.local serve` on a directory of databases."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "handler.local", "serve", "--port", "0"],
+        cwd=ROOT,
+        env=os.environ | {"SQLATCH_DATABASES": str(directory)},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        try:
+            yield process.stdout.readline().split()[0]
+        finally:
+            process.terminate()
+
+
+@pytest.fixture(scope="session")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with serving(tmp_path_factory.mktemp("databases")) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def numbers() -> Iterator[int]:
+    return count()
+
+
+@pytest.fixture
+def url(served: str, numbers: Iterator[int], monkeypatch: pytest.MonkeyPatch) -> str:
+    """A database of the test's own, which a command asks unless it is told another."""
+    url = f"{served}/d{next(numbers)}"
+    monkeypatch.setenv("SQLATCH_URL", url)
+    return url
+
+
+@pytest.fixture
+def sqlatch(
+    url: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Sqlatch:
+    """Run a command line."""
+
+    def sqlatch(*arguments: str, given: str = "") -> Ended:
+        capsys.readouterr()
+        monkeypatch.setattr(sys, "stdin", io.StringIO(given))
+        code = run(arguments)
+        return Ended(code, *capsys.readouterr())
+
+    return sqlatch
+
+
+@pytest.fixture
+def client(url: str) -> Iterator[Client]:
+    with connect(url) as client:
+        yield client

@@ -1,0 +1,150 @@
+"""`sqlatch query` and `health`: what is written, and the exit codes."""
+
+import csv
+import io
+import json
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sqlatch.client import Client
+from sqlatch.command.script import statements
+from tests.command.conftest import Sqlatch, serving
+
+ROWS = "SELECT 1 AS n, 'a;\"b' AS text, NULL AS nothing, x'00ff' AS blob, 9e999 AS r"
+
+
+def test_a_table_says_every_kind_of_value(sqlatch: Sqlatch) -> None:
+    sqlatch("query", "CREATE TABLE t (n)")
+
+    lines = sqlatch("query", ROWS).out.splitlines()
+
+    assert lines[3] == "│ 1 │ a;\"b │ NULL    │ x'00ff' (2 bytes) │ inf │"
+
+
+def test_json_and_jsonl_are_what_the_service_says(sqlatch: Sqlatch) -> None:
+    sqlatch("query", "CREATE TABLE t (n)")
+    values = [1, 'a;"b', None, {"base64": "AP8="}, {"real": "Infinity"}]
+    names = ["n", "text", "nothing", "blob", "r"]
+
+    assert json.loads(sqlatch("query", "-o", "json", ROWS).out) == {
+        "columns": names, "rows": [values], "rows_affected": 0, "last_insert_rowid": None
+    }  # fmt: skip
+    assert json.loads(sqlatch("query", "-o", "jsonl", ROWS).out) == dict(
+        zip(names, values, strict=True)
+    )
+
+
+def test_csv_is_read_back_by_what_reads_csv(sqlatch: Sqlatch) -> None:
+    sqlatch("query", "CREATE TABLE t (n)")
+
+    written = sqlatch("query", "-o", "csv", "SELECT 'a\"b,c' AS x, 'd' || char(10) || 'e' AS y").out
+
+    assert list(csv.reader(io.StringIO(written, newline=""))) == [["x", "y"], ['a"b,c', "d\ne"]]
+
+
+def test_a_text_cannot_control_the_terminal(sqlatch: Sqlatch) -> None:
+    sqlatch("query", "CREATE TABLE t (n)")
+
+    answer = sqlatch("query", "SELECT char(27) || ']0;owned' || char(7) AS \"\x1b[31mn\"")
+    refused = sqlatch("query", "SELECT \x1b[31m")
+
+    assert "\\x1b]0;owned\\x07" in answer.out
+    assert "\x1b" not in answer.out + refused.out + refused.err
+
+
+def test_a_wide_table_is_not_cut_where_no_terminal_shows_it(sqlatch: Sqlatch) -> None:
+    sqlatch("query", "CREATE TABLE t (n)")
+
+    assert f"│ {'x' * 900} │" in sqlatch("query", f"SELECT '{'x' * 900}'").out
+
+
+def test_several_statements_are_one_transaction(sqlatch: Sqlatch, client: Client) -> None:
+    sqlatch("query", "CREATE TABLE t (n UNIQUE)")
+
+    ended = sqlatch(
+        "query", "-", given="INSERT INTO t VALUES (1); -- one;\nINSERT INTO t VALUES (1);"
+    )
+
+    assert (ended.code, ended.out) == (3, "")
+    assert ended.err.startswith("Error: CONSTRAINT: UNIQUE constraint failed: t.n")
+    assert client.query("SELECT * FROM t").rows == []
+
+
+def test_parameters_are_json(sqlatch: Sqlatch, client: Client) -> None:
+    sqlatch("query", "CREATE TABLE t (a, b)")
+
+    sqlatch("query", "-p", '[1, {"base64": "AP8="}]', "INSERT INTO t VALUES (?, ?)")
+    sqlatch("query", "-p", '{"b": {"real": "-Infinity"}}', "INSERT INTO t VALUES (2, :b)")
+
+    assert client.query("SELECT * FROM t").rows == [(1, b"\0\xff"), (2, float("-inf"))]
+
+
+@pytest.mark.parametrize("parameters", ["{", "1", '[{"base64": "?"}]'])
+def test_parameters_that_are_none_are_wrong_usage(sqlatch: Sqlatch, parameters: str) -> None:
+    assert sqlatch("query", "-p", parameters, "SELECT ?").code == 2
+
+
+def closed_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as one:
+        return int(one.getsockname()[1])
+
+
+EXITS: list[tuple[list[str], int, str]] = [
+    (["query", "SELECT 1"], 3, "DATABASE_NOT_FOUND"),
+    (["query", "SELEC"], 3, "STATEMENT_ERROR"),
+    (["query", "-r", "CREATE TABLE t (n)"], 3, "READ_ONLY"),
+    (["query", "-u", "ftp://x/y", "SELECT 1"], 2, "BAD_URL"),
+    (["query", ""], 2, "there is no statement"),
+    (["query", "-p", "[]", "SELECT 1; SELECT 2"], 2, "parameters are for one statement"),
+    (["nope"], 2, "No such command"),
+    (["query", "--timeout", "0.4", "-u", f"http://127.0.0.1:{closed_port()}/main", "SELECT 1"],
+     5, "UNREACHABLE"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("arguments", "code", "said"), EXITS)
+def test_the_exit_code_tells_what_to_do(
+    sqlatch: Sqlatch, arguments: list[str], code: int, said: str
+) -> None:
+    ended = sqlatch(*arguments)
+
+    assert (ended.code, ended.out) == (code, "")
+    assert said in ended.err
+
+
+def test_what_may_have_been_written_has_an_exit_code_of_its_own(sqlatch: Sqlatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/main"
+        common = ("query", "--timeout", "0.3", "-u", url)
+
+        write, read = sqlatch(*common, "DELETE FROM t"), sqlatch(*common, "-r", "SELECT 1")
+
+    assert (write.code, read.code) == (6, 5)
+
+
+def test_health_is_5_where_the_service_is_not_well(sqlatch: Sqlatch, directory: Path) -> None:
+    well = sqlatch("health")
+    with serving(directory / "missing") as url:
+        unwell = sqlatch("health", "-u", f"{url}/main")
+
+    assert (well.code, json.loads(well.out)["status"]) == (0, "ok")
+    assert (unwell.code, json.loads(unwell.out)["status"]) == (5, "degraded")
+
+
+SCRIPTS: list[tuple[str, Any]] = [
+    ("", []),
+    (" ;", [";"]),
+    ("SELECT 1", ["SELECT 1"]),
+    ("SELECT 1; SELECT ';';", ["SELECT 1;", "SELECT ';';"]),
+    ("-- no; statement\n/* none; */", []),
+    ("CREATE TRIGGER a AFTER INSERT ON t BEGIN SELECT 1; SELECT 2; END; SELECT 3",
+     ["CREATE TRIGGER a AFTER INSERT ON t BEGIN SELECT 1; SELECT 2; END;", "SELECT 3"]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "expected"), SCRIPTS)
+def test_a_script_is_cut_where_sqlite_would(text: str, expected: list[str]) -> None:
+    assert list(statements(text)) == expected
