@@ -18,6 +18,10 @@ DIGITS_ALIKE = bytes.maketrans(b"123456789", b"000000000")
 """One look for any digit instead of ten: on 5 MB that is 10 ms instead of 60."""
 
 
+BLOCK_ROWS = 500
+"""Of a bulk what is looked at together: more does not stay in the processor's cache."""
+
+
 def parameters_in(given: object) -> Any:
     """A list or object of JSON values as SQLite takes them; ValueError names the place."""
     if given is None:
@@ -98,8 +102,9 @@ def escapes_bytes(encoded: bytes) -> int:
 
 def _are_plain(sets: list[list[object]]) -> bool:
     """Whether SQLite takes all the values as they are; looked at by column, where kinds are few."""
+    blocks = (sets[first : first + BLOCK_ROWS] for first in range(0, len(sets), BLOCK_ROWS))
     try:
-        return all(map(_is_plain_column, zip(*sets, strict=True)))
+        return all(all(map(_is_plain_column, zip(*block, strict=True))) for block in blocks)
     except ValueError:
         return False
 
