@@ -1,20 +1,21 @@
-"""DynamoDB for all subjects: the tests' server, with the table that each of them documents."""
+"""DynamoDB for all subjects: a server with the table that each of them documents."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import boto3
 
-from benchmarks.table_names import DJANGO_TABLE, FLOOR_TABLE, LOCK_TABLE
-from tests import dynamodb_server
+from benchmarks import dynamodb_server
+from benchmarks.table_names import DJANGO_TABLE, FLOOR_TABLE, LEASE_TABLE, LOCK_TABLE
+from tests.dynamodb_server import create_table
 
 
 @contextmanager
 def running(delay_ms: float = 0) -> Iterator[str]:
     """The URL of a server in a process of its own that answers so much late."""
     with dynamodb_server.running(delay_ms) as url:
-        for name in (FLOOR_TABLE, DJANGO_TABLE):
-            dynamodb_server.create_table(url, name)
+        for name in (LEASE_TABLE, FLOOR_TABLE, DJANGO_TABLE):
+            create_table(url, name)
         _create_lock_table(url)
         yield url
 
