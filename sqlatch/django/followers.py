@@ -48,12 +48,14 @@ def _reach(alias: str, *, retry_s: float) -> bool:
     The query that asks would open it a moment later, so a reachable follower costs nothing more.
     """
     until = _left_out_until.get(alias)
-    if until is not None:
-        if monotonic() < until:
-            return False
-        _left_out_until[alias] = monotonic() + retry_s  # others do not wait for the same trial
+    if until is not None and monotonic() < until:
+        return False
     connection = connections[alias]
-    if connection.connection is None and not _in_event_loop():
+    if connection.connection is None:
+        if _in_event_loop():
+            return True
+        if until is not None:
+            _left_out_until[alias] = monotonic() + retry_s  # others do not wait for this trial
         try:
             connection.ensure_connection()
         except Error:
@@ -65,7 +67,7 @@ def _reach(alias: str, *, retry_s: float) -> bool:
 
 
 def _in_event_loop() -> bool:
-    """Django opens no connection there, and the query itself will run in a thread."""
+    """Django opens no connection there; the query will ask again, in the thread where it runs."""
     try:
         asyncio.get_running_loop()
     except RuntimeError:
@@ -82,6 +84,7 @@ def _execute(
         connection = context["connection"]
         if not connection.in_atomic_block and not connection.is_usable():
             leave_out(connection.alias)
+            connection.close()
         raise
 
 

@@ -1,5 +1,6 @@
 """What django-distributed promises or fails at: its names and settings, one test for each fault."""
 
+import asyncio
 import threading
 import warnings
 from importlib import import_module
@@ -8,7 +9,7 @@ import pytest
 from django.conf import settings
 from django.contrib.sessions.models import Session
 from django.db import connections, router, transaction
-from django.test import Client, override_settings
+from django.test import AsyncClient, Client, override_settings
 
 from sqlatch.django import lag
 from sqlatch.django.middleware import session_key
@@ -156,6 +157,14 @@ def test_a_login_is_seen_after_its_key_has_changed():
         client.cookies.pop("sqlatch_written")
 
         assert client.get("/show").json()["db"] == "default"
+        assert asyncio.run(aread_after_login()) == "default"
+
+
+async def aread_after_login():
+    client = AsyncClient()
+    await client.post("/sign_in")
+    client.cookies.pop("sqlatch_written")
+    return (await client.get("/ashow")).json()["db"]
 
 
 def test_a_relation_is_asked_for_without_an_error(replicate):

@@ -1,11 +1,13 @@
 """Which follower is read."""
 
+import asyncio
+import threading
 from collections import Counter
 from pathlib import Path
 
 import pytest
 from django.db import OperationalError, connections, router
-from django.test import override_settings
+from django.test import AsyncClient, override_settings
 
 from sqlatch.django import followers, lag
 from tests.django_routing.project.conftest import DIRECTORY
@@ -73,6 +75,42 @@ def test_while_it_is_left_out_nobody_tries_it(monotonic, monkeypatch):
     assert len(tries) == 1
 
 
+def test_while_one_thread_tries_again_the_others_go_elsewhere(monotonic, monkeypatch):
+    connections["follower1"].close()
+    followers.leave_out("follower1")
+    monotonic[0] += 31
+    connection = connections["follower1"]
+    ensure, meanwhile = connection.ensure_connection, []
+
+    def slowly():
+        thread = threading.Thread(
+            target=lambda: (meanwhile.extend(chosen() for _ in range(20)), connections.close_all())
+        )
+        thread.start()
+        thread.join()
+        ensure()
+
+    monkeypatch.setattr(connection, "ensure_connection", slowly)
+    for _ in range(20):
+        chosen()
+
+    assert len(meanwhile) == 20
+    assert set(meanwhile) == {"follower2"}
+
+
+def test_async_views_read_from_the_follower_that_is_there(replicate):
+    Customer.objects.create(name="Ada")
+    replicate()
+    hide("follower1")
+
+    async def visit():
+        answers = [await AsyncClient().get("/ashow") for _ in range(20)]
+        return [answer.json()["names"] for answer in answers]
+
+    assert asyncio.run(visit()) == [["Ada"]] * 20
+    assert "follower1" in followers._left_out_until
+
+
 def test_with_all_followers_away_the_leader_is_read():
     hide("follower1")
     hide("follower2")
@@ -102,6 +140,7 @@ def test_a_connection_that_breaks_in_a_query_leaves_the_follower_out(monkeypatch
 
         assert before == "follower1"
         assert router.db_for_read(Customer) == "default"
+        assert connections["follower1"].connection is None
 
 
 def test_a_query_that_is_wrong_leaves_nobody_out():

@@ -137,6 +137,7 @@ def test_an_async_store_looks_its_row_up_at_the_leader():
             store = SessionStore()
             await store.aset("basket", [1])
             await store.asave()
+            await cache.aclear()
             saved = await Session.objects.using("default").acount()
             exists = await SessionStore(store.session_key).aexists(store.session_key)
             await store.adelete()

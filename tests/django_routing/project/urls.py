@@ -1,6 +1,7 @@
 """Views that say which customers they see and which database answered."""
 
 from typing import Any
+from uuid import uuid4
 
 from django.contrib import admin
 from django.contrib.auth import login
@@ -55,7 +56,7 @@ async def aadd(request: Any) -> JsonResponse:
 
 
 def sign_in(request: Any) -> HttpResponse:
-    user = User.objects.create_user("ada")
+    user = User.objects.create_user(str(uuid4()))
     request.session["basket"] = [1]
     login(request, user, backend="django.contrib.auth.backends.ModelBackend")
     return HttpResponse()
