@@ -108,6 +108,22 @@ class HealthEvent(_Event):
     health: Literal[True]
 
 
+class PipelineEvent(_Event):
+    """A pipeline of the libSQL protocol, invoked directly."""
+
+    pipeline: dict[str, Any]
+    database: DatabaseName = "main"
+    idempotency_key: IdempotencyKey | None = None
+
+
+def parse_pipeline(event: object) -> PipelineEvent:
+    """The pipeline in an event; BadEvent says which field is wrong, and why."""
+    try:
+        return PipelineEvent.model_validate(event)
+    except ValidationError as error:
+        raise _bad_event(error) from error
+
+
 def parse(event: object) -> QueryEvent | HealthEvent:
     """The request in an event; BadEvent says which field is wrong, and why."""
     model = HealthEvent if isinstance(event, dict) and "health" in event else QueryEvent

@@ -38,6 +38,13 @@ def lambda_handler(event: Any, context: Context) -> dict[str, Any]:
 
 def _direct(event: Any, record: Record, ends_at_s: float) -> dict[str, Any]:
     try:
+        if isinstance(event, dict) and "pipeline" in event:
+            from handler import streams
+
+            reply: dict[str, Any] = streams.answer_direct(
+                service(), event, record, ends_at_s=ends_at_s
+            )
+            return reply
         return _answer(parse(event), record, ends_at_s)
     except SqlatchError as error:
         # Lambda tells a direct caller the class and the text of an error, and nothing else.

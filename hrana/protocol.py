@@ -23,12 +23,16 @@ class NamedArg(_Model):
 
 
 class Stmt(_Model):
-    """One statement: its text, or the id of one that was stored."""
+    """One statement: its text, or the id of one that was stored.
+
+    With `arg_sets`, which is ours and not the protocol's, it runs once for each of them.
+    """
 
     sql: str | None = None
     sql_id: int | None = None
     args: list[Any] | None = None
     named_args: list[NamedArg] | None = None
+    arg_sets: list[list[Any]] | None = None
     want_rows: bool | None = None
 
 

@@ -11,7 +11,7 @@ from hrana.protocol import NamedArg, Stmt
 
 DIGEST_BYTES = 12
 STATEMENTS_MAX = 1_000
-LOG_BYTES_MAX = 1024 * 1024
+LOG_BYTES_MAX = 4 * 1024 * 1024
 """Of one transaction. Each request of it runs all that is in the log."""
 
 
@@ -22,18 +22,19 @@ class Entry:
     sql: str
     args: list[Any]
     named_args: list[list[Any]]
+    arg_sets: list[list[Any]] | None
     at_ms: int
     digest: str
 
     @classmethod
     def of(cls, sql: str, stmt: Stmt, *, at_ms: int, digest: str) -> Self:
         named = [[arg.name, arg.value] for arg in stmt.named_args or ()]
-        return cls(sql, stmt.args or [], named, at_ms, digest)
+        return cls(sql, stmt.args or [], named, stmt.arg_sets, at_ms, digest)
 
     @property
     def stmt(self) -> Stmt:
         named = [NamedArg(name=name, value=value) for name, value in self.named_args]
-        return Stmt(sql=self.sql, args=self.args, named_args=named)
+        return Stmt(sql=self.sql, args=self.args, named_args=named, arg_sets=self.arg_sets)
 
 
 @dataclass(slots=True)

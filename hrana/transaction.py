@@ -219,9 +219,8 @@ class Replay:
             if self.log.read_only:
                 raise ReadOnly("the statement writes, and only reads are allowed here")
             self.log.wrote = True
-        parameters = bind(plan.names, stmt)
         result = live.execute(
-            Statement(sql, parameters), limits, at_ms=at_ms, seed=self.log.seed_of(index)
+            _bound(sql, plan.names, stmt), limits, at_ms=at_ms, seed=self.log.seed_of(index)
         )
         columns = live.describe(sql).columns if result.columns else ()
         rowid = live.last_insert_rowid
@@ -240,6 +239,15 @@ _RUN_AGAIN = partial(values.rows_out, in_text=False)
 
 def empty_outcome() -> Outcome:
     return {"cols": [], "rows": [], "affected_row_count": 0, "last_insert_rowid": None}
+
+
+def _bound(sql: str, names: tuple[str | None, ...], stmt: Stmt) -> Statement:
+    if stmt.arg_sets is None:
+        return Statement(sql, bind(names, stmt))
+    if stmt.args or stmt.named_args:
+        raise _arguments("give `args` or `arg_sets`, not both")
+    sets = [bind(names, Stmt(args=args)) for args in stmt.arg_sets]
+    return Statement(sql, parameter_sets=sets)
 
 
 def bind(names: tuple[str | None, ...], stmt: Stmt) -> list[Value]:

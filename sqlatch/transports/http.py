@@ -9,6 +9,7 @@ import urllib3
 from urllib3 import exceptions
 
 from sqlatch import __version__
+from sqlatch.errors import BadEvent, Unauthorized
 from sqlatch.failures import (
     AnswerCutOff,
     CallFailed,
@@ -76,6 +77,8 @@ class HttpTransport:
             status, content = self.send("GET", "/health", b"", {}, timeout_s=timeout_s)
             # A service that is not well answers 503, and says why.
             return _reply(200 if b'"degraded"' in content else status, content)
+        if "pipeline" in event:
+            return self._pipeline(event, timeout_s)
         body = encoded(event)
         check_size(self, body)
         path = "/read" if event.get("read_only") else "/query"
@@ -116,6 +119,23 @@ class HttpTransport:
             response.release_conn()
         return response.status, content
 
+    def _pipeline(self, event: Mapping[str, Any], timeout_s: float) -> dict[str, Any]:
+        body = encoded(event["pipeline"])
+        check_size(self, body)
+        key = event.get("idempotency_key")
+        headers = {} if key is None else {"idempotency-key": key}
+        path = f"/{event['database']}/v3/pipeline"
+        status, content = self.send("POST", path, body, headers, timeout_s=timeout_s)
+        reply = _reply_of(status, content)
+        if "results" in reply:
+            return reply
+        # The protocol's own errors bear no more than a message and a code.
+        if status == 401 and "code" in reply:  # noqa: PLR2004
+            raise Unauthorized(str(reply["message"]))
+        if status < 500 and "code" in reply:  # noqa: PLR2004
+            raise BadEvent(str(reply["message"]), refusal=str(reply["code"]))
+        raise _failure(status, content)
+
     def size_bytes(self, encoded: bytes) -> int:
         # The body becomes a text within the event, where a quote is two bytes.
         return len(encoded) + encoded.count(b'"') + encoded.count(b"\\")
@@ -126,16 +146,20 @@ class HttpTransport:
 
 def _reply(status: int, content: bytes) -> dict[str, Any]:
     """The reply in an answer, or the error that it tells of."""
-    try:
-        reply = reply_of(content)
-    except ForeignAnswer:
-        if status in _FAILURES:
-            raise _failure(status, content) from None
-        raise
+    reply = _reply_of(status, content)
     if status == 200:  # noqa: PLR2004
         return reply
     refuse(reply)
     raise _failure(status, content)
+
+
+def _reply_of(status: int, content: bytes) -> dict[str, Any]:
+    try:
+        return reply_of(content)
+    except ForeignAnswer:
+        if status in _FAILURES:
+            raise _failure(status, content) from None
+        raise
 
 
 def _failure(status: int, content: bytes) -> CallFailed:

@@ -12,7 +12,7 @@ from handler.service import service
 from tests.events.test_http import v1, v2
 from tests.forge import PUBLIC, bearer
 from tests.handler.test_permission import REFUSED, contents
-from tests.hrana.conftest import execute
+from tests.hrana.client import execute
 
 WRITE = "INSERT INTO t VALUES (1)"
 WRITES = (WRITE, "CREATE TABLE u (n)", "VACUUM", "PRAGMA user_version = 7", "DELETE FROM t")

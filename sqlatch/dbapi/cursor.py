@@ -1,0 +1,101 @@
+"""A cursor: runs statements of its connection and holds the rows of the last one."""
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any, Self
+
+from sqlatch.dbapi.errors import ProgrammingError
+from sqlatch.dbapi.stream import Parameters
+
+if TYPE_CHECKING:
+    from sqlatch.dbapi.connection import Connection
+
+Column = tuple[str, str | None, None, None, None, None, None]
+Row = tuple[Any, ...]
+
+_CHANGES = re.compile(r"\s*(?:INSERT|UPDATE|DELETE|REPLACE|WITH)\b", re.IGNORECASE)
+
+
+class Cursor:
+    """A cursor. All the rows of a statement come with its answer, so it holds nothing open.
+
+    The type of a column in `description` is as it was declared; compare it with STRING, NUMBER and
+    so on.
+    """
+
+    arraysize = 1
+
+    def __init__(self, connection: "Connection") -> None:
+        self.connection = connection
+        self.description: tuple[Column, ...] | None = None
+        self.rowcount = -1
+        self.lastrowid: int | None = None
+        self._rows: Iterator[Row] | None = None
+        self._is_closed = False
+
+    def execute(self, operation: str, parameters: Parameters = ()) -> Self:
+        self._check_open()
+        self._reset()
+        answer = self.connection.run(operation, parameters)
+        if answer.columns:
+            self.description = tuple(
+                (name, declared, None, None, None, None, None) for name, declared in answer.columns
+            )
+            self._rows = iter(answer.rows)
+        if _CHANGES.match(operation) and not (answer.columns and not answer.rows_affected):
+            self.rowcount = answer.rows_affected
+        if answer.last_insert_rowid is not None:
+            self.lastrowid = answer.last_insert_rowid
+        return self
+
+    def executemany(self, operation: str, seq_of_parameters: Iterable[Parameters]) -> Self:
+        self._check_open()
+        self._reset()
+        self.rowcount = self.connection.run_many(operation, iter(seq_of_parameters))
+        return self
+
+    def fetchone(self) -> Row | None:
+        return next(self._result(), None)
+
+    def fetchmany(self, size: int | None = None) -> list[Row]:
+        rows = self._result()
+        wanted = self.arraysize if size is None else size
+        return [row for _number, row in zip(range(wanted), rows, strict=False)]
+
+    def fetchall(self) -> list[Row]:
+        return list(self._result())
+
+    def close(self) -> None:
+        self._is_closed = True
+        self._rows = None
+
+    def setinputsizes(self, sizes: Any) -> None:
+        """Nothing is to be reserved."""
+
+    def setoutputsize(self, size: int, column: int | None = None) -> None:
+        """Nothing is to be reserved."""
+
+    def _reset(self) -> None:
+        self.description = None
+        self.rowcount = -1
+        self._rows = None
+
+    def _result(self) -> Iterator[Row]:
+        self._check_open()
+        if self._rows is None:
+            raise ProgrammingError("there are no rows: the last statement gives none")
+        return self._rows
+
+    def _check_open(self) -> None:
+        if self._is_closed:
+            raise ProgrammingError("the cursor is closed")
+        self.connection._check_open()
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Row:
+        row = self.fetchone()
+        if row is None:
+            raise StopIteration
+        return row

@@ -1,0 +1,145 @@
+"""The client's end of a stream: statements out, results in, the baton kept between them."""
+
+import base64
+import datetime
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+from sqlatch.client import Client
+from sqlatch.dbapi.errors import DataError, Error, ProgrammingError, error_of, failure_of
+from sqlatch.errors import SqlatchError
+from sqlatch.values import INTEGER_MAX, INTEGER_MIN
+
+Parameters = Sequence[Any] | Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What one statement gave: (name, declared type) of its columns, rows, counts."""
+
+    columns: list[tuple[str, str | None]]
+    rows: list[tuple[Any, ...]]
+    rows_affected: int
+    last_insert_rowid: int | None
+
+
+class Stream:
+    """One stream. Every request may be sent again: what it commits is committed once."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self.baton: str | None = None
+
+    def run(self, *stmts: dict[str, Any]) -> list[Answer | Error]:
+        """What each statement gave; Error if the request had no answer."""
+        requests = [{"type": "execute", "stmt": stmt} for stmt in stmts]
+        event: dict[str, Any] = {
+            "pipeline": {"baton": self.baton, "requests": requests},
+            "database": self._client.database,
+        }
+        if self.baton is None:
+            event["idempotency_key"] = str(uuid4())
+        attempts = self._client.attempts
+        try:
+            reply = attempts.of(
+                lambda: self._client.transport.invoke(event, timeout_s=attempts.one_s),
+                repeatable=True,
+            )
+        except SqlatchError as error:
+            raise failure_of(error) from error
+        self.baton = reply["baton"]
+        return [_answer(result) for result in reply["results"]]
+
+
+def stmt_of(sql: str, parameters: Parameters = ()) -> dict[str, Any]:
+    """A statement as the protocol has it; ProgrammingError or DataError for a value it cannot."""
+    if isinstance(parameters, Mapping):
+        named = [{"name": str(name), "value": _value(one)} for name, one in parameters.items()]
+        return {"sql": sql, "named_args": named}
+    return {"sql": sql, "args": _values(parameters)}
+
+
+def stmts_of(sql: str, sets: Iterator[Parameters], *, bytes_max: int) -> Iterator[dict[str, Any]]:
+    """A statement with many sets of values, in parts of some `bytes_max` each."""
+    part: list[list[dict[str, Any]]] = []
+    size_bytes = 0
+    for parameters in sets:
+        if isinstance(parameters, Mapping):
+            raise ProgrammingError("executemany takes sequences of values, not mappings")
+        values = _values(parameters)
+        part.append(values)
+        # Names, quotes and braces of a value, and what it is itself, escapes included.
+        size_bytes += sum(
+            50 + 2 * len(str(value.get("value", value.get("base64", "")))) for value in values
+        )
+        if size_bytes >= bytes_max:
+            yield {"sql": sql, "arg_sets": part}
+            part, size_bytes = [], 0
+    if part:
+        yield {"sql": sql, "arg_sets": part}
+
+
+def _values(parameters: Sequence[Any]) -> list[dict[str, Any]]:
+    if isinstance(parameters, str | bytes) or not isinstance(parameters, Sequence):
+        raise ProgrammingError(
+            f"parameters are a sequence or a mapping, not {type(parameters).__name__}"
+        )
+    return [_value(value) for value in parameters]
+
+
+def _value(value: Any) -> dict[str, Any]:
+    if value is None:
+        return {"type": "null"}
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise DataError("an infinite or missing real has no form on the way: send None")
+        return {"type": "float", "value": value}
+    if isinstance(value, bytes | bytearray | memoryview):
+        return {"type": "blob", "base64": base64.b64encode(bytes(value)).decode("ascii")}
+    if isinstance(value, int):
+        if not INTEGER_MIN <= value <= INTEGER_MAX:
+            raise DataError("an integer has at most 64 bits")
+        return {"type": "integer", "value": str(int(value))}
+    return {"type": "text", "value": _text(value)}
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, datetime.datetime):
+        return value.isoformat(" ")
+    if isinstance(value, datetime.date | datetime.time):
+        return value.isoformat()
+    if not isinstance(value, str):
+        raise ProgrammingError(f"a value of type {type(value).__name__} has no form in SQLite")
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise DataError("a text holds half a surrogate pair") from error
+    return value
+
+
+def _answer(result: Mapping[str, Any]) -> Answer | Error:
+    if result["type"] == "error":
+        return error_of(result["error"]["message"], result["error"]["code"])
+    said = result["response"]["result"]
+    rowid = said["last_insert_rowid"]
+    return Answer(
+        [(column["name"], column["decltype"]) for column in said["cols"]],
+        [tuple(map(_plain, row)) for row in said["rows"]],
+        said["affected_row_count"],
+        None if rowid is None else int(rowid),
+    )
+
+
+def _plain(value: Mapping[str, Any]) -> Any:
+    kind = value["type"]
+    if kind == "integer":
+        return int(value["value"])
+    if kind == "blob":
+        encoded = value["base64"]
+        return base64.b64decode(encoded + "=" * (-len(encoded) % 4))
+    if kind == "float":
+        return float(value["value"])
+    return value.get("value")
