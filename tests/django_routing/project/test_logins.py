@@ -1,6 +1,8 @@
 """Logins where the followers lag and where the cache is away."""
 
 import asyncio
+import subprocess
+import sys
 
 import pytest
 from django.contrib.auth.models import User
@@ -153,3 +155,24 @@ def test_a_key_that_is_taken_is_seen_before_it_is_replicated():
         cache.clear()
 
         assert SessionStore().exists(store.session_key)
+
+
+def test_a_process_that_dies_after_save_has_lost_nothing():
+    """With the row written in a thread, as django-distributed does it, there is no row."""
+    script = """
+import os, django
+django.setup()
+from sqlatch.django.sessions import SessionStore
+store = SessionStore()
+store["user"] = 1
+store.save()
+print(store.session_key, flush=True)
+os._exit(9)
+"""
+
+    died = subprocess.run(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, check=False
+    )
+
+    assert died.returncode == 9
+    assert SessionStore(died.stdout.strip())["user"] == 1
