@@ -108,14 +108,7 @@ class Store:
     def commit(self, session: Session, gate: Gate) -> None:
         """`gate`, then COMMIT."""
         gate()
-        try:
-            session.run("COMMIT")
-        except StorageError as error:
-            raise StorageError(
-                f"{error}: the commit failed, so whether it is in the file is not known;"
-                " the same request with the same idempotency_key is safe",
-                **{**error.facts, "outcome": "unknown"},
-            ) from error
+        self._commit(session)
 
     def recover(self, deadline_s: float, gate: Gate) -> bool:
         """Roll back what a killed writer left and see to the journal; whether one was hot."""
@@ -226,3 +219,13 @@ class Store:
                 raise DatabaseBusy(f"database {self.name!r} is in WAL mode, and in use elsewhere")
         finally:
             session.close()
+
+    def _commit(self, session: Session) -> None:
+        try:
+            session.run("COMMIT")
+        except StorageError as error:
+            raise StorageError(
+                f"{error}: the commit failed, so whether it is in the file is not known;"
+                " the same request with the same idempotency_key is safe",
+                **{**error.facts, "outcome": "unknown"},
+            ) from error
