@@ -1,6 +1,7 @@
 """Running a request's statements, one after the other, within its limits."""
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import islice
 from typing import Any
 
@@ -51,7 +52,7 @@ def execute(statement: Statement, session: Session, plans: Plans, budget: "Budge
         return True
 
     changes = _Changes(connection)
-    with session.user() as cursor:
+    with _naming_the_set(statement, changes), session.user() as cursor:
         cursor.exec_trace = describe
         if statement.parameter_sets is None:
             cursor.execute(statement.sql, statement.parameters or None)
@@ -76,6 +77,17 @@ def execute(statement: Statement, session: Session, plans: Plans, budget: "Budge
     return Result(columns, rows, changed, rowid or None, truncated)
 
 
+@contextmanager
+def _naming_the_set(statement: Statement, changes: "_Changes") -> Iterator[None]:
+    """Of a bulk load, an error says which of the parameter sets it was."""
+    try:
+        yield
+    except SqlatchError as error:
+        if statement.parameter_sets is not None:
+            error.facts.setdefault("parameter_set", changes.set_number)
+        raise
+
+
 def _columns_of_row(cursor: apsw.Cursor) -> tuple[str, ...]:
     """The columns of the row that is there; none if there is no row."""
     try:
@@ -91,6 +103,7 @@ class _Changes:
         self._connection = connection
         self._before = connection.total_changes()
         self._sum = 0
+        self.set_number = 0
 
     def between(self, parameter_sets: Sequence[Parameters]) -> Iterator[Parameters]:
         """Hand out the sets: whenever the next is asked for, the last one has run."""
@@ -98,6 +111,7 @@ class _Changes:
         for number, parameters in enumerate(parameter_sets):
             if number:
                 self._sum += changes()
+            self.set_number = number
             yield parameters
 
     def total(self) -> int:

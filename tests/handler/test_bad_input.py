@@ -444,3 +444,12 @@ def as_nobody(directory: Path) -> Iterator[None]:
     finally:
         os.seteuid(0)
         directory.chmod(0o755)
+
+
+def test_an_error_of_a_bulk_load_says_which_set_it_was(refused: Ask, ask: Ask) -> None:
+    ask(query="CREATE TABLE t (n UNIQUE)")
+    insert = {"query": "INSERT INTO t VALUES (?)", "parameter_sets": [[1], [2], [1], [3]]}
+
+    assert refused(**insert)["parameter_set"] == 2
+    assert refused(statements=[{"query": "SELECT 1"}, insert])["parameter_set"] == 2
+    assert "parameter_set" not in refused(query="INSERT INTO t VALUES (?)", parameters=[1, 2])
