@@ -7,6 +7,7 @@ import click
 
 from sqlatch import __version__
 from sqlatch.command.exits import Exit
+from sqlatch.command.load import load
 from sqlatch.command.place import Place, at_place
 from sqlatch.command.query import query
 
@@ -39,4 +40,5 @@ def health(*, place: Place) -> int:
     return Exit.OK if answer.get("status") == "ok" else Exit.TRY_AGAIN
 
 
-commands.add_command(query)
+for each in (query, load):
+    commands.add_command(each)

@@ -13,7 +13,7 @@ from sqlatch.client import Client
 from sqlatch.command.script import statements
 from tests.command.conftest import Sqlatch, serving
 
-ROWS = "SELECT 1 AS n, 'a;\"b' AS text, NULL AS nothing, x'00ff' AS blob, 9e999 AS r"
+ROWS = "SELECT 1 AS n, 'a;\"b' AS text, NULL AS none, x'00ff' AS blob, 9e999 AS r"
 
 
 def test_a_table_says_every_kind_of_value(sqlatch: Sqlatch) -> None:
@@ -21,13 +21,13 @@ def test_a_table_says_every_kind_of_value(sqlatch: Sqlatch) -> None:
 
     lines = sqlatch("query", ROWS).out.splitlines()
 
-    assert lines[3] == "│ 1 │ a;\"b │ NULL    │ x'00ff' (2 bytes) │ inf │"
+    assert lines[3] == "│ 1 │ a;\"b │ NULL │ x'00ff' (2 bytes) │ inf │"
 
 
 def test_json_and_jsonl_are_what_the_service_says(sqlatch: Sqlatch) -> None:
     sqlatch("query", "CREATE TABLE t (n)")
     values = [1, 'a;"b', None, {"base64": "AP8="}, {"real": "Infinity"}]
-    names = ["n", "text", "nothing", "blob", "r"]
+    names = ["n", "text", "none", "blob", "r"]
 
     assert json.loads(sqlatch("query", "-o", "json", ROWS).out) == {
         "columns": names, "rows": [values], "rows_affected": 0, "last_insert_rowid": None
@@ -58,7 +58,7 @@ def test_a_text_cannot_control_the_terminal(sqlatch: Sqlatch) -> None:
 def test_a_wide_table_is_not_cut_where_no_terminal_shows_it(sqlatch: Sqlatch) -> None:
     sqlatch("query", "CREATE TABLE t (n)")
 
-    assert f"│ {'x' * 900} │" in sqlatch("query", f"SELECT '{'x' * 900}'").out
+    assert f"│ {'x' * 900} │" in sqlatch("query", f"SELECT '{'x' * 900}' AS n").out
 
 
 def test_several_statements_are_one_transaction(sqlatch: Sqlatch, client: Client) -> None:

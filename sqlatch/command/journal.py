@@ -1,0 +1,105 @@
+"""What a load remembers beside its file, so that one that stopped goes on where it was."""
+
+import json
+import os
+import threading
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from sqlatch.values import Value
+
+SUFFIX = ".sqlatch-load"
+
+RESUMABLE_S = 4 * 86_400
+"""The service knows a request again for 5 days, unless it is set otherwise: after that the one that
+was on its way when the load stopped might be applied twice."""
+
+FIELDS = {"key", "what", "at", "done"}
+
+
+class CannotResume(Exception):
+    """There is a load to go on with, and it cannot be; says why."""
+
+
+@dataclass(slots=True)
+class Done:
+    """How many rows a database has acknowledged, and a digest of them."""
+
+    rows: int = 0
+    digest: str = ""
+
+
+@dataclass(slots=True)
+class Journal:
+    """The key of a load, and how far each database is. Threads share it."""
+
+    path: Path
+    key: str
+    what: list[Any]
+    done: dict[str, Done] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def acknowledge(self, url: str, done: Done) -> None:
+        """Remember that these rows are in a database."""
+        with self._lock:
+            self.done[url] = done
+            self.write()
+
+    def write(self) -> None:
+        said = {
+            "key": self.key,
+            "what": self.what,
+            "at": time.time(),
+            "done": {url: [done.rows, done.digest] for url, done in self.done.items()},
+        }
+        # Renamed into its place: a load that is killed leaves the old one or the new one.
+        begun = self.path.with_name(f"{self.path.name}.tmp")
+        begun.write_text(json.dumps(said))
+        os.replace(begun, self.path)  # noqa: PTH105 (says that it replaces)
+
+    def remove(self) -> None:
+        self.path.unlink(missing_ok=True)
+
+
+def journal_of(file: Path, what: list[Any], *, restart: bool) -> Journal:
+    """The journal of a load of `file`, begun anew or gone on with; CannotResume if it is not so.
+
+    `what` says what is loaded and where, and must be the same.
+    """
+    path = file.with_name(file.name + SUFFIX)
+    if restart or not path.exists():
+        return Journal(path, str(uuid4()), what)
+    try:
+        said = json.loads(path.read_bytes())
+        if said.keys() != FIELDS:
+            raise ValueError("other fields")
+        done = {url: Done(int(rows), str(digest)) for url, (rows, digest) in said["done"].items()}
+        is_old = time.time() - said["at"] > RESUMABLE_S
+    except (ValueError, TypeError, AttributeError) as error:
+        raise CannotResume(f"{path} cannot be read: {error}") from error
+    if said["what"] != what:
+        raise CannotResume(f"{path} is of another load: into {', '.join(said['done'])}")
+    if is_old:
+        raise CannotResume(
+            f"{path} is of a load that stopped more than {RESUMABLE_S // 86_400} days ago, and"
+            " its last request may or may not be there"
+        )
+    return Journal(path, said["key"], what, done)
+
+
+class Digest:
+    """Of the rows in their order."""
+
+    def __init__(self) -> None:
+        self._hash = sha256()
+
+    def add(self, values: Iterable[Value]) -> None:
+        self._hash.update(repr(values).encode())
+
+    def text(self) -> str:
+        return self._hash.hexdigest()

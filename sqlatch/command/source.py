@@ -1,0 +1,173 @@
+"""A file of rows, CSV or JSON lines: its columns, and its rows with the lines they stand on."""
+
+import csv
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from sqlatch.values import Value, special_in
+
+LINE_BYTES_MAX = 5 * 1024 * 1024
+"""Of a row: no request takes more."""
+
+COLUMNS_MAX = 2_000
+"""Of a table: SQLite's own."""
+
+BOM = b"\xef\xbb\xbf"
+
+
+class BadLine(Exception):
+    """A file cannot be read as rows; names the line, from 1."""
+
+    def __init__(self, line: int, reason: str) -> None:
+        super().__init__(f"line {line}: {reason}")
+        self.line = line
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A row, its values in the order of the columns, and the line that it begins on."""
+
+    number: int
+    values: list[Value]
+
+
+class Source(Protocol):
+    """A file that can be read from its beginning as often as needed."""
+
+    def columns(self) -> list[str]: ...
+
+    def lines(self, columns: list[str]) -> Iterator[Line]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Csv:
+    """Comma-separated values below a line of names. A cell that is `null` is NULL."""
+
+    path: Path
+    delimiter: str = ","
+    encoding: str = "utf-8"
+    null: str = ""
+
+    def columns(self) -> list[str]:
+        for number, names in self._records():
+            return _checked(names, number)
+        raise BadLine(1, "there is no line of names")
+
+    def lines(self, columns: list[str]) -> Iterator[Line]:
+        records = self._records()
+        next(records)
+        for number, cells in records:
+            if len(cells) != len(columns):
+                raise BadLine(
+                    number, f"there are {len(cells)} values, and {len(columns)} columns are named"
+                )
+            yield Line(number, [None if cell == self.null else cell for cell in cells])
+
+    def _records(self) -> Iterator[tuple[int, list[str]]]:
+        csv.field_size_limit(LINE_BYTES_MAX)
+        reader = csv.reader(
+            (_decoded(line, number, self.encoding) for number, line in _lines(self.path)),
+            delimiter=self.delimiter,
+            strict=True,
+        )
+        begins = 1
+        while True:
+            try:
+                cells = next(reader)
+            except StopIteration:
+                return
+            except csv.Error as error:
+                raise BadLine(begins, f"not CSV: {error}") from error
+            if cells:
+                yield begins, cells
+            begins = reader.line_num + 1
+
+
+@dataclass(frozen=True, slots=True)
+class JsonLines:
+    """An object on each line. A field that is not there is NULL."""
+
+    path: Path
+    encoding: str = "utf-8"
+
+    def columns(self) -> list[str]:
+        """Every name there is, in the order in which they come."""
+        names: dict[str, None] = {}
+        number = 1
+        for number, fields in self._objects():
+            names |= dict.fromkeys(fields)
+            if len(names) > COLUMNS_MAX:
+                raise BadLine(number, f"there are more than {COLUMNS_MAX} names")
+        return _checked(list(names), number)
+
+    def lines(self, columns: list[str]) -> Iterator[Line]:
+        known = set(columns)
+        for number, fields in self._objects():
+            if not known.issuperset(fields):
+                raise BadLine(number, f"there is no column {min(fields.keys() - known)!r}")
+            yield Line(number, [_value(fields.get(name), name, number) for name in columns])
+
+    def _objects(self) -> Iterator[tuple[int, dict[str, Any]]]:
+        for number, line in _lines(self.path):
+            text = _decoded(line, number, self.encoding)
+            if not text.strip():
+                continue
+            try:
+                fields = json.loads(text, parse_constant=_no_constant)
+            except (ValueError, RecursionError) as error:
+                raise BadLine(number, f"not JSON: {error}") from error
+            if not isinstance(fields, dict):
+                raise BadLine(number, "no JSON object")
+            yield number, fields
+
+
+def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    with path.open("rb") as file:
+        number = 0
+        while line := file.readline(LINE_BYTES_MAX + 1):
+            number += 1
+            if len(line) > LINE_BYTES_MAX:
+                raise BadLine(number, f"longer than {LINE_BYTES_MAX} bytes")
+            yield number, line.removeprefix(BOM) if number == 1 else line
+
+
+def _decoded(line: bytes, number: int, encoding: str) -> str:
+    try:
+        return line.decode(encoding)
+    except UnicodeDecodeError as error:
+        raise BadLine(number, f"not {encoding}: byte {error.start + 1} of it") from error
+
+
+def _checked(names: list[str], number: int) -> list[str]:
+    if "" in names:
+        raise BadLine(number, "a column has no name")
+    if not 0 < len(names) <= COLUMNS_MAX:
+        raise BadLine(number, f"there are {len(names)} columns, 1 to {COLUMNS_MAX} are taken")
+    folded = [name.lower() for name in names]
+    for name in names:
+        if folded.count(name.lower()) > 1:
+            raise BadLine(number, f"two columns are named {name!r}")
+    return names
+
+
+def _value(given: Any, name: str, number: int) -> Value:
+    if isinstance(given, dict):
+        try:
+            return special_in(given, f"column {name!r}") if len(given) == 1 else _refuse(name)
+        except ValueError as error:
+            raise BadLine(number, str(error)) from error
+    if isinstance(given, list):
+        raise BadLine(number, f"column {name!r} is a list")
+    return int(given) if isinstance(given, bool) else given
+
+
+def _refuse(name: str) -> Value:
+    raise ValueError(f"column {name!r} is an object")
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON")

@@ -1,0 +1,69 @@
+"""A file looked at from end to end before any of it is sent: a bad line, and nothing is loaded."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from zlib import crc32
+
+from sqlatch.command.kinds import Kind, converted, joined, kind_of_value
+from sqlatch.command.source import BadLine, Csv, Line, Source
+from sqlatch.values import Value
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """Which rows a database gets: those whose value in a column falls to it, or all."""
+
+    column: int | None
+    databases: int
+
+    def takes(self, values: list[Value], database: int) -> bool:
+        if self.column is None:
+            return True
+        return crc32(str(values[self.column]).encode()) % self.databases == database
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What was seen: the columns and their kinds, and how many rows each database gets."""
+
+    columns: list[str]
+    kinds: list[Kind]
+    rows: list[int]
+
+
+def guessed_kinds(source: Source, columns: list[str]) -> list[Kind]:
+    """Kinds that take what is in the file; of columns without any value TEXT."""
+    from_text = isinstance(source, Csv)
+    kinds: list[Kind | None] = [None] * len(columns)
+    for line in source.lines(columns):
+        for number, value in enumerate(line.values):
+            if value is not None and kinds[number] not in (Kind.ANY, _widest(from_text=from_text)):
+                kind = joined(kinds[number], kind_of_value(value, from_text=from_text))
+                # Texts of which some are no numbers are texts, all of them.
+                kinds[number] = Kind.TEXT if from_text and kind is Kind.ANY else kind
+    return [kind or Kind.TEXT for kind in kinds]
+
+
+def survey(source: Source, columns: list[str], kinds: list[Kind], spread: Spread) -> Survey:
+    """Read all of the file; BadLine names the first line that cannot be loaded."""
+    rows = [0] * spread.databases
+    for line in read(source, columns, kinds):
+        for database in range(spread.databases):
+            rows[database] += spread.takes(line.values, database)
+    return Survey(columns, kinds, rows)
+
+
+def read(source: Source, columns: list[str], kinds: list[Kind]) -> Iterator[Line]:
+    """The rows with their values as the columns take them."""
+    from_text = isinstance(source, Csv)
+    for line in source.lines(columns):
+        for number, value in enumerate(line.values):
+            try:
+                line.values[number] = converted(value, kinds[number], from_text=from_text)
+            except ValueError as error:
+                raise BadLine(line.number, f"column {columns[number]!r}: {error}") from error
+        yield line
+
+
+def _widest(*, from_text: bool) -> Kind:
+    return Kind.TEXT if from_text else Kind.ANY
