@@ -12,7 +12,7 @@ PIP_INSTALL := pip install --quiet --disable-pip-version-check --require-hashes 
 ROOMS := events handler hrana locking sqlatch sqlexec
 CODE := $(ROOMS) tests examples benchmarks
 
-.PHONY: help demo test faults django check bench format lock build e2e clients sam-local clean
+.PHONY: help demo test faults django check bench format lock build e2e clients wheel sam-local clean
 
 help:  ## list the commands
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -21,7 +21,7 @@ demo: $(VENV)/demo.installed  ## load 336,776 flights through the handler and as
 	@$(BIN)/python -m examples.flights
 
 test: $(VENV)/dev.installed  ## run the test suite, but for the slow fault campaign and the built artifact
-	@$(BIN)/python -m pytest -m "not e2e and not slow and not clients and not django" $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -m "not e2e and not slow and not clients and not django and not wheel" $(PYTEST_ARGS)
 
 faults: $(VENV)/dev.installed  ## run the fault campaign, slow parts too (FULL=1 for the large numbers)
 	@$(if $(FULL),SQLATCH_FAULTS_FULL=1) $(BIN)/python -m pytest -m "not e2e" $(PYTEST_ARGS) tests/faults
@@ -125,6 +125,14 @@ e2e: $(VENV)/dev.installed $(SAM)  ## the built artifact, run by Lambda's own em
 
 clients: $(VENV)/dev.installed .venv-clients/installed build/clients/installed  ## libSQL clients from npm and PyPI against the local server (needs Node)
 	@$(BIN)/python -m pytest -m clients $(PYTEST_ARGS) tests/clients
+
+# What callers install: the packages sqlatch and locking, and none that could be in the way of a
+# caller's own `events` or `handler`.
+wheel: $(VENV)/dev.installed  ## build dist/sqlatch-*.whl, and prove it in an environment of its own
+	@rm -rf dist
+	@$(BIN)/uv build --quiet --wheel --python $(BIN)/python --out-dir dist
+	@ls dist/*.whl
+	@$(BIN)/python -m pytest -m wheel $(PYTEST_ARGS) tests/wheel
 
 sam-local: $(VENV)/dev.installed $(SAM)  ## three samples through `sam local invoke` (needs Docker)
 	@$(BIN)/python -m tests.e2e.sam_local $(SAM)

@@ -1,0 +1,73 @@
+"""The wheel in environments that have nothing else, and the service beside them."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.command.conftest import ROOT, serving
+
+UV = Path(sys.executable).with_name("uv")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker("wheel")
+
+
+@dataclass(frozen=True)
+class Environment:
+    """A virtual environment with the wheel in it."""
+
+    directory: Path
+
+    @property
+    def bin(self) -> Path:
+        return self.directory / "bin"
+
+    def python(self, code: str, *, cwd: Path, **variables: str) -> str:
+        """What a piece of Python prints, run where nothing of the repository can be imported."""
+        return self.run([str(self.bin / "python"), "-c", code], cwd=cwd, **variables)
+
+    def run(self, command: list[str], *, cwd: Path, **variables: str) -> str:
+        done = subprocess.run(
+            command,
+            cwd=cwd,
+            env={"PATH": f"{self.bin}:/usr/bin:/bin", **variables},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+
+def installed(directory: Path, extras: str = "") -> Environment:
+    """A new environment, with the wheel that `make wheel` built and what it asks for."""
+    (wheel,) = (ROOT / "dist").glob("sqlatch-*.whl")
+    subprocess.run([UV, "venv", "-q", "--python", sys.executable, directory], check=True)
+    target = ["--python", directory / "bin" / "python"]
+    subprocess.run([UV, "pip", "install", "-q", *target, f"{wheel}{extras}"], check=True)
+    return Environment(directory)
+
+
+@pytest.fixture(scope="session")
+def bare(tmp_path_factory: pytest.TempPathFactory) -> Environment:
+    return installed(tmp_path_factory.mktemp("bare") / "venv")
+
+
+@pytest.fixture(scope="session")
+def full(tmp_path_factory: pytest.TempPathFactory) -> Environment:
+    return installed(tmp_path_factory.mktemp("full") / "venv", "[aws,cli]")
+
+
+@pytest.fixture
+def url(directory: Path) -> Iterator[str]:
+    with serving(directory) as url:
+        yield url

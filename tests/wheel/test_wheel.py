@@ -1,0 +1,112 @@
+"""The wheel alone: what is in it, what it needs, and the examples of the pages on it."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.command.conftest import ROOT
+from tests.dynamodb_server import CREDENTIALS
+from tests.sqlatch.conftest import composed as composed
+from tests.sqlatch.conftest import lambda_api as lambda_api
+from tests.sqlatch.lambda_server import LambdaServer
+from tests.wheel.conftest import Environment
+
+HERE = "http://localhost:8000"
+
+
+def blocks(page: str, language: str) -> list[str]:
+    text = (ROOT / "docs" / page).read_text()
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+
+
+def test_two_packages_are_installed_and_neither_is_named_events_or_handler(
+    bare: Environment, tmp_path: Path
+) -> None:
+    printed = bare.python(
+        "import json, importlib.metadata as m\n"
+        "print(json.dumps([str(file) for file in m.files('sqlatch')]))",
+        cwd=tmp_path,
+    )
+
+    tops = {Path(file).parts[0] for file in json.loads(printed)}
+    assert {top for top in tops if not top.endswith(".dist-info")} - {".."} == {"sqlatch", "locking"}
+
+
+def test_urllib3_is_all_that_comes_with_it(bare: Environment, tmp_path: Path) -> None:
+    printed = bare.python(
+        "import importlib.metadata as m; print(*sorted(d.name for d in m.distributions()))",
+        cwd=tmp_path,
+    )
+
+    assert printed.split() == ["sqlatch", "urllib3"]
+
+
+def test_a_project_with_its_own_events_and_handler_works(
+    bare: Environment, tmp_path: Path, url: str
+) -> None:
+    for name in ("events", "handler"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").write_text(f"MINE = {name!r}")
+
+    printed = bare.python(
+        "import events, handler, sqlatch\n"
+        f"sqlatch.connect('{url}/main').execute('CREATE TABLE t AS SELECT 1 AS n')\n"
+        f"print(events.MINE, handler.MINE, sqlatch.connect('{url}/main').query('SELECT n FROM t').rows)",
+        cwd=tmp_path,
+    )
+
+    assert printed == "events handler [(1,)]\n"
+
+
+def test_the_examples_of_the_client_page_run_without_boto3(
+    bare: Environment, tmp_path: Path, url: str
+) -> None:
+    code = [block for block in blocks("client.md", "python") if "lambda://" not in block]
+
+    bare.python("\n".join(code).replace(HERE, url), cwd=tmp_path)
+
+    assert len(code) >= 4
+
+
+def test_the_example_of_a_direct_invoke_runs_with_boto3(
+    full: Environment, tmp_path: Path, lambda_api: LambdaServer
+) -> None:
+    (code,) = [block for block in blocks("client.md", "python") if "lambda://" in block]
+
+    printed = full.python(
+        f"import sqlatch\n{code}", cwd=tmp_path, AWS_ENDPOINT_URL_LAMBDA=lambda_api.url, **CREDENTIALS
+    )
+
+    assert printed == "ok\n"
+
+
+def test_a_direct_invoke_without_boto3_says_what_to_install(
+    bare: Environment, tmp_path: Path
+) -> None:
+    printed = bare.python(
+        "import sqlatch\n"
+        "try: sqlatch.connect('lambda://f/main')\n"
+        "except sqlatch.failures.BadUrl as error: print(error)",
+        cwd=tmp_path,
+    )
+
+    assert "pip install sqlatch[aws]" in printed
+
+
+def test_the_command_without_its_extra_says_what_to_install(
+    bare: Environment, tmp_path: Path
+) -> None:
+    with pytest.raises(AssertionError, match=re.escape("pip install 'sqlatch[cli]'")):
+        bare.run([str(bare.bin / "sqlatch"), "health"], cwd=tmp_path)
+
+
+def test_the_commands_of_the_command_line_page_run(
+    full: Environment, tmp_path: Path, url: str
+) -> None:
+    script = "set -euo pipefail\n" + "\n".join(blocks("command-line.md", "sh"))
+
+    full.run(["bash", "-c", script.replace(HERE, url)], cwd=tmp_path, HOME=str(tmp_path))
+
+    assert (tmp_path / "main.sql").read_text().startswith("PRAGMA foreign_keys")
