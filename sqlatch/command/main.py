@@ -6,10 +6,12 @@ from collections.abc import Sequence
 import click
 
 from sqlatch import __version__
+from sqlatch.command.dump import dump
 from sqlatch.command.exits import Exit
 from sqlatch.command.load import load
 from sqlatch.command.place import Place, at_place
 from sqlatch.command.query import query
+from sqlatch.command.shell import shell
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -40,5 +42,5 @@ def health(*, place: Place) -> int:
     return Exit.OK if answer.get("status") == "ok" else Exit.TRY_AGAIN
 
 
-for each in (query, load):
+for each in (query, shell, load, dump):
     commands.add_command(each)

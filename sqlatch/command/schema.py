@@ -12,7 +12,7 @@ _COLUMNS = """
     ORDER BY list.name, info.cid
 """
 _SQL = """
-    SELECT name, type, sql FROM sqlite_schema
+    SELECT name, type, tbl_name, sql FROM sqlite_schema
     WHERE sql IS NOT NULL AND tbl_name NOT GLOB 'sqlatch_*' AND name NOT GLOB 'sqlite_*'
     ORDER BY CASE type WHEN 'table' THEN 0 WHEN 'view' THEN 1 WHEN 'index' THEN 2 ELSE 3 END, rowid
 """
@@ -45,10 +45,11 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """The SQL that made something."""
+    """The SQL that made something; `table` is what it belongs to, itself if it is a table."""
 
     name: str
     kind: str
+    table: str
     sql: str
 
 
@@ -76,7 +77,7 @@ def definitions(client: Client) -> list[Definition]:
         rows = client.query(_SQL).rows
     except DatabaseNotFound:
         return []
-    return [Definition(str(name), str(kind), str(sql)) for name, kind, sql in rows]
+    return [Definition(*map(str, row)) for row in rows]
 
 
 def table_named(client: Client, name: str) -> Table | None:

@@ -31,7 +31,10 @@ def test_two_packages_are_installed_and_neither_is_named_events_or_handler(
     )
 
     tops = {Path(file).parts[0] for file in json.loads(printed)}
-    assert {top for top in tops if not top.endswith(".dist-info")} - {".."} == {"sqlatch", "locking"}
+    assert {top for top in tops if not top.endswith(".dist-info")} - {".."} == {
+        "sqlatch",
+        "locking",
+    }
 
 
 def test_urllib3_is_all_that_comes_with_it(bare: Environment, tmp_path: Path) -> None:
@@ -76,7 +79,10 @@ def test_the_example_of_a_direct_invoke_runs_with_boto3(
     (code,) = [block for block in blocks("client.md", "python") if "lambda://" in block]
 
     printed = full.python(
-        f"import sqlatch\n{code}", cwd=tmp_path, AWS_ENDPOINT_URL_LAMBDA=lambda_api.url, **CREDENTIALS
+        f"import sqlatch\n{code}",
+        cwd=tmp_path,
+        AWS_ENDPOINT_URL_LAMBDA=lambda_api.url,
+        **CREDENTIALS,
     )
 
     assert printed == "ok\n"
