@@ -56,7 +56,8 @@ def test_a_project_with_its_own_events_and_handler_works(
     printed = bare.python(
         "import events, handler, sqlatch\n"
         f"sqlatch.connect('{url}/main').execute('CREATE TABLE t AS SELECT 1 AS n')\n"
-        f"print(events.MINE, handler.MINE, sqlatch.connect('{url}/main').query('SELECT n FROM t').rows)",
+        f"rows = sqlatch.connect('{url}/main').query('SELECT n FROM t').rows\n"
+        "print(events.MINE, handler.MINE, rows)",
         cwd=tmp_path,
     )
 
