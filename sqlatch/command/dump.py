@@ -17,14 +17,16 @@ PAGE_ROWS_FIRST = 5_000
 
 BEGIN = "PRAGMA foreign_keys = OFF;\nBEGIN;\n"
 END = "COMMIT;\n"
+"""Around the statements, which the service has in a transaction anyway."""
 
 
 @click.command()
 @at_place
 @click.option("--table", "names", multiple=True, metavar="NAME", help="Only this one; repeatable.")
 @click.option("--schema-only", is_flag=True, help="No rows.")
-def dump(*, place: Place, names: tuple[str, ...], schema_only: bool) -> None:
-    """Write the SQL that makes the database again, for sqlite3 or `sqlatch query -`.
+@click.option("--bare", is_flag=True, help="Without BEGIN and COMMIT, for `sqlatch query -`.")
+def dump(*, place: Place, names: tuple[str, ...], schema_only: bool, bare: bool) -> None:
+    """Write the SQL that makes the database again.
 
     Rows are fetched in pages. Each is of one moment, but all of them are not: somebody who writes
     meanwhile may be seen in some and not in others.
@@ -35,7 +37,9 @@ def dump(*, place: Place, names: tuple[str, ...], schema_only: bool) -> None:
         unknown = set(names) - {table.name for table in chosen}
         if unknown:
             raise click.UsageError(f"there is no table {min(unknown)!r}")
+        sys.stdout.write("" if bare else BEGIN)
         write(client, made, chosen, sys.stdout, schema_only=schema_only)
+        sys.stdout.write("" if bare else END)
 
 
 def write(
@@ -48,7 +52,6 @@ def write(
 ) -> None:
     """Tables, then their rows, then what hangs on them: a trigger must not see rows come in."""
     names = {table.name for table in chosen if table.kind != "shadow"}
-    stream.write(BEGIN)
     for one in made:
         if one.kind == "table" and one.name in names:
             stream.write(f"{one.sql};\n")
@@ -59,7 +62,6 @@ def write(
     for one in made:
         if one.kind != "table" and one.table in names:
             stream.write(f"{one.sql};\n")
-    stream.write(END)
 
 
 def rows_of(client: Client, table: Table) -> Iterator[Row]:

@@ -1,0 +1,120 @@
+"""`sqlatch shell`: at a terminal, whose keys a pipe types, and without one."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from prompt_toolkit.completion import CompleteEvent
+from prompt_toolkit.document import Document
+from prompt_toolkit.input import create_pipe_input
+from prompt_toolkit.output import DummyOutput
+
+from sqlatch.client import Client
+from sqlatch.command.completion import SqlCompleter
+from sqlatch.command.schema import tables
+from sqlatch.command.shell import Shell, prompting
+from tests.command.conftest import Sqlatch
+
+Typed = Callable[[str], str]
+
+
+@pytest.fixture
+def typed(
+    client: Client,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Typed:
+    """What a shell writes when keys are typed, then Ctrl-D."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+
+    def typed(keys: str) -> str:
+        with create_pipe_input() as keyboard:
+            keyboard.send_text(keys + "\x04")
+            Shell(client).talk(prompting(client, keyboard=keyboard, screen=DummyOutput()))
+        out, err = capsys.readouterr()
+        return out + err
+
+    return typed
+
+
+def test_a_statement_may_have_several_lines(typed: Typed) -> None:
+    assert typed(
+        ".mode csv\rCREATE TABLE t\r(n);\rINSERT INTO t\rVALUES (1);\rSELECT *\rFROM t;\r"
+    ) == ("n\n1\n")
+
+
+def test_an_error_is_told_and_is_not_the_end(typed: Typed) -> None:
+    written = typed(
+        "CREATE TABLE t (n);\rSELEC;\r.mode jsonl\rSELECT 1 AS a, 2 AS a;\rSELECT 3 AS a;\r"
+    )
+
+    assert '{"a": 3}\n' in written
+    assert "STATEMENT_ERROR" in written
+    assert "two columns are named 'a'" in written
+
+
+def test_the_commands_with_a_dot(typed: Typed) -> None:
+    typed("CREATE TABLE t (n);\rCREATE VIEW v AS SELECT 1;\rCREATE INDEX i ON t (n);\r")
+
+    assert typed(".tables\r") == "t\nv\n"
+    assert typed(".schema T\r") == "CREATE TABLE t (n);\nCREATE INDEX i ON t (n);\n"
+    assert ".schema [NAME]" in typed(".nope\r")
+    assert typed(".quit\rSELECT 1;\r") == ""
+
+
+def test_history_is_kept_for_its_owner_alone(typed: Typed, tmp_path: Path) -> None:
+    typed("CREATE TABLE remembered (n);\r")
+    history = tmp_path / "sqlatch" / "history"
+
+    assert "remembered" in history.read_text()
+    assert history.stat().st_mode & 0o077 == 0
+    assert typed("\x10\r").count("already exists") == 1
+
+
+def test_tab_completes_a_column(typed: Typed, client: Client) -> None:
+    client.batch(
+        ["CREATE TABLE flights (carrier, origin)", "INSERT INTO flights VALUES ('UA', 'EWR')"]
+    )
+
+    assert typed(".mode csv\rSELECT carr\t FROM flights;\r") == "carrier\nUA\n"
+
+
+COMPLETED = {
+    "SELECT fl": ["flights"],
+    "SELECT flights.": ["carrier", "origin"],
+    "SELECT f.or": ["origin"],
+    'SELECT "': [],
+    "select or": ["origin", '"order"', "OR", "ORDER BY"],
+    ".sc": [".schema"],
+    "SELECT _": [],
+}
+
+
+@pytest.mark.parametrize("text", COMPLETED)
+def test_what_is_completed(client: Client, text: str) -> None:
+    client.execute("CREATE TABLE flights (carrier, origin)")
+    client.execute('CREATE TABLE "order" (n)')
+    completer = SqlCompleter(lambda: tables(client))
+
+    found = completer.get_completions(Document(text), CompleteEvent())
+
+    expected = COMPLETED[text]
+    if text == 'SELECT "':
+        assert [one.text for one in found][:1]
+    else:
+        assert sorted(one.text for one in found) == sorted(expected)
+
+
+def test_without_a_terminal_the_first_failure_ends_it(sqlatch: Sqlatch, client: Client) -> None:
+    ended = sqlatch("shell", given="CREATE TABLE t (n);\nSELEC;\nINSERT INTO t VALUES (1);\n")
+
+    assert ended.code == 3
+    assert "STATEMENT_ERROR" in ended.err
+    assert client.query("SELECT * FROM t").rows == []
+
+
+def test_without_a_terminal_commands_stand_between_statements(sqlatch: Sqlatch) -> None:
+    given = ".mode csv\nCREATE TABLE t (n);\n.tables\nSELECT ';' AS\n  x; SELECT 2 AS y;\n"
+
+    assert sqlatch("shell", given=given).out == "t\nx\n;\ny\n2\n"
