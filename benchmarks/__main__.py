@@ -37,6 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     BUILD.mkdir(parents=True, exist_ok=True)
     chosen = [one for one in EXPERIMENTS if options.only in (None, one.name)]
+    began = results.Moment()
     with tempfile.TemporaryDirectory(dir=options.directory or BUILD) as name:
         directory = Path(name)
         tables = []
@@ -45,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             work = Workplace(directory, COUNTS[options.counts])
             for experiment in chosen:
                 tables += _run(experiment, work, console)
-        run = results.results_of(tables, counts=options.counts, directory=directory)
+        run = results.results_of(tables, counts=options.counts, directory=directory, began=began)
     terminal.show_sum(console, tables)
     if options.only is None:
         _write(run, options.output or _output(options.counts), console)

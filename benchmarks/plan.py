@@ -75,7 +75,7 @@ EXPERIMENTS = (
             Goal(SQLATCH, max_ratio=1, against=LOCK),
         ), "The time of the call less the time inside botocore.", plotted=True),
         Table("warm_write", "Warm one-row write, with its DynamoDB calls", "ms", BETWEEN_CALLS,
-              note="DynamoDB is moto's server on this machine, so mostly its time."),
+              note="DynamoDB is a server on this machine that answers at once."),
     )),
     Experiment("DynamoDB calls", warm.dynamodb_calls, (
         Table("dynamodb_read", "DynamoDB calls of a read", "calls", SQLATCH,

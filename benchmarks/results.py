@@ -4,7 +4,8 @@ import json
 import os
 import platform
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,16 @@ Results = dict[str, Any]
 
 PACKAGES = ("apsw", "pydantic", "boto3", "django", "django-sqlite-efs", "python-dynamodb-lock")
 MOUNTS = Path("/proc/mounts")
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """When it is, in UTC, and the load of the last minute, five and fifteen."""
+
+    at: str = field(default_factory=lambda: datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"))
+    load: tuple[float, ...] = field(
+        default_factory=lambda: tuple(round(load, 2) for load in os.getloadavg())
+    )
 
 
 def table_of(table: Table, samples: Samples) -> Results:
@@ -48,9 +59,19 @@ def table_of(table: Table, samples: Samples) -> Results:
     }
 
 
-def results_of(tables: Sequence[Results], *, counts: str, directory: Path) -> Results:
-    """A whole run, with the machine it ran on."""
-    return {"counts": counts, "machine": _machine(directory), "tables": list(tables)}
+def results_of(
+    tables: Sequence[Results], *, counts: str, directory: Path, began: Moment
+) -> Results:
+    """A whole run: when it was, with the machine it ran on, and how busy that was with others."""
+    ended = Moment()
+    return {
+        "counts": counts,
+        "began": began.at,
+        "ended": ended.at,
+        "load": {"before": began.load, "after": ended.load},
+        "machine": _machine(directory),
+        "tables": list(tables),
+    }
 
 
 def write(results: Results, path: Path) -> None:

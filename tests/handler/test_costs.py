@@ -1,17 +1,22 @@
 """What a request costs, counted: calls to DynamoDB, modules loaded. Counts do not vary."""
 
 import os
+import shutil
 import subprocess
 import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import botocore.client
 import pytest
 
-from tests.conftest import Ask
+from benchmarks.bare import connect
+from benchmarks.vfs import counting
+from handler.service import service
+from tests.conftest import Ask, forget
 from tests.events.test_http import v2
 from tests.forge import PUBLIC, bearer
 from tests.handler.test_messages import insert, record
@@ -125,3 +130,32 @@ def test_only_a_token_loads_what_checks_tokens(ask: Ask, environment: dict[str, 
     assert untold & (libraries | {"hrana.tokens"}) == set()
     assert guarded & (libraries | {"hrana.tokens"}) == {"hrana.tokens"}, "there was no token"
     assert checked & (libraries | {"hrana.tokens"}) == libraries | {"hrana.tokens"}
+
+
+def test_file_calls_of_a_warm_request_are_those_of_bare_sqlite(
+    ask: Ask, directory: Path, tmp_path: Path
+) -> None:
+    insert_one = {"query": "INSERT INTO t VALUES (?)", "parameters": [1]}
+    select_one = {"query": "SELECT n FROM t WHERE rowid = ?", "parameters": [1]}
+    events = {"read": select_one, "write": insert_one}
+    with counting() as counted:
+        ask(query="CREATE TABLE t (n)")
+        shutil.copy(directory / "main.db", tmp_path / "bare.db")
+        bare = connect(tmp_path / "bare.db")
+        costs: dict[str, dict[str, Counter[str]]] = {"service": {}, "bare": {}}
+        for kind in ("write", "read"):
+            event = events[kind]
+            for _warm_up in range(3):
+                ask(event)
+                bare.execute(event["query"], event["parameters"]).fetchall()
+            counted.clear()
+            ask(event)
+            costs["service"][kind] = Counter(counted)
+            counted.clear()
+            bare.execute(event["query"], event["parameters"]).fetchall()
+            costs["bare"][kind] = Counter(counted)
+        bare.close()
+        forget(service)
+
+    assert costs["service"] == costs["bare"]
+    assert costs["bare"]["write"]["xSync"] >= 3, "the journal, its header and the file"

@@ -1,0 +1,1 @@
+"""The benchmarks: that they run, and that what they stand on is right."""
