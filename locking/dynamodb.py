@@ -22,8 +22,12 @@ CONFIG = Config(
     retries={"total_max_attempts": 1},
     tcp_keepalive=True,
     max_pool_connections=1,
+    user_agent="sqlatch",
 )
-"""No retries of its own: the caller retries, until its deadline and knowing what it asked."""
+"""No retries of its own: the caller retries, until its deadline and knowing what it asked.
+
+A user agent that is given is not put together anew for each call, which takes 0.1 ms.
+"""
 
 FREE = "attribute_not_exists(lock_id) OR expires_at < :overdue"
 MINE = "lock_id = :lock_id"
