@@ -57,9 +57,7 @@ def load(
             if progress is not None:
                 progress(loaded.rows)
     except SqlatchError as error:
-        error.facts["rows_loaded"] = loaded.rows
-        if isinstance(set_number := error.facts.pop("parameter_set", None), int):
-            error.facts["row"] = loaded.rows + set_number
+        _place(error, loaded.rows)
         raise
     return loaded
 
@@ -93,4 +91,17 @@ def _row_out(row: Parameters, number: int) -> Any:
     try:
         return parameters_out(row)
     except BadEvent as error:
-        raise BadEvent(f"row {number}: {error.message}", field="rows", row=number) from error
+        error.facts["row"] = number
+        raise
+
+
+def _place(error: SqlatchError, rows_loaded: int) -> None:
+    """Say in the caller's terms, not in those of one request, where a load failed."""
+    error.facts["rows_loaded"] = rows_loaded
+    number = error.facts.pop("parameter_set", None)
+    if isinstance(number, int):
+        error.facts["row"] = rows_loaded + number
+        error.message = error.message.removeprefix(f"parameter_sets[{number}]: ")
+        error.args = (error.message,)
+    where = f"row {error.facts['row']}, " if "row" in error.facts else ""
+    error.add_note(f"{where}after {rows_loaded} rows that are loaded (counted from 0)")

@@ -7,7 +7,7 @@ from typing import Any
 
 import apsw
 
-from sqlatch.errors import ForbiddenStatement, StatementError
+from sqlatch.errors import Fact, ForbiddenStatement, StatementError
 from sqlexec.session import Session
 from sqlexec.statement import Kind, Parameters, Statement
 
@@ -156,25 +156,30 @@ def _check_parameters(statement: Statement, names: tuple[str | None, ...]) -> No
         _check_fit(statement.parameters or (), names, "")
     elif not _are_lists_of(len(names), sets):
         for number, parameters in enumerate(sets):
-            _check_fit(parameters, names, f"parameter_sets[{number}]: ")
+            _check_fit(parameters, names, f"parameter_sets[{number}]: ", parameter_set=number)
 
 
 def _are_lists_of(length: int, sets: Sequence[Parameters]) -> bool:
     return set(map(type, sets)) == {list} and set(map(len, sets)) == {length}
 
 
-def _check_fit(parameters: Parameters, names: tuple[str | None, ...], where: str) -> None:
+def _check_fit(
+    parameters: Parameters, names: tuple[str | None, ...], where: str, **facts: Fact
+) -> None:
     if not isinstance(parameters, Mapping):
         if len(parameters) != len(names):
             raise StatementError(
-                f"{where}the statement has {len(names)} parameters, {len(parameters)} were given"
+                f"{where}the statement has {len(names)} parameters, {len(parameters)} were given",
+                **facts,
             )
         return
     if None in names:
-        raise StatementError(f"{where}parameter {names.index(None) + 1} has no name: give a list")
+        raise StatementError(
+            f"{where}parameter {names.index(None) + 1} has no name: give a list", **facts
+        )
     for wanted in names:
         if wanted not in parameters:
-            raise StatementError(f"{where}the parameter {wanted!r} was not given")
+            raise StatementError(f"{where}the parameter {wanted!r} was not given", **facts)
     for given in parameters:
         if given not in names:
-            raise StatementError(f"{where}the statement has no parameter {given!r}")
+            raise StatementError(f"{where}the statement has no parameter {given!r}", **facts)

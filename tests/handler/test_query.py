@@ -1,5 +1,7 @@
 """The contract, through the handler: what each request does, and what comes back."""
 
+import pytest
+
 from handler.service import Service
 from tests.conftest import Ask
 
@@ -270,3 +272,20 @@ def test_many_databases_are_kept_apart_and_few_of_them_open(ask: Ask, the_servic
         [[name]] for name in names
     ]
     assert len(the_service.databases._open) == the_service.databases.OPEN_MAX
+
+
+@pytest.mark.parametrize("returning", ["", " RETURNING n"])
+@pytest.mark.parametrize("number", [0, 1, 39])
+def test_the_set_that_sqlite_refuses_is_named(
+    ask: Ask, refused: Ask, number: int, returning: str
+) -> None:
+    ask(query="CREATE TABLE t (n UNIQUE, CHECK (n <> -1))")
+    ask(query="INSERT INTO t VALUES (1000)")
+    sets = [[n] for n in range(40)]
+    sql = "INSERT INTO t VALUES (?)" + returning
+
+    for bad, code in (([1000], "CONSTRAINT"), ([-1], "CONSTRAINT"), ([1, 2], "STATEMENT_ERROR")):
+        sets[number] = bad
+        facts = refused(query=sql, parameter_sets=sets)
+        assert (facts["code"], facts["parameter_set"]) == (code, number)
+    assert ask(query="SELECT count(*) FROM t")["rows"] == [[1]]
