@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import urllib3
@@ -38,6 +38,7 @@ ANSWER_BYTES_MAX = 256 * 1024 * 1024
 """Unpacked. The service's own limit is 5.5 MB unless it is set otherwise, a gzip bomb's is not."""
 
 READ_BYTES = 64 * 1024
+OK = 200
 
 HEADERS = {
     "accept-encoding": "gzip",
@@ -74,9 +75,7 @@ class HttpTransport:
 
     def invoke(self, event: Mapping[str, Any], *, timeout_s: float) -> dict[str, Any]:
         if "health" in event:
-            status, content = self.send("GET", "/health", b"", {}, timeout_s=timeout_s)
-            # A service that is not well answers 503, and says why.
-            return _reply(200 if b'"degraded"' in content else status, content)
+            return _reply(*self.send("GET", "/health", b"", {}, timeout_s=timeout_s))
         if "pipeline" in event:
             return self._pipeline(event, timeout_s)
         body = encoded(event)
@@ -147,19 +146,19 @@ class HttpTransport:
 def _reply(status: int, content: bytes) -> dict[str, Any]:
     """The reply in an answer, or the error that it tells of."""
     reply = _reply_of(status, content)
-    if status == 200:  # noqa: PLR2004
+    if status == OK or reply.get("status") == "degraded":  # which health says with 503
         return reply
     refuse(reply)
     raise _failure(status, content)
 
 
 def _reply_of(status: int, content: bytes) -> dict[str, Any]:
-    try:
+    """The object in an answer. Where there is none, a status other than 200 says why."""
+    if status == OK:
         return reply_of(content)
-    except ForeignAnswer:
-        if status in _FAILURES:
-            raise _failure(status, content) from None
-        raise
+    with suppress(CallFailed):
+        return reply_of(content)
+    raise _failure(status, content)
 
 
 def _failure(status: int, content: bytes) -> CallFailed:
@@ -170,7 +169,8 @@ def _failure(status: int, content: bytes) -> CallFailed:
 def _content(response: urllib3.BaseHTTPResponse, ends_at_s: float) -> bytes:
     parts = []
     size_bytes = 0
-    for part in response.stream(READ_BYTES):
+    # Not stream(), which waits until a part is full, however long the bytes take.
+    while part := response.read1(READ_BYTES):
         parts.append(part)
         size_bytes += len(part)
         if size_bytes > ANSWER_BYTES_MAX:

@@ -4,6 +4,7 @@ import base64
 import binascii
 import gzip
 import json
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -29,6 +30,7 @@ from sqlatch.transports.transport import check_size, encoded, reply_of, shown
 from sqlatch.url import LambdaTarget
 
 if TYPE_CHECKING:
+    from botocore.config import Config
     from mypy_boto3_lambda import LambdaClient
 
 CONNECT_S_MAX = 5.0
@@ -78,6 +80,7 @@ class LambdaTransport:
         self._target = target
         self._token = token
         self._session = boto3.Session(region_name=target.region)
+        self._making = threading.Lock()
         self._clients: dict[float, LambdaClient] = {}
 
     def invoke(self, event: Mapping[str, Any], *, timeout_s: float) -> dict[str, Any]:
@@ -137,8 +140,10 @@ class LambdaTransport:
 
     def _call(self, payload: bytes, timeout_s: float) -> bytes:
         """What the function returned; its error raised."""
-        qualifier = {} if self._target.qualifier is None else {"Qualifier": self._target.qualifier}
-        with self._translated:
+        qualifier: dict[str, Any] = (
+            {} if self._target.qualifier is None else {"Qualifier": self._target.qualifier}
+        )
+        with self._translated():
             answer = self._client(timeout_s).invoke(
                 FunctionName=self._target.function, Payload=payload, **qualifier
             )
@@ -148,24 +153,17 @@ class LambdaTransport:
         return content
 
     def _client(self, timeout_s: float) -> "LambdaClient":
-        if timeout_s not in self._clients:
-            from botocore.config import Config
+        # A session of boto3 must not make two clients at once.
+        with self._making:
+            if timeout_s not in self._clients:
+                if len(self._clients) >= CLIENTS_MAX:
+                    self._clients.pop(next(iter(self._clients))).close()
+                self._clients[timeout_s] = self._session.client("lambda", config=_config(timeout_s))
+            return self._clients[timeout_s]
 
-            if len(self._clients) >= CLIENTS_MAX:
-                self._clients.pop(next(iter(self._clients))).close()
-            config = Config(
-                connect_timeout=min(CONNECT_S_MAX, timeout_s),
-                read_timeout=timeout_s,
-                max_pool_connections=CONNECTIONS_MAX,
-                # What may be repeated, and until when, is decided above this.
-                retries={"total_max_attempts": 1},
-            )
-            self._clients[timeout_s] = self._session.client("lambda", config=config)
-        return self._clients[timeout_s]
-
-    @property
+    @staticmethod
     @contextmanager
-    def _translated(self) -> Iterator[None]:
+    def _translated() -> Iterator[None]:
         """boto3's errors as ours."""
         from botocore import exceptions
 
@@ -190,6 +188,18 @@ class LambdaTransport:
         except exceptions.BotoCoreError as error:
             # What is left are the many ways in which credentials and settings can be missing.
             raise NotPermitted(f"AWS cannot be called: {error}") from error
+
+
+def _config(timeout_s: float) -> "Config":
+    from botocore.config import Config
+
+    return Config(
+        connect_timeout=min(CONNECT_S_MAX, timeout_s),
+        read_timeout=timeout_s,
+        max_pool_connections=CONNECTIONS_MAX,
+        # What may be repeated, and until when, is decided above this.
+        retries={"total_max_attempts": 1},
+    )
 
 
 def _failure(response: Mapping[str, Any]) -> CallFailed:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from sqlatch.errors import error_of
-from sqlatch.failures import ForeignAnswer, RequestTooLarge
+from sqlatch.failures import AnswerCutOff, ForeignAnswer, RequestTooLarge
 
 SHOWN_CHARACTERS_MAX = 200
 """Of an answer that is none, how much stands in the error."""
@@ -55,19 +55,25 @@ def check_size(transport: Transport, body: bytes) -> None:
 
 
 def reply_of(content: bytes) -> dict[str, Any]:
-    """The object in an answer; ForeignAnswer if there is none."""
+    """The object in an answer; ForeignAnswer if there is none.
+
+    A cut in the wrong place looks whole to HTTP: in the head, or in what is packed. Nothing but the
+    service begins an object.
+    """
     try:
         reply = json.loads(content)
     except ValueError as error:
+        if not content or content.startswith(b"{"):
+            raise AnswerCutOff(f"the answer ends in its middle: {shown(content)}") from error
         raise ForeignAnswer(f"the answer is not JSON: {shown(content)}") from error
     if not isinstance(reply, dict):
         raise ForeignAnswer(f"the answer is no JSON object: {shown(content)}")
     return reply
 
 
-def refuse(body: object) -> None:
+def refuse(body: Mapping[str, Any]) -> None:
     """Raise the service's error that a body tells of, if it does."""
-    if isinstance(body, dict) and isinstance(body.get("error"), dict):
+    if isinstance(body.get("error"), dict):
         error = error_of(body["error"])
         if error is not None:
             raise error

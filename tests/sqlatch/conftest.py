@@ -3,7 +3,9 @@
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -31,6 +33,10 @@ def lambda_api(composed: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lamb
     with lambda_server.running() as server:
         for name, value in CREDENTIALS.items():
             monkeypatch.setenv(name, value)
+        for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+            monkeypatch.setenv(name, str(composed / "none"))
+        for name in ("AWS_PROFILE", "AWS_REGION", "AWS_SESSION_TOKEN"):
+            monkeypatch.delenv(name, raising=False)
         monkeypatch.setenv("AWS_ENDPOINT_URL_LAMBDA", server.url)
         yield server
 
@@ -66,5 +72,13 @@ def url(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def client(url: str) -> Iterator[Client]:
-    with connect(url) as client:
+    with connected(url) as client:
+        yield client
+
+
+@contextmanager
+def connected(url: str, **options: Any) -> Iterator[Client]:
+    """A client that repeats at once: its pauses are of no length."""
+    with connect(url, **options) as client:
+        client.attempts = replace(client.attempts, chance=lambda: 0.0)
         yield client

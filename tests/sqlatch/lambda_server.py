@@ -35,6 +35,7 @@ class LambdaServer:
     paths: list[str] = field(default_factory=list)
     mishaps: list[Answer | None] = field(default_factory=list)
     changes: Callable[[Any], Any] = lambda event: event
+    one_at_a_time: threading.Lock = field(default_factory=threading.Lock)
 
     def answer(self, path: str, body: bytes) -> Answer:
         event = json.loads(body)
@@ -46,7 +47,8 @@ class LambdaServer:
             return refusal(404, "ResourceNotFoundException", f"Function not found: {function}")
         if mishap and not mishap.runs:
             return mishap
-        returned = _invoke(self.changes(event))
+        with self.one_at_a_time:  # as an instance of a function is invoked
+            returned = _invoke(self.changes(event))
         return mishap or returned
 
 

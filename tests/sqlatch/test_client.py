@@ -1,6 +1,8 @@
 """The client over both transports, to the real handler: what goes in comes out, typed errors."""
 
 import math
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -32,9 +34,15 @@ def test_every_value_comes_back_as_it_went(client: Client) -> None:
 
     result = client.query(f"SELECT {marks}", VALUES)
 
-    assert result.rows == [tuple(VALUES)]
-    assert list(map(type, result.rows[0])) == list(map(type, VALUES))
-    assert math.copysign(1, float(result.rows[0][4] or 0)) == -1
+    assert repr(result.rows) == repr([tuple(VALUES)]), "types and the sign of zero too"
+
+
+def test_a_large_result_arrives_whole(client: Client) -> None:
+    client.execute("CREATE TABLE t (n INTEGER PRIMARY KEY, text)")
+    rows = [(number, f"{number * 7919 % 10007:x}" * 20) for number in range(20_000)]
+    client.load("INSERT INTO t VALUES (?, ?)", rows)
+
+    assert client.query("SELECT * FROM t ORDER BY n").rows == rows
 
 
 def test_a_write_tells_what_it_did(client: Client) -> None:
@@ -157,3 +165,52 @@ def test_the_service_is_asked_for_its_health(client: Client) -> None:
 
     assert health["status"] == "ok"
     assert [database["name"] for database in health["databases"]] == ["main"]
+
+
+@pytest.mark.parametrize(
+    ("bad", "error"),
+    [
+        ([7, "twice"], errors.Constraint),
+        ([1], errors.StatementError),
+        ([1, math.nan], errors.BadEvent),
+        ([1, "x" * 7_000_000], RequestTooLarge),
+    ],
+)
+def test_the_row_that_is_refused_is_named_and_nothing_of_its_request_is_loaded(
+    client: Client, bad: list[Any], error: type[SqlatchError]
+) -> None:
+    client.execute("CREATE TABLE t (n UNIQUE, text)")
+    rows: list[list[Any]] = [[number, "x" * 1000] for number in range(5000)]
+    rows[4500] = bad
+
+    with pytest.raises(error) as refused:
+        client.load("INSERT INTO t VALUES (?, ?)", rows)
+
+    loaded = refused.value.facts["rows_loaded"]
+    assert refused.value.facts["row"] == 4500
+    assert refused.value.__notes__ == [
+        f"row 4500, after {loaded} rows that are loaded (counted from 0)"
+    ]
+    assert 0 < loaded < 4500
+    assert client.query("SELECT count(*), max(n) FROM t").rows == [(loaded, loaded - 1)]
+
+
+def test_a_service_that_is_not_well_says_why(client: Client, composed: Path) -> None:
+    client.execute("CREATE TABLE t (n)")
+    composed.rename(composed.with_name("away"))
+
+    health = client.health()
+
+    assert health["status"] == "degraded"
+    assert not health["directory"]["ok"]
+
+
+def test_threads_share_a_client(client: Client) -> None:
+    client.execute("CREATE TABLE t (n INTEGER PRIMARY KEY)")
+
+    def write(number: int) -> int | None:
+        return client.execute("INSERT INTO t VALUES (?)", [number]).last_insert_rowid
+
+    with ThreadPoolExecutor(8) as threads:
+        assert list(threads.map(write, range(1, 41))) == list(range(1, 41))
+    assert client.query("SELECT count(*) FROM t").value() == 40

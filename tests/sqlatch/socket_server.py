@@ -1,0 +1,74 @@
+"""A server that answers in bytes, so that it can cut an answer off, or give none."""
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+
+WAITS_S = 30.0
+
+
+@dataclass(slots=True)
+class SocketServer:
+    """Each connection takes the next of `answers`, the last one for ever; None is silence."""
+
+    port: int
+    answers: list[bytes | None]
+    requests: list[bytes] = field(default_factory=list)
+    ends: threading.Event = field(default_factory=threading.Event)
+
+
+@contextmanager
+def running(*answers: bytes | None) -> Iterator[SocketServer]:
+    """A server, alive inside the block."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server = SocketServer(listener.getsockname()[1], list(answers))
+        thread = threading.Thread(target=_serve, args=(listener, server))
+        thread.start()
+        try:
+            yield server
+        finally:
+            server.ends.set()
+            with suppress(OSError), socket.create_connection(("127.0.0.1", server.port), 1):
+                pass
+            thread.join()
+
+
+def _serve(listener: socket.socket, server: SocketServer) -> None:
+    threads = []
+    while True:
+        connection, _address = listener.accept()
+        if server.ends.is_set():
+            connection.close()
+            break
+        answer = server.answers.pop(0) if len(server.answers) > 1 else server.answers[0]
+        threads.append(threading.Thread(target=_answer, args=(connection, server, answer)))
+        threads[-1].start()
+    for thread in threads:
+        thread.join()
+
+
+def _answer(connection: socket.socket, server: SocketServer, answer: bytes | None) -> None:
+    connection.settimeout(WAITS_S)
+    with connection, suppress(OSError):
+        server.requests.append(_request(connection))
+        if answer is None:
+            server.ends.wait(WAITS_S)
+        else:
+            connection.sendall(answer)
+
+
+def _request(connection: socket.socket) -> bytes:
+    """All of a request, by its content-length."""
+    received = b""
+    while b"\r\n\r\n" not in received:
+        received += connection.recv(65_536) or b"\r\n\r\n"
+    head, _, body = received.partition(b"\r\n\r\n")
+    length = next(
+        (int(line[15:]) for line in head.lower().split(b"\r\n") if line[:15] == b"content-length:"),
+        0,
+    )
+    while len(body) < length:
+        body += connection.recv(65_536)
+    return head + b"\r\n\r\n" + body
