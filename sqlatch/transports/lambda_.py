@@ -13,6 +13,7 @@ from uuid import uuid4
 
 from sqlatch.errors import error_of_text
 from sqlatch.failures import (
+    NOTHING,
     AnswerCutOff,
     BadUrl,
     CallFailed,
@@ -63,6 +64,9 @@ _FAILURES: dict[str, type[CallFailed]] = {
 }
 """By AWS's code of an error. Any other one is a failure of Lambda's."""
 
+_NOT_STARTED = ("EC2", "EFSMount", "ENI", "KMS", "Resource", "SnapStart", "Subnet")
+"""How AWS's codes begin of a function that could not be started, so that nothing was done."""
+
 KILLED = ("Runtime.", "Sandbox.", "Function.")
 """How the error types begin that Lambda gives when the function itself said nothing."""
 
@@ -86,7 +90,11 @@ class LambdaTransport:
     def invoke(self, event: Mapping[str, Any], *, timeout_s: float) -> dict[str, Any]:
         body = encoded(event)
         check_size(self, body)
-        return reply_of(self._call(body, timeout_s))
+        content = self._call(body, timeout_s)
+        reply = reply_of(content)
+        if "errorType" in reply:  # Lambda's own emulator has no header that says it
+            raise _function_error(content)
+        return reply
 
     def send(
         self,
@@ -123,6 +131,10 @@ class LambdaTransport:
             sent["authorization"] = f"Bearer {self._token}"
         sent |= {name.lower(): value for name, value in headers.items()}
         url = urlsplit(path)
+        try:
+            text, packed = body.decode(), False
+        except UnicodeDecodeError:
+            text, packed = base64.b64encode(body).decode("ascii"), True
         return {
             "version": "2.0",
             "routeKey": "$default",
@@ -134,8 +146,8 @@ class LambdaTransport:
                 "requestId": str(uuid4()),
                 "stage": "$default",
             },
-            "body": body.decode(),
-            "isBase64Encoded": False,
+            "body": text,
+            "isBase64Encoded": packed,
         }
 
     def _call(self, payload: bytes, timeout_s: float) -> bytes:
@@ -199,6 +211,8 @@ def _config(timeout_s: float) -> "Config":
         max_pool_connections=CONNECTIONS_MAX,
         # What may be repeated, and until when, is decided above this.
         retries={"total_max_attempts": 1},
+        # A call may take minutes, and what lies between forgets a connection that is silent.
+        tcp_keepalive=True,
     )
 
 
@@ -209,7 +223,8 @@ def _failure(response: Mapping[str, Any]) -> CallFailed:
     kind = _FAILURES.get(code)
     if kind is None:
         kind = {403: NotPermitted, 413: RequestTooLarge, 429: Throttled}.get(status, FunctionDied)
-    return kind(f"{code}: {message}", status=status, aws_code=code)
+    outcome = {"outcome": NOTHING} if code.startswith(_NOT_STARTED) else {}
+    return kind(f"{code}: {message}", status=status, aws_code=code, **outcome)
 
 
 def _function_error(content: bytes) -> Exception:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from sqlatch import failures
+from sqlatch import errors, failures
 from sqlatch.client import Client
 from sqlatch.errors import SqlatchError
 from tests.sqlatch.conftest import connected
@@ -37,8 +37,8 @@ MISHAPS: dict[str, tuple[Answer, type[SqlatchError]]] = {
         failures.RequestTooLarge,
     ),
     "lambda fails": (refusal(500, "ServiceException", "internal"), failures.FunctionDied),
-    "no file system": (
-        refusal(410, "EFSMountTimeoutException", "The mount timed out"),
+    "a file system fails": (
+        refusal(410, "EFSIOException", "The function could not read or write"),
         failures.FunctionDied,
     ),
     "a load balancer fails": (Answer(503, b"<html>busy</html>"), failures.FunctionDied),
@@ -224,6 +224,45 @@ def test_nobody_there_is_unreachable(
         client.execute(INSERT)
 
     assert failed.value.facts["outcome"] == "nothing"
+
+
+NOT_STARTED = [
+    (409, "ResourceConflictException"),
+    (410, "EFSMountTimeoutException"),
+    (502, "ENILimitReachedException"),
+    (502, "SubnetIPAddressLimitReachedException"),
+]
+
+
+@pytest.mark.parametrize(("status", "code"), NOT_STARTED)
+def test_a_function_that_was_not_started_has_done_nothing(
+    client: Client, lambda_api: LambdaServer, status: int, code: str
+) -> None:
+    lambda_api.mishaps = [refusal(status, code, "not now")] * 50
+
+    with pytest.raises(failures.FunctionDied) as failed:
+        client.execute(INSERT)
+
+    assert failed.value.facts["outcome"] == "nothing"
+    assert failed.value.facts["aws_code"] == code
+
+
+def test_an_error_is_known_without_the_header_too(client: Client, lambda_api: LambdaServer) -> None:
+    """As Lambda's own emulator answers."""
+    text = errors.Constraint("UNIQUE constraint failed", statement=1).text()
+    lambda_api.mishaps = [Answer(200, {"errorType": "Constraint", "errorMessage": text})]
+
+    with pytest.raises(errors.Constraint) as refused:
+        client.execute(INSERT)
+
+    assert refused.value.facts == {"statement": 1}
+
+
+def test_a_body_that_is_no_text_reaches_the_http_door(client: Client) -> None:
+    status, body = client.transport.send("POST", "/read", b"\xff", {}, timeout_s=5)
+
+    assert status == 400
+    assert b"the body is not JSON" in body
 
 
 def test_send_reaches_the_http_door(client: Client) -> None:
