@@ -11,19 +11,24 @@ WAITS_S = 30.0
 
 @dataclass(slots=True)
 class SocketServer:
-    """Each connection takes the next of `answers`, the last one for ever; None is silence."""
+    """Each connection takes the next of `answers`, the last one for ever; None is silence.
+
+    With `keeps` a connection takes one answer after the other, until the client ends it.
+    """
 
     port: int
     answers: list[bytes | None]
+    keeps: bool = False
+    connections: int = 0
     requests: list[bytes] = field(default_factory=list)
     ends: threading.Event = field(default_factory=threading.Event)
 
 
 @contextmanager
-def running(*answers: bytes | None) -> Iterator[SocketServer]:
+def running(*answers: bytes | None, keeps: bool = False) -> Iterator[SocketServer]:
     """A server, alive inside the block."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        server = SocketServer(listener.getsockname()[1], list(answers))
+        server = SocketServer(listener.getsockname()[1], list(answers), keeps)
         thread = threading.Thread(target=_serve, args=(listener, server))
         thread.start()
         try:
@@ -42,28 +47,35 @@ def _serve(listener: socket.socket, server: SocketServer) -> None:
         if server.ends.is_set():
             connection.close()
             break
-        answer = server.answers.pop(0) if len(server.answers) > 1 else server.answers[0]
-        threads.append(threading.Thread(target=_answer, args=(connection, server, answer)))
+        server.connections += 1
+        threads.append(threading.Thread(target=_answer, args=(connection, server)))
         threads[-1].start()
     for thread in threads:
         thread.join()
 
 
-def _answer(connection: socket.socket, server: SocketServer, answer: bytes | None) -> None:
+def _answer(connection: socket.socket, server: SocketServer) -> None:
+    answer = server.answers.pop(0) if len(server.answers) > 1 else server.answers[0]
     connection.settimeout(WAITS_S)
     with connection, suppress(OSError):
-        server.requests.append(_request(connection))
-        if answer is None:
-            server.ends.wait(WAITS_S)
-        else:
+        while request := _request(connection):
+            server.requests.append(request)
+            if answer is None:
+                server.ends.wait(WAITS_S)
+                break
             connection.sendall(answer)
+            if not server.keeps:
+                break
 
 
 def _request(connection: socket.socket) -> bytes:
-    """All of a request, by its content-length."""
+    """All of a request, by its content-length; nothing if the client has ended."""
     received = b""
     while b"\r\n\r\n" not in received:
-        received += connection.recv(65_536) or b"\r\n\r\n"
+        part = connection.recv(65_536)
+        if not part:
+            return b""
+        received += part
     head, _, body = received.partition(b"\r\n\r\n")
     length = next(
         (int(line[15:]) for line in head.lower().split(b"\r\n") if line[:15] == b"content-length:"),
