@@ -17,7 +17,6 @@ from sqlatch.command.journal import RESUMABLE_S
 from sqlatch.command.target import Target
 from tests.command.conftest import ROOT, Sqlatch
 
-
 BLOCK_ROWS = loading.BLOCK_ROWS
 
 
