@@ -85,14 +85,15 @@ build: $(SAM)  ## build what Lambda runs, and print its size (ARCHITECTURE=arm64
 		if [ $$bytes -gt $(ARTIFACT_BYTES_MAX) ]; then echo "more than 40 MB" >&2; exit 1; fi; \
 	done
 
-# Only what runs on Lambda: no tests, no samples, no notes, and not the server for one's own machine.
+# Only what runs on Lambda: no tests, no samples, no notes, and neither the server for one's own
+# machine nor the command line.
 .PHONY: $(FUNCTIONS:%=build-%)
 $(FUNCTIONS:%=build-%): $(SERVICE_DEPENDENCIES).stamp
 	rm -rf "$(ARTIFACTS_DIR)"
 	mkdir -p "$(ARTIFACTS_DIR)"
 	cp -R $(SERVICE_DEPENDENCIES)/. "$(ARTIFACTS_DIR)"
 	find $(ROOMS) -type f \( -name '*.py' -o -name py.typed \) \
-		! -path '*/samples/*' ! -path handler/local.py -print0 \
+		! -path '*/samples/*' ! -path handler/local.py ! -path 'sqlatch/command/*' -print0 \
 		| tar -cf - --null -T - | tar -xf - -C "$(ARTIFACTS_DIR)"
 	$(if $(COMPILING_PYTHON),$(COMPILING_PYTHON) -m compileall -q --invalidation-mode unchecked-hash \
 		-s "$(ARTIFACTS_DIR)" -p /var/task "$(ARTIFACTS_DIR)",@echo \

@@ -18,6 +18,7 @@ WORDS = (
     "REAL", "REFERENCES", "RETURNING", "SELECT", "SET", "TEXT", "THEN", "UNION", "UNIQUE",
     "UPDATE", "USING", "VALUES", "WHEN", "WHERE", "WITH",
 )  # fmt: skip
+_RESERVED = frozenset(" ".join(WORDS).split())
 COMMANDS = (".help", ".mode", ".quit", ".schema", ".tables")
 
 _WORD = re.compile(r"[\w.]*$")
@@ -65,4 +66,5 @@ def _columns(tables: Sequence[Table], table: str | None) -> list[str]:
 
 
 def _as_written(name: str) -> str:
-    return name if _PLAIN.fullmatch(name) else quoted(name)
+    is_plain = _PLAIN.fullmatch(name) and name.upper() not in _RESERVED
+    return name if is_plain else quoted(name)

@@ -15,6 +15,8 @@ from sqlatch.values import Row, Value
 
 PAGE_ROWS_FIRST = 5_000
 
+_HAS_SEQUENCES = "SELECT 1 FROM sqlite_schema WHERE name = 'sqlite_sequence'"
+
 BEGIN = "PRAGMA foreign_keys = OFF;\nBEGIN;\n"
 END = "COMMIT;\n"
 """Around the statements, which the service has in a transaction anyway."""
@@ -59,6 +61,8 @@ def write(
         if not schema_only and table.kind in ("table", "virtual"):
             for row in rows_of(client, table):
                 stream.write(insert(table, row))
+    if not schema_only:
+        _write_sequences(client, chosen, stream)
     for one in made:
         if one.kind != "table" and one.table in names:
             stream.write(f"{one.sql};\n")
@@ -89,6 +93,19 @@ def insert(table: Table, row: Row) -> str:
     names = ", ".join(quoted(column.name) for column in table.stored)
     values = ", ".join(map(literal, row))
     return f"INSERT INTO {quoted(table.name)} ({names}) VALUES ({values});\n"  # noqa: S608 (quoted)
+
+
+def _write_sequences(client: Client, chosen: Sequence[Table], stream: TextIO) -> None:
+    """Where AUTOINCREMENT is: an id that was given is not given again."""
+    if not client.query(_HAS_SEQUENCES).rows:
+        return
+    names = {table.name for table in chosen}
+    for name, last in client.query("SELECT name, seq FROM sqlite_sequence ORDER BY name").rows:
+        if name in names:
+            # SQLite made its row when the rows of the table came in, but for an empty table.
+            of, values = literal(name), f"{literal(name)}, {literal(last)}"
+            stream.write(f"DELETE FROM sqlite_sequence WHERE name = {of};\n")  # noqa: S608
+            stream.write(f"INSERT INTO sqlite_sequence VALUES ({values});\n")  # noqa: S608
 
 
 def literal(value: Value) -> str:

@@ -177,6 +177,8 @@ def _ended(one: Load, run: Callable[[], int]) -> Ended:
         return Ended(exit_of(error.error, writes=True), str(error))
     except CannotResume as error:
         return Ended(Exit.BAD_DATA, f"{error}; --restart forgets it")
+    except BadLine as error:
+        return Ended(Exit.BAD_DATA, f"the file was changed while it was loaded: {error}")
     had = one.journal.done[one.url].rows - loaded if one.url in one.journal.done else 0
     return Ended(Exit.OK, f"{loaded} rows loaded" + (f", {had} were there" if had else ""))
 

@@ -11,6 +11,7 @@ from prompt_toolkit.history import FileHistory
 from prompt_toolkit.input import Input
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.output import Output
+from prompt_toolkit.shortcuts import CompleteStyle
 
 from sqlatch.client import Client
 from sqlatch.command import output, script
@@ -103,6 +104,7 @@ def prompting(
         key_bindings=_keys(),
         completer=SqlCompleter(lambda: tables(client)),
         complete_while_typing=False,
+        complete_style=CompleteStyle.READLINE_LIKE,
         history=FileHistory(str(_history())),
         input=keyboard,
         output=screen,

@@ -1,7 +1,11 @@
 """`sqlatch load`: files in, all of it or nothing after the line that is named, and once."""
 
 import json
+import signal
+import subprocess
+import sys
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +14,10 @@ import pytest
 from sqlatch.client import Client, connect
 from sqlatch.command import loading
 from sqlatch.command.journal import RESUMABLE_S
-from tests.command.conftest import Sqlatch
+from sqlatch.command.target import Target
+from tests.command.conftest import ROOT, Sqlatch
+
+BLOCK_ROWS = loading.BLOCK_ROWS
 
 
 @pytest.fixture(autouse=True)
@@ -189,6 +196,49 @@ def test_a_block_whose_answer_was_lost_is_applied_once_by_its_key(
     assert (interrupted.code, resumed.code) == (130, 0)
     expected = [(1,), (2,), (3,), (4,)]
     assert rows(client) == (expected if same_key else [*expected, (3,), (4,)])
+
+
+def test_a_load_that_is_killed_is_gone_on_with(
+    sqlatch: Sqlatch, client: Client, url: str, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loading, "BLOCK_ROWS", BLOCK_ROWS)
+    count = 60_000
+    file.write_text("n\n" + "".join(f"{number}\n" for number in range(count)))
+    sqlatch("query", "CREATE TABLE t (n INTEGER)")
+
+    with subprocess.Popen(
+        [sys.executable, "-m", "sqlatch.command", "load", "-u", url, str(file)], cwd=ROOT
+    ) as killed:
+        while not rows(client, "SELECT 1 FROM t LIMIT 1"):
+            assert killed.poll() is None
+        killed.kill()
+    assert killed.returncode == -signal.SIGKILL
+    there = client.query("SELECT count(*) FROM t").value()
+    resumed = sqlatch("load", str(file))
+
+    assert isinstance(there, int)
+    assert 0 < there < count
+    assert resumed.code == 0
+    assert rows(client, "SELECT count(*), count(DISTINCT n) FROM t") == [(count, count)]
+
+
+def test_a_file_that_changes_while_it_is_loaded_is_told(
+    sqlatch: Sqlatch, client: Client, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sqlatch("query", "CREATE TABLE t (n INTEGER)")
+    file.write_text("n\n1\n2\n3\n")
+    create = Target.create
+
+    def change(self: Target, clients: Sequence[Client]) -> None:
+        create(self, clients)
+        file.write_text("n\n1\n2\nx\n")
+
+    monkeypatch.setattr(Target, "create", change)
+    ended = sqlatch("load", str(file))
+
+    assert ended.code == 7
+    assert "changed while it was loaded: line 4: column 'n': 'x' is no INTEGER" in ended.err
+    assert rows(client) == [(1,), (2,)]
 
 
 def stopped_load(sqlatch: Sqlatch, file: Path) -> Path:

@@ -453,3 +453,16 @@ def test_an_error_of_a_bulk_load_says_which_set_it_was(refused: Ask, ask: Ask) -
     assert refused(**insert)["parameter_set"] == 2
     assert refused(statements=[{"query": "SELECT 1"}, insert])["parameter_set"] == 2
     assert "parameter_set" not in refused(query="INSERT INTO t VALUES (?)", parameters=[1, 2])
+
+
+def test_a_blob_that_is_no_text_may_stand_in_a_write(
+    ask: Ask, refused: Ask, directory: Path
+) -> None:
+    ask(query="CREATE TABLE t (n)")
+
+    written = ask(query="INSERT INTO t VALUES (x'bfe394'), ('a' || x'ff') RETURNING hex(n)")
+    vacuum = refused(query="VACUUM INTO x'ff'")
+
+    assert written["rows"] == [["BFE394"], ["61FF"]]
+    assert vacuum["code"] in {"STATEMENT_ERROR", "FORBIDDEN_STATEMENT"}
+    assert [path.name for path in directory.glob("*.db")] == ["main.db"]

@@ -10,7 +10,7 @@ from tests.command.conftest import ROOT
 from tests.dynamodb_server import CREDENTIALS
 from tests.sqlatch.conftest import composed as composed
 from tests.sqlatch.conftest import lambda_api as lambda_api
-from tests.sqlatch.lambda_server import LambdaServer
+from tests.sqlatch.lambda_server import FUNCTION, LambdaServer
 from tests.wheel.conftest import Environment
 
 HERE = "http://localhost:8000"
@@ -117,3 +117,19 @@ def test_the_commands_of_the_command_line_page_run(
     full.run(["bash", "-c", script.replace(HERE, url)], cwd=tmp_path, HOME=str(tmp_path))
 
     assert (tmp_path / "main.sql").read_text().startswith("PRAGMA foreign_keys")
+
+
+def test_the_command_invokes_a_function_directly(
+    full: Environment, tmp_path: Path, lambda_api: LambdaServer
+) -> None:
+    def sqlatch(*arguments: str) -> str:
+        command = [str(full.bin / "sqlatch"), *arguments]
+        return full.run(
+            command, cwd=tmp_path, SQLATCH_URL=f"lambda://{FUNCTION}/main",
+            AWS_ENDPOINT_URL_LAMBDA=lambda_api.url, **CREDENTIALS,
+        )  # fmt: skip
+
+    (tmp_path / "t.csv").write_text("n\n1\n2\n")
+
+    assert sqlatch("load", "--create", "t.csv") == "2 rows loaded\n"
+    assert sqlatch("query", "-o", "csv", "SELECT sum(n) AS n FROM t") == "n\n3\n"
