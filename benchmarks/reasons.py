@@ -3,7 +3,7 @@
 REASONS = {
     "warm_write_own": (
         "After two HTTP calls the processor's caches are cold: the same write by bare apsw takes"
-        " 1.1 to 1.3 times as long (the row `bare apsw between two DynamoDB calls`). The rest is what"
+        " 1.1 to 1.3 times as long (`bare apsw between two DynamoDB calls`). The rest is what"
         " a read has too, and BEGIN IMMEDIATE, the look at the schema and COMMIT as statements of"
         " their own. Of the profile's time in the database 97 % is SQLite's COMMIT."
     ),
@@ -12,7 +12,7 @@ REASONS = {
         " the composition with `sqlexec`, 19 Powertools."
     ),
     "fresh_write": (
-        "A first write loads botocore, 170 ms of processor time, which bare SQLite and stock Django,"
+        "A first write loads botocore, 170 ms of processor time, which bare SQLite and Django,"
         " without a lease, do not; boto3 around it is already left out."
     ),
     "together_rate": (
@@ -42,7 +42,7 @@ REASONS = {
         " 0.43 ms with the settings, limits and policy of a connection."
     ),
     "memory_peak": (
-        "A row of these five values is some 300 bytes of Python objects for 50 of JSON, and Lambda's"
+        "A row of these five values is some 300 bytes of Python objects for 50 of JSON; Lambda's"
         " runtime makes a text of them, and bytes of that: six times the reply and twice more. A"
         " direct reply must be objects, because it is that runtime that encodes it."
     ),
