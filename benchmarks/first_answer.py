@@ -12,7 +12,7 @@ from benchmarks.subjects import open_subject
 
 def main(name: str, kind: str, directory: Path) -> None:
     subject = open_subject(name, directory)
-    answer = ""
+    answer = "written"
     if kind == "read":
         answer = subject.read(1)
     else:
