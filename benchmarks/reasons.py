@@ -16,8 +16,8 @@ REASONS = {
         " without a lease, do not; boto3 around it is already left out."
     ),
     "together_rate": (
-        "Writes run in turn. One process alone writes 280 rows a second here (django-sqlite-efs:"
-        " 200), and eight, on a quiet machine with two processors, 160 to 200. Shorter waits for the"
+        "Writes run in turn. One process alone writes 280 rows a second (django-sqlite-efs:"
+        " 200), and eight, on a quiet machine with two processors, 160 to 200. Shorter waits for a"
         " lease, 30 ms at most instead of 100, made that 67: a refused try costs the processor what"
         " a call costs, 0.9 ms."
     ),
