@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -16,13 +17,16 @@ class ChildFailed(Exception):
 
 
 def start(
-    module: str, *arguments: object, before: tuple[str, ...] = (), **environment: str
+    module: str,
+    *arguments: object,
+    before: tuple[str, ...] = (),
+    environment: Mapping[str, str] | None = None,
 ) -> subprocess.Popen[str]:
     """A process of `benchmarks.<module>`, behind the command `before`; its stderr is ours."""
     return subprocess.Popen(
         [*before, sys.executable, "-m", f"benchmarks.{module}", *map(str, arguments)],
         cwd=ROOT,
-        env={**os.environ, **environment},
+        env={**os.environ, **(environment or {})},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -52,9 +56,9 @@ def finish(process: subprocess.Popen[str]) -> str:
     return output
 
 
-def answer_of(module: str, *arguments: object, **environment: str) -> Any:
+def answer_of(module: str, *arguments: object) -> Any:
     """The JSON that a process prints."""
-    return json.loads(finish(start(module, *arguments, **environment)))
+    return json.loads(finish(start(module, *arguments)))
 
 
 def _pipe(pipe: IO[str] | None) -> IO[str]:

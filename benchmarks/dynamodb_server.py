@@ -125,10 +125,10 @@ async def _serve(tables: Tables, delay_s: float) -> None:
 
 
 async def _head(reader: asyncio.StreamReader) -> dict[str, str]:
-    """The headers of the next request; none when the client has gone."""
+    """The headers of the next request; none when the client has gone, or the server goes."""
     try:
         text = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
-    except (asyncio.IncompleteReadError, ConnectionError):
+    except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
         return {}
     lines = (line.partition(":") for line in text.split("\r\n")[1:] if line)
     return {name.lower(): value.strip() for name, _colon, value in lines}

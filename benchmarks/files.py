@@ -2,6 +2,7 @@
 
 import shutil
 from pathlib import Path
+from typing import cast
 
 import apsw
 
@@ -43,6 +44,6 @@ def written(directory: Path) -> int:
     connection = apsw.Connection(str(directory / FILE))
     connection.set_busy_timeout(10_000)
     try:
-        return int(connection.execute(WRITTEN, (ROWS,)).fetchone()[0])
+        return cast("int", connection.execute(WRITTEN, (ROWS,)).fetchall()[0][0])
     finally:
         connection.close()

@@ -12,7 +12,11 @@ from benchmarks.subjects import open_subject
 
 def main(name: str, kind: str, directory: Path) -> None:
     subject = open_subject(name, directory)
-    answer = subject.read(1) if kind == "read" else subject.write(1)
+    answer = "written"
+    if kind == "read":
+        answer = subject.read(1)
+    else:
+        subject.write(1)
     sys.stdout.write(f"{time.process_time()} {answer}\n")
     sys.stdout.flush()
     subject.close()

@@ -21,7 +21,7 @@ class Meter:
 def metered() -> Iterator[Meter]:
     """Meter every operation of every client, wherever it was made, inside the block."""
     meter = Meter()
-    client = botocore.client.BaseClient
+    client: Any = botocore.client.BaseClient
     original = client._make_api_call
 
     def timed(self: Any, operation: str, parameters: Any) -> Any:

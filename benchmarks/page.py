@@ -3,6 +3,7 @@
 from typing import Any
 
 from benchmarks.figures import number, verdict_word
+from benchmarks.reasons import REASONS
 
 HEAD = """# Performance
 
@@ -58,6 +59,9 @@ def _table(table: dict[str, Any]) -> str:
     lines = [f"\n## {table['title']}\n"]
     if table["note"]:
         lines.append(table["note"] + "\n")
+    is_missed = any(goal["reached"] is False for goal in table["goals"])
+    if is_missed and table["key"] in REASONS:
+        lines.append(f"What stands against the goal: {REASONS[table['key']]}\n")
     lines += [
         f"| | median, {table['unit']} | p99 | ratio | samples |",
         "|---|--:|--:|--:|--:|",

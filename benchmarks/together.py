@@ -59,7 +59,7 @@ def _reports(
 ) -> list[dict[str, Any]]:
     writers = [
         children.start(
-            "writer", name, work.counts.together_writes, number, directory, **environment
+            "writer", name, work.counts.together_writes, number, directory, environment=environment
         )
         for number in range(work.counts.processes)
     ]

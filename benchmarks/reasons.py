@@ -1,0 +1,52 @@
+"""What stands against a goal that is missed, with the figures of the profiles that showed it."""
+
+REASONS = {
+    "warm_write_own": (
+        "After two HTTP calls the processor's caches are cold: the same write by bare apsw takes"
+        " 1.1 to 1.3 times as long (`bare apsw between two DynamoDB calls`). The rest is what"
+        " a read has too, and BEGIN IMMEDIATE, the look at the schema and COMMIT as statements of"
+        " their own. Of the profile's time in the database 97 % is SQLite's COMMIT."
+    ),
+    "fresh_read": (
+        "Of 217 ms of imports (`-X importtime`) 137 are pydantic with the models of the request, 45"
+        " the composition with `sqlexec`, 19 Powertools."
+    ),
+    "fresh_write": (
+        "A first write loads botocore, 170 ms of processor time, which bare SQLite and Django,"
+        " without a lease, do not; boto3 around it is already left out."
+    ),
+    "together_rate": (
+        "Writes run in turn, so eight are about as fast as one: alone a process writes 280 rows a"
+        " second, and one of django-sqlite-efs 200. How long the others wait between two tries"
+        " changes whose turn it is more than the rate: at most 30, 100 or 250 ms, in turn four"
+        " times, gave medians of 199, 186 and 217 rows a second, and a worst writer's p99 of 356,"
+        " 877 and 1,058 ms. Shorter waits are fairer, but each refused try is a call that is paid."
+    ),
+    "together_4ms_rate": (
+        "Writes run in turn, and each is two calls of 4 ms more: one process alone, for whose lease"
+        " nobody waits, writes 72 rows a second (django-sqlite-efs: 64), and eight come to that"
+        " rate. More would need several requests under one lease, as a queue's batch has them."
+    ),
+    "flights": (
+        "Beside bare executemany stand the calls for 34 leases, the look at each value before a"
+        " transaction begins (65 ms of 60,000 rows, which bare apsw loads in 260), and"
+        " sqlite3_changes() after each row (30 ms), without which rows_affected would count what"
+        " triggers do."
+    ),
+    "reply_arrays": (
+        "The bytes of each chunk are counted before the next is fetched, so that a reply past its"
+        " limit is refused early: 25 ms of encoding and 20 of looking for values that JSON cannot"
+        " say, where the floor takes 90."
+    ),
+    "many_read": (
+        "Of 1,000 databases in turn each is opened anew, since 64 are kept open and Lambda allows"
+        " 1,024 files. Opening takes 0.15 ms for bare apsw, which is as little flat, and 0.35 to"
+        " 0.43 ms with the settings, limits and policy of a connection."
+    ),
+    "memory_peak": (
+        "A row of these five values is some 300 bytes of Python objects for 50 of JSON; Lambda's"
+        " runtime makes a text of them, and bytes of that: six times the reply and twice more. A"
+        " direct reply must be objects, because it is that runtime that encodes it."
+    ),
+}
+"""By the table's key."""
