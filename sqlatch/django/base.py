@@ -11,6 +11,7 @@ from typing import Any
 from django.db.backends.sqlite3 import base, operations
 from django.utils.asyncio import async_unsafe
 
+from locking.clock import Clock
 from sqlatch.django.client import DatabaseClient
 from sqlatch.django.connection import Connection
 from sqlatch.django.creation import DatabaseCreation
@@ -29,13 +30,14 @@ class DatabaseWrapper(base.DatabaseWrapper):
     client_class = DatabaseClient
     creation_class = DatabaseCreation
     ops_class = DatabaseOperations
+    clock = Clock()
 
     @async_unsafe
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
         if self.is_in_memory_db():
             return super().get_new_connection(conn_params)
         file = database_file(conn_params["database"])
-        right = Right(file, lease_settings(file.path, conn_params))
+        right = Right(file, lease_settings(file.path, conn_params), clock=self.clock)
         if not file.is_read_only:
             if not is_ready(file):
                 right.make_ready(only_if_hot=False)

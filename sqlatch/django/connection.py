@@ -125,7 +125,7 @@ class Connection(sqlite3.Connection):
 
     def close(self) -> None:
         super().close()
-        self._right.give_back()
+        self._right.close()
 
     def __exit__(
         self,

@@ -7,7 +7,7 @@ from functools import cache
 from sqlite3 import OperationalError
 
 from locking.clock import Clock
-from locking.lease import Lease
+from locking.lease import Lease, LeaseTable
 from locking.leases import MARGIN_S, Leases
 from locking.tables import DYNAMODB, open_table
 from sqlatch.django.files import DatabaseFile
@@ -22,12 +22,10 @@ LOOKS_AGAIN_S = 0.1
 class Right:
     """The lease of one database, in the hand of one connection or not."""
 
-    def __init__(
-        self, file: DatabaseFile, settings: LeaseSettings, *, clock: Clock | None = None
-    ) -> None:
+    def __init__(self, file: DatabaseFile, settings: LeaseSettings, *, clock: Clock) -> None:
         self._file = file
         self._settings = settings
-        self._clock = clock or Clock()
+        self._clock = clock
         self._end = ExitStack()
         self._leases: Leases | None = None
         self._lease: Lease | None = None
@@ -66,6 +64,13 @@ class Right:
         self._lease = None
         self._end.close()
 
+    def close(self) -> None:
+        """Give back what is held, and close a table that nobody else uses."""
+        self.give_back()
+        leases, self._leases = self._leases, None
+        if leases is not None and not self._settings.address.startswith(DYNAMODB):
+            leases.close()
+
     def make_ready(self, *, only_if_hot: bool) -> None:
         """Recover the database under the lease, or wait until somebody else has."""
         waits_until_s = self._clock.now() + self._settings.patience_s
@@ -88,7 +93,7 @@ class Right:
 
     def _take(self, patience_s: float) -> None:
         if self._leases is None:
-            self._leases = _leases(self._settings.address, os.getpid())
+            self._leases = Leases(_table(self._settings.address, os.getpid()), clock=self._clock)
         self._lease = self._end.enter_context(
             self._leases.hold(
                 self._file.name,
@@ -102,16 +107,14 @@ class Right:
             self._file.is_perhaps_hot()
 
 
-def _leases(address: str, process: int) -> Leases:
+def _table(address: str, process: int) -> LeaseTable:
     """A client of DynamoDB serves every thread of a process; a connection to SQLite just one."""
-    if address.startswith(DYNAMODB):
-        return _shared(address, process)
-    return Leases(open_table(address), clock=Clock())
+    return _shared(address, process) if address.startswith(DYNAMODB) else open_table(address)
 
 
 @cache
-def _shared(address: str, _process: int) -> Leases:
-    return Leases(open_table(address), clock=Clock())
+def _shared(address: str, _process: int) -> LeaseTable:
+    return open_table(address)
 
 
 def _holder() -> str:
