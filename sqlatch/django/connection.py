@@ -66,6 +66,16 @@ class Connection(sqlite3.Connection):
     def cursor(self, factory: Any = PlainCursor) -> Any:
         return super().cursor(factory)
 
+    def execute(self, *arguments: Any) -> Any:
+        # sqlite3's own makes a cursor without asking `cursor`; so do the next two.
+        return self.cursor().execute(*arguments)
+
+    def executemany(self, *arguments: Any) -> Any:
+        return self.cursor().executemany(*arguments)
+
+    def executescript(self, script: str) -> Any:
+        return self.cursor().executescript(script)
+
     def run(self, cursor: Cursor, action: Callable[[], T], sql: str, *, has_values: bool) -> T:
         """Do what executes a statement on a cursor: under the lease, if SQLite finds it writes."""
         if self._is_atomic() and self.isolation_level is None and not self.in_transaction:

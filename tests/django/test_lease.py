@@ -115,7 +115,7 @@ def test_the_rows_of_returning_are_all_there_after_its_commit(connection: Databa
         )
         assert not connection.connection.in_transaction
 
-        rows = [cursor.fetchone(), *cursor.fetchmany(1), next(cursor), *cursor.fetchall()]
+        rows = [cursor.fetchone(), *cursor.fetchmany(1), next(iter(cursor)), *cursor.fetchall()]
 
     assert rows == [("a",), ("b",), ("c",), ("d",)]
 
