@@ -21,7 +21,9 @@ KEPT = frozenset({
 })  # fmt: skip
 """PRAGMAs on which the safety of the file stands: not to be set by anybody else."""
 
-NOT_TO_BE_SET = "is not to be set: on NFS the safety of the file stands on it, and it is set already"
+NOT_TO_BE_SET = (
+    "is not to be set: on NFS the safety of the file stands on it, and it is set already"
+)
 ONE_FILE = "ATTACH and VACUUM INTO are refused: the lease is for one file (to copy it: backup())"
 STALE = (
     "database is locked: another writer committed between what this transaction has read and its"

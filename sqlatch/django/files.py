@@ -6,6 +6,8 @@ this process holds on it (POSIX).
 
 import os
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -31,7 +33,8 @@ class DatabaseFile:
 
     def open_directory(self) -> None:
         """Make the NFS client ask the server again what is in the directory."""
-        os.close(os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY))
+        with _storage_errors():
+            os.close(os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY))
 
     def is_perhaps_hot(self) -> bool:
         """Whether the journal begins as a hot one does; opening it, NFS asks the server.
@@ -55,14 +58,15 @@ class DatabaseFile:
         return False
 
     def _first_byte(self) -> bytes | None:
-        try:
-            descriptor = os.open(self.journal, os.O_RDONLY | os.O_NONBLOCK)
-        except FileNotFoundError:
-            return None
-        try:
-            return os.read(descriptor, 1)
-        finally:
-            os.close(descriptor)
+        with _storage_errors():
+            try:
+                descriptor = os.open(self.journal, os.O_RDONLY | os.O_NONBLOCK)
+            except FileNotFoundError:
+                return None
+            try:
+                return os.read(descriptor, 1)
+            finally:
+                os.close(descriptor)
 
 
 def database_file(name: str | Path) -> DatabaseFile:
@@ -72,3 +76,13 @@ def database_file(name: str | Path) -> DatabaseFile:
     uri = urlsplit(str(name))
     modes = parse_qs(uri.query).get("mode", [])
     return DatabaseFile(Path(unquote(uri.path)), is_read_only=modes == ["ro"])
+
+
+@contextmanager
+def _storage_errors() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise sqlite3.OperationalError(
+            f"unable to open database file: {error.strerror}: {error.filename}"
+        ) from error
