@@ -4,27 +4,21 @@ back when the transaction is over."""
 import sqlite3
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from sqlatch.django.cursor import Cursor, PlainCursor
-from sqlatch.django.files import DatabaseFile
+from sqlatch.django.guard import Guard, result_code
 from sqlatch.django.opening import KEEP_JOURNAL, READ, SETTINGS
-from sqlatch.django.right import Right
+
+if TYPE_CHECKING:
+    from sqlatch.django.files import DatabaseFile
+    from sqlatch.django.right import Right
 
 T = TypeVar("T")
 
 CANNOT_WRITE = "PRAGMA query_only = ON"
 CAN_WRITE = "PRAGMA query_only = OFF"
 
-KEPT = frozenset({
-    "cache_spill", "journal_mode", "locking_mode", "mmap_size", "query_only", "synchronous",
-})  # fmt: skip
-"""PRAGMAs on which the safety of the file stands: not to be set by anybody else."""
-
-NOT_TO_BE_SET = (
-    "is not to be set: on NFS the safety of the file stands on it, and it is set already"
-)
-ONE_FILE = "ATTACH and VACUUM INTO are refused: the lease is for one file (to copy it: backup())"
 STALE = (
     "database is locked: another writer committed between what this transaction has read and its"
     " first write; nothing of it was written, and it can be run again"
@@ -46,8 +40,8 @@ class Connection(sqlite3.Connection):
     def __init__(
         self,
         *arguments: Any,
-        file: DatabaseFile,
-        right: Right,
+        file: "DatabaseFile",
+        right: "Right",
         is_atomic: Callable[[], bool],
         **options: Any,
     ) -> None:
@@ -58,12 +52,10 @@ class Connection(sqlite3.Connection):
         self._right = right
         self._is_atomic = is_atomic
         self._timeout_ms = int(options.get("timeout", 5.0) * 1000)
-        self._is_ours = False
-        self._passed_gate = False
-        self._refusal: str | None = None
+        self._guard = Guard(is_writing=lambda: right.is_held)
         for setting in (*KEEP_JOURNAL, *SETTINGS, READ, CANNOT_WRITE):
             self._run_ours(setting)
-        self.set_authorizer(self._authorize)
+        self.set_authorizer(self._guard.authorize)
 
     def cursor(self, factory: Any = PlainCursor) -> Any:
         return super().cursor(factory)
@@ -88,9 +80,9 @@ class Connection(sqlite3.Connection):
         if not self.has_read:
             self._recover_if_hot()
         try:
-            result = self._run_users(action)
+            result = self._guard.watch(action)
         except sqlite3.OperationalError as error:
-            if _code(error) != sqlite3.SQLITE_READONLY or self._file.is_read_only:
+            if result_code(error) != sqlite3.SQLITE_READONLY or self._file.is_read_only:
                 raise
         else:
             self.has_read = was_in_transaction and self.in_transaction
@@ -174,11 +166,10 @@ class Connection(sqlite3.Connection):
         except sqlite3.OperationalError:
             self.rollback()
             raise
-        self._passed_gate = True
         try:
-            return self._run_users(action)
+            with self._guard.gate_passed():
+                return self._guard.watch(action)
         finally:
-            self._passed_gate = False
             self._settle()
 
     def _write_alone(
@@ -191,11 +182,7 @@ class Connection(sqlite3.Connection):
         opcodes = set() if has_values else self._opcodes(sql)
         self._take()
         if opcodes & {"AutoCommit", "Vacuum"}:
-            self._is_ours = "Vacuum" in opcodes
-            try:
-                return self._run_in_writing(action)
-            finally:
-                self._is_ours = False
+            return self._run_in_writing(action)
         try:
             self._run_ours("BEGIN IMMEDIATE")
             result = self._run_in_writing(action)
@@ -212,15 +199,14 @@ class Connection(sqlite3.Connection):
             self._right.check()
             wait_ms = min(self._timeout_ms, int(self._right.left_s * 1000))
             self._run_ours(f"PRAGMA busy_timeout = {max(wait_ms, 0)}")
-            self._passed_gate = True
-            super().commit()
+            with self._guard.gate_passed():
+                super().commit()
         except sqlite3.IntegrityError:
             raise
         except BaseException:
             super().rollback()
             raise
         finally:
-            self._passed_gate = False
             self._settle()
 
     def _recover_if_hot(self) -> None:
@@ -228,48 +214,12 @@ class Connection(sqlite3.Connection):
             self._right.make_ready(only_if_hot=True)
 
     def _data_version(self) -> int:
-        """A number that another one's commit changes; within a transaction, as of its first read."""
+        """A number that another's commit changes; in a transaction, as of its first read."""
         return int(self._run_ours("PRAGMA data_version")[0][0])
 
     def _opcodes(self, sql: str) -> set[str]:
         return {row[1] for row in self._run_ours(f"EXPLAIN {sql}")}
 
     def _run_ours(self, sql: str) -> list[Any]:
-        before, self._is_ours = self._is_ours, True
-        try:
+        with self._guard.ours():
             return sqlite3.Cursor(self).execute(sql).fetchall()
-        finally:
-            self._is_ours = before
-
-    def _run_users(self, action: Callable[[], T]) -> T:
-        self._refusal = None
-        try:
-            return action()
-        except sqlite3.DatabaseError as error:
-            if self._refusal is None or _code(error) != sqlite3.SQLITE_AUTH:
-                raise
-            raise sqlite3.OperationalError(self._refusal) from error
-
-    def _authorize(
-        self, action: int, first: str | None, second: str | None, *_where: str | None
-    ) -> int:
-        """Whether SQLite may prepare a statement that does this."""
-        refusal = None
-        if action == sqlite3.SQLITE_PRAGMA and second is not None:
-            if str(first).lower() in KEPT:
-                refusal = f"PRAGMA {first} {NOT_TO_BE_SET}"
-        elif action == sqlite3.SQLITE_ATTACH:
-            if first not in ("", ":memory:"):
-                refusal = ONE_FILE
-        elif action == sqlite3.SQLITE_TRANSACTION and first == "COMMIT":
-            if self._right.is_held and not self._passed_gate:
-                return sqlite3.SQLITE_DENY
-        if refusal is None or self._is_ours:
-            return sqlite3.SQLITE_OK
-        self._refusal = refusal
-        return sqlite3.SQLITE_DENY
-
-
-def _code(error: sqlite3.Error) -> int | None:
-    """SQLite's result code, which errors of Python's module itself do not have."""
-    return getattr(error, "sqlite_errorcode", None)

@@ -7,7 +7,7 @@ from sqlatch.django.files import database_file
 
 class DatabaseCreation(creation.DatabaseCreation):
     def _create_test_db(self, verbosity: int, autoclobber: bool, keepdb: bool = False) -> str:  # noqa: FBT001, FBT002
-        name = super()._create_test_db(verbosity, autoclobber, keepdb)
+        name: str = super()._create_test_db(verbosity, autoclobber, keepdb)
         if not keepdb:
             self._remove_journal(name)
         return name

@@ -21,22 +21,22 @@ class Cursor(sqlite3.Cursor):
         arguments = (sql,) if values is None else (sql, values)
         self._kept = None
 
-        def action() -> Self:
+        def action() -> None:
             super(Cursor, self).execute(*arguments)
-            return self
 
-        return self.connection.run(self, action, sql, has_values=bool(values))
+        self.connection.run(self, action, sql, has_values=bool(values))
+        return self
 
     def executemany(self, sql: str, value_sets: Iterable[Any]) -> Self:
         # A list: the statement may be begun a second time, under the lease.
         sets = list(value_sets)
         self._kept = None
 
-        def action() -> Self:
+        def action() -> None:
             super(Cursor, self).executemany(sql, sets)
-            return self
 
-        return self.connection.run(self, action, sql, has_values=True)
+        self.connection.run(self, action, sql, has_values=True)
+        return self
 
     def executescript(self, script: str) -> Self:
         """Statement by statement; unlike sqlite3's, it does not commit an open transaction."""

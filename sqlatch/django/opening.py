@@ -15,8 +15,8 @@ KEEP_JOURNAL = (
     "PRAGMA locking_mode = NORMAL",
 )
 """What every connection runs first. SQLite reads the file before it can be told that the journal
-mode is PERSIST, rolls a hot journal back, and deletes it; not so in exclusive locking mode. A client
-that finds a journal gone remembers that for 30 s on NFS."""
+mode is PERSIST, rolls a hot journal back, and deletes it; not so in exclusive locking mode. Who
+finds a journal gone remembers that for 30 s on NFS."""
 
 SETTINGS = (
     "PRAGMA synchronous = FULL",

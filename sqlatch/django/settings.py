@@ -1,4 +1,4 @@
-"""The settings: Django's own or environment variables, with django-sqlite-efs's names among them."""
+"""The settings, of Django or the environment, with django-sqlite-efs's names among them."""
 
 import os
 from dataclasses import dataclass

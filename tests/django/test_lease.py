@@ -110,8 +110,8 @@ def test_the_lease_is_held_while_the_commit_runs_and_gone_afterwards(
 def test_the_rows_of_returning_are_all_there_after_its_commit(connection: DatabaseWrapper) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
-            "INSERT INTO bank_account (owner, balance) VALUES ('a', 1), ('b', 2), ('c', 3), ('d', 4)"
-            " RETURNING owner"
+            "INSERT INTO bank_account (owner, balance) "
+            " VALUES ('a', 1), ('b', 2), ('c', 3), ('d', 4) RETURNING owner"
         )
         assert not connection.connection.in_transaction
 
@@ -278,7 +278,7 @@ def test_a_connection_closed_in_mid_transaction_gives_it_back(
 def test_what_the_file_stands_on_is_not_to_be_set(sql: str, connection: DatabaseWrapper) -> None:
     for _ in range(2):
         with (
-            pytest.raises(OperationalError, match="not to be set|refused"),
+            pytest.raises(OperationalError, match=r"not to be set|refused"),
             connection.cursor() as cursor,
         ):
             cursor.execute(sql)

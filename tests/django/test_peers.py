@@ -101,7 +101,7 @@ def test_a_commit_after_the_lease_ran_out_is_refused_and_nothing_is_in_the_file(
 ) -> None:
     """There, an error was raised and the change kept, so that a retry applied it twice."""
     with (
-        pytest.raises(OperationalError, match="ran out .* before the commit"),
+        pytest.raises(OperationalError, match=r"ran out .* before the commit"),
         transaction.atomic(),
     ):
         Account.objects.create(owner="a")
@@ -193,7 +193,7 @@ def test_a_killed_holder_blocks_no_reader_and_writers_for_one_lease(
     assert len(leases.held()) == 1
 
     assert Account.objects.count() == 0
-    with pytest.raises(OperationalError, match="database is locked: .*django"):
+    with pytest.raises(OperationalError, match=r"database is locked: .*django"):
         impatient = connections["default"] = connect(timeout=0.1)
         Account.objects.create(owner="a")
     impatient.close()

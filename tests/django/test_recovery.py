@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 from django.db import OperationalError
 
-from sqlatch.django.base import DatabaseWrapper
 from sqlatch.django.files import DatabaseFile
 from sqlatch.django.opening import is_ready
 from tests.django.conftest import Connect, Counter
@@ -185,7 +184,7 @@ def test_the_journal_stays_through_commits_rollbacks_and_closes(
 def test_a_directory_that_is_not_there_is_an_error_of_django(
     connect: Connect, directory: Path
 ) -> None:
-    wrapper: DatabaseWrapper = connect(directory / "missing" / "main.db")
+    wrapper = connect(directory / "missing" / "main.db")
 
     with pytest.raises(OperationalError, match="missing"):
         wrapper.ensure_connection()
