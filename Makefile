@@ -145,7 +145,7 @@ sam-local: $(VENV)/dev.installed $(SAM)  ## three samples through `sam local inv
 
 lock: $(VENV)/dev.installed  ## pin every dependency, with hashes, from pyproject.toml
 	@for group in service demo dev django bench sam checkov clients; do \
-		$(BIN)/uv pip compile pyproject.toml --group pyproject.toml:$$group $$group --universal --generate-hashes \
+		$(BIN)/uv pip compile --group pyproject.toml:$$group --universal --generate-hashes \
 			--python-version 3.11 --no-header --quiet --upgrade -o requirements/$$group.txt || exit 1; \
 	done
 	@$(BIN)/uv pip compile --group pyproject.toml:django6 --universal --generate-hashes \
