@@ -6,10 +6,9 @@ from typing import Any
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "mysite.settings")
 
-from apig_wsgi import make_lambda_handler  # noqa: E402
-from django.core.management import call_command  # noqa: E402
-
-from mysite.wsgi import application  # noqa: E402
+from apig_wsgi import make_lambda_handler
+from django.core.management import call_command
+from mysite.wsgi import application
 
 site = make_lambda_handler(application)
 

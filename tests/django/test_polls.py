@@ -29,7 +29,8 @@ def ask(method, path, form=None, cookie=""):
         "cookies": [cookie], "body": urlencode(form or {}),
         "headers": {"host": "x.execute-api.eu-west-1.amazonaws.com",
                     "content-type": "application/x-www-form-urlencoded"},
-        "requestContext": {"http": {"method": method, "sourceIp": "192.0.2.1"}},
+        "requestContext": {"http": {"method": method, "sourceIp": "192.0.2.1",
+                                    "protocol": "HTTP/1.1", "path": path}},
     }, None)
     return answer["statusCode"], answer.get("cookies", []), answer["body"]
 
