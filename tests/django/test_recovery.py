@@ -64,11 +64,13 @@ def test_a_hot_journal_is_rolled_back_under_the_lease_when_a_connection_opens(
     path: Path, connect: Connect, counted: Counter
 ) -> None:
     leave_hot_journal(path)
+    inode = Path(f"{path}-journal").stat().st_ino
     with connect().cursor() as cursor:
         cursor.execute(COUNT)
 
         assert cursor.fetchone() == (500, 0)
     assert first_byte(path) == b"\0"
+    assert Path(f"{path}-journal").stat().st_ino == inode
     assert counted.taken() == 1
 
 
@@ -144,6 +146,8 @@ def test_a_file_that_was_copied_in_gets_its_journal_under_the_lease(
         plain.execute(f"PRAGMA journal_mode = {mode}")
         plain.execute("PRAGMA user_version = 12")
         plain.execute("CREATE TABLE t (a)")
+    if mode == "WAL":
+        Path(f"{path}-journal").write_bytes(bytes(8))
     assert not is_ready(DatabaseFile(path))
 
     with connect(path).cursor() as cursor:
