@@ -7,12 +7,17 @@ BIN := $(VENV)/bin
 SAM := .venv-sam/bin/sam
 CHECKOV := .venv-checkov/bin/checkov
 BENCH := .venv-bench
+DJANGO6 := .venv-django6
+# Django 6 needs Python 3.12: the first that answers.
+PYTHON_6 ?= $(firstword $(foreach python,python3.13 python3.12 \
+	$(wildcard $(HOME)/.pyenv/versions/3.1[23]*/bin/python3),$(shell \
+	$(python) -c 'print("$(python)")' 2>/dev/null)) python3.13)
 # The lock files name every package there is to install, so pip has nothing to resolve.
 PIP_INSTALL := pip install --quiet --disable-pip-version-check --require-hashes --no-deps
 ROOMS := events handler hrana locking sqlatch sqlexec
 CODE := $(ROOMS) tests examples benchmarks
 
-.PHONY: help demo test faults django check bench format lock build e2e clients wheel sam-local clean
+.PHONY: help demo test faults django django6 django-suite check bench format lock build e2e clients wheel sam-local clean
 
 help:  ## list the commands
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -28,6 +33,13 @@ faults: $(VENV)/dev.installed  ## run the fault campaign, slow parts too (FULL=1
 
 django: $(VENV)/dev.installed $(VENV)/django.installed  ## what Django projects install, under test
 	@$(BIN)/python -m pytest -m django $(PYTEST_ARGS)
+
+django6: $(DJANGO6)/installed  ## the same on Django 6, which needs Python 3.12 or later (PYTHON_6=)
+	@$(DJANGO6)/bin/python -m pytest -m django $(PYTEST_ARGS)
+
+django-suite: $(VENV)/dev.installed $(VENV)/django.installed build/django/5/sdist build/django/6/sdist $(DJANGO6)/installed  ## Django's own tests on its SQLite backend and on ours, compared (QUICK=1: some)
+	@$(BIN)/python -m tests.django.suite build/django/5 $(if $(QUICK),--quick) $(SUITE_ARGS)
+	@$(DJANGO6)/bin/python -m tests.django.suite build/django/6 $(if $(QUICK),--quick) $(SUITE_ARGS)
 
 check: $(VENV)/dev.installed $(SAM) $(CHECKOV)  ## format, lint, types, imports, template
 	@$(BIN)/ruff format --check $(CODE)
@@ -145,11 +157,13 @@ lock: $(VENV)/dev.installed  ## pin every dependency, with hashes, from pyprojec
 		$(BIN)/uv pip compile --group pyproject.toml:$$group --universal --generate-hashes \
 			--python-version 3.11 --no-header --quiet --upgrade -o requirements/$$group.txt || exit 1; \
 	done
+	@$(BIN)/uv pip compile --group pyproject.toml:django6 --universal --generate-hashes \
+		--python-version 3.12 --no-header --quiet --upgrade -o requirements/django6.txt
 	@$(BIN)/uv pip compile --group pyproject.toml:data --universal --generate-hashes --no-deps \
 		--python-version 3.11 --no-header --quiet --upgrade -o requirements/data.txt
 
 clean:  ## remove what was made: environments, builds, demo data
-	rm -rf $(VENV) .venv-sam .venv-checkov $(BENCH) .venv-clients .aws-sam build databases dist
+	rm -rf $(VENV) .venv-sam .venv-checkov $(BENCH) $(DJANGO6) .venv-clients .aws-sam build databases dist
 
 $(VENV)/demo.installed $(VENV)/dev.installed $(VENV)/django.installed: $(VENV)/%.installed: requirements/%.txt requirements/data.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -170,6 +184,27 @@ $(SAM) $(CHECKOV): .venv-%: requirements/sam.txt requirements/checkov.txt
 	@test -x .venv-$(notdir $@)/bin/python || $(PYTHON) -m venv .venv-$(notdir $@)
 	@echo "installing into .venv-$(notdir $@) ..."
 	@.venv-$(notdir $@)/bin/$(PIP_INSTALL) -r requirements/$(notdir $@).txt
+	@touch $@
+
+$(DJANGO6)/installed: requirements/dev.txt requirements/django6.txt requirements/data.txt
+	@test -x $(DJANGO6)/bin/python || $(PYTHON_6) -m venv $(DJANGO6)
+	@echo "installing into $(DJANGO6) ..."
+	@for file in dev django6 data; do \
+		$(DJANGO6)/bin/$(PIP_INSTALL) -r requirements/$$file.txt || exit 1; \
+	done
+	@touch $@
+
+# The source of the Django that is locked, by its hash: the tests are not in the wheel.
+build/django/5/sdist: requirements/django.txt $(VENV)/django.installed
+	@mkdir -p $(@D)
+	@$(BIN)/pip download --quiet --disable-pip-version-check --no-deps --require-hashes \
+		--no-binary django --dest $(@D) --requirement $<
+	@touch $@
+
+build/django/6/sdist: requirements/django6.txt $(DJANGO6)/installed
+	@mkdir -p $(@D)
+	@$(DJANGO6)/bin/pip download --quiet --disable-pip-version-check --no-deps --require-hashes \
+		--no-binary django --dest $(@D) --requirement $<
 	@touch $@
 
 .venv-clients/installed: requirements/clients.txt

@@ -29,15 +29,22 @@ class Leases:
 
     @contextmanager
     def hold(
-        self, database: str, *, holder: str, deadline_s: float, patience_s: float = inf
+        self,
+        database: str,
+        *,
+        holder: str,
+        deadline_s: float,
+        patience_s: float = inf,
+        use_s: float | None = None,
     ) -> Iterator[Lease]:
         """The lease on a database, until the block ends; waits for it until the deadline.
 
-        `holder` says who asks, for others to read. The lease lasts MARGIN_S past the deadline.
+        `holder` says who asks, for others to read. The lease lasts MARGIN_S past the deadline, or
+        past `use_s` after it was taken, for a holder whose use has no deadline of its own.
         LeaseBusy if another holds it all that time, or for `patience_s`; StorageError if the table
         does not answer.
         """
-        lease = self._acquire(database, holder, deadline_s, patience_s)
+        lease = self._acquire(database, holder, deadline_s, patience_s, use_s)
         try:
             yield lease
         finally:
@@ -53,12 +60,21 @@ class Leases:
     def close(self) -> None:
         self._table.close()
 
-    def _acquire(self, database: str, holder: str, deadline_s: float, patience_s: float) -> Lease:
+    def _acquire(
+        self,
+        database: str,
+        holder: str,
+        deadline_s: float,
+        patience_s: float,
+        use_s: float | None,
+    ) -> Lease:
         started_s = self._clock.now()
         claim = Claim(database, str(uuid4()), holder, started_s, deadline_s + MARGIN_S)
         perhaps_taken = False
         for wait_s in self._waits():
-            claim = replace(claim, now_s=self._clock.now())
+            now_s = self._clock.now()
+            used_until_s = deadline_s if use_s is None else now_s + use_s
+            claim = replace(claim, now_s=now_s, expires_at_s=used_until_s + MARGIN_S)
             failure: Held | TableUnavailable
             try:
                 answer = self._table.take(claim)

@@ -1,0 +1,97 @@
+"""The DatabaseWrapper: Django's for SQLite, on a connection that writes under the lease.
+
+A database in memory is left as Django has it.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+from django.db.backends.sqlite3 import base, operations
+from django.utils.asyncio import async_unsafe
+
+from locking.clock import Clock
+from sqlatch.django.client import DatabaseClient
+from sqlatch.django.connection import Connection
+from sqlatch.django.creation import DatabaseCreation
+from sqlatch.django.cursor import DjangoCursor
+from sqlatch.django.files import database_file
+from sqlatch.django.opening import is_ready
+from sqlatch.django.right import Right
+from sqlatch.django.settings import lease_settings
+
+
+class DatabaseOperations(operations.DatabaseOperations):
+    compiler_module = "sqlatch.django.compiler"
+
+
+class DatabaseWrapper(base.DatabaseWrapper):
+    client_class = DatabaseClient
+    creation_class = DatabaseCreation
+    ops_class = DatabaseOperations
+    clock = Clock()
+
+    @async_unsafe
+    def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
+        if self.is_in_memory_db():
+            return super().get_new_connection(conn_params)
+        file = database_file(conn_params["database"])
+        right = Right(file, lease_settings(file.path, conn_params), clock=self.clock)
+        if not file.is_read_only:
+            if not is_ready(file):
+                right.make_ready(only_if_hot=False)
+            elif file.is_perhaps_hot() and file.is_hot():
+                right.make_ready(only_if_hot=True)
+        factory = partial(
+            Connection, file=file, right=right, is_atomic=lambda: self.in_atomic_block
+        )
+        return super().get_new_connection({**conn_params, "factory": factory})
+
+    def create_cursor(self, name: str | None = None) -> Any:
+        if self._leased is None:
+            return super().create_cursor(name)
+        return self.connection.cursor(factory=DjangoCursor)
+
+    def lock_for_update(self, *, nowait: bool = False) -> None:
+        """Take the lease for the transaction that is open; outside of one there is none to take."""
+        if self.in_atomic_block and self._leased is not None:
+            with self.wrap_database_errors:
+                self._leased.begin_writing(patience_s=0.0 if nowait else None)
+
+    @property
+    def _leased(self) -> Connection | None:
+        return self.connection if isinstance(self.connection, Connection) else None
+
+    def _set_autocommit(self, autocommit: bool) -> None:  # noqa: FBT001
+        if autocommit and self._leased is not None:
+            # The assignment commits what is open, and would do so without the last check.
+            with self.wrap_database_errors:
+                self._leased.commit()
+        super()._set_autocommit(autocommit)
+
+    def _savepoint(self, sid: str) -> None:
+        with self._reading_nothing():
+            super()._savepoint(sid)
+        if self._leased is not None:
+            self._leased.savepoints.append(sid)
+
+    def _savepoint_commit(self, sid: str) -> None:
+        with self._reading_nothing():
+            super()._savepoint_commit(sid)
+        if self._leased is not None and sid in self._leased.savepoints:
+            del self._leased.savepoints[self._leased.savepoints.index(sid) :]
+
+    def _savepoint_rollback(self, sid: str) -> None:
+        with self._reading_nothing():
+            super()._savepoint_rollback(sid)
+        if self._leased is not None and sid in self._leased.savepoints:
+            del self._leased.savepoints[self._leased.savepoints.index(sid) + 1 :]
+
+    @contextmanager
+    def _reading_nothing(self) -> Iterator[None]:
+        """For statements that only mark a place: what is read later is what counts."""
+        has_read = self._leased is not None and self._leased.has_read
+        yield
+        if self._leased is not None:
+            self._leased.has_read = has_read

@@ -1,0 +1,128 @@
+"""The right to write to a database: whether this connection has its lease, and for how long."""
+
+import os
+import socket
+from contextlib import ExitStack
+from functools import cache
+from sqlite3 import OperationalError
+
+from locking.clock import Clock
+from locking.lease import Lease, LeaseTable
+from locking.leases import MARGIN_S, Leases
+from locking.tables import DYNAMODB, open_table
+from sqlatch.django.files import DatabaseFile
+from sqlatch.django.opening import make_ready
+from sqlatch.django.settings import LeaseSettings
+from sqlatch.errors import LeaseBusy, SqlatchError
+
+LOOKS_AGAIN_S = 0.1
+"""How long the lease to recover under is waited for, before a look whether others have."""
+
+
+class Right:
+    """The lease of one database, in the hand of one connection or not."""
+
+    def __init__(self, file: DatabaseFile, settings: LeaseSettings, *, clock: Clock) -> None:
+        self._file = file
+        self._settings = settings
+        self._clock = clock
+        self._end = ExitStack()
+        self._leases: Leases | None = None
+        self._lease: Lease | None = None
+
+    @property
+    def is_held(self) -> bool:
+        return self._lease is not None
+
+    @property
+    def left_s(self) -> float:
+        """How much longer the lease in hand may be used."""
+        assert self._lease is not None
+        return self._lease.held.expires_at_s - MARGIN_S - self._clock.now()
+
+    def take(self, *, patience_s: float | None = None) -> None:
+        """Take the lease; OperationalError if it is not to be had.
+
+        After the crash of another, directory and journal are opened, so that SQLite is shown what
+        that one left.
+        """
+        try:
+            self._take(self._settings.patience_s if patience_s is None else patience_s)
+        except SqlatchError as error:
+            raise _in_djangos_words(error) from error
+
+    def check(self) -> None:
+        """Refuse if the lease has run out: the last step before a commit."""
+        if self.left_s <= 0:
+            raise OperationalError(
+                f"the lease on {self._file.name!r} ran out {-self.left_s:.3f} s before the commit:"
+                " the transaction is rolled back, nothing of it was written"
+                f" (it may last {self._settings.use_s:g} s: SQLITE_LOCK_EXPIRATION)"
+            )
+
+    def give_back(self) -> None:
+        self._lease = None
+        self._end.close()
+
+    def close(self) -> None:
+        """Give back what is held, and close a table that nobody else uses."""
+        self.give_back()
+        leases, self._leases = self._leases, None
+        if leases is not None and not self._settings.address.startswith(DYNAMODB):
+            leases.close()
+
+    def make_ready(self, *, only_if_hot: bool) -> None:
+        """Recover the database under the lease, or wait until somebody else has."""
+        waits_until_s = self._clock.now() + self._settings.patience_s
+        while True:
+            try:
+                self._take(LOOKS_AGAIN_S)
+            except LeaseBusy as busy:
+                if only_if_hot and not self._file.is_hot():
+                    return
+                if self._clock.now() >= waits_until_s:
+                    raise _in_djangos_words(busy) from busy
+            except SqlatchError as error:
+                raise _in_djangos_words(error) from error
+            else:
+                break
+        try:
+            make_ready(self._file, timeout_s=self._settings.patience_s)
+        finally:
+            self.give_back()
+
+    def _take(self, patience_s: float) -> None:
+        if self._leases is None:
+            self._leases = Leases(_table(self._settings.address, os.getpid()), clock=self._clock)
+        self._lease = self._end.enter_context(
+            self._leases.hold(
+                self._file.name,
+                holder=_holder(),
+                deadline_s=self._clock.now() + patience_s,
+                use_s=self._settings.use_s,
+            )
+        )
+        if self._lease.taken_over:
+            self._file.open_directory()
+            self._file.is_perhaps_hot()
+
+
+def _table(address: str, process: int) -> LeaseTable:
+    """A client of DynamoDB serves every thread of a process; a connection to SQLite just one."""
+    return _shared(address, process) if address.startswith(DYNAMODB) else open_table(address)
+
+
+@cache
+def _shared(address: str, _process: int) -> LeaseTable:
+    return open_table(address)
+
+
+def _holder() -> str:
+    name = os.environ.get("AWS_LAMBDA_FUNCTION_NAME") or socket.gethostname()
+    return f"{name}:django:{os.getpid()}"
+
+
+def _in_djangos_words(error: SqlatchError) -> OperationalError:
+    if isinstance(error, LeaseBusy):
+        return OperationalError(f"database is locked: {error}")
+    return OperationalError(str(error))

@@ -1,0 +1,22 @@
+"""What Django's own suite runs with: files rather than memory, on the engine that is named."""
+
+import os
+from pathlib import Path
+
+DIRECTORY = Path(os.environ["SUITE_DIRECTORY"])
+ENGINE = os.environ["SUITE_ENGINE"]
+
+DATABASES = {
+    alias: {
+        "ENGINE": ENGINE,
+        "NAME": DIRECTORY / f"{alias}.db",
+        "TEST": {"NAME": str(DIRECTORY / f"test_{alias}.db")},
+    }
+    for alias in ("default", "other")
+}
+SQLITE_LOCK_EXPIRATION = 600
+SECRET_KEY = "the suite's"
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+DEFAULT_AUTO_FIELD = "django.db.models.AutoField"
+USE_TZ = False
+TEST_RUNNER = "tests.django.suite_runner.Runner"
