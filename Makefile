@@ -17,7 +17,7 @@ PIP_INSTALL := pip install --quiet --disable-pip-version-check --require-hashes 
 ROOMS := events handler hrana locking sqlatch sqlexec
 CODE := $(ROOMS) tests examples benchmarks
 
-.PHONY: help demo test faults django django6 django-suite check bench format lock build e2e clients wheel sam-local clean
+.PHONY: help demo test faults nfs django django6 django-suite check bench format lock build e2e clients wheel sam-local clean
 
 help:  ## list the commands
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -26,10 +26,13 @@ demo: $(VENV)/demo.installed  ## load 336,776 flights through the handler and as
 	@$(BIN)/python -m examples.flights
 
 test: $(VENV)/dev.installed  ## run the test suite, but for the slow fault campaign and the built artifact
-	@$(BIN)/python -m pytest -m "not e2e and not slow and not clients and not django and not wheel" $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -m "not e2e and not slow and not clients and not django and not wheel and not nfs" $(PYTEST_ARGS)
 
 faults: $(VENV)/dev.installed  ## run the fault campaign, slow parts too (FULL=1 for the large numbers)
 	@$(if $(FULL),SQLATCH_FAULTS_FULL=1) $(BIN)/python -m pytest -m "not e2e" $(PYTEST_ARGS) tests/faults
+
+nfs: $(VENV)/dev.installed  ## the handler in two NFS clients on one server (root, x86-64 Linux; FULL=1 too)
+	@$(if $(FULL),SQLATCH_FAULTS_FULL=1) $(BIN)/python -m pytest -m nfs -rs $(PYTEST_ARGS) tests/nfs
 
 django: $(VENV)/dev.installed $(VENV)/django.installed  ## what Django projects install, under test
 	@$(BIN)/python -m pytest -m django $(PYTEST_ARGS)

@@ -60,7 +60,13 @@ class Store:
         return is_open or self._files.exists(self.name)
 
     def reading(self, deadline_s: float) -> Session:
-        """The connection that cannot write; RecoveryNeeded if it must not be opened yet."""
+        """The connection that cannot write; RecoveryNeeded if it must not be used, or not yet.
+
+        Without a journal there, it must not: another program may have removed it since, which this
+        NFS client would remember when the next writer has made a new one, and was killed.
+        """
+        if not self._files.has_journal(self.name):
+            raise RecoveryNeeded("there is no journal file")
         if self._reader is None:
             self._reader = self._open_reader(deadline_s)
         self._reader.deadline_s = deadline_s
@@ -69,10 +75,10 @@ class Store:
     def writing(self, deadline_s: float, gate: Gate, *, taken_over: bool) -> Session:
         """The connection that writes, the file made if need be.
 
-        After the crash of another (`taken_over`), and before the first use, directory and journal
-        are opened, so that SQLite is shown what that one left.
+        After the crash of another (`taken_over`), before the first use, and where no journal is
+        seen, directory and journal are opened, so that SQLite is shown what that one left.
         """
-        if taken_over or self._writer is None:
+        if taken_over or self._writer is None or not self._files.has_journal(self.name):
             self._files.open_directory()
             self._files.open_journal(self.name)
         if self._writer is None:
@@ -156,8 +162,6 @@ class Store:
         return self._files.identity(self.name) == self._identity
 
     def _open_reader(self, deadline_s: float) -> Session:
-        if not self._files.has_journal(self.name):
-            raise RecoveryNeeded("there is no journal file yet")
         if self._files.is_wal(self.name):
             raise RecoveryNeeded("the database is in WAL mode")
         return self._open(apsw.SQLITE_OPEN_READONLY, deadline_s)

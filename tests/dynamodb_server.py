@@ -3,7 +3,7 @@
 moto checks a condition and then writes without a lock between the two, so two conditional writes at
 once can both succeed; behind one lock they cannot.
 
-    python -m tests.dynamodb_server [DELAY_MS]     prints its URL, serves until its stdin ends
+    python -m tests.dynamodb_server DELAY_MS ADDRESS    prints its URL, serves until its stdin ends
 """
 
 import io
@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -25,9 +25,14 @@ CREDENTIALS = {
 
 
 @contextmanager
-def running(delay_ms: float = 0) -> Iterator[str]:
-    """The URL of a server with the table `leases`, alive inside the block."""
-    command = [sys.executable, "-m", "tests.dynamodb_server", str(delay_ms)]
+def running(
+    delay_ms: float = 0, *, address: str = "127.0.0.1", launcher: Sequence[str] = ()
+) -> Iterator[str]:
+    """The URL of a server with the table `leases`, alive inside the block.
+
+    `launcher` is a command that starts it, say in another network.
+    """
+    command = [*launcher, sys.executable, "-m", "tests.dynamodb_server", str(delay_ms), address]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     ) as server:
@@ -74,10 +79,11 @@ def _main() -> None:
     from werkzeug.serving import make_server
 
     delay_s = float(sys.argv[1]) / 1000
+    address = sys.argv[2]
     app = _serialised(DomainDispatcherApplication(create_backend_app), delay_s)
-    server = make_server("127.0.0.1", 0, app, threaded=True)
+    server = make_server(address, 0, app, threaded=True)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    url = f"http://127.0.0.1:{server.server_port}"
+    url = f"http://{address}:{server.server_port}"
     create_table(url)
     sys.stdout.write(url + "\n")
     sys.stdout.flush()

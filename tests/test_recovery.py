@@ -202,6 +202,18 @@ def test_a_database_that_was_copied_in_gets_its_journal_before_it_is_read(
     seen.close()
 
 
+def test_a_journal_that_was_removed_is_made_anew_before_the_next_read(
+    ask: Ask, directory: Path
+) -> None:
+    """Plain SQLite removes it after a write, and readers on NFS would remember that it is gone."""
+    ask(query="CREATE TABLE t AS SELECT 7 AS n")
+    ask(query="SELECT n FROM t")
+    (directory / "main.db-journal").unlink()
+
+    assert ask(query="SELECT n FROM t")["rows"] == [[7]]
+    assert (directory / "main.db-journal").exists()
+
+
 def test_a_file_that_was_replaced_is_seen_and_not_written_into_the_void(
     ask: Ask, directory: Path, tmp_path: Path
 ) -> None:

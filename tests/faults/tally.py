@@ -1,19 +1,15 @@
 """What the campaigns counted: each case kept for the page on reliability, the sums printed."""
 
-import os
 import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from tests.faults.report import record
+from tests.faults.report import FULL, record
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
-
-FULL = "SQLATCH_FAULTS_FULL" in os.environ
-"""Whether the large numbers are run."""
 
 TIMEOUT_S = 3_600 if FULL else 120
 
@@ -25,7 +21,7 @@ def keep(campaign: str, case: str, counts: "DataclassInstance") -> None:
     numbers = asdict(counts)
     _sums.setdefault(campaign, Counter()).update(numbers)
     name = re.sub(r"[^a-z0-9]+", "-", f"{campaign} {case}".lower()).strip("-")
-    record(name, campaign=campaign, case=case, run="full" if FULL else "short", **numbers)
+    record(name, campaign=campaign, case=case, **numbers)
 
 
 def lines() -> Iterator[str]:

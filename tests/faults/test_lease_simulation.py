@@ -16,7 +16,7 @@ from locking import dynamodb
 from locking.dynamodb import DynamoDBTable
 from locking.lease import Claim
 from tests.faults.lease_simulation import Contender, simulate
-from tests.faults.report import record
+from tests.faults.report import record, record_planted
 from tests.faults.simulated_dynamodb import SimulatedDynamoDB
 from tests.faults.simulated_world import START_S, Violation
 
@@ -148,6 +148,7 @@ def test_a_planted_bug_is_seen(bug: str, monkeypatch: pytest.MonkeyPatch) -> Non
 
     with pytest.raises(Violation, match=seen):
         deque(map(simulate, range(PLANTED_SEEN_WITHIN)), maxlen=0)
+    record_planted(bug, "the lease, simulated")
 
 
 def test_the_simulated_table_answers_as_dynamodb_does(

@@ -24,7 +24,7 @@ from sqlexec.execute import _Changes
 from sqlexec.store import Store
 from tests.faults.oracle import Oracle, Refused, content, typed
 from tests.faults.oracle_sql import FORBIDDEN, Generator, Query
-from tests.faults.report import record
+from tests.faults.report import record, record_planted
 
 pytestmark = [
     pytest.mark.timeout(3_600),
@@ -208,3 +208,4 @@ def test_a_planted_difference_is_seen(
 
     with pytest.raises(Differs):
         [run(seed) for seed in range(PLANTED_SEEN_WITHIN)]
+    record_planted(bug, "plain SQLite as the oracle")

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults import campaign, io_errors, once, plants
+from tests.faults.report import record_planted
 from tests.faults.scenarios import named
 from tests.faults.test_crashes import assert_was_hard
 from tests.faults.test_io_errors import ALL
@@ -33,6 +34,7 @@ def test_the_campaign_of_crashes_catches(
 
     with pytest.raises(AssertionError, match=complaint):
         assert_was_hard(crashing.run())
+    record_planted(in_words(plant), "crash at every operation")
 
 
 @pytest.mark.parametrize(
@@ -51,6 +53,7 @@ def test_the_campaign_of_repetitions_catches(
 
     with pytest.raises(AssertionError, match=complaint):
         once.crash(once.ask, start, memory, seeds=1)
+    record_planted(in_words(plant), "once, and only once")
 
 
 @pytest.mark.parametrize(
@@ -70,3 +73,8 @@ def test_the_campaign_of_io_errors_catches(
 
     with pytest.raises(AssertionError, match=complaint):
         failing.run(errno.EIO, ALL, lasting=False)
+    record_planted(in_words(plant), "I/O errors")
+
+
+def in_words(plant: Plant) -> str:
+    return plant.__name__.replace("_", " ")

@@ -1,0 +1,253 @@
+"""What sqlatch promises, how each promise is tested, and which counts of the campaign say so."""
+
+from dataclasses import dataclass
+
+ALL_ONCE = ("once-*",)
+PROCESSES = ("processes",)
+ALONE = ("processes_lease_alone",)
+NFS_KILLED = ("nfs_killed_writer",)
+NFS_FROZEN = ("nfs_frozen_*",)
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A number of the page: one count of some records, taken together by their sum or maximum."""
+
+    label: str
+    records: tuple[str, ...]
+    count: str
+    largest: bool = False
+    unit: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """A sentence a caller may rely on; how it is tested; where; and what was counted."""
+
+    title: str
+    how: str
+    tests: tuple[str, ...]
+    figures: tuple[Figure, ...] = ()
+
+
+PROMISES = (
+    Promise(
+        "A crash at any instant leaves the state before or the state after",
+        "Each request is stopped at its first file operation, then at its second, and so on to its"
+        " end, on a simulated disk that remembers what was synced. What was not is kept, dropped,"
+        " torn in mid page, or dropped in part; each directory that this leaves is recovered through"
+        " the service, by a reader, a writer or the reaper in turn. It must be whole, its content"
+        " exactly the one before or the one after, and the one after if that was acknowledged. The"
+        " requests: one row, a batch, parameter sets, DDL, VACUUM, an idempotent write, a queue's"
+        " batch with a failing message, the first creation, databases copied in from plain SQLite,"
+        " and recovery itself. Processes that are really killed leave what the simulation says.",
+        ("tests/faults/test_crashes.py", "tests/faults/test_killed.py"),
+        (
+            Figure("crash points in requests", ("crash-[!d]*", "crash-ddl"), "crash_points"),
+            Figure("crash points in recovery", ("crash-during-recovery-*",), "crash_points"),
+            Figure("directories recovered and compared", ("crash-*",), "directories"),
+            Figure("of them with a hot journal", ("crash-*",), "hot_journals"),
+            Figure("state before", ("crash-*",), "state_before"),
+            Figure("state after", ("crash-*",), "state_after"),
+            Figure("processes really killed", ("processes-really-killed-*",), "kills"),
+        ),
+    ),
+    Promise(
+        "A file system that fails is said to have failed, and loses nothing",
+        "Each system call of a request fails in turn, once or from then on: EIO, ESTALE, ENOSPC,"
+        " EDQUOT, a failing sync, a transfer cut in half, a file that seems to end. The request is"
+        " refused with STORAGE_ERROR or DATABASE_CORRUPT, or done all the same; what is acknowledged"
+        " is there, what is refused is not, no lease is left, and the next request works once the"
+        " fault is gone. Only an error of the commit itself may leave it open, and says so"
+        ' (`"outcome": "unknown"`).',
+        ("tests/faults/test_io_errors.py",),
+        (
+            Figure("system calls that failed", ("i-o-errors-*",), "faults"),
+            Figure("answered STORAGE_ERROR", ("i-o-errors-*",), "storage_error"),
+            Figure("answered DATABASE_CORRUPT", ("i-o-errors-*",), "database_corrupt"),
+            Figure("done all the same", ("i-o-errors-*",), "answered_all_the_same"),
+            Figure("of the refused, outcome unknown", ("i-o-errors-*",), "outcome_unknown"),
+        ),
+    ),
+    Promise(
+        "An acknowledged write is there, a refused one is not, and nobody is locked out",
+        "Eight writers and four readers, each a process, on twelve banks over a DynamoDB server that"
+        " answers one request at a time; killed and stopped past their lease at random moments."
+        " Afterwards every acknowledged transfer must be in the books once, every refused one not,"
+        " every read of one moment and no older than what was acknowledged before it.",
+        ("tests/faults/test_processes.py",),
+        (
+            Figure("kill -9", PROCESSES, "kills"),
+            Figure("of them holding the lease", PROCESSES, "killed_with_the_lease"),
+            Figure("of them in mid commit", PROCESSES, "killed_in_mid_commit"),
+            Figure("stops past the lease", PROCESSES, "stalls"),
+            Figure("writes acknowledged", PROCESSES, "acknowledged"),
+            Figure("acknowledged and lost", PROCESSES, "lost"),
+            Figure("applied twice", PROCESSES, "doubled"),
+            Figure("refused and kept", PROCESSES, "refused_and_kept"),
+            Figure("reads", PROCESSES, "reads"),
+            Figure("torn reads", PROCESSES, "torn_reads"),
+            Figure("stale reads", PROCESSES, "stale_reads"),
+            Figure("slowest read", PROCESSES, "slowest_read_s", largest=True, unit=" s"),
+            Figure(
+                "slowest read behind a killed writer",
+                PROCESSES,
+                "slowest_read_behind_a_killed_writer_s",
+                largest=True,
+                unit=" s",
+            ),
+        ),
+    ),
+    Promise(
+        "The lease alone keeps writers apart",
+        "The same writers with SQLite's file locks switched off, killed. Stalled as well, there is"
+        " one window that the lease leaves to SQLite's locks, between the last check and the end of"
+        " the commit: with the locks on nothing is lost there either; with them off it is, which the"
+        " last rows show.",
+        ("tests/faults/test_processes.py",),
+        (
+            Figure("file locks off: kill -9", ALONE, "kills"),
+            Figure("file locks off: of them holding the lease", ALONE, "killed_with_the_lease"),
+            Figure("file locks off: writes acknowledged", ALONE, "acknowledged"),
+            Figure("file locks off: acknowledged and lost", ALONE, "lost"),
+            Figure(
+                "stalled before the last check, locks off: lost",
+                ("stall_before_the_check_lease_alone",),
+                "lost",
+            ),
+            Figure("stalled after it, locks on: lost", ("stall_after_the_check",), "lost"),
+            Figure(
+                "control, stalled after it, locks off: lost",
+                ("stall_after_the_check_lease_alone",),
+                "lost",
+            ),
+            Figure(
+                "control, stalled before it, check taken out, locks off: lost",
+                ("stall_before_the_check_without_it",),
+                "lost",
+            ),
+            Figure(
+                "control, neither lease nor locks: acknowledged and lost",
+                ("processes_without_lease_and_locks",),
+                "lost",
+            ),
+        ),
+    ),
+    Promise(
+        "One holder at a time, and a crash is overcome within one lease",
+        "Several contenders, simulated from a seed: stalls, crashes, clocks up to a second apart,"
+        " requests applied whose answer is lost, requests that arrive late, throttling. By true time"
+        " there are never two holders within the margin, a lost answer locks nobody out, a late"
+        " release frees nobody else's lease.",
+        ("tests/faults/test_lease_simulation.py",),
+        (
+            Figure("schedules", ("lease_simulation",), "schedules"),
+            Figure("leases granted", ("lease_simulation",), "granted"),
+            Figure("commits", ("lease_simulation",), "committed"),
+            Figure("crashes", ("lease_simulation",), "crashed"),
+            Figure("stalls", ("lease_simulation",), "stalled"),
+            Figure("answers lost", ("lease_simulation",), "answer_lost"),
+            Figure("requests that came late", ("lease_simulation",), "late"),
+            Figure("leases taken over", ("lease_simulation",), "taken_over"),
+        ),
+    ),
+    Promise(
+        "Once, and only once",
+        "An idempotent request, a queue's batch, a FIFO group and the COMMIT of a libSQL client,"
+        " crashed at every operation, or with any answer of the lease table lost, and repeated as"
+        " a caller or a queue would, the repetition crashed too: the effect is there once, and the"
+        " reply is the first one.",
+        ("tests/faults/test_once.py",),
+        (
+            Figure("crash points", ALL_ONCE, "crash_points"),
+            Figure("directories repeated on", ALL_ONCE, "directories"),
+            Figure("answers of the lease table lost", ALL_ONCE, "answers_lost"),
+            Figure("repetitions that found the first effect", ALL_ONCE, "replayed"),
+        ),
+    ),
+    Promise(
+        "Whatever comes in, only the errors of the contract come out",
+        "Generated events through every door, AWS's own envelopes broken too; statements made to"
+        " take all time or all memory, in a process with the memory of a small function; and a table"
+        " of escapes from one's own database.",
+        ("tests/faults/test_hostile_input.py", "tests/faults/test_escapes.py"),
+        (
+            Figure("events", ("hostile_events",), "events"),
+            Figure("bombs", ("bombs",), "bombs"),
+            Figure("latest end past its deadline", ("bombs",), "past_deadline_s_max", unit=" s"),
+            Figure("memory of the function", ("bombs",), "memory_of_function_mb", unit=" MB"),
+            Figure("most memory taken", ("bombs",), "peak_mb_max", unit=" MB"),
+        ),
+    ),
+    Promise(
+        "It answers as SQLite does",
+        "Generated schemas and statements through the handler and through plain SQLite: the same"
+        " rows, counts and errors, or a refusal that is on the list.",
+        ("tests/faults/test_oracle.py",),
+        (
+            Figure("programs", ("oracle",), "programs"),
+            Figure("statements", ("oracle",), "statements"),
+            Figure("requests answered alike", ("oracle",), "answered"),
+        ),
+    ),
+    Promise(
+        "It holds on NFS",
+        "Two Linux kernels with their own NFSv4.1 clients, mounted as EFS's helper mounts, on one"
+        " NFS server, the handler in each. A writer is killed at random moments of its commit while"
+        " the other client reads and writes at once; in TRUNCATE mode, the control, the same rounds"
+        " read half a transaction. Databases that plain SQLite made, copied in or used last; a"
+        " client powered off; frozen in mid transaction past every lease and thawed; its network cut"
+        " and joined. The server gives up a silent client's locks after ten seconds, which decides"
+        " how long others wait for one that vanished in its commit; EFS's own period is not known.",
+        ("tests/nfs",),
+        (
+            Figure("writers killed", NFS_KILLED, "rounds"),
+            Figure("of them leaving a hot journal", NFS_KILLED, "hot_journals"),
+            Figure("reads meanwhile", NFS_KILLED, "reads"),
+            Figure("torn reads", NFS_KILLED, "torn_reads"),
+            Figure("half a transaction made permanent", NFS_KILLED, "torn_for_good"),
+            Figure("longest read", NFS_KILLED, "longest_read_ms", largest=True, unit=" ms"),
+            Figure("control: writers killed", ("nfs_killed_writer_truncate",), "rounds"),
+            Figure("control: torn reads", ("nfs_killed_writer_truncate",), "torn_reads"),
+            Figure("control: made permanent", ("nfs_killed_writer_truncate",), "torn_for_good"),
+            Figure(
+                "killed where plain SQLite was before",
+                ("nfs_journal_removed_*", "nfs_made_by_*", "nfs_copied_in_*"),
+                "rounds",
+            ),
+            Figure(
+                "of them torn",
+                ("nfs_journal_removed_*", "nfs_made_by_*", "nfs_copied_in_*"),
+                "torn",
+            ),
+            Figure(
+                "power off in mid commit: another wrote after",
+                ("nfs_power_off",),
+                "wrote_after_s",
+                unit=" s",
+            ),
+            Figure(
+                "frozen in mid transaction: another wrote after",
+                NFS_FROZEN,
+                "wrote_after_s",
+                largest=True,
+                unit=" s",
+            ),
+            Figure("NFS operations of a warm read", ("nfs_operations",), "warm_read"),
+            Figure("NFS operations of a warm write", ("nfs_operations",), "warm_write"),
+            Figure("of a first read", ("nfs_operations",), "first_read"),
+            Figure("of a first write", ("nfs_operations",), "first_write"),
+            Figure("of a write of 100 rows", ("nfs_operations",), "write_of_100_rows"),
+        ),
+    ),
+)
+
+NOT_RUN = (
+    "Against AWS: EFS, DynamoDB and Lambda are an NFS server on the same machine, moto behind a"
+    " lock, and Lambda's own runtime client and emulator.",
+    "The NFS server itself failing, restarting or moving: the server of these tests stays up.",
+    "A disk that says it has synced and has not, and one that changes bytes it was given.",
+    "Clocks more than a second apart. The lease counts on less.",
+    "Clients of another processor than x86-64.",
+)
+"""What nobody should think these tests cover."""

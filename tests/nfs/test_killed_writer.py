@@ -1,0 +1,134 @@
+"""A writer killed at any moment of its commit, while another client reads and writes at once.
+
+An NFS client may believe for seconds that a journal is empty, or not there, and so read half of the
+transaction, or make it permanent. That it happens in TRUNCATE mode is the negative control.
+"""
+
+import os
+import random
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import pytest
+
+from locking.lease import GRACE_S
+from locking.leases import MARGIN_S
+from tests.faults.report import record
+from tests.nfs.bank import (
+    ACCOUNTS,
+    VISIT,
+    balances,
+    commit_ms,
+    create,
+    raised_or_killed,
+    watched,
+)
+from tests.nfs.lab import Lab
+
+pytestmark = pytest.mark.nfs
+
+FULL = bool(os.environ.get("SQLATCH_FAULTS_FULL"))
+ROUNDS = 200 if FULL else 12
+CONTROL_ROUNDS = 20 if FULL else 6
+SEED = int(os.environ.get("SQLATCH_FAULTS_SEED", "1"))
+
+WAITS_EVERY = 6
+"""In one round of so many the lease is left to run out; in the others it is taken away at once."""
+
+TIMEOUT_MS = 3_000
+LEASE_MS = TIMEOUT_MS + 1000 * (MARGIN_S + GRACE_S)
+SLACK_MS = 2_000
+
+LATEST = 1.5
+"""The last moment to be killed at, in commits: in the campaign they take longer, others read."""
+
+
+@dataclass(slots=True)
+class Counts:
+    """What became of the transactions that were killed, and what others saw meanwhile.
+
+    `kept` was not acknowledged and is there: the writer was killed after its last write.
+    """
+
+    rounds: int = 0
+    acknowledged: int = 0
+    refused: int = 0
+    undone: int = 0
+    hot_journals: int = 0
+    kept: int = 0
+    torn_for_good: int = 0
+    torn_reads: int = 0
+    reads: int = 0
+    longest_read_ms: float = 0
+    commit_ms: float = 0
+
+
+@pytest.mark.timeout(60 + 10 * ROUNDS)
+def test_a_writer_killed_in_its_commit_leaves_no_half_transaction(
+    the_lab: Lab, environment: dict[str, str]
+) -> None:
+    counts = campaign(the_lab, environment, ROUNDS)
+
+    record("nfs_killed_writer", **asdict(counts))
+    assert counts.torn_reads == 0
+    assert counts.torn_for_good == 0
+    assert counts.undone + counts.kept >= ROUNDS / 2
+    assert counts.hot_journals > 0
+    assert counts.longest_read_ms < LEASE_MS + SLACK_MS
+
+
+@pytest.mark.timeout(60 + 10 * CONTROL_ROUNDS)
+def test_in_truncate_mode_half_a_transaction_is_read(
+    the_lab: Lab, environment: dict[str, str]
+) -> None:
+    """The negative control: with another journal mode the same rounds end badly."""
+    counts = campaign(the_lab, environment, CONTROL_ROUNDS, journal_mode="TRUNCATE")
+
+    record("nfs_killed_writer_truncate", **asdict(counts))
+    assert counts.torn_reads + counts.torn_for_good > 0
+
+
+def campaign(lab: Lab, environment: dict[str, str], rounds: int, **mode: Any) -> Counts:
+    """Kill a writer on a, again and again, while b reads and then writes."""
+    chance = random.Random(SEED)
+    counts = Counts(rounds=rounds)
+    with lab.b.instance(environment, **mode) as writer:
+        create(writer)
+        with lab.a.instance(environment, **mode) as measured:
+            counts.commit_ms = commit_ms(measured)
+        with watched(lab.b, environment, **mode) as watch:
+            for number in range(rounds):
+                _count, before, _largest = balances(writer)
+                delay_ms = chance.uniform(0, LATEST * counts.commit_ms)
+                fault = {**mode, "kill_in_commit_ms": delay_ms}
+                with lab.a.instance(environment, **fault) as killed:
+                    answer = raised_or_killed(killed, timeout_ms=TIMEOUT_MS)
+                counts.hot_journals += lab.has_hot_journal(environment)
+                if number % WAITS_EVERY:
+                    writer.order("free leases")
+                visit = writer.ask(query=VISIT)
+                assert visit["reply"]["rows"] == [[number + 1]]
+                _count_outcome(counts, before, balances(writer), answer)
+                assert writer.ask(query="PRAGMA integrity_check")["reply"]["rows"] == [["ok"]]
+    assert watch.errors == []
+    counts.reads, counts.torn_reads = watch.reads, len(watch.torn)
+    counts.longest_read_ms = round(watch.longest_ms)
+    return counts
+
+
+def _count_outcome(
+    counts: Counts, before: int, after: tuple[int, int, int], answer: dict[str, Any] | None
+) -> None:
+    """Sort a round by its end: what was acknowledged is there, what was refused is not."""
+    accounts, smallest, largest = after
+    assert accounts == ACCOUNTS
+    if smallest != largest:
+        counts.torn_for_good += 1
+    elif answer is not None:
+        assert smallest == before + ("reply" in answer), answer
+        counts.acknowledged += "reply" in answer
+        counts.refused += "error" in answer
+    else:
+        assert smallest in (before, before + 1)
+        counts.undone += smallest == before
+        counts.kept += smallest > before
