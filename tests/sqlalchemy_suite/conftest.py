@@ -10,7 +10,6 @@ registry.register("sqlatch.lambda", "sqlatch.sqlalchemy", "LambdaDialect")
 pytest.register_assert_rewrite("sqlalchemy.testing.assertions")
 
 from sqlalchemy.testing.plugin.pytestplugin import *  # noqa: E402, F403 (the order is the suite's)
-
 from sqlalchemy.testing.provision import temp_table_keyword_args  # noqa: E402
 
 
