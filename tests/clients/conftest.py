@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+collect_ignore = ["sqlalchemy_suite"]
+"""Run by SQLAlchemy's own plugin, in a process of its own."""
+
 ROOT = Path(__file__).parents[2]
 BUILD = ROOT / "build" / "clients"
 PYTHON = ROOT / ".venv-clients" / "bin" / "python"
@@ -50,7 +53,7 @@ def run(server: dict[str, str], tmp_path: Path) -> Run:
         commands = {"js": ["node"], "python": [str(PYTHON)], "sh": ["bash", "-eu"]}
         done = subprocess.run(
             [*commands[language], str(file)],
-            env=server,
+            env=server | {"PYTHONPATH": str(ROOT)},
             capture_output=True,
             text=True,
             timeout=TIMEOUT_S,
