@@ -69,7 +69,8 @@ class Policy:
 
     SQLite asks it when a statement is prepared; `refusal` says why it was refused, if it was.
     `defines` says whether it makes, changes or drops a table, an index, a trigger or a view,
-    `inserts` whether it is itself, and no trigger of it, an INSERT; `inspects` whether it is a PRAGMA.
+    `inserts` whether it is itself, and no trigger of it, an INSERT, `inspects` whether it is a
+    PRAGMA.
     """
 
     def __init__(self) -> None:
