@@ -1,5 +1,7 @@
 """What sqlatch promises, how each promise is tested, and which counts of the campaign say so."""
 
+# ruff: noqa: E501 (prose)
+
 from dataclasses import dataclass
 
 ALL_ONCE = ("once-*",)
@@ -196,8 +198,8 @@ PROMISES = (
         " NFS server, the handler in each. A writer is killed at random moments of its commit while"
         " the other client reads and writes at once; in TRUNCATE mode, the control, the same rounds"
         " read half a transaction. Databases that plain SQLite made, copied in or used last; a"
-        " client powered off; frozen in mid transaction past every lease and thawed; its network cut"
-        " and joined. The server gives up a silent client's locks after ten seconds, which decides"
+        " client powered off; frozen in mid transaction past every lease and thawed; its network"
+        " cut and joined. The server gives up a silent client's locks after ten seconds, which decides"
         " how long others wait for one that vanished in its commit; EFS's own period is not known.",
         ("tests/nfs",),
         (

@@ -22,7 +22,9 @@ def test_the_page_is_what_the_last_full_run_counted() -> None:
 
 
 def test_every_promise_names_its_tests() -> None:
-    assert [path for promise in PROMISES for path in promise.tests if not (ROOT / path).exists()] == []
+    assert [
+        path for promise in PROMISES for path in promise.tests if not (ROOT / path).exists()
+    ] == []
 
 
 def test_every_record_of_the_run_is_in_a_figure_of_the_page() -> None:
@@ -43,7 +45,10 @@ def test_the_page_shows_no_promise_broken_and_every_control_broken() -> None:
         if wanted.count in NEVER
     ]
 
-    assert {number for label, number in broken if not label.startswith("control")} <= {"0", "not run"}
+    assert {number for label, number in broken if not label.startswith("control")} <= {
+        "0",
+        "not run",
+    }
     assert "0" not in {number for label, number in broken if label == "control: torn reads"}
 
 
