@@ -29,7 +29,7 @@ INTRODUCTION = """\
 # What sqlatch promises, and how that is tested
 
 `make faults FULL=1` runs all of this and then writes this page; `make faults` and `make nfs` run a
-short version of it before every change. The figures are those of the last full run; \
+short version of it before every change. The figures are those of the last full run;
 [`reliability.json`](reliability.json) has the counts of every case.
 """
 

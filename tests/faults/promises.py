@@ -47,6 +47,9 @@ PROMISES = (
         (
             Figure("crash points in requests", ("crash-[!d]*", "crash-ddl"), "crash_points"),
             Figure("crash points in recovery", ("crash-during-recovery-*",), "crash_points"),
+            Figure(
+                "with those of repeated requests, below", ("crash-*", *ALL_ONCE), "crash_points"
+            ),
             Figure("directories recovered and compared", ("crash-*",), "directories"),
             Figure("of them with a hot journal", ("crash-*",), "hot_journals"),
             Figure("state before", ("crash-*",), "state_before"),
