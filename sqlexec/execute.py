@@ -41,6 +41,9 @@ def execute(statement: Statement, session: Session, plans: Plans, budget: "Budge
     plan = plans.of(statement, session)
     if plan.kind is Kind.VACUUM:
         raise ForbiddenStatement("not allowed here: VACUUM runs alone, outside a transaction")
+    if plan.inspects:
+        # What a PRAGMA was prepared with it does not look at again when it runs.
+        session.load_schema()
     connection = session.connection
     columns: tuple[str, ...] = ()
 
@@ -55,7 +58,7 @@ def execute(statement: Statement, session: Session, plans: Plans, budget: "Budge
     with _naming_the_set(statement, changes), session.user() as cursor:
         cursor.exec_trace = describe
         if statement.parameter_sets is None:
-            cursor.execute(statement.sql, statement.parameters or None)
+            cursor.execute(statement.sql, statement.parameters or None, can_cache=not plan.inspects)
         else:
             cursor.executemany(statement.sql, changes.between(statement.parameter_sets))
         if columns:

@@ -31,6 +31,7 @@ class Plan:
     names: tuple[str | None, ...]
     defines: bool = False
     inserts: bool = False
+    inspects: bool = False
 
 
 class Plans:
@@ -117,12 +118,12 @@ def _prepare(sql: str, session: Session) -> Plan:
         return False
 
     _look(sql, look, session)
-    defines, inserts = session.defines, session.inserts
+    defines, inserts, inspects = session.defines, session.inserts, session.inspects
     if rest.strip():
         _look(rest, _refuse_second, session)
     if kind is Kind.WRITE and _is_vacuum(sql, session):
         kind = Kind.VACUUM
-    return Plan(kind, names, defines, inserts)
+    return Plan(kind, names, defines, inserts, inspects)
 
 
 def _refuse_second(cursor: apsw.Cursor, _sql: str, _values: object) -> bool:

@@ -69,19 +69,22 @@ class Policy:
 
     SQLite asks it when a statement is prepared; `refusal` says why it was refused, if it was.
     `defines` says whether it makes, changes or drops a table, an index, a trigger or a view,
-    `inserts` whether it is itself, and no trigger of it, an INSERT.
+    `inserts` whether it is itself, and no trigger of it, an INSERT, `inspects` whether it is a
+    PRAGMA.
     """
 
     def __init__(self) -> None:
         self._in_force = False
         self.refusal = ""
         self.defines = False
+        self.inspects = False
         self._changes: set[tuple[int, str]] = set()
 
     def begin(self) -> None:
         self._in_force = True
         self.refusal = ""
         self.defines = False
+        self.inspects = False
         self._changes.clear()
 
     @property
@@ -108,6 +111,7 @@ class Policy:
         if not self._in_force:
             return apsw.SQLITE_OK
         self.defines |= operation in _DEFINE
+        self.inspects |= operation == apsw.SQLITE_PRAGMA
         if operation in _CHANGES and by is None:
             self._changes.add((operation, first or ""))
         refusal = _refusal(operation, first or "", second)

@@ -100,7 +100,8 @@ class Session:
         """Learn the schema as it is now; whether it has changed since this was last called.
 
         SQLite prepares with the schema it knows. Some errors it finds by that (ALTER TABLE of a
-        column it has not heard of) it reports without a look whether the schema is still the same.
+        column it has not heard of) it reports without a look whether the schema is still the same,
+        and for PRAGMA index_list of a table that it has not heard of there is nothing to report.
         """
         self.run("SELECT 1 FROM sqlite_schema LIMIT 1")
         ((version,),) = self.run("PRAGMA schema_version")
@@ -116,6 +117,11 @@ class Session:
     def inserts(self) -> bool:
         """Whether it is an INSERT."""
         return self._policy.inserts
+
+    @property
+    def inspects(self) -> bool:
+        """Whether it is a PRAGMA."""
+        return self._policy.inspects
 
     @contextmanager
     def user(self) -> Iterator[apsw.Cursor]:

@@ -21,7 +21,7 @@ from tests.writers import ROOT
 
 JSON_FILE = ROOT / "docs" / "reliability.json"
 PAGE_FILE = ROOT / "docs" / "reliability.md"
-PEERS_FILE = ROOT / "tests" / "faults" / "test_peers.py"
+PEERS_FILES = [ROOT / "tests" / "faults" / f"test_peers{part}.py" for part in ("", "_locks")]
 
 Records = Mapping[str, Mapping[str, Any]]
 
@@ -29,7 +29,7 @@ INTRODUCTION = """\
 # What sqlatch promises, and how that is tested
 
 `make faults FULL=1` runs all of this and then writes this page; `make faults` and `make nfs` run a
-short version of it before every change. The figures are those of the last full run; \
+short version of it before every change. The figures are those of the last full run;
 [`reliability.json`](reliability.json) has the counts of every case.
 """
 
@@ -111,13 +111,14 @@ def _planted(records: Records) -> str:
 
 
 def _peers() -> str:
-    lines = [f"- {fact}" for fact in _facts(PEERS_FILE)]
+    lines = [f"- {fact}" for path in PEERS_FILES for fact in _facts(path)]
     return "\n".join(
         [
             "## What went wrong elsewhere",
             "",
             "Failures of other tools of this kind, each a test that passes here:"
-            " [`tests/faults/test_peers.py`](../tests/faults/test_peers.py).",
+            " [`test_peers.py`](../tests/faults/test_peers.py),"
+            " [`test_peers_locks.py`](../tests/faults/test_peers_locks.py).",
             "",
             *lines,
             "",

@@ -1,5 +1,7 @@
 """What sqlatch promises, how each promise is tested, and which counts of the campaign say so."""
 
+# ruff: noqa: E501 (prose)
+
 from dataclasses import dataclass
 
 ALL_ONCE = ("once-*",)
@@ -35,8 +37,7 @@ PROMISES = (
         "A crash at any instant leaves the state before or the state after",
         "Each request is stopped at its first file operation, then at its second, and so on to its"
         " end, on a simulated disk that remembers what was synced. What was not is kept, dropped,"
-        " torn in mid page, or dropped in part; each directory that this leaves is recovered"
-        " through"
+        " torn in mid page, or dropped in part; each directory that this leaves is recovered through"
         " the service, by a reader, a writer or the reaper in turn. It must be whole, its content"
         " exactly the one before or the one after, and the one after if that was acknowledged. The"
         " requests: one row, a batch, parameter sets, DDL, VACUUM, an idempotent write, a queue's"
@@ -46,6 +47,9 @@ PROMISES = (
         (
             Figure("crash points in requests", ("crash-[!d]*", "crash-ddl"), "crash_points"),
             Figure("crash points in recovery", ("crash-during-recovery-*",), "crash_points"),
+            Figure(
+                "with those of repeated requests, below", ("crash-*", *ALL_ONCE), "crash_points"
+            ),
             Figure("directories recovered and compared", ("crash-*",), "directories"),
             Figure("of them with a hot journal", ("crash-*",), "hot_journals"),
             Figure("state before", ("crash-*",), "state_before"),
@@ -57,8 +61,7 @@ PROMISES = (
         "A file system that fails is said to have failed, and loses nothing",
         "Each system call of a request fails in turn, once or from then on: EIO, ESTALE, ENOSPC,"
         " EDQUOT, a failing sync, a transfer cut in half, a file that seems to end. The request is"
-        " refused with STORAGE_ERROR or DATABASE_CORRUPT, or done all the same; what is"
-        " acknowledged"
+        " refused with STORAGE_ERROR or DATABASE_CORRUPT, or done all the same; what is acknowledged"
         " is there, what is refused is not, no lease is left, and the next request works once the"
         " fault is gone. Only an error of the commit itself may leave it open, and says so"
         ' (`"outcome": "unknown"`).',
@@ -73,8 +76,7 @@ PROMISES = (
     ),
     Promise(
         "An acknowledged write is there, a refused one is not, and nobody is locked out",
-        "Eight writers and four readers, each a process, on twelve banks over a DynamoDB server"
-        " that"
+        "Eight writers and four readers, each a process, on twelve banks over a DynamoDB server that"
         " answers one request at a time; killed and stopped past their lease at random moments."
         " Afterwards every acknowledged transfer must be in the books once, every refused one not,"
         " every read of one moment and no older than what was acknowledged before it.",
@@ -105,8 +107,7 @@ PROMISES = (
         "The lease alone keeps writers apart",
         "The same writers with SQLite's file locks switched off, killed. Stalled as well, there is"
         " one window that the lease leaves to SQLite's locks, between the last check and the end of"
-        " the commit: with the locks on nothing is lost there either; with them off it is, which"
-        " the"
+        " the commit: with the locks on nothing is lost there either; with them off it is, which the"
         " last rows show.",
         ("tests/faults/test_processes.py",),
         (
@@ -140,8 +141,7 @@ PROMISES = (
     Promise(
         "One holder at a time, and a crash is overcome within one lease",
         "Several contenders, simulated from a seed: stalls, crashes, clocks up to a second apart,"
-        " requests applied whose answer is lost, requests that arrive late, throttling. By true"
-        " time"
+        " requests applied whose answer is lost, requests that arrive late, throttling. By true time"
         " there are never two holders within the margin, a lost answer locks nobody out, a late"
         " release frees nobody else's lease.",
         ("tests/faults/test_lease_simulation.py",),
@@ -173,8 +173,7 @@ PROMISES = (
     Promise(
         "Whatever comes in, only the errors of the contract come out",
         "Generated events through every door, AWS's own envelopes broken too; statements made to"
-        " take all time or all memory, in a process with the memory of a small function; and a"
-        " table"
+        " take all time or all memory, in a process with the memory of a small function; and a table"
         " of escapes from one's own database.",
         ("tests/faults/test_hostile_input.py", "tests/faults/test_escapes.py"),
         (
@@ -203,8 +202,7 @@ PROMISES = (
         " the other client reads and writes at once; in TRUNCATE mode, the control, the same rounds"
         " read half a transaction. Databases that plain SQLite made, copied in or used last; a"
         " client powered off; frozen in mid transaction past every lease and thawed; its network"
-        " cut"
-        " and joined. The server gives up a silent client's locks after ten seconds, which decides"
+        " cut and joined. The server gives up a silent client's locks after ten seconds, which decides"
         " how long others wait for one that vanished in its commit; EFS's own period is not known.",
         ("tests/nfs",),
         (

@@ -53,6 +53,29 @@ def test_columns_are_those_of_the_rows_though_another_connection_added_one(
     assert reply["rows"] == [{"a": n, "b": 7} for n in range(rows)]
 
 
+PRAGMAS = {
+    "PRAGMA index_list(c)": [[0, "ci", 0, "c", 0]],
+    "PRAGMA index_info(ci)": [[0, 1, "x"]],
+    "PRAGMA foreign_key_list(c)": [[0, 0, "p", "x", "id", "NO ACTION", "NO ACTION", "NONE"]],
+    "PRAGMA table_info(p)": [[0, "id", "INTEGER", 0, None, 1], [1, "y", "", 0, None, 0]],
+}
+
+
+@pytest.mark.parametrize("pragma", PRAGMAS)
+def test_a_pragma_knows_what_was_made_since_it_was_last_asked(pragma: str, ask: Ask) -> None:
+    ask(query="CREATE TABLE p (id INTEGER PRIMARY KEY)")
+    assert ask(query=pragma)["rows"] != PRAGMAS[pragma]
+    ask(
+        statements=[
+            {"query": "ALTER TABLE p ADD COLUMN y"},
+            {"query": "CREATE TABLE c (id, x REFERENCES p (id))"},
+            {"query": "CREATE INDEX ci ON c (x)"},
+        ]
+    )
+
+    assert ask(query=pragma)["rows"] == PRAGMAS[pragma]
+
+
 def elsewhere(directory: Path, sql: str) -> None:
     connection = apsw.Connection(str(directory / "main.db"))
     connection.execute("PRAGMA journal_mode = PERSIST")
