@@ -165,7 +165,7 @@ def lease_kept_after_an_error(patch: Patch) -> None:
     def hold(
         self: Leases, database: str, *, holder: str, deadline_s: float, patience_s: float
     ) -> Iterator[Lease]:
-        lease = self._acquire(database, holder, deadline_s, patience_s)
+        lease = self._acquire(database, holder, deadline_s, patience_s, None)
         yield lease
         lease.released = self._release(database, lease.held.lock_id)
 
