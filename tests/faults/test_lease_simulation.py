@@ -130,9 +130,9 @@ PLANTED: dict[str, tuple[Callable[[pytest.MonkeyPatch], None], str]] = {
 }
 
 
-def _with_new_lock_id(claim: Claim, *, now_s: float) -> Claim:
+def _with_new_lock_id(claim: Claim, *, now_s: float, expires_at_s: float) -> Claim:
     lock_id = f"{claim.lock_id.split('/')[0]}/{now_s}"
-    return Claim(claim.database, lock_id, claim.holder, now_s, claim.expires_at_s)
+    return Claim(claim.database, lock_id, claim.holder, now_s, expires_at_s)
 
 
 def _taken(held: Any, *, taken_over: bool) -> Any:
