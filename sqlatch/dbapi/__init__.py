@@ -5,7 +5,7 @@ has changed what it read, a statement or the commit raises OperationalError, and
 back and run again.
 """
 
-from sqlatch.dbapi.connection import Connection, connect
+from sqlatch.dbapi.connection import Connection, Mark, connect
 from sqlatch.dbapi.cursor import Cursor
 from sqlatch.dbapi.errors import (
     DatabaseError,
@@ -60,6 +60,7 @@ __all__ = [
     "IntegrityError",
     "InterfaceError",
     "InternalError",
+    "Mark",
     "NotSupportedError",
     "OperationalError",
     "ProgrammingError",

@@ -1,7 +1,9 @@
 """A connection: one database, and at most one transaction at a time."""
 
 import re
+import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
@@ -10,13 +12,26 @@ from sqlatch.client import Client
 from sqlatch.dbapi import errors
 from sqlatch.dbapi.cursor import Cursor
 from sqlatch.dbapi.errors import Error, ProgrammingError
-from sqlatch.dbapi.stream import Answer, Parameters, Stream, stmt_of, stmts_of
+from sqlatch.dbapi.stream import Answer, Parameters, Sent, Stream, stmt_of, stmts_of
 
 _ONLY_READS = re.compile(r"\s*(?:SELECT|VALUES|EXPLAIN)\b", re.IGNORECASE)
 """Of other statements it is not known here whether they write."""
 
 PART_BYTES_MAX = 3 * 1024 * 1024
 """Of a statement with many sets of values, what is sent at once."""
+
+MARK_S_MAX = 10.0
+"""Older than that a mark is renewed when it is gone back to: at 60 s the service forgets it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A place in a transaction, or before it; `at_s` is when the service was last asked there."""
+
+    baton: str | None
+    in_transaction: bool
+    has_written: bool
+    at_s: float
 
 
 class Connection:
@@ -45,6 +60,7 @@ class Connection:
         self._in_transaction = False
         self._has_written = False
         self._baton_before: str | None = None
+        self._asked_at_s = time.monotonic()
 
     @property
     def autocommit(self) -> bool:
@@ -67,6 +83,10 @@ class Connection:
     def execute(self, operation: str, parameters: Parameters = ()) -> Cursor:
         """Run a statement on a cursor made for it."""
         return self.cursor().execute(operation, parameters)
+
+    def executescript(self, script: str) -> Cursor:
+        """Run a script on a cursor made for it."""
+        return self.cursor().executescript(script)
 
     def commit(self) -> None:
         """Commit; OperationalError if somebody else has changed what the transaction read."""
@@ -92,6 +112,28 @@ class Connection:
         if self._in_transaction:
             self._forget()
 
+    def mark(self) -> Mark:
+        """Where the transaction stands, or that there is none yet."""
+        self._check_open()
+        return Mark(self._stream.baton, self._in_transaction, self._has_written, self._asked_at_s)
+
+    def go_back(self, mark: Mark) -> None:
+        """Roll back to a mark of this transaction, by forgetting what came after it.
+
+        Unlike with a savepoint, what was read since is forgotten too: it may change before the
+        commit. So this is for what stands for a whole transaction, as in tests.
+        """
+        self._check_open()
+        if not mark.in_transaction:
+            self.rollback()
+            return
+        self._stream.baton = mark.baton
+        self._in_transaction, self._has_written = True, mark.has_written
+        self._asked_at_s = mark.at_s
+        if time.monotonic() - mark.at_s > MARK_S_MAX:
+            self._asked_at_s = time.monotonic()
+            self._stream.run()
+
     def close(self) -> None:
         """Close it; what was not committed is rolled back."""
         client, self._client = self._client, None
@@ -112,8 +154,13 @@ class Connection:
             changed += answer.rows_affected
         return changed
 
-    def _run(self, operation: str, stmt: dict[str, Any]) -> Answer:
+    def run_script(self, script: str) -> None:
+        """Run the statements of a script up to the first that fails, in one request."""
+        self._run(script, script)
+
+    def _run(self, operation: str, stmt: Sent) -> Answer:
         self._check_open()
+        self._asked_at_s = time.monotonic()
         if self._autocommit or self._in_transaction:
             answer = self._stream.run(stmt)[-1]
         else:

@@ -54,6 +54,16 @@ class Cursor:
         self.rowcount = self.connection.run_many(operation, iter(seq_of_parameters))
         return self
 
+    def executescript(self, script: str) -> Self:
+        """Run the statements of a script, in one request; the first that fails is its end.
+
+        It commits nothing by itself: it is part of the transaction, as a statement is.
+        """
+        self._check_open()
+        self._reset()
+        self.connection.run_script(script)
+        return self
+
     def fetchone(self) -> Row | None:
         return next(self._result(), None)
 

@@ -14,6 +14,8 @@ from sqlatch.errors import SqlatchError
 from sqlatch.values import INTEGER_MAX, INTEGER_MIN
 
 Parameters = Sequence[Any] | Mapping[str, Any]
+Sent = dict[str, Any] | str
+"""A statement, or the text of a script."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +35,14 @@ class Stream:
         self._client = client
         self.baton: str | None = None
 
-    def run(self, *stmts: dict[str, Any]) -> list[Answer | Error]:
-        """What each statement gave; Error if the request had no answer."""
-        requests = [{"type": "execute", "stmt": stmt} for stmt in stmts]
+    def run(self, *sent: Sent) -> list[Answer | Error]:
+        """What each statement or script gave; Error if the request had no answer."""
+        requests = [
+            {"type": "sequence", "sql": one}
+            if isinstance(one, str)
+            else {"type": "execute", "stmt": one}
+            for one in sent
+        ]
         event: dict[str, Any] = {
             "pipeline": {"baton": self.baton, "requests": requests},
             "database": self._client.database,
@@ -123,7 +130,9 @@ def _text(value: Any) -> str:
 def _answer(result: Mapping[str, Any]) -> Answer | Error:
     if result["type"] == "error":
         return error_of(result["error"]["message"], result["error"]["code"])
-    said = result["response"]["result"]
+    said = result["response"].get("result")
+    if said is None:
+        return Answer([], [], 0, None)
     rowid = said["last_insert_rowid"]
     return Answer(
         [(column["name"], column["decltype"]) for column in said["cols"]],

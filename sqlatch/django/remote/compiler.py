@@ -1,0 +1,103 @@
+"""Django's compilers, and the functions that the service's SQLite does not have by that name."""
+
+from typing import Any
+
+from django.db import NotSupportedError, models
+from django.db.models import functions
+from django.db.models.sql import compiler
+
+ARRAY = "JSON_GROUP_ARRAY"
+
+_VARIANCE = (
+    "(SELECT {} FROM json_each(var_j),"
+    " (SELECT avg(value) AS mean FROM json_each(var_j)) WHERE value IS NOT NULL)"
+)
+VARIANCE = {
+    "VAR_POP": _VARIANCE.format("avg((value - mean) * (value - mean))"),
+    "VAR_SAMP": _VARIANCE.format("sum((value - mean) * (value - mean)) / nullif(count(*) - 1, 0)"),
+    "STDDEV_POP": _VARIANCE.format("sqrt(avg((value - mean) * (value - mean)))"),
+    "STDDEV_SAMP": _VARIANCE.format(
+        "sqrt(sum((value - mean) * (value - mean)) / nullif(count(*) - 1, 0))"
+    ),
+}
+"""Of the values as an array, since the mean has to be known before the squares."""
+
+_FILL = "substr(replace(hex(zeroblob(max(fn_b, 0))), '00', fn_c), 1, max(fn_b - length(fn_a), 0))"
+_HEX = "lower(hex(randomblob({})))"
+
+BODIES = {
+    "COT": "1.0 / tan(fn_a)",
+    "LPAD": f"CASE WHEN fn_b IS NOT NULL THEN {_FILL} || substr(fn_a, 1, fn_b) END",
+    "RPAD": f"substr(fn_a || {_FILL}, 1, fn_b)",
+    "REPEAT": "replace(hex(zeroblob(fn_b)), '00', fn_a)",
+    "REVERSE": (
+        "(WITH RECURSIVE reversed(rest, done) AS (SELECT fn_a, '' UNION ALL"
+        " SELECT substr(rest, 2), substr(rest, 1, 1) || done FROM reversed WHERE rest <> '')"
+        " SELECT done FROM reversed WHERE rest = '')"
+    ),
+}
+"""By a function's name, of its arguments fn_a, fn_b and fn_c."""
+
+SOURCES = {
+    "RAND": "(((random() >> 11) & 9007199254740991) / 9007199254740992.0)",
+    "UUIDV4": (
+        f"({_HEX.format(6)} || '4' || substr({_HEX.format(2)}, 2)"
+        f" || substr('89ab', 1 + (random() & 3), 1) || substr({_HEX.format(2)}, 2)"
+        f" || {_HEX.format(6)})"
+    ),
+}
+"""Chance, which has no arguments."""
+
+REFUSED = ("MD5", "SHA1", "SHA224", "SHA256", "SHA384", "SHA512", "BIT_AND", "BIT_OR", "BIT_XOR")
+
+Sql = tuple[str, Any]
+
+
+class _OfService:
+    """Compiles what Django gives SQLite functions for, in those of SQLite."""
+
+    def compile(self, node: Any) -> Sql:
+        name = str(getattr(node, "function", None) or "").upper()
+        if name in REFUSED:
+            raise NotSupportedError(f"the service has no function {name}: compute it before")
+        if name in VARIANCE:
+            sql, params = node.as_sql(self, self.connection, function=ARRAY)  # type: ignore[attr-defined]
+            return f"(SELECT {VARIANCE[name]} FROM (SELECT {sql} AS var_j))", params
+        if name in BODIES and isinstance(node, models.Func):
+            named = ", ".join(f"{{}} AS fn_{letter}" for letter in "abc"[: _arguments(node)])
+            parts = [self.compile(one) for one in node.get_source_expressions()]
+            inner = named.format(*(sql for sql, _params in parts))
+            params = [value for _sql, values in parts for value in values]
+            return f"(SELECT {BODIES[name]} FROM (SELECT {inner}))", params
+        if isinstance(node, functions.Random):
+            return SOURCES["RAND"], []
+        if name in SOURCES:
+            return SOURCES[name], []
+        if name == "ANY_VALUE":
+            sql, params = node.as_sql(self, self.connection, function="MAX")  # type: ignore[attr-defined]
+            return sql, params
+        return super().compile(node)  # type: ignore[misc]
+
+
+def _arguments(node: Any) -> int:
+    return len(node.get_source_expressions())
+
+
+class SQLCompiler(_OfService, compiler.SQLCompiler):
+    pass
+
+
+class SQLInsertCompiler(_OfService, compiler.SQLInsertCompiler):
+    pass
+
+
+class SQLDeleteCompiler(_OfService, compiler.SQLDeleteCompiler):
+    pass
+
+
+class SQLUpdateCompiler(_OfService, compiler.SQLUpdateCompiler):
+    pass
+
+
+class SQLAggregateCompiler(_OfService, compiler.SQLAggregateCompiler):
+    pass
