@@ -161,8 +161,10 @@ class Connection:
     def _run(self, operation: str, stmt: Sent) -> Answer:
         self._check_open()
         self._asked_at_s = time.monotonic()
-        if self._autocommit or self._in_transaction:
+        if self._in_transaction:
             answer = self._stream.run(stmt)[-1]
+        elif self._autocommit:
+            answer = self._run_alone(stmt)
         else:
             before = self._stream.baton
             answer = self._stream.run(stmt_of("BEGIN"), stmt)[-1]
@@ -173,6 +175,14 @@ class Connection:
         if isinstance(answer, Error):
             raise answer
         return answer
+
+    def _run_alone(self, stmt: Sent) -> Answer | Error:
+        try:
+            return self._stream.run(stmt)[-1]
+        except Error:
+            # It may have been committed: what comes next is told apart from it by another stream.
+            self._stream.baton = None
+            raise
 
     def _forget(self) -> None:
         self._stream.baton = self._baton_before

@@ -3,13 +3,18 @@
 import datetime
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 
 import pytest
 
 from handler.service import service
 from sqlatch import dbapi
+from sqlatch.attempts import ATTEMPTS_MAX
 from sqlatch.dbapi import Connection
+from sqlatch.dbapi import connection as connection_module
+from sqlatch.failures import AnswerCutOff
 from sqlatch.tokens import new_key, sign
+from sqlatch.transports.transport import Transport
 
 
 @pytest.fixture
@@ -181,3 +186,104 @@ def test_a_service_that_is_not_there_is_an_operational_error() -> None:
         assert raised.value.sqlite_errorname == "UNREACHABLE"
     with pytest.raises(dbapi.OperationalError):
         dbapi.connect("nonsense")
+
+
+class Losing:
+    """A transport whose answers are lost on their way, as often as `lost` says."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+        self.lost = 0
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._transport, name)
+
+    def invoke(self, event: dict[str, object], *, timeout_s: float) -> dict[str, object]:
+        reply = self._transport.invoke(event, timeout_s=timeout_s)
+        if self.lost:
+            self.lost -= 1
+            raise AnswerCutOff("the answer was lost")
+        return reply
+
+
+def losing(connection: Connection) -> Losing:
+    client = connection._client
+    client.transport = Losing(client.transport)
+    client.attempts = replace(client.attempts, chance=lambda: 0.0)
+    return client.transport
+
+
+@pytest.mark.parametrize("autocommit", [True, False])
+def test_an_answer_that_is_lost_now_and_then_is_no_second_write(
+    connect: object, db: Connection, *, autocommit: bool
+) -> None:
+    with connect(autocommit=autocommit) as connection:
+        transport = losing(connection)
+        for name in "xyz":
+            transport.lost = 2
+            connection.execute("INSERT INTO t (a) VALUES (?)", (name,))
+            transport.lost = 2
+            connection.commit()
+
+    assert rows(connect) == [("x",), ("y",), ("z",)]
+
+
+def test_a_write_whose_answer_never_came_is_not_in_the_way_of_the_next(
+    connect: object, db: Connection
+) -> None:
+    with connect(autocommit=True) as connection:
+        connection.execute("INSERT INTO t (a) VALUES ('before')")
+        transport = losing(connection)
+        transport.lost = ATTEMPTS_MAX
+        with pytest.raises(dbapi.OperationalError, match="lost"):
+            connection.execute("INSERT INTO t (a) VALUES ('perhaps')")
+
+        connection.execute("INSERT INTO t (a) VALUES ('behind')")
+
+    assert rows(connect) == [("before",), ("perhaps",), ("behind",)]
+
+
+def test_a_script_is_one_request_and_ends_at_its_first_error(
+    db: Connection, connect: object
+) -> None:
+    with pytest.raises(dbapi.OperationalError, match="no such table: nowhere"):
+        db.executescript(
+            "INSERT INTO t (a) VALUES ('x; y'); INSERT INTO nowhere VALUES (1);"
+            " INSERT INTO t (a) VALUES ('never')"
+        )
+    db.commit()
+    assert rows(connect) == [("x; y",)]
+
+    db.executescript("INSERT INTO t (a) VALUES ('gone')")
+    db.rollback()
+
+    assert rows(connect) == [("x; y",)]
+
+
+def test_what_came_after_a_mark_can_be_forgotten(db: Connection, connect: object) -> None:
+    before = db.mark()
+    db.execute("INSERT INTO t (a) VALUES ('kept')")
+    mark = db.mark()
+    db.execute("INSERT INTO t (a) VALUES ('forgotten')")
+    db.go_back(mark)
+    db.execute("INSERT INTO t (a) VALUES ('behind')")
+    db.commit()
+    assert rows(connect) == [("kept",), ("behind",)]
+
+    db.execute("DELETE FROM t")
+    db.go_back(before)
+
+    assert not db.in_transaction
+    assert rows(connect) == [("kept",), ("behind",)]
+
+
+def test_a_mark_that_is_gone_back_to_does_not_grow_old(
+    db: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    db.execute("INSERT INTO t (a) VALUES ('kept')")
+    mark = db.mark()
+    monkeypatch.setattr(connection_module, "MARK_S_MAX", 0.0)
+    db.go_back(mark)
+
+    assert db.mark().baton != mark.baton
+    assert db.execute("SELECT a FROM t").fetchall() == [("kept",)]
