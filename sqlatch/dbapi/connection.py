@@ -176,7 +176,7 @@ class Connection:
             raise answer
         return answer
 
-    def _run_alone(self, stmt: Sent) -> Answer | Error:
+    def _run_alone(self, stmt: Sent) -> Answer | errors.Error:
         try:
             return self._stream.run(stmt)[-1]
         except Error:

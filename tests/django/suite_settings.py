@@ -1,19 +1,30 @@
-"""What Django's own suite runs with: files rather than memory, on the engine that is named."""
+"""What Django's own suite runs with: files rather than memory, or a URL, on the engine named."""
 
 import os
 from pathlib import Path
 
 DIRECTORY = Path(os.environ["SUITE_DIRECTORY"])
 ENGINE = os.environ["SUITE_ENGINE"]
+URL = os.environ.get("SUITE_URL")
 
-DATABASES = {
-    alias: {
-        "ENGINE": ENGINE,
-        "NAME": DIRECTORY / f"{alias}.db",
-        "TEST": {"NAME": str(DIRECTORY / f"test_{alias}.db")},
+if URL is not None:
+    DATABASES = {
+        alias: {
+            "ENGINE": ENGINE,
+            "NAME": f"{URL}/{alias}",
+            "OPTIONS": {"token": os.environ["SUITE_TOKEN"]},
+        }
+        for alias in ("default", "other")
     }
-    for alias in ("default", "other")
-}
+else:
+    DATABASES = {
+        alias: {
+            "ENGINE": ENGINE,
+            "NAME": DIRECTORY / f"{alias}.db",
+            "TEST": {"NAME": str(DIRECTORY / f"test_{alias}.db")},
+        }
+        for alias in ("default", "other")
+    }
 SQLITE_LOCK_EXPIRATION = 600
 SECRET_KEY = "the suite's"
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

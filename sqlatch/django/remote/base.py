@@ -4,11 +4,12 @@ A transaction holds nothing at the service. It is run again with each request, a
 another has changed what it read.
 """
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.core.exceptions import ImproperlyConfigured
 from django.db import DEFAULT_DB_ALIAS
 from django.db.backends.sqlite3 import base
+from django.db.backends.utils import debug_transaction
 from django.utils.asyncio import async_unsafe
 
 from sqlatch import dbapi
@@ -36,7 +37,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
     features_class = DatabaseFeatures
     introspection_class = DatabaseIntrospection
     ops_class = DatabaseOperations
-    operators = {
+    operators: ClassVar = {
         name: operator
         for name, operator in base.DatabaseWrapper.operators.items()
         if name not in REGEX
@@ -89,7 +90,8 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
     def _start_transaction_under_autocommit(self) -> None:
         # Which Django calls where the class has it, as that for SQLite does.
-        self._set_autocommit(False)
+        with debug_transaction(self, "BEGIN"):
+            self._set_autocommit(False)  # noqa: FBT003
 
     def _set_autocommit(self, autocommit: bool) -> None:  # noqa: FBT001 - Django's signature
         with self.wrap_database_errors:

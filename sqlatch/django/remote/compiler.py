@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from django.db import NotSupportedError, models
+from django.db import NotSupportedError
 from django.db.models import functions
 from django.db.models.sql import compiler
 
@@ -29,7 +29,7 @@ BODIES = {
     "COT": "1.0 / tan(fn_a)",
     "LPAD": f"CASE WHEN fn_b IS NOT NULL THEN {_FILL} || substr(fn_a, 1, fn_b) END",
     "RPAD": f"substr(fn_a || {_FILL}, 1, fn_b)",
-    "REPEAT": "replace(hex(zeroblob(fn_b)), '00', fn_a)",
+    "REPEAT": "CASE WHEN fn_b IS NOT NULL THEN replace(hex(zeroblob(fn_b)), '00', fn_a) END",
     "REVERSE": (
         "(WITH RECURSIVE reversed(rest, done) AS (SELECT fn_a, '' UNION ALL"
         " SELECT substr(rest, 2), substr(rest, 1, 1) || done FROM reversed WHERE rest <> '')"
@@ -56,31 +56,38 @@ Sql = tuple[str, Any]
 class _OfService:
     """Compiles what Django gives SQLite functions for, in those of SQLite."""
 
+    connection: Any
+
     def compile(self, node: Any) -> Sql:
         name = str(getattr(node, "function", None) or "").upper()
         if name in REFUSED:
             raise NotSupportedError(f"the service has no function {name}: compute it before")
         if name in VARIANCE:
-            sql, params = node.as_sql(self, self.connection, function=ARRAY)  # type: ignore[attr-defined]
-            return f"(SELECT {VARIANCE[name]} FROM (SELECT {sql} AS var_j))", params
-        if name in BODIES and isinstance(node, models.Func):
-            named = ", ".join(f"{{}} AS fn_{letter}" for letter in "abc"[: _arguments(node)])
+            sql, params = node.as_sql(self, self.connection, function=ARRAY)
+            return _number(node, f"(SELECT {VARIANCE[name]} FROM (SELECT {sql} AS var_j))"), params
+        if name in BODIES:
             parts = [self.compile(one) for one in node.get_source_expressions()]
-            inner = named.format(*(sql for sql, _params in parts))
+            named = ", ".join(
+                f"{sql} AS fn_{letter}"
+                for letter, (sql, _params) in zip("abc", parts, strict=False)
+            )
             params = [value for _sql, values in parts for value in values]
-            return f"(SELECT {BODIES[name]} FROM (SELECT {inner}))", params
+            return _number(node, f"(SELECT {BODIES[name]} FROM (SELECT {named}))"), params
         if isinstance(node, functions.Random):
             return SOURCES["RAND"], []
         if name in SOURCES:
             return SOURCES[name], []
         if name == "ANY_VALUE":
-            sql, params = node.as_sql(self, self.connection, function="MAX")  # type: ignore[attr-defined]
-            return sql, params
-        return super().compile(node)  # type: ignore[misc]
+            found: Sql = node.as_sql(self, self.connection, function="MAX")
+            return found
+        compiled: Sql = super().compile(node)  # type: ignore[misc]
+        return compiled
 
 
-def _arguments(node: Any) -> int:
-    return len(node.get_source_expressions())
+def _number(node: Any, sql: str) -> str:
+    """As Django has it for SQLite: only then a decimal, which is sent as text, equals it."""
+    is_decimal = node.output_field.get_internal_type() == "DecimalField"
+    return f"CAST({sql} AS NUMERIC)" if is_decimal else sql
 
 
 class SQLCompiler(_OfService, compiler.SQLCompiler):

@@ -25,13 +25,8 @@ class DatabaseCreation(BaseDatabaseCreation):
         url = str(self.connection.settings_dict["NAME"])
         parts = urlsplit(url)
         place, _slash, database = parts.path.removesuffix("/").rpartition("/")
-        name = str(
-            self.connection.settings_dict["TEST"]["NAME"] or TEST_DATABASE_PREFIX + database
-        )
-        if "://" in name:
-            test_url = name
-        else:
-            test_url = urlunsplit(parts._replace(path=f"{place}/{name}"))
+        name = str(self.connection.settings_dict["TEST"]["NAME"] or TEST_DATABASE_PREFIX + database)
+        test_url = name if "://" in name else urlunsplit(parts._replace(path=f"{place}/{name}"))
         if test_url.rstrip("/") == url.rstrip("/"):
             raise ImproperlyConfigured(
                 f"the test database of {self.connection.alias!r} is the database itself,"

@@ -1,12 +1,11 @@
 """The cursor: Django's placeholders, values as SQLite stores them, rows by their declared types."""
 
-import datetime
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from decimal import Decimal
-from itertools import tee
+from itertools import chain
 from typing import Any, Self
 
-from django.db.backends.sqlite3.base import SQLiteCursorWrapper
+from django.db.backends.sqlite3.base import FORMAT_QMARK_REGEX
 from django.utils.dateparse import parse_date, parse_datetime, parse_time
 
 from sqlatch import dbapi
@@ -26,40 +25,43 @@ _CONVERTERS: dict[str, Convert] = {
 class Cursor(dbapi.Cursor):
     """What Django gets: `%s` and `%(name)s` in SQL."""
 
-    convert_query = SQLiteCursorWrapper.convert_query
-
     def execute(self, operation: str, parameters: Any = None) -> Self:
         if parameters is None:
             super().execute(operation)
         else:
-            names = list(parameters) if isinstance(parameters, Mapping) else None
-            super().execute(
-                self.convert_query(operation, param_names=names), _adapted(parameters)
-            )
+            query, names = _in_qmarks(operation, parameters)
+            super().execute(query, _values(parameters, names))
         if self._rows is not None and self.description is not None:
             self._rows = _converted(self._rows, [column[1] for column in self.description])
         return self
 
     def executemany(self, operation: str, seq_of_parameters: Iterable[Any]) -> Self:
-        first, sets = tee(seq_of_parameters)
-        names = next((list(one) if isinstance(one, Mapping) else None for one in first), None)
-        return super().executemany(
-            self.convert_query(operation, param_names=names), map(_adapted, sets)
-        )
+        given = iter(seq_of_parameters)
+        first = next(given, ())
+        query, names = _in_qmarks(operation, first)
+        sets = chain([first] if first else [], given)
+        return super().executemany(query, (_values(one, names) for one in sets))
 
 
-def _adapted(parameters: Any) -> Any:
-    if isinstance(parameters, Mapping):
-        return {name: _value(value) for name, value in parameters.items()}
-    return [_value(value) for value in parameters]
+class _Names(list[str]):
+    """What a format names, in its order; each is a `?`."""
+
+    def __getitem__(self, name: Any) -> Any:
+        self.append(name)
+        return "?"
 
 
-def _value(value: Any) -> Any:
-    if isinstance(value, Decimal):
-        return str(value)
-    if isinstance(value, datetime.datetime):
-        return value.isoformat(" ")
-    return value
+def _in_qmarks(operation: str, parameters: Any) -> tuple[str, list[str] | None]:
+    """The SQL with `?` for each value, and the names of those if they are named."""
+    if not isinstance(parameters, Mapping):
+        return FORMAT_QMARK_REGEX.sub("?", operation).replace("%%", "%"), None
+    names = _Names()
+    return operation % names, list(names)
+
+
+def _values(parameters: Any, names: list[str] | None) -> list[Any]:
+    ordered = parameters if names is None else [parameters[name] for name in names]
+    return [str(value) if isinstance(value, Decimal) else value for value in ordered]
 
 
 def _converted(rows: Iterator[Any], declared: list[str | None]) -> Iterator[Any]:

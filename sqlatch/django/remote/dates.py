@@ -6,8 +6,6 @@ formatted once more.
 
 from typing import Any
 
-from django.db import NotSupportedError
-
 from sqlatch.django.remote.zones import converted
 
 Sql = tuple[str, tuple[Any, ...]]
@@ -52,12 +50,12 @@ MICROSECONDS = f"(unixepoch({WHOLE_TIME}) * 1000000 + {FRACTION})"
 
 
 def of_kind(bodies: dict[str, str], kind: str) -> str:
-    """The body for a kind of extraction or truncation; NotSupportedError if there is none."""
+    """The body for a kind of extraction or truncation; ValueError if there is none."""
     try:
         return bodies[kind.lower()]
     except KeyError:
-        raise NotSupportedError(
-            f"{kind!r} is none of {', '.join(bodies)}, which the service can tell of a date or time"
+        raise ValueError(
+            f"Unsupported lookup type: {kind!r}; there are {', '.join(bodies)}"
         ) from None
 
 

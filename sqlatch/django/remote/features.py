@@ -1,7 +1,5 @@
 """What the service's SQLite can do, which is not that of this Python."""
 
-from typing import Any
-
 from django.db.backends.sqlite3 import features
 
 
@@ -20,7 +18,3 @@ class DatabaseFeatures(features.DatabaseFeatures):
     has_json_object_function = True
     supports_uuid7_function = False
     supports_regex_backreferencing = False
-
-    @property
-    def django_test_skips(self) -> dict[str, Any]:
-        return dict(super().django_test_skips)

@@ -120,6 +120,6 @@ class DatabaseOperations(operations.DatabaseOperations):
             for begin in range(0, len(params), VALUES_MAX):
                 part = tuple(params[begin : begin + VALUES_MAX])
                 marks = ", ".join(["QUOTE(?)"] * len(part))
-                quoted += connection.execute(f"SELECT {marks}", part).fetchone()  # noqa: S608
+                quoted += connection.execute(f"SELECT {marks}", part).fetchone()
         connection.close()
         return quoted

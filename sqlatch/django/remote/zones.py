@@ -26,7 +26,8 @@ def converted(at: str, zone: str | None, connection_zone: str | None) -> str:
     name, sign, delta = split_tzname_delta(zone)
     utc = _moved(at, _to_utc(connection_zone))
     if delta:
-        utc = f"datetime({utc}, '{sign}{delta}')"
+        hours, minutes = (int(part) for part in delta.split(":"))
+        utc = f"datetime({utc}, '{sign}{60 * hours + minutes} minutes')"
     return _moved(utc, _from_utc(name or connection_zone))
 
 
