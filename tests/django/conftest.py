@@ -10,17 +10,22 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from handler.service import service
 from locking.clock import Clock
 from locking.leases import Leases
 from locking.tables import open_table
+from sqlatch.tokens import new_key, sign
+from tests.sqlatch.conftest import composed, http_url  # noqa: F401 - fixtures
 
 if TYPE_CHECKING:
+    from sqlatch.django import remote
     from sqlatch.django.base import DatabaseWrapper
 
 # `make test` runs without Django, and with `-m "not django"`.
 collect_ignore_glob = [] if find_spec("django") else ["*"]
 
 Connect = Callable[..., "DatabaseWrapper"]
+Open = Callable[..., "remote.base.DatabaseWrapper"]
 
 
 @dataclass
@@ -130,3 +135,35 @@ def leases(address: str, connection: "DatabaseWrapper") -> Counter:
 @pytest.fixture
 def process_environment(environment: dict[str, str], connection: Any) -> dict[str, str]:
     return {**os.environ, **environment}
+
+
+@pytest.fixture
+def remote(http_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Open]:  # noqa: F811
+    """Connections over the network; the default one is such, to tables of the bank."""
+    from django.core.management import call_command
+    from django.db import connections
+
+    from sqlatch.django.remote.base import DatabaseWrapper
+
+    private, public = new_key()
+    monkeypatch.setenv("SQLATCH_TOKEN_KEYS", public)
+    service.cache_clear()
+    token = sign(private, access="rw", databases="*", lifetime_s=600)
+    opened = []
+
+    def open_one(url: str = http_url, **options: Any) -> DatabaseWrapper:
+        settings = {"ENGINE": "sqlatch.django.remote", "NAME": url}
+        settings["OPTIONS"] = {"token": token, **options}
+        wrapper = DatabaseWrapper(
+            connections.configure_settings({"default": settings})["default"], "default"
+        )
+        opened.append(wrapper)
+        return wrapper
+
+    before = connections["default"]
+    connections["default"] = open_one()
+    call_command("migrate", run_syncdb=True, verbosity=0)
+    yield open_one
+    connections["default"] = before
+    for wrapper in opened:
+        wrapper.close()

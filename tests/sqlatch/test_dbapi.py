@@ -189,16 +189,18 @@ def test_a_service_that_is_not_there_is_an_operational_error() -> None:
 
 
 class Losing:
-    """A transport whose answers are lost on their way, as often as `lost` says."""
+    """A transport whose answers are lost on their way, as often as `lost` says; counts them."""
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
         self.lost = 0
+        self.sent = 0
 
     def __getattr__(self, name: str) -> object:
         return getattr(self._transport, name)
 
     def invoke(self, event: dict[str, object], *, timeout_s: float) -> dict[str, object]:
+        self.sent += 1
         reply = self._transport.invoke(event, timeout_s=timeout_s)
         if self.lost:
             self.lost -= 1

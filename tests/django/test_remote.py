@@ -1,0 +1,299 @@
+"""Django over the network: transactions, conflicts, savepoints, values, errors, lost answers."""
+
+import datetime
+import uuid
+from collections.abc import Callable
+from contextlib import suppress
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+from django.db import (
+    DataError,
+    IntegrityError,
+    NotSupportedError,
+    OperationalError,
+    connection,
+    transaction,
+)
+from django.test import override_settings
+from django.test.utils import CaptureQueriesContext
+
+from sqlatch.attempts import ATTEMPTS_MAX
+from tests.django.bank.models import Account, Entry, Everything
+from tests.django.conftest import Open
+from tests.sqlatch.test_dbapi import losing
+
+pytestmark = pytest.mark.django
+
+
+def balances(wrapper: Any) -> list[tuple[Any, ...]]:
+    """What another connection sees."""
+    with wrapper.cursor() as cursor:
+        return cursor.execute("SELECT owner, balance FROM bank_account ORDER BY owner").fetchall()
+
+
+def test_a_write_outside_atomic_is_there_at_once(remote: Open) -> None:
+    account = Account.objects.create(owner="a")
+    Account.objects.bulk_create(Account(owner=f"b{number}") for number in range(3))
+    Account.objects.filter(pk=account.pk).update(balance=5)
+
+    assert balances(remote()) == [("a", 5), ("b0", 0), ("b1", 0), ("b2", 0)]
+    assert [one.pk for one in Account.objects.order_by("pk")] == [1, 2, 3, 4]
+
+
+def test_atomic_is_all_or_nothing(remote: Open) -> None:
+    with transaction.atomic():
+        Account.objects.create(owner="a")
+        assert balances(remote()) == []
+    with pytest.raises(ZeroDivisionError), transaction.atomic():
+        Account.objects.create(owner="b")
+        1 / 0  # noqa: B018
+
+    assert balances(remote()) == [("a", 0)]
+    assert connection.get_autocommit()
+
+
+def test_a_nested_atomic_undoes_only_itself(remote: Open) -> None:
+    with transaction.atomic():
+        Account.objects.create(owner="a")
+        with pytest.raises(IntegrityError), transaction.atomic():
+            Account.objects.create(owner="b")
+            Account.objects.create(owner="a")
+        with transaction.atomic():
+            Account.objects.create(owner="c")
+        point = transaction.savepoint()
+        Account.objects.create(owner="d")
+        transaction.savepoint_rollback(point)
+
+    assert balances(remote()) == [("a", 0), ("c", 0)]
+
+
+def test_what_a_savepoint_read_counts_after_it_was_rolled_back(remote: Open) -> None:
+    """As a mark it would be forgotten, and what was decided by it would be committed."""
+    Account.objects.create(owner="a")
+    with pytest.raises(OperationalError, match="another transaction"), transaction.atomic():
+        with pytest.raises(ZeroDivisionError), transaction.atomic():
+            assert Account.objects.get(owner="a").balance == 0
+            1 / 0  # noqa: B018
+        with remote().cursor() as other:
+            other.execute("UPDATE bank_account SET balance = 9")
+        Account.objects.create(owner="b")
+
+    assert balances(remote()) == [("a", 9)]
+
+
+def test_who_lost_against_another_writer_is_told_and_nothing_is_written(remote: Open) -> None:
+    Account.objects.create(owner="a", balance=10)
+
+    def add(number: int, meanwhile: Callable[[], object] = int) -> None:
+        with transaction.atomic():
+            account = Account.objects.get(owner="a")
+            meanwhile()
+            account.balance += number
+            account.save()
+
+    def other() -> None:
+        with remote().cursor() as cursor:
+            cursor.execute("UPDATE bank_account SET balance = balance + 100")
+
+    with pytest.raises(OperationalError, match="another transaction has changed what this one"):
+        add(1, other)
+    assert balances(remote()) == [("a", 110)]
+    add(1)
+
+    assert balances(remote()) == [("a", 111)]
+
+
+def test_a_conflict_that_is_caught_inside_does_not_let_the_rest_commit(remote: Open) -> None:
+    Account.objects.create(owner="a")
+    with pytest.raises(OperationalError, match="another transaction"), transaction.atomic():
+        list(Account.objects.all())
+        with remote().cursor() as other:
+            other.execute("UPDATE bank_account SET balance = 1")
+        with connection.cursor() as cursor:
+            for _attempt in range(2):
+                with suppress(OperationalError):
+                    cursor.execute("UPDATE bank_account SET balance = 2")
+
+    assert balances(remote()) == [("a", 1)]
+
+
+def test_a_foreign_key_is_checked_at_the_commit(remote: Open) -> None:
+    with transaction.atomic():
+        Entry.objects.create(account_id=7, text="first the entry")
+        Account.objects.create(pk=7, owner="then its account")
+    with pytest.raises(IntegrityError, match="FOREIGN KEY"), transaction.atomic():
+        Entry.objects.create(account_id=8, text="none")
+
+    assert Entry.objects.count() == 1
+    assert connection.get_autocommit()
+
+
+def test_select_for_update_needs_no_lock(remote: Open) -> None:
+    Account.objects.create(owner="a")
+    with transaction.atomic():
+        account = Account.objects.select_for_update().get(owner="a")
+        account.balance = 3
+        account.save()
+
+    assert balances(remote()) == [("a", 3)]
+
+
+def test_a_read_only_transaction_is_as_many_requests_as_statements(remote: Open) -> None:
+    transport = losing(connection.connection)
+    with transaction.atomic():
+        list(Account.objects.all())
+        list(Account.objects.all())
+
+    assert transport.sent == 2
+
+
+EVERYTHING: dict[str, Any] = {
+    "amount": Decimal("12345678.0900"),
+    "day": datetime.date(1969, 7, 20),
+    "moment": datetime.datetime(2026, 3, 29, 1, 30, 0, 999_999, tzinfo=datetime.UTC),
+    "time": datetime.time(23, 59, 59, 1),
+    "span": datetime.timedelta(days=-3, microseconds=1),
+    "mark": uuid.UUID(int=2**127 + 1),
+    "document": {"list": [1, 2.5, None, "ü", True], "deep": {"": []}},
+    "content": bytes(range(256)),
+    "number": -(2**63),
+    "real": 0.1 + 0.2,
+    "is_true": True,
+    "text": "a'b\"c\\ \N{GRINNING FACE} %s ?",
+    "nothing": None,
+}
+
+
+@override_settings(USE_TZ=True, TIME_ZONE="America/New_York")
+def test_each_kind_of_value_comes_back_as_it_was_sent(remote: Open) -> None:
+    pk = Everything.objects.create(**EVERYTHING).pk
+
+    found = Everything.objects.get(pk=pk)
+
+    assert {name: getattr(found, name) for name in EVERYTHING} == EVERYTHING
+    assert found.moment.tzinfo is not None
+    for name, value in EVERYTHING.items():
+        if value is not None and name != "document":
+            assert Everything.objects.filter(**{name: value}).count() == 1, name
+
+
+@override_settings(USE_TZ=True)
+def test_raw_rows_have_pythons_types_and_take_them(remote: Open) -> None:
+    Everything.objects.create(**EVERYTHING)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT day, moment, time, is_true FROM bank_everything")
+        row = cursor.fetchone()
+        moment = EVERYTHING["moment"].replace(tzinfo=None)
+        cursor.execute(
+            "SELECT '100%%', %(day)s, %(amount)s FROM bank_everything WHERE moment = %(moment)s",
+            {"moment": moment, "day": row[0], "amount": Decimal("1.50")},
+        )
+        named = cursor.fetchall()
+        cursor.executemany(
+            "INSERT INTO bank_account (balance, owner) VALUES (%(balance)s, %(owner)s)",
+            ({"owner": owner, "balance": 1} for owner in "ab"),
+        )
+
+    assert row == (EVERYTHING["day"], moment, EVERYTHING["time"], True)
+    assert named == [("100%", "1969-07-20", "1.50")]
+    assert balances(remote()) == [("a", 1), ("b", 1)]
+
+
+REFUSED = [
+    ("SELECT * FROM nowhere", OperationalError, "no such table: nowhere"),
+    ("SELEKT", OperationalError, "syntax error"),
+    ("INSERT INTO bank_account (owner, balance) VALUES ('a', NULL)", IntegrityError, "NOT NULL"),
+    ("ATTACH 'x' AS y", NotSupportedError, "ATTACH"),
+    ("DROP TABLE sqlatch_idempotency", NotSupportedError, "sqlatch_idempotency"),
+    ("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT * FROM n",
+     DataError, "limit"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("sql", "kind", "why"), REFUSED)
+def test_what_the_service_refuses_is_djangos_error_of_that_kind(
+    remote: Open, sql: str, kind: type[Exception], why: str
+) -> None:
+    with pytest.raises(kind, match=why) as raised, connection.cursor() as cursor:
+        cursor.execute(sql)
+
+    assert type(raised.value) is kind
+    assert connection.is_usable()
+
+
+def test_an_integer_past_64_bits_is_refused_before_it_is_sent(remote: Open) -> None:
+    with pytest.raises(DataError, match="64 bits"), connection.cursor() as cursor:
+        cursor.execute("SELECT %s", (2**63,))
+
+
+def test_an_answer_that_is_lost_is_asked_for_again_and_nothing_is_written_twice(
+    remote: Open,
+) -> None:
+    transport = losing(connection.connection)
+    transport.lost = 2
+    Account.objects.create(owner="alone")
+    with transaction.atomic():
+        transport.lost = 2
+        Account.objects.create(owner="in a transaction")
+        transport.lost = 2
+
+    assert [owner for owner, _balance in balances(remote())] == ["alone", "in a transaction"]
+
+
+def test_after_answers_that_never_came_the_connection_goes_on(remote: Open) -> None:
+    transport = losing(connection.connection)
+    Account.objects.create(owner="before")
+    transport.lost = ATTEMPTS_MAX
+    with pytest.raises(OperationalError, match="lost"):
+        Account.objects.create(owner="perhaps")
+    Account.objects.create(owner="behind")
+
+    assert [owner for owner, _balance in balances(remote())] == ["before", "behind", "perhaps"]
+
+
+def test_a_service_that_is_not_there_is_not_usable(remote: Open) -> None:
+    wrapper = remote("http://127.0.0.1:9/main", timeout=0.2)
+    wrapper.ensure_connection()  # which asks nobody
+
+    assert not wrapper.is_usable()
+    with pytest.raises(OperationalError, match="no connection"):
+        balances(wrapper)
+
+
+def test_a_connection_that_was_closed_is_opened_again(remote: Open) -> None:
+    Account.objects.create(owner="a")
+    connection.close()
+
+    assert Account.objects.count() == 1
+    assert connection.is_usable()
+
+
+MISTAKES = [
+    ({"NAME": ""}, "URL"),
+    ({"NAME": "/mnt/databases/shop.db"}, "URL"),
+    ({"NAME": "https://host/Shop"}, "no name of a database"),
+    ({"OPTIONS": {"transaction_mode": "IMMEDIATE"}}, "'transaction_mode'; there are token"),
+]
+
+
+@pytest.mark.parametrize(("settings", "why"), MISTAKES)
+def test_settings_that_cannot_be_are_named(
+    remote: Open, settings: dict[str, Any], why: str
+) -> None:
+    wrapper = remote()
+    wrapper.settings_dict.update(settings)
+
+    with pytest.raises(ImproperlyConfigured, match=why):
+        wrapper.ensure_connection()
+
+
+def test_the_log_of_queries_asks_nobody(remote: Open) -> None:
+    transport = losing(connection.connection)
+    with CaptureQueriesContext(connection) as captured:
+        Account.objects.filter(owner="it's", balance__gt=1).first()
+
+    assert transport.sent == 1
+    assert """= 'it''s'""" in captured.captured_queries[0]["sql"]
