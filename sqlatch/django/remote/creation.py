@@ -4,6 +4,7 @@ Over the network no database is deleted. Making one takes no more than to write 
 """
 
 import sys
+from contextlib import closing
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -38,7 +39,7 @@ class DatabaseCreation(BaseDatabaseCreation):
         url = self._get_test_db_name()
         if keepdb:
             return url
-        with self._connected(url) as connection:
+        with closing(self._connected(url)) as connection:
             if not _objects(connection):
                 return url
             if not autoclobber and not self._may_clobber(url):
@@ -51,7 +52,7 @@ class DatabaseCreation(BaseDatabaseCreation):
         return url
 
     def _destroy_test_db(self, test_database_name: str, verbosity: int) -> None:
-        with self._connected(test_database_name) as connection:
+        with closing(self._connected(test_database_name)) as connection:
             empty(connection)
 
     def _may_clobber(self, url: str) -> bool:

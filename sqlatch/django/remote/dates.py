@@ -42,11 +42,10 @@ MOMENTS = {kind: f"({body} || ' 00:00:00')" for kind, body in DATES.items()} | {
 }
 DATE_OF_MOMENT = "date({at})"
 
-# SQLite rounds a time to milliseconds, and .9996 of a second up to the next: fractions go before.
-WHOLE = "substr({raw}, 1, 19)"
-WHOLE_TIME = "substr({raw}, 1, instr({raw} || '.', '.') - 1)"
-FRACTION = "CAST(substr(substr({raw}, instr({raw} || '.', '.') + 1) || '000000', 1, 6) AS INTEGER)"
-MICROSECONDS = f"(unixepoch({WHOLE_TIME}) * 1000000 + {FRACTION})"
+MICROSECONDS = (
+    "(unixepoch({at}) * 1000000"
+    " + CAST(substr(substr({at}, instr({at} || '.', '.') + 1) || '000000', 1, 6) AS INTEGER))"
+)
 
 
 def of_kind(bodies: dict[str, str], kind: str) -> str:
@@ -63,13 +62,9 @@ def of_moment(body: str, sql: str, params: tuple[Any, ...], zones: tuple[Any, An
     """The body, of a moment in a zone."""
     local = converted("at", *zones)
     if local == "at":
-        return in_place(body, WHOLE, sql, params)
-    whole = WHOLE.format(raw="raw")
-    return (
-        f"(SELECT {body.format(at='at')} FROM (SELECT {local} AS at"
-        f" FROM (SELECT {whole} AS at FROM (SELECT {sql} AS raw))))",
-        params,
-    )
+        return in_place(body, sql, params)
+    inner = f"SELECT {local} AS at FROM (SELECT {sql} AS at)"
+    return f"(SELECT {body.format(at='at')} FROM ({inner}))", params
 
 
 def time_of_moment(sql: str, params: tuple[Any, ...], zones: tuple[Any, Any]) -> Sql:
@@ -77,30 +72,23 @@ def time_of_moment(sql: str, params: tuple[Any, ...], zones: tuple[Any, Any]) ->
     local = converted("at", *zones)
     if local == "at":
         return f"substr({sql}, 12)", params
-    return (
-        f"(SELECT time({local}) || rest FROM (SELECT {WHOLE.format(raw='raw')} AS at,"
-        f" substr(raw, 20) AS rest FROM (SELECT {sql} AS raw)))",
-        params,
-    )
+    return f"(SELECT time({local}) || substr(at, 20) FROM (SELECT {sql} AS at))", params
 
 
-def in_place(body: str, whole: str, sql: str, params: tuple[Any, ...]) -> Sql:
+def in_place(body: str, sql: str, params: tuple[Any, ...]) -> Sql:
     """The body with the SQL where it is meant, as often as that is.
 
     Not in a subquery, which may not stand in an index or a CHECK.
     """
-    times = body.count("{at}") * whole.count("{raw}")
-    at = whole.replace("{raw}", sql)
-    return body.replace("{at}", at), params * times
+    return body.replace("{at}", sql), params * body.count("{at}")
 
 
 def difference(left: Sql, right: Sql) -> Sql:
     """Microseconds between two dates, moments or times."""
-    times = MICROSECONDS.count("{raw}")
-    return (
-        f"({MICROSECONDS.replace('{raw}', left[0])} - {MICROSECONDS.replace('{raw}', right[0])})",
-        (*left[1] * times, *right[1] * times),
+    (left_sql, left_params), (right_sql, right_params) = (
+        in_place(MICROSECONDS, *one) for one in (left, right)
     )
+    return f"({left_sql} - {right_sql})", (*left_params, *right_params)
 
 
 def duration_arithmetic(connector: str, left: str, right: str) -> str:
@@ -130,5 +118,5 @@ def _moved(at: str, connector: str, duration: str) -> str:
         " || CASE WHEN rest THEN printf('.%%06d', rest) ELSE '' END"
         " FROM (SELECT total / 1000000 - (total %% 1000000 < 0) AS whole,"
         " (total %% 1000000 + 1000000) %% 1000000 AS rest"
-        f" FROM (SELECT {MICROSECONDS.format(raw=at)} {connector} {duration} AS total))) END"
+        f" FROM (SELECT {MICROSECONDS.format(at=at)} {connector} {duration} AS total))) END"
     )

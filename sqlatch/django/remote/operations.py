@@ -47,7 +47,7 @@ class DatabaseOperations(operations.DatabaseOperations):
 
     def time_extract_sql(self, lookup_type: str, sql: str, params: Any) -> Sql:
         body = of_kind(dates.EXTRACTED, lookup_type)
-        return dates.in_place(body, dates.WHOLE_TIME, sql, tuple(params))
+        return dates.in_place(body, sql, tuple(params))
 
     def time_trunc_sql(
         self, lookup_type: str, sql: str, params: Any, tzname: str | None = None
@@ -55,7 +55,7 @@ class DatabaseOperations(operations.DatabaseOperations):
         body = of_kind(dates.TIMES, lookup_type)
         if tzname and settings.USE_TZ:
             return of_moment(body, sql, tuple(params), self._convert_tznames_to_sql(tzname))
-        return dates.in_place(body, dates.WHOLE_TIME, sql, tuple(params))
+        return dates.in_place(body, sql, tuple(params))
 
     def subtract_temporals(self, internal_type: str, lhs: Sql, rhs: Sql) -> Sql:
         return dates.difference((lhs[0], tuple(lhs[1])), (rhs[0], tuple(rhs[1])))

@@ -34,14 +34,14 @@ def converted(at: str, zone: str | None, connection_zone: str | None) -> str:
 @lru_cache(ZONES_MAX)
 def _to_utc(zone: str) -> str:
     info = ZoneInfo(zone)
-    return _case(list(_pieces(lambda at: -_known(at.replace(tzinfo=info).utcoffset()))))
+    return _case(list(pieces(lambda at: -_known(at.replace(tzinfo=info).utcoffset()))))
 
 
 @lru_cache(ZONES_MAX)
 def _from_utc(zone: str) -> str:
     info = ZoneInfo(zone)
     return _case(
-        list(_pieces(lambda at: _known(at.replace(tzinfo=UTC).astimezone(info).utcoffset())))
+        list(pieces(lambda at: _known(at.replace(tzinfo=UTC).astimezone(info).utcoffset())))
     )
 
 
@@ -51,7 +51,7 @@ def _moved(at: str, seconds: str) -> str:
     return f"(SELECT datetime(wall, {seconds} || ' seconds') FROM (SELECT {at} AS wall))"
 
 
-def _pieces(offset: Offset) -> Iterator[tuple[datetime, int]]:
+def pieces(offset: Offset) -> Iterator[tuple[datetime, int]]:
     """From when on, how many seconds."""
     begin, value = FIRST, offset(FIRST)
     yield begin, _seconds(value)
