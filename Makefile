@@ -43,7 +43,7 @@ django: $(VENV)/dev.installed $(VENV)/django.installed  ## what Django projects 
 django6: $(DJANGO6)/installed  ## the same on Django 6, which needs Python 3.12 or later (PYTHON_6=)
 	@$(DJANGO6)/bin/python -m pytest -m django $(PYTEST_ARGS)
 
-django-suite: $(VENV)/dev.installed $(VENV)/django.installed build/django/5/sdist build/django/6/sdist $(DJANGO6)/installed  ## Django's own tests on its SQLite backend and on ours, compared (QUICK=1: some)
+django-suite: $(VENV)/dev.installed $(VENV)/django.installed build/django/5/sdist build/django/6/sdist $(DJANGO6)/installed  ## Django's own tests on its SQLite backend and on our two, compared (QUICK=1: some)
 	@$(BIN)/python -m tests.django.suite build/django/5 $(if $(QUICK),--quick) $(SUITE_ARGS)
 	@$(DJANGO6)/bin/python -m tests.django.suite build/django/6 $(if $(QUICK),--quick) $(SUITE_ARGS)
 

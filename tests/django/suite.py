@@ -48,10 +48,14 @@ LOCAL = (
 )  # fmt: skip
 QUICK = ("backends", "basic", "transactions", "select_for_update", "get_or_create", "bulk_create",
          "aggregation", "schema", "migrations")  # fmt: skip
-REMOTE = (*LOCAL, "db_functions", "datetimes", "timezones", "introspection", "inspectdb")
+REMOTE = (*LOCAL[:-1], "db_functions", "datetimes", "timezones", "introspection", "inspectdb")
 QUICK_REMOTE = ("basic", "transactions", "get_or_create", "bulk_create", "select_for_update")
 
-STOCK = Engine("django.db.backends.sqlite3", REMOTE, tuple({*QUICK, *QUICK_REMOTE}))
+STOCK = Engine(
+    "django.db.backends.sqlite3",
+    tuple(dict.fromkeys((*LOCAL, *REMOTE))),
+    tuple(dict.fromkeys((*QUICK, *QUICK_REMOTE))),
+)
 OURS = (
     Engine("sqlatch.django", LOCAL, QUICK),
     Engine("sqlatch.django.remote", REMOTE, QUICK_REMOTE, one_by_one=True),

@@ -112,7 +112,7 @@ def test_dates_are_told_as_django_tells_them_in_every_zone(
     both: Callable[[Ask], tuple[Any, Any]],
 ) -> None:
     @given(zone=some.sampled_from(ZONES), some_moments=some.lists(moments, min_size=5, max_size=20))
-    @settings(max_examples=40, phases=[Phase.explicit, Phase.generate])
+    @settings(max_examples=25, phases=[Phase.explicit, Phase.generate])
     def check(zone: str, some_moments: list[datetime.datetime]) -> None:
         both(lambda: put(some_moments))
         with timezone.override(ZoneInfo(zone)):

@@ -163,7 +163,7 @@ def test_a_test_database_is_emptied_before_and_after(remote: Open, http_url: str
         )
     Account.objects.create(owner="of main")
 
-    made = connection.creation.create_test_db(verbosity=0, autoclobber=True, serialize=False)
+    made = connection.creation.create_test_db(verbosity=0, autoclobber=True)
     within = objects(test_url, token)
     assert Account.objects.count() == 0
     Account.objects.create(owner="of a test")
