@@ -66,9 +66,10 @@ class DatabaseCreation(BaseDatabaseCreation):
 
 def empty(connection: dbapi.Connection) -> None:
     """Drop every table and view, in one transaction. The service's own tables stay."""
+    script = "".join(_drop(kind, name) for kind, name in _objects(connection))
     connection.execute("PRAGMA foreign_keys = OFF")
     connection.autocommit = False
-    connection.executescript("".join(_drop(kind, name) for kind, name in _objects(connection)))
+    connection.executescript(script)
     connection.autocommit = True
 
 

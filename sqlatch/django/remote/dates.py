@@ -6,6 +6,8 @@ formatted once more.
 
 from typing import Any
 
+from django.db import OperationalError
+
 from sqlatch.django.remote.zones import converted
 
 Sql = tuple[str, tuple[Any, ...]]
@@ -49,11 +51,11 @@ MICROSECONDS = (
 
 
 def of_kind(bodies: dict[str, str], kind: str) -> str:
-    """The body for a kind of extraction or truncation; ValueError if there is none."""
+    """The body for a kind of extraction or truncation; OperationalError if there is none."""
     try:
         return bodies[kind.lower()]
     except KeyError:
-        raise ValueError(
+        raise OperationalError(
             f"Unsupported lookup type: {kind!r}; there are {', '.join(bodies)}"
         ) from None
 
