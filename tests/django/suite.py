@@ -27,6 +27,9 @@ DIFFERENCES = Path(__file__).with_name("remote_differences.toml")
 
 Outcomes = dict[str, str]
 
+MORE = {("skipped", "passed"), ("skipped", None)}
+"""What a backend can do beyond the stock one; None is a class that is not skipped as a whole."""
+
 
 @dataclass(frozen=True, slots=True)
 class Engine:
@@ -105,21 +108,22 @@ def listed() -> Outcomes:
     """How the tests end that end otherwise over the network."""
     found = tomllib.loads(DIFFERENCES.read_text())["differences"]
     return {
-        test: ending
-        for one in found
-        for ending in one["endings"]
-        for test in one["endings"][ending]
+        test: ending for one in found for ending, tests in one["endings"].items() for test in tests
     }
 
 
 def compare(stock: Outcomes, ours: Outcomes, expected: Mapping[str, str]) -> list[str]:
-    """What is not as it should be: as on the stock backend, or where that is listed, as listed."""
+    """What is not as it should be: as on the stock backend, or where that is listed, as listed.
+
+    A test that passes on ours and is skipped on the stock backend is as it should be. What is
+    skipped there hangs on the SQLite of this Python too.
+    """
     wrong = []
     for test in sorted(stock | ours):
         before, now = stock.get(test), ours.get(test)
-        if test in expected and now == before:
+        if test in expected and now == before != "skipped":
             wrong.append(f"{test}: {now} on both, but it is listed as a difference")
-        elif now != expected.get(test, before):
+        elif now != expected.get(test, before) and (before, now) not in MORE:
             wrong.append(f"{test}: {before} on the stock backend, {now} on ours")
     return wrong
 

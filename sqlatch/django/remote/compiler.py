@@ -22,6 +22,21 @@ VARIANCE = {
 }
 """Of the values as an array, since the mean has to be known before the squares."""
 
+_BITS = (
+    "(SELECT sum(bit) FROM (SELECT ({}) << place.value AS bit"
+    f" FROM json_each(var_j) AS one, json_each('{list(range(64))}') AS place"
+    " GROUP BY place.value))"
+)
+_BIT = "(one.value >> place.value) & 1"
+BITS = {
+    "BIT_AND": _BITS.format(f"min({_BIT})"),
+    "BIT_OR": _BITS.format(f"max({_BIT})"),
+    "BIT_XOR": _BITS.format(f"sum({_BIT}) & 1"),
+}
+"""Bit by bit of all the values."""
+
+OF_ARRAY = VARIANCE | BITS
+
 _FILL = "substr(replace(hex(zeroblob(max(fn_b, 0))), '00', fn_c), 1, max(fn_b - length(fn_a), 0))"
 _HEX = "lower(hex(randomblob({})))"
 
@@ -48,7 +63,7 @@ SOURCES = {
 }
 """Chance, which has no arguments."""
 
-REFUSED = ("MD5", "SHA1", "SHA224", "SHA256", "SHA384", "SHA512", "BIT_AND", "BIT_OR", "BIT_XOR")
+REFUSED = ("MD5", "SHA1", "SHA224", "SHA256", "SHA384", "SHA512")
 
 Sql = tuple[str, Any]
 
@@ -62,9 +77,9 @@ class _OfService:
         name = str(getattr(node, "function", None) or "").upper()
         if name in REFUSED:
             raise NotSupportedError(f"the service has no function {name}: compute it before")
-        if name in VARIANCE:
+        if name in OF_ARRAY:
             sql, params = node.as_sql(self, self.connection, function=ARRAY)
-            return _number(node, f"(SELECT {VARIANCE[name]} FROM (SELECT {sql} AS var_j))"), params
+            return _number(node, f"(SELECT {OF_ARRAY[name]} FROM (SELECT {sql} AS var_j))"), params
         if name in BODIES:
             parts = [self.compile(one) for one in node.get_source_expressions()]
             named = ", ".join(
@@ -78,7 +93,7 @@ class _OfService:
         if name in SOURCES:
             return SOURCES[name], []
         if name == "ANY_VALUE":
-            found: Sql = node.as_sql(self, self.connection, function="MAX")
+            found: Sql = node.as_sql(self, self.connection, function="MIN")
             return found
         compiled: Sql = super().compile(node)  # type: ignore[misc]
         return compiled
