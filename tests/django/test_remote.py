@@ -1,14 +1,10 @@
-"""Django over the network: transactions, conflicts, savepoints, values, errors, lost answers."""
+"""Django over the network: transactions, conflicts, savepoints, errors, lost answers."""
 
-import datetime
-import uuid
 from collections.abc import Callable
 from contextlib import suppress
-from decimal import Decimal
 from typing import Any
 
 import pytest
-from django.core.exceptions import ImproperlyConfigured
 from django.db import (
     DataError,
     IntegrityError,
@@ -17,13 +13,11 @@ from django.db import (
     connection,
     transaction,
 )
-from django.test import override_settings
-from django.test.utils import CaptureQueriesContext
 
 from sqlatch.attempts import ATTEMPTS_MAX
-from tests.django.bank.models import Account, Entry, Everything
+from tests.django.bank.models import Account, Entry
 from tests.django.conftest import Open
-from tests.sqlatch.test_dbapi import losing
+from tests.sqlatch.losing import losing
 
 pytestmark = pytest.mark.django
 
@@ -150,58 +144,6 @@ def test_a_read_only_transaction_is_as_many_requests_as_statements(remote: Open)
     assert transport.sent == 2
 
 
-EVERYTHING: dict[str, Any] = {
-    "amount": Decimal("12345678.0900"),
-    "day": datetime.date(1969, 7, 20),
-    "moment": datetime.datetime(2026, 3, 29, 1, 30, 0, 999_999, tzinfo=datetime.UTC),
-    "time": datetime.time(23, 59, 59, 1),
-    "span": datetime.timedelta(days=-3, microseconds=1),
-    "mark": uuid.UUID(int=2**127 + 1),
-    "document": {"list": [1, 2.5, None, "ü", True], "deep": {"": []}},
-    "content": bytes(range(256)),
-    "number": -(2**63),
-    "real": 0.1 + 0.2,
-    "is_true": True,
-    "text": "a'b\"c\\ \N{GRINNING FACE} %s ?",
-    "nothing": None,
-}
-
-
-@override_settings(USE_TZ=True, TIME_ZONE="America/New_York")
-def test_each_kind_of_value_comes_back_as_it_was_sent(remote: Open) -> None:
-    pk = Everything.objects.create(**EVERYTHING).pk
-
-    found = Everything.objects.get(pk=pk)
-
-    assert {name: getattr(found, name) for name in EVERYTHING} == EVERYTHING
-    assert found.moment.tzinfo is not None
-    for name, value in EVERYTHING.items():
-        if value is not None and name != "document":
-            assert Everything.objects.filter(**{name: value}).count() == 1, name
-
-
-@override_settings(USE_TZ=True)
-def test_raw_rows_have_pythons_types_and_take_them(remote: Open) -> None:
-    Everything.objects.create(**EVERYTHING)
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT day, moment, time, is_true FROM bank_everything")
-        row = cursor.fetchone()
-        moment = EVERYTHING["moment"].replace(tzinfo=None)
-        cursor.execute(
-            "SELECT '100%%', %(day)s, %(amount)s FROM bank_everything WHERE moment = %(moment)s",
-            {"moment": moment, "day": row[0], "amount": Decimal("1.50")},
-        )
-        named = cursor.fetchall()
-        cursor.executemany(
-            "INSERT INTO bank_account (balance, owner) VALUES (%(balance)s, %(owner)s)",
-            ({"owner": owner, "balance": 1} for owner in "ab"),
-        )
-
-    assert row == (EVERYTHING["day"], moment, EVERYTHING["time"], True)
-    assert named == [("100%", "1969-07-20", "1.50")]
-    assert balances(remote()) == [("a", 1), ("b", 1)]
-
-
 REFUSED = [
     ("SELECT * FROM nowhere", OperationalError, "no such table: nowhere"),
     ("SELEKT", OperationalError, "syntax error"),
@@ -222,11 +164,6 @@ def test_what_the_service_refuses_is_djangos_error_of_that_kind(
 
     assert type(raised.value) is kind
     assert connection.is_usable()
-
-
-def test_an_integer_past_64_bits_is_refused_before_it_is_sent(remote: Open) -> None:
-    with pytest.raises(DataError, match="64 bits"), connection.cursor() as cursor:
-        cursor.execute("SELECT %s", (2**63,))
 
 
 def test_an_answer_that_is_lost_is_asked_for_again_and_nothing_is_written_twice(
@@ -273,31 +210,3 @@ def test_a_connection_that_was_closed_is_opened_again(remote: Open) -> None:
 
     assert Account.objects.count() == 1
     assert connection.is_usable()
-
-
-MISTAKES = [
-    ({"NAME": ""}, "URL"),
-    ({"NAME": "/mnt/databases/shop.db"}, "URL"),
-    ({"NAME": "https://host/Shop"}, "no name of a database"),
-    ({"OPTIONS": {"transaction_mode": "IMMEDIATE"}}, "'transaction_mode'; there are token"),
-]
-
-
-@pytest.mark.parametrize(("settings", "why"), MISTAKES)
-def test_settings_that_cannot_be_are_named(
-    remote: Open, settings: dict[str, Any], why: str
-) -> None:
-    wrapper = remote()
-    wrapper.settings_dict.update(settings)
-
-    with pytest.raises(ImproperlyConfigured, match=why):
-        wrapper.ensure_connection()
-
-
-def test_the_log_of_queries_asks_nobody(remote: Open) -> None:
-    transport = losing(connection.connection)
-    with CaptureQueriesContext(connection) as captured:
-        Account.objects.filter(owner="it's", balance__gt=1).first()
-
-    assert transport.sent == 1
-    assert """= 'it''s'""" in captured.captured_queries[0]["sql"]

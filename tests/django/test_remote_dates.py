@@ -20,7 +20,7 @@ from hypothesis import strategies as some
 from sqlatch.django.remote import zones
 from tests.django.bank.models import Account, Everything
 from tests.django.conftest import Open
-from tests.django.test_remote import EVERYTHING
+from tests.django.test_remote_values import EVERYTHING
 
 pytestmark = pytest.mark.django
 
@@ -195,6 +195,10 @@ FUNCTIONS: dict[str, Any] = {
     "variance_sample": models.Variance("balance", sample=True),
     "of_none": models.StdDev("balance", filter=Q(balance__gt=99)),
 }
+BITS = ("BitAnd", "BitOr", "BitXor")
+"""Of Django 6.1 on."""
+
+FUNCTIONS |= {name: getattr(models, name)("balance") for name in BITS if hasattr(models, name)}
 TEXTS: dict[str, Any] = {
     "lpad": functions.LPad("owner", 7, models.Value("xyz")),
     "lpad_cut": functions.LPad("owner", 2, models.Value("x")),

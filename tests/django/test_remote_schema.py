@@ -26,7 +26,7 @@ from sqlatch import dbapi
 from sqlatch.dbapi import connection as dbapi_connection
 from tests.django.bank.models import Account, Entry
 from tests.django.conftest import Open
-from tests.sqlatch.test_dbapi import losing
+from tests.sqlatch.losing import losing
 
 pytestmark = pytest.mark.django
 

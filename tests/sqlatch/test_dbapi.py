@@ -3,7 +3,6 @@
 import datetime
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import replace
 
 import pytest
 
@@ -12,9 +11,8 @@ from sqlatch import dbapi
 from sqlatch.attempts import ATTEMPTS_MAX
 from sqlatch.dbapi import Connection
 from sqlatch.dbapi import connection as connection_module
-from sqlatch.failures import AnswerCutOff
 from sqlatch.tokens import new_key, sign
-from sqlatch.transports.transport import Transport
+from tests.sqlatch.losing import losing
 
 
 @pytest.fixture
@@ -186,33 +184,6 @@ def test_a_service_that_is_not_there_is_an_operational_error() -> None:
         assert raised.value.sqlite_errorname == "UNREACHABLE"
     with pytest.raises(dbapi.OperationalError):
         dbapi.connect("nonsense")
-
-
-class Losing:
-    """A transport whose answers are lost on their way, as often as `lost` says; counts them."""
-
-    def __init__(self, transport: Transport) -> None:
-        self._transport = transport
-        self.lost = 0
-        self.sent = 0
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(self._transport, name)
-
-    def invoke(self, event: dict[str, object], *, timeout_s: float) -> dict[str, object]:
-        self.sent += 1
-        reply = self._transport.invoke(event, timeout_s=timeout_s)
-        if self.lost:
-            self.lost -= 1
-            raise AnswerCutOff("the answer was lost")
-        return reply
-
-
-def losing(connection: Connection) -> Losing:
-    client = connection._client
-    client.transport = Losing(client.transport)
-    client.attempts = replace(client.attempts, chance=lambda: 0.0)
-    return client.transport
 
 
 @pytest.mark.parametrize("autocommit", [True, False])
