@@ -1,4 +1,4 @@
-"""Answers that are lost on their way: the service has done what was asked, and nobody hears of it."""
+"""Answers that are lost on their way: the service did what was asked, and nobody hears of it."""
 
 from dataclasses import replace
 
