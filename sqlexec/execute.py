@@ -75,7 +75,8 @@ def execute(statement: Statement, session: Session, plans: Plans, budget: "Budge
         # to the schema, or to a virtual table's shadows, are no rows of the caller's.
         refuse_own_names(session)
         return Result(columns, rows, 0, None, truncated)
-    changed = changes.total()
+    # PRAGMA optimize writes as well, but no rows of the caller's.
+    changed = changes.total() if plan.changes else 0
     rowid = connection.last_insert_rowid() if plan.inserts and changed else 0
     return Result(columns, rows, changed, rowid or None, truncated)
 

@@ -114,6 +114,11 @@ class Session:
         return self._policy.defines
 
     @property
+    def changes(self) -> bool:
+        """Whether it is an INSERT, an UPDATE or a DELETE."""
+        return self._policy.changes
+
+    @property
     def inserts(self) -> bool:
         """Whether it is an INSERT."""
         return self._policy.inserts

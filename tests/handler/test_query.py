@@ -137,6 +137,19 @@ def test_rows_affected_counts_neither_triggers_nor_earlier_statements(ask: Ask) 
     assert created["rows_affected"] == 0
 
 
+def test_what_a_pragma_writes_is_no_row_of_the_callers(ask: Ask) -> None:
+    ask(query="CREATE VIRTUAL TABLE t USING fts5(a)")
+    inserted, optimized = ask(
+        statements=[
+            {"query": "INSERT INTO t SELECT name FROM pragma_table_info('t')"},
+            {"query": "PRAGMA optimize"},
+        ]
+    )["results"]
+
+    assert inserted["rows_affected"] == 1
+    assert optimized["rows_affected"] == 0
+
+
 def test_values_go_both_ways_unchanged(ask: Ask) -> None:
     values = [
         None,
