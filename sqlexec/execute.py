@@ -75,7 +75,7 @@ def execute(statement: Statement, session: Session, plans: Plans, budget: "Budge
         # to the schema, or to a virtual table's shadows, are no rows of the caller's.
         refuse_own_names(session)
         return Result(columns, rows, 0, None, truncated)
-    # PRAGMA optimize writes as well, but no rows of the caller's.
+    # Whatever changes no rows itself leaves sqlite3_changes() as an earlier statement set it.
     changed = changes.total() if plan.changes else 0
     rowid = connection.last_insert_rowid() if plan.inserts and changed else 0
     return Result(columns, rows, changed, rowid or None, truncated)
@@ -105,7 +105,6 @@ class _Changes:
 
     def __init__(self, connection: apsw.Connection) -> None:
         self._connection = connection
-        self._before = connection.total_changes()
         self._sum = 0
         self.set_number = 0
 
@@ -119,9 +118,6 @@ class _Changes:
             yield parameters
 
     def total(self) -> int:
-        """What is no INSERT, UPDATE or DELETE leaves sqlite3_changes() as an earlier one set it."""
-        if self._connection.total_changes() == self._before:
-            return 0
         return self._sum + self._connection.changes()
 
 

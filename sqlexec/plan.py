@@ -119,12 +119,13 @@ def _prepare(sql: str, session: Session) -> Plan:
         return False
 
     _look(sql, look, session)
-    facts = session.defines, session.changes, session.inserts, session.inspects
+    defines, changes = session.defines, session.changes
+    inserts, inspects = session.inserts, session.inspects
     if rest.strip():
         _look(rest, _refuse_second, session)
     if kind is Kind.WRITE and _is_vacuum(sql, session):
         kind = Kind.VACUUM
-    return Plan(kind, names, *facts)
+    return Plan(kind, names, defines, changes and kind is Kind.WRITE, inserts, inspects)
 
 
 def _refuse_second(cursor: apsw.Cursor, _sql: str, _values: object) -> bool:
