@@ -42,8 +42,7 @@ def execute(statement: Statement, session: Session, plans: Plans, budget: "Budge
     if plan.kind is Kind.VACUUM:
         raise ForbiddenStatement("not allowed here: VACUUM runs alone, outside a transaction")
     if plan.inspects:
-        # What a PRAGMA was prepared with it does not look at again when it runs.
-        session.load_schema()
+        session.look_anew()
     connection = session.connection
     columns: tuple[str, ...] = ()
 

@@ -108,6 +108,18 @@ class Session:
         known, self._schema_version = self._schema_version, version
         return version != known
 
+    def look_anew(self) -> None:
+        """Before a PRAGMA, which takes what this connection knows of the schema without a look.
+
+        FTS5 takes even its index as the connection saw it last, and the integrity check of one that
+        another has written to since calls it malformed (SQLite 3.54.1). To forget all that would
+        lose what a writer has not yet flushed, so only a reader does.
+        """
+        if self.connection.readonly("main"):
+            self.run("PRAGMA writable_schema = RESET")
+        else:
+            self.load_schema()
+
     @property
     def defines(self) -> bool:
         """Whether the statement prepared last, in `user()`, is one of data definition."""
