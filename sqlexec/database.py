@@ -111,7 +111,7 @@ class Database:
                 session.run(work.statements[0].sql)
             finally:
                 session.run("PRAGMA temp_store = MEMORY")
-            return Outcome([Result((), [], 0, None)])
+            return Outcome([Result((), [], 0, 0, None)])
 
         return self._on_writer(apply, deadline_s, gate, taken_over=taken_over)
 
