@@ -93,6 +93,7 @@ def test_importing_the_handler_loads_neither_the_aws_sdk_nor_the_other_doors(
     loaded = loaded_after("import handler.query", environment)
 
     unwanted = {"boto3", "botocore.session", "aws_xray_sdk", "sqlite3", "asyncio", "http.server"}
+    unwanted |= {"pydantic", "importlib.metadata"}
     unwanted |= {
         "events.http",
         "events.sqs",
