@@ -52,6 +52,13 @@ def test_the_size_of_rows_is_at_least_that_of_their_json(rows: list, in_text: bo
     assert size_bytes >= len((body if in_text else written).encode()) - 2
 
 
+@pytest.mark.parametrize("real", [1e-7, -2.5e-9, 9.9e-5, 1e16, -1e22, 5e-324])
+def test_exponents_count_as_python_writes_them(real: float) -> None:
+    rows = [(real,) * 5] * 20
+
+    assert rows_out(rows, in_text=False).size_bytes >= len(json.dumps(rows)) - 2
+
+
 @given(rows)
 def test_sets_come_in_as_their_values_do_one_by_one(rows: list) -> None:
     sets = json.loads(json.dumps(rows_out(rows, in_text=False)[0]))
