@@ -148,7 +148,7 @@ def test_the_objects_of_rows_that_are_encoded_are_freed_while_the_next_are_fetch
     tracemalloc.stop()
 
     assert len(body) > 2_000_000
-    assert peak_bytes < 4 * len(body), "as objects they are eight times as much"
+    assert peak_bytes < 4 * len(body), "all of them as objects are more"
 
 
 def test_file_calls_of_a_warm_request_are_those_of_bare_sqlite(
