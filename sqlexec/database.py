@@ -196,7 +196,7 @@ class Database:
             try:
                 return apply(session)
             except StatementError:
-                if session.load_schema():
+                if session.schema_has_changed():
                     return apply(session)
                 raise
 
