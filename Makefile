@@ -28,10 +28,10 @@ demo: $(VENV)/demo.installed  ## load 336,776 flights through the handler and as
 test: $(VENV)/dev.installed  ## run the test suite, but for the slow fault campaign and the built artifact
 	@$(BIN)/python -m pytest -m "not e2e and not slow and not clients and not django and not wheel and not nfs" $(PYTEST_ARGS)
 
-faults: $(VENV)/dev.installed  ## run the fault campaign, slow parts too (FULL=1: hours, and docs/reliability.md)
+faults: $(VENV)/dev.installed  ## run the fault campaign, slow parts too (SLOW=1: only those; FULL=1: hours, and docs/reliability.md)
 	@$(if $(FULL),rm -rf build/faults/full)
 	@$(if $(FULL),SQLATCH_FAULTS_FULL=1) $(BIN)/python -m pytest $(PYTEST_ARGS) \
-		tests/faults $(if $(FULL),tests/nfs)
+		tests/faults $(if $(SLOW),-m slow) $(if $(FULL),tests/nfs)
 	@$(if $(FULL),$(BIN)/python -m tests.faults.page)
 
 nfs: $(VENV)/dev.installed  ## the handler in two NFS clients on one server (root, x86-64 Linux; FULL=1 too)

@@ -89,15 +89,15 @@ def unwrap(event: Mapping[str, Any]) -> Call:
 
 
 def wrap(reply: Mapping[str, Any], *, status: int = 200, accepts_gzip: bool) -> dict[str, Any]:
-    """A reply in the shape that both payload versions take.
-
-    ResultTooLarge for a kept reply that was first given through another door, where it was shorter.
-    """
+    """A reply in the shape that both payload versions take."""
     return wrap_body(to_json(reply), JSON, status=status, accepts_gzip=accepts_gzip)
 
 
 def wrap_body(body: bytes, content_type: str, *, status: int, accepts_gzip: bool) -> dict[str, Any]:
-    """A body in that shape; ResultTooLarge if it is."""
+    """A body in that shape.
+
+    ResultTooLarge for a kept reply that was first given through another door, where it was shorter.
+    """
     headers = {"content-type": content_type, "cache-control": "no-store"}
     if accepts_gzip and len(body) >= GZIP_BYTES_MIN:
         headers |= {"content-encoding": "gzip", "vary": "accept-encoding"}

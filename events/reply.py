@@ -1,6 +1,7 @@
 """The reply: what callers get back, and the shape of each part."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from enum import Enum
 from typing import Any, NotRequired, TypedDict
 
 from pydantic_core import to_json
@@ -10,7 +11,7 @@ from events.values import Row, escapes_bytes
 
 
 class ResultReply(TypedDict):
-    """The result of one statement. `rows` are lists, or objects by column name."""
+    """One statement's result. `rows` are lists, or objects by column name, or chunks of them."""
 
     columns: list[str]
     rows: list[Any]
@@ -42,18 +43,36 @@ class BatchReply(TypedDict):
     meta: Meta
 
 
+class Form(Enum):
+    """How a reply leaves: as objects, which Lambda's runtime encodes, or encoded here.
+
+    IN_TEXT is encoded, and then a text within JSON, which makes it longer.
+    """
+
+    OBJECTS = "objects"
+    ENCODED = "encoded"
+    IN_TEXT = "in text"
+
+
 def rows_out(
-    columns: Sequence[str], rows: list[Row], *, as_objects: bool, in_text: bool
+    columns: Sequence[str], rows: list[Row], *, as_objects: bool, form: Form
 ) -> tuple[list[Any], int]:
-    """Rows as callers read them, and their bytes on the wire; see `values.rows_out`."""
-    sent, size_bytes = values.rows_out(rows, in_text=in_text)
-    if not as_objects:
-        return sent, size_bytes
-    names = names_apart(columns)
-    encoded = to_json(names)
-    names_bytes = len(encoded) + 3 * len(names) + (escapes_bytes(encoded) if in_text else 0)
-    objects = [dict(zip(names, row, strict=True)) for row in sent]
-    return objects, size_bytes + len(rows) * names_bytes
+    """Rows as callers read them, and their bytes on the wire; see `values.rows_out`.
+
+    Encoded they are one chunk of JSON, without the brackets of a list, so that what a row was made
+    of can go: that is six times as much.
+    """
+    in_text = form is Form.IN_TEXT
+    sent, encoded, size_bytes = values.rows_out(rows, in_text=in_text)
+    if as_objects:
+        names = names_apart(columns)
+        encoded_names = to_json(names)
+        names_bytes = len(encoded_names) + 3 * len(names)
+        names_bytes += escapes_bytes(encoded_names) if in_text else 0
+        size_bytes += len(rows) * names_bytes
+        sent = [dict(zip(names, row, strict=True)) for row in sent]
+        encoded = b"" if form is Form.OBJECTS else to_json(sent)
+    return (sent if form is Form.OBJECTS else [encoded[1:-1]]), size_bytes
 
 
 def result_out(
@@ -75,6 +94,39 @@ def result_out(
     if truncated:
         result["truncated"] = True
     return result
+
+
+def encoded(reply: Mapping[str, Any]) -> bytes:
+    """A reply as JSON, the rows of whose results are encoded chunks: joined once."""
+    return b"".join(_parts(reply))
+
+
+def with_part(kept: str, name: str, part: Any) -> bytes:
+    """A kept reply, which is JSON already, with one part more at its end."""
+    return b"".join((kept.encode()[:-1], b",", to_json({name: part})[1:]))
+
+
+def _parts(reply: Mapping[str, Any]) -> Iterator[bytes]:
+    separator = b"{"
+    for name, part in reply.items():
+        yield separator + to_json(name) + b":"
+        separator = b","
+        if name == "rows":
+            yield from _listed([chunk] for chunk in part)
+        elif name == "results":
+            yield from _listed(map(_parts, part))
+        else:
+            yield to_json(part)
+    yield b"}"
+
+
+def _listed(items: Iterable[Iterable[bytes]]) -> Iterator[bytes]:
+    separator = b"["
+    for item in items:
+        yield separator
+        yield from item
+        separator = b","
+    yield b"[]" if separator == b"[" else b"]"
 
 
 def names_apart(columns: Sequence[str]) -> list[str]:

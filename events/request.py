@@ -1,18 +1,10 @@
 """The request: a query event as callers write it, parsed into frozen models or refused."""
 
-from collections.abc import Sequence
-from typing import Annotated, Any, Literal, Self
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    ValidationError,
-    model_validator,
-)
-
+from events import schema
 from events.values import parameter_sets_in, parameters_in
 from sqlatch.errors import BadEvent
 
@@ -36,104 +28,121 @@ def _without_controls(text: str) -> str:
     return text
 
 
-def _not_too_many(sets: Sequence[Any] | None) -> Sequence[Any] | None:
+def _parameter_sets(given: object) -> Sequence[Any] | None:
+    sets: Sequence[Any] | None = parameter_sets_in(given)
     if sets is not None and len(sets) > PARAMETER_SETS_MAX:
         raise ValueError(f"has {len(sets)} sets, {PARAMETER_SETS_MAX} are taken")
     return sets
 
 
-Sql = Annotated[
-    str, Field(min_length=1, max_length=SQL_CHARACTERS_MAX), AfterValidator(_without_nul)
-]
-Parameters = Annotated[Any, BeforeValidator(parameters_in)]
-ParameterSets = Annotated[Any, BeforeValidator(parameter_sets_in), AfterValidator(_not_too_many)]
-DatabaseName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}\z")]
-IdempotencyKey = Annotated[
-    str, Field(min_length=1, max_length=255), AfterValidator(_without_controls)
-]
-
-
-class _Event(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class StatementEvent(_Event):
+@dataclass(frozen=True, slots=True)
+class StatementEvent:
     """One statement; a list of values is for `?`, an object for `:name`, `@name` and `$name`."""
 
-    query: Sql
-    parameters: Parameters = None
-    parameter_sets: ParameterSets = None
+    query: str
+    parameters: Any = None
+    parameter_sets: Sequence[Any] | None = None
 
-    @model_validator(mode="after")
-    def _one_kind_of_parameters(self) -> Self:
-        if self.parameters is not None and self.parameter_sets is not None:
-            raise ValueError("give `parameters` or `parameter_sets`, not both")
-        return self
+    def __post_init__(self) -> None:
+        _refuse_both(self.parameters, self.parameter_sets)
 
 
-class QueryEvent(_Event):
+@dataclass(frozen=True, slots=True)
+class QueryEvent:
     """One request: exactly one of `query` and `statements`. `timeout_ms` is for the whole of it."""
 
-    query: Sql | None = None
-    parameters: Parameters = None
-    parameter_sets: ParameterSets = None
-    statements: (
-        Annotated[
-            tuple[StatementEvent, ...],
-            Field(strict=False, min_length=1, max_length=STATEMENTS_MAX),
-        ]
-        | None
-    ) = None
-    database: DatabaseName = "main"
+    query: str | None = None
+    parameters: Any = None
+    parameter_sets: Sequence[Any] | None = None
+    statements: tuple[StatementEvent, ...] | None = None
+    database: str = "main"
     read_only: bool = False
-    idempotency_key: IdempotencyKey | None = None
+    idempotency_key: str | None = None
     rows_as: Literal["arrays", "objects"] = "arrays"
-    rows_max: Annotated[int, Field(ge=1, le=ROWS_MAX)] | None = None
-    timeout_ms: Annotated[int, Field(ge=1, le=TIMEOUT_MS_MAX)] | None = None
+    rows_max: int | None = None
+    timeout_ms: int | None = None
 
-    @model_validator(mode="after")
-    def _one_kind_of_request(self) -> Self:
+    def __post_init__(self) -> None:
         if (self.query is None) == (self.statements is None):
             raise ValueError("give exactly one of `query` and `statements`")
         if self.query is None and (self.parameters, self.parameter_sets) != (None, None):
             raise ValueError("parameters stand beside the `query` that they are for")
-        if self.parameters is not None and self.parameter_sets is not None:
-            raise ValueError("give `parameters` or `parameter_sets`, not both")
-        return self
+        _refuse_both(self.parameters, self.parameter_sets)
 
 
-class HealthEvent(_Event):
+@dataclass(frozen=True, slots=True)
+class HealthEvent:
     """The question whether the service is well."""
 
     health: Literal[True]
 
 
-class PipelineEvent(_Event):
+@dataclass(frozen=True, slots=True)
+class PipelineEvent:
     """A pipeline of the libSQL protocol, invoked directly."""
 
-    pipeline: dict[str, Any]
-    database: DatabaseName = "main"
-    idempotency_key: IdempotencyKey | None = None
+    pipeline: Mapping[str, Any]
+    database: str = "main"
+    idempotency_key: str | None = None
+
+
+def _refuse_both(parameters: object, parameter_sets: object) -> None:
+    if parameters is not None and parameter_sets is not None:
+        raise ValueError("give `parameters` or `parameter_sets`, not both")
+
+
+_SQL = schema.then(_without_nul, schema.text(min_length=1, max_length=SQL_CHARACTERS_MAX))
+_PARAMETERS = {
+    "parameters": schema.made_by(parameters_in),
+    "parameter_sets": schema.made_by(_parameter_sets),
+}
+_STATEMENT = schema.object_of(StatementEvent, query=_SQL, **_PARAMETERS)
+_DATABASE = schema.text(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}\z")
+_KEY = schema.nullable(schema.then(_without_controls, schema.text(min_length=1, max_length=255)))
+
+_parse_query = schema.parser(
+    QueryEvent,
+    strict=True,
+    query=schema.nullable(_SQL),
+    **_PARAMETERS,
+    statements=schema.nullable(
+        schema.tuple_of(_STATEMENT, min_length=1, max_length=STATEMENTS_MAX)
+    ),
+    database=_DATABASE,
+    read_only=schema.boolean(),
+    idempotency_key=_KEY,
+    rows_as=schema.one_of(["arrays", "objects"]),
+    rows_max=schema.nullable(schema.integer(ge=1, le=ROWS_MAX)),
+    timeout_ms=schema.nullable(schema.integer(ge=1, le=TIMEOUT_MS_MAX)),
+)
+_parse_health = schema.parser(HealthEvent, strict=True, health=schema.one_of([True]))
+_parse_pipeline = schema.parser(
+    PipelineEvent,
+    strict=True,
+    pipeline=schema.mapping(),
+    database=_DATABASE,
+    idempotency_key=_KEY,
+)
 
 
 def parse_pipeline(event: object) -> PipelineEvent:
     """The pipeline in an event; BadEvent says which field is wrong, and why."""
     try:
-        return PipelineEvent.model_validate(event)
-    except ValidationError as error:
+        return _parse_pipeline(event)
+    except schema.ValidationError as error:
         raise _bad_event(error) from error
 
 
 def parse(event: object) -> QueryEvent | HealthEvent:
     """The request in an event; BadEvent says which field is wrong, and why."""
-    model = HealthEvent if isinstance(event, dict) and "health" in event else QueryEvent
+    asks_health = isinstance(event, dict) and "health" in event
     try:
-        return model.model_validate(event)
-    except ValidationError as error:
+        return _parse_health(event) if asks_health else _parse_query(event)
+    except schema.ValidationError as error:
         raise _bad_event(error) from error
 
 
-def _bad_event(error: ValidationError) -> BadEvent:
+def _bad_event(error: schema.ValidationError) -> BadEvent:
     problems = [(_place(problem["loc"]), _reason(problem)) for problem in error.errors()]
     shown = [f"{place}: {reason}" if place else reason for place, reason in problems]
     return BadEvent("; ".join(shown[:PROBLEMS_SHOWN_MAX]), field=problems[0][0] or None)

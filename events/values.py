@@ -3,8 +3,7 @@
 import math
 from array import array
 from collections.abc import Mapping, Sequence
-from itertools import chain
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from pydantic_core import to_json
 
@@ -13,10 +12,6 @@ from sqlatch.values import INTEGER_MIN as INTEGER_MIN
 from sqlatch.values import Row as Row
 from sqlatch.values import Value as Value
 from sqlatch.values import special_in, value_out
-
-DIGITS_ALIKE = bytes.maketrans(b"123456789", b"000000000")
-"""One look for any digit instead of ten: on 5 MB that is 10 ms instead of 60."""
-
 
 BLOCK_ROWS = 500
 """Of a bulk what is looked at together: more does not stay in the processor's cache."""
@@ -74,14 +69,25 @@ def value_in(value: object, where: str) -> Value:
     )
 
 
-def rows_out(rows: list[Row], *, in_text: bool) -> tuple[list[Any], int]:
-    """Rows as JSON says them, the same ones where they are that already, and their length so.
+class RowsOut(NamedTuple):
+    """Rows as JSON says them, the same ones where they are that already; encoded; and their bytes.
 
-    The length is in bytes, as Lambda's runtime writes them: a space behind each comma and colon,
-    Python's exponents. `in_text` if they will stand in a text that is JSON again, as an HTTP body
-    does: there a quote is two bytes.
+    The bytes are those that Lambda's runtime writes: a space behind each comma and colon, Python's
+    exponents.
     """
-    kinds = set(map(type, chain.from_iterable(rows)))
+
+    rows: list[Any]
+    encoded: bytes
+    size_bytes: int
+
+
+def rows_out(rows: list[Row], *, in_text: bool) -> RowsOut:
+    """Rows on their way out.
+
+    `in_text` if they will stand in a text that is JSON again, as an HTTP body does: there a quote
+    is two bytes.
+    """
+    kinds = _kinds_of(rows)
     encoded = b"" if bytes in kinds else to_json(rows, inf_nan_mode="constants")
     sent: list[Any] = rows
     size_bytes = len(rows) * len(rows[0])
@@ -90,14 +96,30 @@ def rows_out(rows: list[Row], *, in_text: bool) -> tuple[list[Any], int]:
         encoded = to_json(sent)
         size_bytes += encoded.count(b'{"')
     if float in kinds:
-        size_bytes += encoded.translate(DIGITS_ALIKE).count(b"0e")
+        # 1e-7 is 1e-07 there; all other exponents are as long, or shorter.
+        size_bytes += encoded.count(b"e-")
     size_bytes += len(encoded)
-    return sent, size_bytes + (escapes_bytes(encoded) if in_text else 0)
+    return RowsOut(sent, encoded, size_bytes + (escapes_bytes(encoded) if in_text else 0))
 
 
 def escapes_bytes(encoded: bytes) -> int:
     """What JSON grows by when it becomes a text of JSON."""
     return encoded.count(b'"') + encoded.count(b"\\")
+
+
+def _kinds_of(rows: list[Row]) -> set[type]:
+    """The types of the values. A whole column that can be joined, or added up, is of one kind.
+
+    C finds that out in half the time that it takes to ask each value.
+    """
+    kinds: set[type] = set()
+    for column in zip(*rows, strict=True):
+        values: tuple[Any, ...] = column
+        try:
+            kinds.add(type("".join(values) if type(values[0]) is str else sum(values)))
+        except TypeError:
+            kinds.update(map(type, values))
+    return kinds
 
 
 def _are_plain(sets: list[list[object]]) -> bool:

@@ -1,6 +1,7 @@
 """What a caller over HTTP may: all that he asks, or what his token permits."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from events.request import HealthEvent, QueryEvent
 from handler.service import Service
@@ -24,6 +25,6 @@ def permission(service: Service, authorization: str | None) -> Callable[[Request
                 raise Unauthorized("health names every database, and the token is not for all")
             return request
         access.allow(request.database)
-        return request if access.writes else request.model_copy(update={"read_only": True})
+        return request if access.writes else replace(request, read_only=True)
 
     return permitted

@@ -3,7 +3,7 @@
 from typing import Any, Protocol
 
 from events.doors import Door, door_of
-from events.request import HealthEvent, QueryEvent, parse
+from events.request import HealthEvent, parse
 from handler.log import Record, logged
 from handler.service import service
 from sqlatch.errors import BadEvent, SqlatchError
@@ -45,18 +45,17 @@ def _direct(event: Any, record: Record, ends_at_s: float) -> dict[str, Any]:
                 service(), event, record, ends_at_s=ends_at_s
             )
             return reply
-        return _answer(parse(event), record, ends_at_s)
+        request = parse(event)
+        if isinstance(request, HealthEvent):
+            return _health(record)
+        return service().answer(request, record, ends_at_s=ends_at_s)
     except SqlatchError as error:
         # Lambda tells a direct caller the class and the text of an error, and nothing else.
         error.args = (error.text(),)
         raise
 
 
-def _answer(
-    request: QueryEvent | HealthEvent, record: Record, ends_at_s: float, *, in_text: bool = False
-) -> dict[str, Any]:
-    if isinstance(request, QueryEvent):
-        return service().answer(request, record, ends_at_s=ends_at_s, in_text=in_text)
+def _health(record: Record) -> dict[str, Any]:
     from handler.health import health
 
     record.kind = "health"
@@ -73,9 +72,15 @@ def _http(event: Any, record: Record, ends_at_s: float) -> dict[str, Any]:
         authorization = http.headers_of(event).get("authorization")
         permitted = permission(service(), authorization)
         call = http.unwrap(event)
-        reply = _answer(permitted(call.request), record, ends_at_s, in_text=not call.accepts_gzip)
-        status = 503 if reply.get("status") == "degraded" else 200
-        return http.wrap(reply, status=status, accepts_gzip=call.accepts_gzip)
+        request = permitted(call.request)
+        if isinstance(request, HealthEvent):
+            health = _health(record)
+            status = 503 if health["status"] == "degraded" else 200
+            return http.wrap(health, status=status, accepts_gzip=call.accepts_gzip)
+        body = service().answer_encoded(
+            request, record, ends_at_s=ends_at_s, in_text=not call.accepts_gzip
+        )
+        return http.wrap_body(body, http.JSON, status=200, accepts_gzip=call.accepts_gzip)
     except SqlatchError as error:
         record.note(error)
         return http.wrap_error(error)

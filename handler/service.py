@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic_core import from_json
 
+from events.reply import Form, Meta, encoded, with_part
 from events.request import QueryEvent
 from handler.log import Record
 from handler.settings import Settings
@@ -70,24 +71,22 @@ class Service:
 
         return Batons(Shelf(self.settings.databases))
 
-    def answer(
-        self, event: QueryEvent, record: Record, *, ends_at_s: float, in_text: bool = False
-    ) -> dict[str, Any]:
-        """The reply to a request. Nothing of it runs past `ends_at_s`, in epoch seconds.
+    def answer(self, event: QueryEvent, record: Record, *, ends_at_s: float) -> dict[str, Any]:
+        """The reply to a request. Nothing of it runs past `ends_at_s`, in epoch seconds."""
+        outcome, meta = self._outcome(event, record, ends_at_s, Form.OBJECTS)
+        if outcome.replayed is None:
+            return {**reply_of(event, outcome.results), "meta": meta}
+        return {**from_json(outcome.replayed), "meta": meta}
 
-        `in_text` if the reply becomes a text within JSON, which makes it longer.
-        """
-        started_s = self.clock.now()
-        work = work_of(event, self.settings, in_text=in_text)
-        deadline_s = min(started_s + work.limits.timeout_s, ends_at_s)
-        record.database = event.database
-        record.statements = len(work.statements)
-        outcome = self.recovering(
-            event.database, record, deadline_s, lambda: self._run(event, work, record, deadline_s)
-        )
-        record.rows = sum(len(result.rows) for result in outcome.results)
-        record.replayed = outcome.replayed is not None
-        return self._reply(event, outcome, record, started_s)
+    def answer_encoded(
+        self, event: QueryEvent, record: Record, *, ends_at_s: float, in_text: bool
+    ) -> bytes:
+        """The same as JSON; `in_text` if it becomes a text within JSON, which makes it longer."""
+        form = Form.IN_TEXT if in_text else Form.ENCODED
+        outcome, meta = self._outcome(event, record, ends_at_s, form)
+        if outcome.replayed is None:
+            return encoded({**reply_of(event, outcome.results), "meta": meta})
+        return with_part(outcome.replayed, "meta", meta)
 
     @contextmanager
     def lease(
@@ -140,6 +139,27 @@ class Service:
 
         return gate
 
+    def _outcome(
+        self, event: QueryEvent, record: Record, ends_at_s: float, form: Form
+    ) -> tuple[Outcome, Meta]:
+        started_s = self.clock.now()
+        work = work_of(event, self.settings, form=form)
+        deadline_s = min(started_s + work.limits.timeout_s, ends_at_s)
+        record.database = event.database
+        record.statements = len(work.statements)
+        outcome = self.recovering(
+            event.database, record, deadline_s, lambda: self._run(event, work, record, deadline_s)
+        )
+        record.rows = sum(result.rows_count for result in outcome.results)
+        record.replayed = outcome.replayed is not None
+        return outcome, {
+            "database": event.database,
+            "duration_ms": round((self.clock.now() - started_s) * 1000, 3),
+            "wrote": record.kind != Kind.READ.value and not record.replayed,
+            "lease_wait_ms": record.lease_wait_ms,
+            "replayed": record.replayed,
+        }
+
     def _run(self, event: QueryEvent, work: Work, record: Record, deadline_s: float) -> Outcome:
         database = self.databases.get(event.database)
         kind = database.kind(work.statements, deadline_s)
@@ -174,20 +194,6 @@ class Service:
             return False
         record.hot_journals_recovered += was_hot
         return True
-
-    def _reply(
-        self, event: QueryEvent, outcome: Outcome, record: Record, started_s: float
-    ) -> dict[str, Any]:
-        meta = {
-            "database": event.database,
-            "duration_ms": round((self.clock.now() - started_s) * 1000, 3),
-            "wrote": record.kind != Kind.READ.value and not record.replayed,
-            "lease_wait_ms": record.lease_wait_ms,
-            "replayed": record.replayed,
-        }
-        if outcome.replayed is None:
-            return {**reply_of(event, outcome.results), "meta": meta}
-        return {**from_json(outcome.replayed), "meta": meta}
 
 
 def _memory_bytes(environment: Mapping[str, str]) -> int | None:

@@ -1,10 +1,11 @@
-"""The settings: environment variables as one frozen model, checked at the first request."""
+"""The settings: environment variables as one frozen dataclass, checked at the first request."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from events import schema
 
 LEASES_FILE = ".leases.sqlite"
 IN_LAMBDA = "AWS_LAMBDA_RUNTIME_API"
@@ -15,48 +16,60 @@ class SettingsError(Exception):
     """A setting is missing or wrong; says which variable and why, on one line."""
 
 
-class Settings(BaseModel):
+@dataclass(frozen=True, slots=True)
+class Settings:
     """The service's own settings. Each is the variable of the same name, SQLATCH_ before it."""
 
-    model_config = ConfigDict(frozen=True)
+    databases: Path = field(
+        metadata={"description": "directory of the database files, `<name>.db`"}
+    )
+    leases: str = field(
+        default="",
+        metadata={
+            "description": "`dynamodb:<table>` or `sqlite:<file>`; unset: a file beside the"
+            " databases, for one machine (an error on Lambda)"
+        },
+    )
+    read_only: bool = field(
+        default=False, metadata={"description": "refuse everything that would write"}
+    )
+    create: Literal["on-write", "never"] = field(
+        default="on-write",
+        metadata={"description": "whether the first write makes a database: `never` or"},
+    )
+    rows_max: int = field(
+        default=100_000, metadata={"description": "rows of one statement, RESULT_TOO_LARGE past it"}
+    )
+    result_bytes_max: int = field(
+        default=5_500_000, metadata={"description": "bytes of a reply's rows as JSON, likewise"}
+    )
+    timeout_ms: int = field(
+        default=10_000, metadata={"description": "deadline of a request that names none"}
+    )
+    idempotency_days: float = field(
+        default=5, metadata={"description": "how long the record of an idempotent write is kept"}
+    )
+    token_keys: str = field(
+        default="",
+        metadata={
+            "description": "public keys that tokens are checked with, PEM or JWKS; unset: none is"
+            " taken"
+        },
+    )
+    http_auth: Literal["none", "token"] = field(
+        default="none", metadata={"description": "`token`: HTTP takes only requests with a token"}
+    )
 
-    databases: Path = Field(description="directory of the database files, `<name>.db`")
-    leases: Annotated[str, Field(pattern="^(dynamodb|sqlite):.")] = Field(
-        default="",
-        validate_default=False,
-        description="`dynamodb:<table>` or `sqlite:<file>`; unset: a file beside the databases,"
-        " for one machine (an error on Lambda)",
-    )
-    read_only: bool = Field(default=False, description="refuse everything that would write")
-    create: Literal["on-write", "never"] = Field(
-        default="on-write", description="whether the first write makes a database: `never` or"
-    )
-    rows_max: int = Field(
-        default=100_000, ge=1, description="rows of one statement, RESULT_TOO_LARGE past it"
-    )
-    result_bytes_max: int = Field(
-        default=5_500_000, ge=1, description="bytes of a reply's rows as JSON, likewise"
-    )
-    timeout_ms: int = Field(
-        default=10_000, ge=1, le=900_000, description="deadline of a request that names none"
-    )
-    idempotency_days: float = Field(
-        default=5, gt=0, description="how long the record of an idempotent write is kept"
-    )
-    token_keys: str = Field(
-        default="",
-        description="public keys that tokens are checked with, PEM or JWKS; unset: none is taken",
-    )
-    http_auth: Literal["none", "token"] = Field(
-        default="none", description="`token`: HTTP takes only requests with a token"
-    )
+    def __post_init__(self) -> None:
+        if not self.leases:
+            object.__setattr__(self, "leases", f"sqlite:{self.databases / LEASES_FILE}")
 
     @classmethod
-    def from_environment(cls, environment: Mapping[str, str]) -> Self:
+    def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
         """The settings in an environment; SettingsError names the variable that is wrong."""
         given = {
             name: environment[variable_of(name)]
-            for name in cls.model_fields
+            for name in cls.__dataclass_fields__
             if environment.get(variable_of(name))
         }
         if "leases" not in given and environment.get(IN_LAMBDA):
@@ -65,15 +78,26 @@ class Settings(BaseModel):
                 " since a file of leases would lie on NFS"
             )
         try:
-            return cls.model_validate(given)
-        except ValidationError as error:
+            return _parse(given)
+        except schema.ValidationError as error:
             raise SettingsError(_first_problem(error)) from error
 
-    @model_validator(mode="after")
-    def _default_leases(self) -> Self:
-        if not self.leases:
-            object.__setattr__(self, "leases", f"sqlite:{self.databases / LEASES_FILE}")
-        return self
+
+_AT_LEAST_1 = schema.integer(ge=1)
+_parse = schema.parser(
+    Settings,
+    strict=False,
+    databases=schema.then(Path, schema.text()),
+    leases=schema.text(pattern="^(dynamodb|sqlite):."),
+    read_only=schema.boolean(),
+    create=schema.one_of(["on-write", "never"]),
+    rows_max=_AT_LEAST_1,
+    result_bytes_max=_AT_LEAST_1,
+    timeout_ms=schema.integer(ge=1, le=900_000),
+    idempotency_days=schema.real(gt=0),
+    token_keys=schema.text(),
+    http_auth=schema.one_of(["none", "token"]),
+)
 
 
 def variable_of(name: str) -> str:
@@ -81,11 +105,13 @@ def variable_of(name: str) -> str:
     return f"SQLATCH_{name.upper()}"
 
 
-def _first_problem(error: ValidationError) -> str:
+def _first_problem(error: schema.ValidationError) -> str:
     problem = error.errors()[0]
     variable = variable_of(str(problem["loc"][0]))
     if problem["type"] == "missing":
-        return (
-            f"{variable}: is not set: {Settings.model_fields[str(problem['loc'][0])].description}"
-        )
+        return f"{variable}: is not set: {_description(str(problem['loc'][0]))}"
     return f"{variable}: {problem['msg']}, but it is {problem['input']!r}"
+
+
+def _description(name: str) -> str:
+    return str(Settings.__dataclass_fields__[name].metadata["description"])

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic_core import to_json
 
-from events.reply import ResultReply, result_out, rows_out
+from events.reply import Form, ResultReply, encoded, result_out, rows_out
 from events.request import QueryEvent
 from handler.settings import Settings
 from sqlexec.statement import Limits, Once, Parameters, Result, Statement, Work
@@ -17,14 +17,11 @@ def work_of(
     event: QueryEvent,
     settings: Settings,
     *,
-    in_text: bool = False,
+    form: Form = Form.OBJECTS,
     message_key: str | None = None,
     group: str | None = None,
 ) -> Work:
-    """What is to be executed for a request; `message_key` is a queue's, should it bear no key.
-
-    `in_text` if the reply becomes a text within JSON, as an HTTP body that is not packed.
-    """
+    """What is to be executed for a request; `message_key` is a queue's, should it bear no key."""
     if event.statements is None:
         statements: tuple[Statement, ...] = (
             Statement(event.query or "", event.parameters, event.parameter_sets),
@@ -36,11 +33,11 @@ def work_of(
     limits = Limits(
         rows_max=settings.rows_max,
         bytes_max=settings.result_bytes_max,
-        rows_out=partial(rows_out, as_objects=event.rows_as == "objects", in_text=in_text),
+        rows_out=partial(rows_out, as_objects=event.rows_as == "objects", form=form),
         timeout_s=(event.timeout_ms or settings.timeout_ms) / 1000,
         truncate_rows=event.rows_max,
     )
-    return Work(statements, limits, _once(event, statements, message_key), group)
+    return Work(statements, limits, _once(event, statements, message_key, form), group)
 
 
 def reply_of(event: QueryEvent, results: list[Result]) -> dict[str, Any]:
@@ -61,13 +58,14 @@ def _result(event: QueryEvent, result: Result) -> ResultReply:
 
 
 def _once(
-    event: QueryEvent, statements: tuple[Statement, ...], message_key: str | None
+    event: QueryEvent, statements: tuple[Statement, ...], message_key: str | None, form: Form
 ) -> Once | None:
     if event.idempotency_key is not None:
+        encode = to_json if form is Form.OBJECTS else encoded
         return Once(
             event.idempotency_key,
             _fingerprint(event, statements),
-            lambda results: to_json(reply_of(event, results)).decode(),
+            lambda results: encode(reply_of(event, results)).decode(),
         )
     if message_key is not None:
         return Once(message_key, None, lambda _results: "")

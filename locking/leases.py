@@ -15,7 +15,12 @@ MARGIN_S = 2.0
 
 WAIT_FIRST_S = 0.005
 WAIT_MAX_S = 0.1
-"""Waits between two tries start here, double, and end there; each is cut by chance to 50-100 %."""
+"""Waits between two tries start here, double, and end there; each is cut by chance to 50-100 %.
+
+At 30 ms the worst of eight writers would wait less than half as long, but each try is a call that
+is paid (7.3 a write instead of 4.7), and DynamoDB takes 1,000 writes a second for one item: 27
+waiters would reach that, with 100 ms it takes 80.
+"""
 
 RELEASE_TRIES_MAX = 3
 

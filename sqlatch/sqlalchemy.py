@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 from sqlalchemy.dialects.sqlite.base import SQLiteDialect
 from sqlalchemy.engine import URL, Connection
 from sqlalchemy.engine.reflection import cache
+from sqlalchemy.exc import ArgumentError
 
 OWN_TABLES = "sqlatch_"
 
@@ -36,9 +37,12 @@ class SqlatchDialect(SQLiteDialect):
 
     def create_connect_args(self, url: URL) -> tuple[list[str], dict[str, Any]]:
         query = {name: str(value) for name, value in url.query.items()}
-        options: dict[str, Any] = {
-            name: kind(query.pop(name)) for name, kind in OPTIONS.items() if name in query
-        }
+        try:
+            options: dict[str, Any] = {
+                name: kind(query.pop(name)) for name, kind in OPTIONS.items() if name in query
+            }
+        except ValueError as error:
+            raise ArgumentError(f"an option of the URL is no number: {error}") from error
         if url.password is not None:
             options["token"] = str(url.password)
         place = url.host or ""

@@ -1,10 +1,7 @@
-"""Tokens for the libSQL door and HTTP: `key` makes a key pair, `sign` signs a token with it."""
+"""Tokens for the libSQL door and HTTP: a key pair, and tokens signed with it."""
 
-import argparse
-import sys
 import time
-from collections.abc import Collection, Sequence
-from pathlib import Path
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -62,27 +59,6 @@ def sign(
     return jwt.encode(claims, key, algorithm=algorithm, headers=headers)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; what is wrong is said on one line, and the exit status is 1."""
-    options = _options(arguments)
-    try:
-        if options.command == "key":
-            _write_key(options.private, options.public)
-        else:
-            token = sign(
-                options.private.read_text(),
-                access="ro" if options.read_only else "rw",
-                databases=options.database or ALL,
-                lifetime_s=round(options.days * DAY_S),
-                kid=options.kid,
-            )
-            sys.stdout.write(f"{token}\n")
-    except (OSError, ValueError, ImportError) as error:
-        sys.stderr.write(f"{error}\n")
-        return 1
-    return 0
-
-
 def _names(databases: Collection[str]) -> list[str]:
     if isinstance(databases, str) or not databases or ALL in databases:
         raise ValueError(f"databases is a list of names, or {ALL!r} for all")
@@ -100,36 +76,11 @@ def _private_key(pem: str) -> "tuple[Ed25519PrivateKey | RSAPrivateKey, str]":
     except TypeError as error:
         raise ValueError("the private key is encrypted") from error
     except (ValueError, UnsupportedAlgorithm) as error:
-        raise ValueError("the private key cannot be read: it is PEM, as `key` writes it") from error
+        raise ValueError(
+            "the private key cannot be read: it is PEM, as `sqlatch token key` writes it"
+        ) from error
     if isinstance(key, Ed25519PrivateKey):
         return key, "EdDSA"
     if isinstance(key, RSAPrivateKey):
         return key, "RS256"
     raise ValueError("the private key is neither Ed25519 nor RSA")
-
-
-def _write_key(private: Path, public: Path) -> None:
-    private_pem, public_pem = new_key()
-    # Never over another: a key that is overwritten makes every token signed with it worthless.
-    private.touch(mode=0o600, exist_ok=False)
-    private.write_text(private_pem)
-    public.write_text(public_pem)
-
-
-def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m sqlatch.tokens", description=__doc__)
-    commands = parser.add_subparsers(dest="command", required=True)
-    command = commands.add_parser("key", help="make a key pair")
-    command.add_argument("--private", type=Path, default=Path("token.key"), metavar="FILE")
-    command.add_argument("--public", type=Path, default=Path("token.pub"), metavar="FILE")
-    command = commands.add_parser("sign", help="print a token signed with the private key")
-    command.add_argument("--private", type=Path, default=Path("token.key"), metavar="FILE")
-    command.add_argument("--database", action="append", metavar="NAME", help="all, if not given")
-    command.add_argument("--read-only", action="store_true")
-    command.add_argument("--days", type=float, default=30)
-    command.add_argument("--kid", help="name of the key, for keys given as JWKS")
-    return parser.parse_args(arguments)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

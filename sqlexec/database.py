@@ -111,7 +111,7 @@ class Database:
                 session.run(work.statements[0].sql)
             finally:
                 session.run("PRAGMA temp_store = MEMORY")
-            return Outcome([Result((), [], 0, None)])
+            return Outcome([Result((), [], 0, 0, None)])
 
         return self._on_writer(apply, deadline_s, gate, taken_over=taken_over)
 
@@ -196,7 +196,7 @@ class Database:
             try:
                 return apply(session)
             except StatementError:
-                if session.load_schema():
+                if session.schema_has_changed():
                     return apply(session)
                 raise
 

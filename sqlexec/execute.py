@@ -42,8 +42,7 @@ def execute(statement: Statement, session: Session, plans: Plans, budget: "Budge
     if plan.kind is Kind.VACUUM:
         raise ForbiddenStatement("not allowed here: VACUUM runs alone, outside a transaction")
     if plan.inspects:
-        # What a PRAGMA was prepared with it does not look at again when it runs.
-        session.load_schema()
+        session.look_anew()
     connection = session.connection
     columns: tuple[str, ...] = ()
 
@@ -64,20 +63,21 @@ def execute(statement: Statement, session: Session, plans: Plans, budget: "Budge
         if columns:
             # The first step may have found another schema, and so more columns or fewer.
             columns = _columns_of_row(cursor) or columns
-        rows, truncated = budget.fetch(cursor, lambda: columns)
+        rows, count, truncated = budget.fetch(cursor, lambda: columns)
         if truncated and plan.kind is Kind.WRITE:
             for _row in cursor:
                 pass
-    if columns and not rows:
+    if columns and not count:
         columns = columns_now(statement.sql, session)
     if plan.defines:
         # SQLite says nothing of the new name in ALTER TABLE until it is there; and its own writes
         # to the schema, or to a virtual table's shadows, are no rows of the caller's.
         refuse_own_names(session)
-        return Result(columns, rows, 0, None, truncated)
-    changed = changes.total()
+        return Result(columns, rows, count, 0, None, truncated)
+    # Whatever changes no rows itself leaves sqlite3_changes() as an earlier statement set it.
+    changed = changes.total() if plan.changes else 0
     rowid = connection.last_insert_rowid() if plan.inserts and changed else 0
-    return Result(columns, rows, changed, rowid or None, truncated)
+    return Result(columns, rows, count, changed, rowid or None, truncated)
 
 
 @contextmanager
@@ -104,7 +104,6 @@ class _Changes:
 
     def __init__(self, connection: apsw.Connection) -> None:
         self._connection = connection
-        self._before = connection.total_changes()
         self._sum = 0
         self.set_number = 0
 
@@ -118,9 +117,6 @@ class _Changes:
             yield parameters
 
     def total(self) -> int:
-        """What is no INSERT, UPDATE or DELETE leaves sqlite3_changes() as an earlier one set it."""
-        if self._connection.total_changes() == self._before:
-            return 0
         return self._sum + self._connection.changes()
 
 
@@ -133,24 +129,26 @@ class Budget:
 
     def fetch(
         self, cursor: apsw.Cursor, columns: Callable[[], tuple[str, ...]]
-    ) -> tuple[list[Any], bool]:
-        """The rows as they are sent, and whether some were left out."""
+    ) -> tuple[list[Any], int, bool]:
+        """The rows as they are sent, how many they are, and whether some were left out."""
         rows: list[Any] = []
+        count = 0
         self._spend_names(columns())
         stop_at = self._limits.truncate_rows
         at_once = ROWS_AT_ONCE_FIRST
         while chunk := list(islice(cursor, at_once)):
-            truncated = stop_at is not None and len(rows) + len(chunk) > stop_at
+            truncated = stop_at is not None and count + len(chunk) > stop_at
             if truncated:
-                del chunk[(stop_at or 0) - len(rows) :]
+                del chunk[(stop_at or 0) - count :]
             sent, size_bytes = self._limits.rows_out(columns(), chunk)
             rows += sent
+            count += len(chunk)
             self._bytes += size_bytes
-            self._check(len(rows))
+            self._check(count)
             if truncated:
-                return rows, True
+                return rows, count, True
             at_once = 1 if size_bytes > CHUNK_BYTES_MAX else min(2 * at_once, ROWS_AT_ONCE_MAX)
-        return rows, False
+        return rows, count, False
 
     def _spend_names(self, names: tuple[str, ...]) -> None:
         """A thousand results name their columns a thousand times: as much as a row of texts."""

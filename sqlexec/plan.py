@@ -30,6 +30,7 @@ class Plan:
     kind: Kind
     names: tuple[str | None, ...]
     defines: bool = False
+    changes: bool = False
     inserts: bool = False
     inspects: bool = False
 
@@ -118,12 +119,13 @@ def _prepare(sql: str, session: Session) -> Plan:
         return False
 
     _look(sql, look, session)
-    defines, inserts, inspects = session.defines, session.inserts, session.inspects
+    defines, changes = session.defines, session.changes
+    inserts, inspects = session.inserts, session.inspects
     if rest.strip():
         _look(rest, _refuse_second, session)
     if kind is Kind.WRITE and _is_vacuum(sql, session):
         kind = Kind.VACUUM
-    return Plan(kind, names, defines, inserts, inspects)
+    return Plan(kind, names, defines, changes and kind is Kind.WRITE, inserts, inspects)
 
 
 def _refuse_second(cursor: apsw.Cursor, _sql: str, _values: object) -> bool:

@@ -69,8 +69,8 @@ class Policy:
 
     SQLite asks it when a statement is prepared; `refusal` says why it was refused, if it was.
     `defines` says whether it makes, changes or drops a table, an index, a trigger or a view,
-    `inserts` whether it is itself, and no trigger of it, an INSERT, `inspects` whether it is a
-    PRAGMA.
+    `changes` whether it is itself, and no trigger of it, an INSERT, an UPDATE or a DELETE,
+    `inserts` whether it is an INSERT, `inspects` whether it is a PRAGMA.
     """
 
     def __init__(self) -> None:
@@ -86,6 +86,10 @@ class Policy:
         self.defines = False
         self.inspects = False
         self._changes.clear()
+
+    @property
+    def changes(self) -> bool:
+        return bool(self._changes)
 
     @property
     def inserts(self) -> bool:

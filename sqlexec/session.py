@@ -96,22 +96,43 @@ class Session:
         except FOREIGN_ERRORS as error:
             raise in_our_words(error, self._database) from error
 
-    def load_schema(self) -> bool:
-        """Learn the schema as it is now; whether it has changed since this was last called.
+    def load_schema(self) -> None:
+        """Learn the schema as it is now.
 
         SQLite prepares with the schema it knows. Some errors it finds by that (ALTER TABLE of a
         column it has not heard of) it reports without a look whether the schema is still the same,
         and for PRAGMA index_list of a table that it has not heard of there is nothing to report.
         """
         self.run("SELECT 1 FROM sqlite_schema LIMIT 1")
+
+    def schema_has_changed(self) -> bool:
+        """Whether the schema is another than when this was last asked; it is loaded."""
+        self.load_schema()
         ((version,),) = self.run("PRAGMA schema_version")
         known, self._schema_version = self._schema_version, version
         return version != known
+
+    def look_anew(self) -> None:
+        """Before a PRAGMA, which takes what this connection knows of the schema without a look.
+
+        FTS5 takes even its index as the connection saw it last, and the integrity check of one that
+        another has written to since calls it malformed (SQLite 3.54.1). To forget all that would
+        lose what a writer has not yet flushed, so only a reader does.
+        """
+        if self.connection.readonly("main"):
+            self.run("PRAGMA writable_schema = RESET")
+        else:
+            self.load_schema()
 
     @property
     def defines(self) -> bool:
         """Whether the statement prepared last, in `user()`, is one of data definition."""
         return self._policy.defines
+
+    @property
+    def changes(self) -> bool:
+        """Whether it is an INSERT, an UPDATE or a DELETE."""
+        return self._policy.changes
 
     @property
     def inserts(self) -> bool:

@@ -21,7 +21,7 @@ class Statement:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What one statement gave, its rows as `Limits.rows_out` made them.
+    """What one statement gave: so many rows, and what `Limits.rows_out` made of them.
 
     `rows_affected` counts direct changes only, as sqlite3_changes(). `last_insert_rowid` is None
     but of an INSERT that inserted a row.
@@ -29,6 +29,7 @@ class Result:
 
     columns: tuple[str, ...]
     rows: list[Any]
+    rows_count: int
     rows_affected: int
     last_insert_rowid: int | None
     truncated: bool = False
@@ -59,7 +60,7 @@ class Limits:
     """How much one request may take: rows of a statement, bytes of all rows, seconds.
 
     With `truncate_rows` a statement stops there and says so. `rows_out` turns columns and rows into
-    what the caller will send, and says how many bytes that is.
+    what the caller will send, row by row or several in one, and says how many bytes that is.
     """
 
     rows_max: int

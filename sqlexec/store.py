@@ -123,7 +123,7 @@ class Store:
             raise self.not_found()
         self._files.open_directory()
         was_hot = self._files.open_journal(self.name)
-        self.writing(deadline_s, gate, taken_over=False).run("SELECT 1 FROM sqlite_schema LIMIT 1")
+        self.writing(deadline_s, gate, taken_over=False).load_schema()
         return was_hot
 
     @contextmanager

@@ -1,9 +1,8 @@
-"""Keys and tokens as their owner makes them: functions, commands, and the page on them."""
+"""Keys and tokens as their owner makes them: functions, and the page on them."""
 
 import json
 import os
 import re
-import stat
 import subprocess
 import sys
 import time
@@ -22,10 +21,11 @@ from cryptography.hazmat.primitives.serialization import (
 
 from hrana.tokens import KEYS_MAX, LEEWAY_S, TOKEN_CHARACTERS_MAX, Tokens
 from sqlatch.errors import Unauthorized
-from sqlatch.tokens import DAY_S, LIFETIME_S_MAX, main, new_key, sign
+from sqlatch.tokens import DAY_S, LIFETIME_S_MAX, new_key, sign
 from tests.cloudformation import ROOT, load
 from tests.forge import PRIVATE, PUBLIC, jwk, jwks, rsa
 
+COMMAND = 'sqlatch() { python -m sqlatch.command "$@"; }'
 RETRYING = "curl -s --retry 20 --retry-delay 1 --retry-max-time 20 --retry-connrefused "
 PAGE = (ROOT / "docs" / "tokens.md").read_text()
 
@@ -82,35 +82,9 @@ def test_what_could_not_be_used_is_not_signed(changes: dict[str, Any], message: 
         sign(arguments.pop("private_pem"), **arguments)
 
 
-def test_a_key_is_for_its_owner_and_is_never_written_over(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    private, public = tmp_path / "key", tmp_path / "pub"
-    command = ["key", "--private", str(private), "--public", str(public)]
-
-    assert main(command) == 0
-    before = private.read_text(), public.read_text()
-    assert stat.S_IMODE(private.stat().st_mode) == 0o600
-    assert main(command) == 1
-    assert (private.read_text(), public.read_text()) == before
-    assert len(capsys.readouterr().err.splitlines()) == 1
-
-
-def test_what_cannot_be_signed_is_said_on_one_line(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (tmp_path / "key").write_text(PRIVATE)
-
-    assert main(["sign", "--private", str(tmp_path / "none")]) == 1
-    assert main(["sign", "--private", str(tmp_path / "key"), "--days", "0"]) == 1
-    printed = capsys.readouterr()
-    assert printed.out == ""
-    assert len(printed.err.splitlines()) == 2
-
-
 def test_the_commands_of_the_page_make_a_key_and_a_token(tmp_path: Path) -> None:
     install, *commands = blocks("sh")[0].splitlines()
-    assert install == "pip install 'sqlatch[tokens]'"
+    assert install == "pip install 'sqlatch[cli,tokens]'"
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert project["optional-dependencies"]["tokens"][0].startswith("pyjwt[crypto]")
 
@@ -123,7 +97,7 @@ def test_the_commands_of_the_page_make_a_key_and_a_token(tmp_path: Path) -> None
 
 
 def test_the_page_s_server_answers_its_token(tmp_path: Path) -> None:
-    shell("python -m sqlatch.tokens key", tmp_path)
+    shell("sqlatch token key", tmp_path)
     script = blocks("sh")[1].replace("curl ", RETRYING)
     script = script.replace("8000", str(free_port()))
 
@@ -137,20 +111,20 @@ def test_openssl_s_keys_of_the_page_are_taken(tmp_path: Path) -> None:
     for command in re.findall(r"`(openssl [^`]+)`", PAGE):
         shell(command, tmp_path)
 
-    token = shell("python -m sqlatch.tokens sign", tmp_path).strip()
+    token = shell("sqlatch token sign", tmp_path).strip()
 
     assert Tokens((tmp_path / "token.pub").read_text()).access(f"Bearer {token}", time.time())
 
 
 def test_the_key_of_the_page_s_deployment_is_one_argument_that_is_taken(tmp_path: Path) -> None:
-    shell("python -m sqlatch.tokens key", tmp_path)
+    shell("sqlatch token key", tmp_path)
     command = blocks("sh")[2].replace("sam deploy", "printf '%s'")
 
     overrides = shell(command, tmp_path)
     given = dict(
         re.findall(r'(\w+)=("[^"]*"|\S+)', overrides.removeprefix("--parameter-overrides"))
     )
-    token = shell("python -m sqlatch.tokens sign", tmp_path).strip()
+    token = shell("sqlatch token sign", tmp_path).strip()
 
     assert given["Authorization"] == "TOKEN"
     assert set(given) <= set(load("template.yaml")["Parameters"])
@@ -194,7 +168,7 @@ def shell(script: str, directory: Path) -> str:
     """What a script prints, run in a directory with this Python and this code."""
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     finished = subprocess.run(
-        ["bash", "-euc", script],
+        ["bash", "-euc", f"{COMMAND}\n{script}"],
         cwd=directory,
         env={**os.environ, "PATH": path, "PYTHONPATH": str(ROOT)},
         capture_output=True,

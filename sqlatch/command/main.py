@@ -12,6 +12,7 @@ from sqlatch.command.load import load
 from sqlatch.command.place import Place, at_place
 from sqlatch.command.query import query
 from sqlatch.command.shell import shell
+from sqlatch.command.token import token
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -42,5 +43,5 @@ def health(*, place: Place) -> int:
     return Exit.OK if answer.get("status") == "ok" else Exit.TRY_AGAIN
 
 
-for each in (query, shell, load, dump):
+for each in (query, shell, load, dump, token):
     commands.add_command(each)

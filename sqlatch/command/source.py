@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from sqlatch.values import Value, special_in
+from sqlatch.values import INTEGER_MAX, INTEGER_MIN, Value, special_in
 
 LINE_BYTES_MAX = 5 * 1024 * 1024
 """Of a row: no request takes more."""
@@ -117,7 +117,7 @@ class JsonLines:
             if not text.strip():
                 continue
             try:
-                fields = json.loads(text, parse_constant=_no_constant)
+                fields = json.loads(text, parse_constant=_no_constant, object_pairs_hook=_fields)
             except (ValueError, RecursionError) as error:
                 raise BadLine(number, f"not JSON: {error}") from error
             if not isinstance(fields, dict):
@@ -162,11 +162,30 @@ def _value(given: Any, name: str, number: int) -> Value:
             raise BadLine(number, str(error)) from error
     if isinstance(given, list):
         raise BadLine(number, f"column {name!r} is a list")
+    if isinstance(given, str):
+        return _text(given, name, number)
+    if isinstance(given, int) and not INTEGER_MIN <= given <= INTEGER_MAX:
+        raise BadLine(number, f"column {name!r} is an integer past 64 bits")
     return int(given) if isinstance(given, bool) else given
+
+
+def _text(given: str, name: str, number: int) -> str:
+    try:
+        given.encode()
+    except UnicodeEncodeError as error:
+        raise BadLine(number, f"column {name!r} holds half a surrogate pair") from error
+    return given
 
 
 def _refuse(name: str) -> Value:
     raise ValueError(f"column {name!r} is an object")
+
+
+def _fields(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
+        raise ValueError("two fields of one name")
+    return fields
 
 
 def _no_constant(name: str) -> None:

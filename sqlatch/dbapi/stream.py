@@ -11,6 +11,7 @@ from uuid import uuid4
 from sqlatch.client import Client
 from sqlatch.dbapi.errors import DataError, Error, ProgrammingError, error_of, failure_of
 from sqlatch.errors import SqlatchError
+from sqlatch.failures import ForeignAnswer
 from sqlatch.values import INTEGER_MAX, INTEGER_MIN
 
 Parameters = Sequence[Any] | Mapping[str, Any]
@@ -55,10 +56,14 @@ class Stream:
                 lambda: self._client.transport.invoke(event, timeout_s=attempts.one_s),
                 repeatable=True,
             )
+            baton, answers = reply["baton"], [_answer(result) for result in reply["results"]]
         except SqlatchError as error:
             raise failure_of(error) from error
-        self.baton = reply["baton"]
-        return [_answer(result) for result in reply["results"]]
+        except (KeyError, TypeError, ValueError) as error:
+            foreign = ForeignAnswer(f"the answer is no reply to a pipeline: {error!r}")
+            raise failure_of(foreign) from foreign
+        self.baton = baton
+        return answers
 
 
 def stmt_of(sql: str, parameters: Parameters = ()) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 The names are those of django-distributed, so that a project moves by changing dotted paths.
 """
 
+from importlib import import_module
 from typing import Any
 
 from django.db import connections, transaction
@@ -11,6 +12,9 @@ from sqlatch.django import followers, lag
 from sqlatch.django.replication import replication
 
 KEY_PREFIX = "sqlatch.django.routers."
+
+# Where the app is not installed, what loads the routers before it checks is warned too: the tests.
+import_module("sqlatch.django.checks")
 
 
 class DistributedRouter:
@@ -36,6 +40,11 @@ class DistributedRouter:
 
     def is_recently_updated(self, model: Any) -> bool:
         return lag.recently_written()
+
+    @property
+    def asks_session(self) -> bool:
+        """Whether the session decides, which in a request the middleware opens."""
+        return type(self).is_recently_updated is DistributedRouter.is_recently_updated
 
     @property
     def leader_db(self) -> str:
@@ -100,6 +109,10 @@ class SessionCachedRouter(CachedRouter):
 
     def get_cache_key(self, model: Any) -> str | None:
         return None
+
+    @property
+    def asks_session(self) -> bool:
+        return type(self).get_cache_key is SessionCachedRouter.get_cache_key
 
 
 def _alias_of(instance: Any) -> str | None:

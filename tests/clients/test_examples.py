@@ -9,11 +9,11 @@ from tests.clients.conftest import ROOT, Run
 pytestmark = pytest.mark.clients
 
 SQLALCHEMY = (
-    "## sqlatch and SQLAlchemy\n" + (ROOT / "docs/sqlalchemy.md").read_text().split("|\n\n")[1]
+    "## sqlatch and SQLAlchemy\n" + (ROOT / "docs/sqlalchemy.md").read_text().split("|\n\n", 1)[1]
 )
 
 EXAMPLES = re.findall(
-    r"^## (.+?)\n(?:(?!^## ).)*?```(js|python|sh)\n(.*?)```\n\n```text\n(.*?)```",
+    r"^## (.+?)\n(?:(?!^## ).)*?```(js|python|sh)\n((?:(?!```).)*)```\n\n```text\n(.*?)```",
     (ROOT / "docs/clients.md").read_text() + SQLALCHEMY,
     re.DOTALL | re.MULTILINE,
 )
@@ -32,4 +32,4 @@ def test_an_example_prints_what_the_page_says(
 
 
 def test_the_page_has_an_example_of_each_client() -> None:
-    assert len(EXAMPLES) == 8
+    assert len(EXAMPLES) == 9

@@ -61,6 +61,24 @@ with engine.connect() as connection:
     print(compare_metadata(MigrationContext.configure(connection), metadata))
 """
 
+BAD_URLS = """
+from sqlalchemy import create_engine
+from sqlalchemy.dialects import registry
+from sqlalchemy.exc import SQLAlchemyError
+
+registry.register("sqlatch.http", "sqlatch.sqlalchemy", "HttpDialect")
+for place in (
+    "localhost:1/Main", "/main", "localhost:1/main?nope=1", "localhost:1/main?timeout_s=soon",
+    "localhost:1/main?timeout_s=1&timeout_s=2", "localhost:1/main?timeout_s=-1",
+    "example.com/main?token=secret", "localhost:1/main?timeout_s=0.2",
+):
+    try:
+        create_engine(f"sqlatch+http://{place}").connect()
+    except SQLAlchemyError as error:
+        print(type(error).__name__, getattr(error.__cause__, "sqlite_errorname", ""))
+        assert "secret" not in str(error)
+"""
+
 
 def failures(url: str) -> tuple[set[str], int]:
     """The tests of the suite that fail on a database, and how many pass."""
@@ -87,6 +105,14 @@ def test_the_suite_ends_as_with_the_stock_dialect(server: dict[str, str], tmp_pa
     assert [name for name in only_ours if not name.startswith(tuple(DIFFERENT))] == []
     assert passed > 990
     assert passed + sum(DIFFERENT.values()) >= passed_stock - 5
+
+
+def test_a_url_that_is_none_is_an_error_of_sqlalchemy(run: Run) -> None:
+    bad = "OperationalError BAD_URL\n"
+
+    assert run("python", BAD_URLS) == (
+        3 * bad + 2 * "ArgumentError \n" + 2 * bad + "OperationalError UNREACHABLE\n"
+    )
 
 
 def test_alembic_finds_what_is_missing_makes_it_and_finds_nothing(run: Run) -> None:

@@ -106,6 +106,18 @@ BAD_JSON: dict[str, tuple[bytes, str]] = {
     "an object": (b'{"a": 1}\n{"b": {"x": 1, "y": 2}}\n', "line 2: column 'b' is an object"),
     "bad base64": (b'{"a": 1}\n{"b": {"base64": "?"}}\n', "line 2: column 'b' is bad base64"),
     "a text": (b'{"a": 1}\n{"a": "1"}\n', "line 2: column 'a': '1' is no INTEGER"),
+    "an integer past 64 bits": (
+        b'{"a": 1}\n{"a": 9223372036854775808}\n',
+        "line 2: column 'a' is an",
+    ),
+    "half a surrogate pair": (b'{"a": 1}\n{"c": "\\ud800"}\n', "line 2: column 'c' holds half a"),
+    "two fields of a name": (
+        b'{"a": 1}\n{"c": "x", "c": "y"}\n',
+        "line 2: not JSON: two fields of one",
+    ),
+    "not utf-8 either": (b'{"a": 1}\n{"c": "\xff"}\n', "line 2: not utf-8: byte 8 of it"),
+    "deep": (b'{"a": 1}\n{"c": ' + b"[" * 99_999 + b"]}\n", "line 2: not JSON"),
+    "no such field": (b'{"a": 1}\n{"zzz": 1}\n', "table 't' has no column 'zzz'"),
     "NaN": (b'{"a": 1}\n{"b": NaN}\n', "line 2: not JSON: NaN is no JSON"),
 }
 
@@ -125,6 +137,57 @@ def test_a_bad_line_is_named_and_nothing_is_loaded(
     assert said in ended.err
     assert rows(client) == []
     assert list(tmp_path.glob("*sqlatch-load")) == []
+
+
+@pytest.mark.parametrize("name", [*BAD, *BAD_JSON])
+def test_a_bad_line_behind_many_blocks_is_found_before_the_first_is_sent(
+    sqlatch: Sqlatch, client: Client, tmp_path: Path, name: str
+) -> None:
+    """The check of the whole file: block by block, the first would be there."""
+    sqlatch("query", "CREATE TABLE t (a INTEGER, b REAL, c TEXT)")
+    content, _said = (BAD | BAD_JSON)[name]
+    head, _, rest = content.partition(b"\n")
+    good = b'{"a": 1}\n' if name in BAD_JSON else b"1" + b",1" * head.count(b",") + b"\n"
+    file = tmp_path / ("t.csv" if name in BAD else "t.jsonl")
+    file.write_bytes(head + b"\n" + 10 * good + rest)
+
+    ended = sqlatch("load", str(file))
+
+    assert (ended.code, "nothing is loaded" in ended.err) == (7, True)
+    assert rows(client) == []
+
+
+def test_a_column_by_which_rows_are_spread_holds_texts_that_are_some(
+    sqlatch: Sqlatch, url: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "t.jsonl"
+    file.write_bytes(b'{"a": "x"}\n{"a": "\\ud800"}\n')
+
+    ended = sqlatch("load", "--create", "--by", "a", "--also", f"{url}-b", str(file))
+
+    assert ended.code == 7
+    assert "line 2: column 'a' holds half a surrogate pair" in ended.err
+
+
+UNCHECKED = {
+    "ragged": (b"a,b\n1,1\n2,2\n3,3\n4,4\n5\n6,6\n", "line 6: there are 1 values"),
+    "encoding": (b"a,b\n1,1\n2,2\n3,3\n4,4\n5,\xff\n6,6\n", "line 6: not utf-8"),
+}
+
+
+@pytest.mark.parametrize("name", UNCHECKED)
+def test_unchecked_is_about_types_and_never_about_lines(
+    sqlatch: Sqlatch, client: Client, file: Path, name: str
+) -> None:
+    sqlatch("query", "CREATE TABLE t (a INTEGER, b)")
+    content, said = UNCHECKED[name]
+    file.write_bytes(content)
+
+    ended = sqlatch("load", "--unchecked", str(file))
+
+    assert ended.code == 7
+    assert said in ended.err
+    assert rows(client) == []
 
 
 def test_a_bad_line_makes_no_table(sqlatch: Sqlatch, client: Client, file: Path) -> None:

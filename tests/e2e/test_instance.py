@@ -45,14 +45,14 @@ def test_all_code_but_the_runtime_s_own_is_the_artifact_s(start: Start) -> None:
     inspected = start(handler="inspecting.lambda_handler")
     files = inspected.invoke({"query": "CREATE TABLE t (n)"})["files"]
 
-    for name in ("handler.query", "apsw", "pydantic", "pydantic_core", "aws_lambda_powertools"):
+    for name in ("handler.query", "apsw", "pydantic_core", "aws_lambda_powertools"):
         assert Path(files[name]).is_relative_to(inspected.artifact.directory), name
     known = (inspected.artifact.directory, inspected.runtime, BESIDE, sys.base_prefix)
     strays = [
         file for file in files.values() if file and not any(map(Path(file).is_relative_to, known))
     ]
     assert strays == []
-    assert Path(files["boto3"]).is_relative_to(inspected.runtime)
+    assert Path(files["botocore"]).is_relative_to(inspected.runtime)
 
 
 def test_a_second_invoke_finds_the_process_warm(start: Start) -> None:
@@ -73,7 +73,7 @@ def test_a_cold_start_that_reads_needs_no_aws_sdk(
     http = read_sample(next(path for path in SAMPLES if path.stem == "10-http-2.0"))
     http |= {"rawPath": "/read", "body": '{"query": "SELECT n FROM t"}', "isBase64Encoded": False}
     assert json.loads(cold.invoke(http)["body"])["rows"] == [[7]]
-    assert cold.invoke({"query": "DELETE FROM t"})["errorMessage"] == "No module named 'boto3'"
+    assert cold.invoke({"query": "DELETE FROM t"})["errorMessage"] == "No module named 'botocore'"
 
 
 @pytest.mark.parametrize("algorithm", ["EdDSA", "RS256"])

@@ -114,6 +114,35 @@ def test_a_long_reply_is_packed_for_clients_that_take_it(ask: Ask) -> None:
     assert "content-encoding" not in short["headers"]
 
 
+@pytest.mark.parametrize("rows_as", ["arrays", "objects"])
+@pytest.mark.parametrize("header", ["identity", "gzip"])
+def test_a_long_reply_is_the_same_over_http_and_direct_and_when_it_is_kept(
+    header: str, rows_as: str, ask: Ask
+) -> None:
+    ask(query="CREATE TABLE t (n, real, text, blob)")
+    insert = {
+        "query": "INSERT INTO t VALUES (?, ?, ?, x'00ff') RETURNING *, n",
+        "parameter_sets": [[n, {"real": "Infinity"}, '"\\é'] for n in range(3_000)],
+        "rows_as": rows_as,
+        "idempotency_key": "k",
+    }
+    post = v2("POST", "/query", json.dumps(insert), headers={"accept-encoding": header})
+
+    answers = []
+    for _try in range(2):
+        answer = ask(post)
+        body = answer["body"]
+        answers.append(gzip.decompress(base64.b64decode(body)) if header == "gzip" else body)
+    over_http, again = map(json.loads, answers)
+    directly = ask(insert)
+
+    assert len(over_http["rows"]) == 3_000
+    metas = [reply.pop("meta")["replayed"] for reply in (over_http, again, directly)]
+    assert metas == [False, True, True]
+    assert over_http == again == json.loads(json.dumps(directly))
+    assert (over_http["rows_affected"], over_http["last_insert_rowid"]) == (3_000, 3_000)
+
+
 @pytest.mark.parametrize(
     ("header", "taken"),
     [

@@ -45,11 +45,18 @@ def test_what_goes_out_comes_in_the_same(rows: list) -> None:
 
 @given(rows, st.booleans())
 def test_the_size_of_rows_is_at_least_that_of_their_json(rows: list, in_text: bool) -> None:  # noqa: FBT001
-    sent, size_bytes = rows_out(rows, in_text=in_text)
+    sent, _encoded, size_bytes = rows_out(rows, in_text=in_text)
 
     written = json.dumps(sent, ensure_ascii=False)
     body = json.dumps(to_json(sent).decode(), ensure_ascii=False)
     assert size_bytes >= len((body if in_text else written).encode()) - 2
+
+
+@pytest.mark.parametrize("real", [1e-7, -2.5e-9, 9.9e-5, 1e16, -1e22, 5e-324])
+def test_exponents_count_as_python_writes_them(real: float) -> None:
+    rows = [(real,) * 5] * 20
+
+    assert rows_out(rows, in_text=False).size_bytes >= len(json.dumps(rows)) - 2
 
 
 @given(rows)

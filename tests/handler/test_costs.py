@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import time
+import tracemalloc
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -92,6 +93,7 @@ def test_importing_the_handler_loads_neither_the_aws_sdk_nor_the_other_doors(
     loaded = loaded_after("import handler.query", environment)
 
     unwanted = {"boto3", "botocore.session", "aws_xray_sdk", "sqlite3", "asyncio", "http.server"}
+    unwanted |= {"pydantic", "importlib.metadata"}
     unwanted |= {
         "events.http",
         "events.sqs",
@@ -130,6 +132,23 @@ def test_only_a_token_loads_what_checks_tokens(ask: Ask, environment: dict[str, 
     assert untold & (libraries | {"hrana.tokens"}) == set()
     assert guarded & (libraries | {"hrana.tokens"}) == {"hrana.tokens"}, "there was no token"
     assert checked & (libraries | {"hrana.tokens"}) == libraries | {"hrana.tokens"}
+
+
+def test_the_objects_of_rows_that_are_encoded_are_freed_while_the_next_are_fetched(
+    ask: Ask,
+) -> None:
+    ask(query="CREATE TABLE t (n, text)")
+    sets = [[n, f"text {n}"] for n in range(100_000)]
+    ask(query="INSERT INTO t VALUES (?, ?)", parameter_sets=sets)
+    post = v2("POST", "/query", '{"query": "SELECT * FROM t"}')
+
+    tracemalloc.start()
+    body = ask(post)["body"]
+    _now_bytes, peak_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert len(body) > 2_000_000
+    assert peak_bytes < 4 * len(body), "all of them as objects are more"
 
 
 def test_file_calls_of_a_warm_request_are_those_of_bare_sqlite(

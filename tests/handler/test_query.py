@@ -137,6 +137,28 @@ def test_rows_affected_counts_neither_triggers_nor_earlier_statements(ask: Ask) 
     assert created["rows_affected"] == 0
 
 
+def test_what_a_pragma_writes_is_no_row_of_the_callers(ask: Ask) -> None:
+    ask(query="CREATE VIRTUAL TABLE t USING fts5(a)")
+    inserted, optimized = ask(
+        statements=[
+            {"query": "INSERT INTO t SELECT name FROM pragma_table_info('t')"},
+            {"query": "PRAGMA optimize"},
+        ]
+    )["results"]
+
+    assert inserted["rows_affected"] == 1
+    assert optimized["rows_affected"] == 0
+
+
+def test_an_integrity_check_sees_what_was_written_to_a_full_text_index_since(ask: Ask) -> None:
+    ask(query="CREATE VIRTUAL TABLE t USING fts5(a)")
+    answers = [ask(query="PRAGMA integrity_check")["rows"]]
+    ask(query="INSERT INTO t VALUES ('x')")
+    answers.append(ask(query="PRAGMA integrity_check")["rows"])
+
+    assert answers == [[["ok"]], [["ok"]]]
+
+
 def test_values_go_both_ways_unchanged(ask: Ask) -> None:
     values = [
         None,

@@ -1,5 +1,6 @@
 """Settings: what is read from the environment, and the one line that says what is wrong."""
 
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from tests.conftest import Ask
 def test_defaults_need_only_the_directory() -> None:
     settings = Settings.from_environment({"SQLATCH_DATABASES": "/mnt/databases"})
 
-    assert settings.model_dump() == {
+    assert asdict(settings) == {
         "databases": Path("/mnt/databases"),
         "leases": "sqlite:/mnt/databases/.leases.sqlite",
         "read_only": False,

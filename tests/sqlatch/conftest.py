@@ -12,6 +12,7 @@ import pytest
 from handler import local
 from handler.service import service
 from sqlatch.client import Client, connect
+from sqlatch.tokens import new_key, sign
 from tests.conftest import forget
 from tests.dynamodb_server import CREDENTIALS
 from tests.sqlatch import lambda_server
@@ -68,6 +69,19 @@ def url(request: pytest.FixtureRequest) -> str:
         return str(request.getfixturevalue("http_url"))
     request.getfixturevalue("lambda_api")
     return f"lambda://{FUNCTION}/main"
+
+
+@pytest.fixture
+def credentials(url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
+    """What `dbapi.connect` is to be given with the URL: over HTTP a token."""
+    given = {}
+    if url.startswith("http"):
+        private, public = new_key()
+        monkeypatch.setenv("SQLATCH_TOKEN_KEYS", public)
+        service.cache_clear()
+        given["token"] = sign(private, access="rw", databases="*", lifetime_s=60)
+    yield given
+    service().close()
 
 
 @pytest.fixture

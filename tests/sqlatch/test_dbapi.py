@@ -6,26 +6,17 @@ from contextlib import closing
 
 import pytest
 
-from handler.service import service
 from sqlatch import dbapi
 from sqlatch.attempts import ATTEMPTS_MAX
 from sqlatch.dbapi import Connection
 from sqlatch.dbapi import connection as connection_module
-from sqlatch.tokens import new_key, sign
 from tests.sqlatch.losing import losing
 
 
 @pytest.fixture
-def connect(url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[object]:
-    """Makes connections; over HTTP with a token."""
-    options = {}
-    if url.startswith("http"):
-        private, public = new_key()
-        monkeypatch.setenv("SQLATCH_TOKEN_KEYS", public)
-        service.cache_clear()
-        options["token"] = sign(private, access="rw", databases="*", lifetime_s=60)
-    yield lambda **more: closing(dbapi.connect(url, **options, **more))
-    service().close()
+def connect(url: str, credentials: dict[str, str]) -> object:
+    """Makes connections."""
+    return lambda **more: closing(dbapi.connect(url, **credentials, **more))
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import pytest
 from sqlatch import errors, failures
 from sqlatch.client import Client
 from sqlatch.errors import SqlatchError
+from tests.sqlatch import socket_server
 from tests.sqlatch.conftest import connected
 from tests.sqlatch.lambda_server import FUNCTION, Answer, LambdaServer, function_error, refusal
 
@@ -224,6 +225,23 @@ def test_nobody_there_is_unreachable(
         client.execute(INSERT)
 
     assert failed.value.facts["outcome"] == "nothing"
+
+
+def test_silence_is_a_timeout_and_not_repeated_without_a_key(
+    lambda_api: LambdaServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket_server.running(None) as silent:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_LAMBDA", f"http://127.0.0.1:{silent.port}")
+        with connected(URL, timeout_s=1.0, attempt_s=0.3) as client:
+            with pytest.raises(failures.CallTimedOut) as failed:
+                client._ask({"query": INSERT})
+            asked = len(silent.requests)
+            with pytest.raises(failures.CallTimedOut):
+                client.execute(INSERT)
+
+    assert failed.value.facts["outcome"] == "unknown"
+    assert asked == 1
+    assert len(silent.requests) > 2, "with a key it is"
 
 
 NOT_STARTED = [

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from sqlatch.tokens import new_key, sign
 from tests.command.conftest import ROOT, serving
 
 UV = Path(sys.executable).with_name("uv")
@@ -65,6 +66,31 @@ def bare(tmp_path_factory: pytest.TempPathFactory) -> Environment:
 @pytest.fixture(scope="session")
 def full(tmp_path_factory: pytest.TempPathFactory) -> Environment:
     return installed(tmp_path_factory.mktemp("full") / "venv", "[aws,cli]")
+
+
+@pytest.fixture(scope="session")
+def alchemy(tmp_path_factory: pytest.TempPathFactory) -> Environment:
+    return installed(tmp_path_factory.mktemp("alchemy") / "venv", "[sqlalchemy]")
+
+
+@pytest.fixture(scope="session")
+def signing(tmp_path_factory: pytest.TempPathFactory) -> Environment:
+    return installed(tmp_path_factory.mktemp("signing") / "venv", "[cli,tokens]")
+
+
+@pytest.fixture(scope="session")
+def django(tmp_path_factory: pytest.TempPathFactory) -> Environment:
+    return installed(tmp_path_factory.mktemp("django") / "venv", "[django]")
+
+
+@pytest.fixture
+def credentials(directory: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
+    """The environment of a client with a token, and a server that takes it."""
+    private, public = new_key()
+    monkeypatch.setenv("SQLATCH_TOKEN_KEYS", public)
+    token = sign(private, access="rw", databases=["main"], lifetime_s=600)
+    with serving(directory) as url:
+        yield {"SQLATCH_URL": f"{url}/main/", "SQLATCH_TOKEN": token}
 
 
 @pytest.fixture

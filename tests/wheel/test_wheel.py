@@ -2,6 +2,8 @@
 
 import json
 import re
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -87,6 +89,64 @@ def test_the_example_of_a_direct_invoke_runs_with_boto3(
     )
 
     assert printed == "ok\n"
+
+
+def printing(page: str, heading: str) -> tuple[str, str]:
+    """The first example below a heading, and what the page says that it prints."""
+    text = (ROOT / "docs" / page).read_text().split(f"# {heading}\n", 1)[1]
+    found = re.search(
+        r"^```python\n(.*?)^```\n\n```text\n(.*?)^```", text, re.DOTALL | re.MULTILINE
+    )
+    assert found is not None
+    return found[1], found[2]
+
+
+def test_the_example_of_dbapi_runs_with_nothing_else(
+    bare: Environment, tmp_path: Path, credentials: dict[str, str]
+) -> None:
+    code, printed = printing("sqlalchemy.md", "DB-API")
+
+    assert bare.python(code, cwd=tmp_path, **credentials) == printed
+
+
+@pytest.mark.parametrize("is_registered", [True, False])
+def test_the_example_of_sqlalchemy_runs(
+    alchemy: Environment, tmp_path: Path, credentials: dict[str, str], *, is_registered: bool
+) -> None:
+    """Without its line that registers the dialect too: the wheel has told SQLAlchemy."""
+    code, printed = printing("sqlalchemy.md", "SQLAlchemy and DB-API")
+    if not is_registered:
+        code = re.sub(r"^.*\bregistry\b.*\n", "", code, flags=re.MULTILINE)
+        assert "registry" not in code
+
+    assert alchemy.python(code, cwd=tmp_path, **credentials) == printed
+
+
+def test_the_examples_of_a_sqlite_file_run(bare: Environment, tmp_path: Path, url: str) -> None:
+    with closing(sqlite3.connect(tmp_path / "app.sqlite3")) as source:
+        source.executescript("CREATE TABLE t (n); INSERT INTO t VALUES (1), (2)")
+
+    printed = [
+        bare.python(code, cwd=tmp_path, SQLATCH_URL=f"{url}/app")
+        for code in blocks("migrating-from-sqlite.md", "python")
+    ]
+
+    assert printed == ["[('ok',)]\n[]\n", "", "ok\nt 2 rows\n"]
+
+
+def test_the_commands_of_the_tokens_page_run(signing: Environment, tmp_path: Path) -> None:
+    install, *commands = blocks("tokens.md", "sh")[0].splitlines()
+    assert install == "pip install 'sqlatch[cli,tokens]'"
+
+    printed = signing.run(["bash", "-euc", "\n".join(commands)], cwd=tmp_path)
+
+    assert printed.count(".") == 2
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["token.key", "token.pub"]
+
+
+def test_a_token_without_its_extra_says_what_to_install(full: Environment, tmp_path: Path) -> None:
+    with pytest.raises(AssertionError, match=re.escape("pip install 'sqlatch[cli,tokens]'")):
+        full.run([str(full.bin / "sqlatch"), "token", "key"], cwd=tmp_path)
 
 
 def test_a_direct_invoke_without_boto3_says_what_to_install(

@@ -35,6 +35,7 @@ INSTALLED_APPS = [
     "django.contrib.contenttypes",
     "django.contrib.messages",
     "django.contrib.sessions",
+    "sqlatch.django",
     "tests.django_routing.project.shop",
 ]
 TEMPLATES = [

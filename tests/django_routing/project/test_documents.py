@@ -38,6 +38,7 @@ def test_the_settings_of_the_routing_page_are_taken():
     databases = found.pop("DATABASES")
 
     assert set(found["FOLLOWER_DATABASES"]) | {found["LEADER_DATABASE"]} == set(databases)
+    assert set(found.pop("INSTALLED_APPS")) <= set(settings.INSTALLED_APPS)
     with override_settings(**found, INSTALLED_APPS=settings.INSTALLED_APPS), lag.session():
         assert router.db_for_read(Customer) == "follower1"
         Client().post("/add", {"name": "Ada"})
@@ -45,7 +46,11 @@ def test_the_settings_of_the_routing_page_are_taken():
 
 
 def test_the_settings_of_the_migration_page_are_taken(client):
-    found = settings_of(blocks(MIGRATING)[0], MIDDLEWARE=tuple(project.MIDDLEWARE[1:]))
+    found = settings_of(
+        blocks(MIGRATING)[0],
+        MIDDLEWARE=tuple(project.MIDDLEWARE[1:]),
+        INSTALLED_APPS=[app for app in project.INSTALLED_APPS if app != "sqlatch.django"],
+    )
 
     with override_settings(**found):
         del settings.FOLLOWER_DATABASES

@@ -1,0 +1,60 @@
+"""Schemas by which pydantic's core parses JSON objects into frozen dataclasses.
+
+pydantic's models do the like; importing and building them was a third of a cold start.
+"""
+
+from collections.abc import Callable
+from dataclasses import MISSING, fields
+from functools import partial
+from typing import TypeVar
+
+from pydantic_core import SchemaValidator, core_schema
+from pydantic_core import ValidationError as ValidationError
+from pydantic_core.core_schema import CoreSchema
+from pydantic_core.core_schema import bool_schema as boolean
+from pydantic_core.core_schema import float_schema as real
+from pydantic_core.core_schema import int_schema as integer
+from pydantic_core.core_schema import literal_schema as one_of
+from pydantic_core.core_schema import no_info_after_validator_function as then
+from pydantic_core.core_schema import no_info_plain_validator_function as made_by
+from pydantic_core.core_schema import nullable_schema as nullable
+from pydantic_core.core_schema import str_schema as text
+
+__all__ = [
+    "CoreSchema", "ValidationError", "boolean", "integer", "made_by", "mapping", "nullable",
+    "object_of", "one_of", "parser", "real", "text", "then", "tuple_of",
+]  # fmt: skip
+
+T = TypeVar("T")
+
+
+def mapping() -> CoreSchema:
+    """An object of whatever."""
+    return core_schema.dict_schema(core_schema.str_schema(), core_schema.any_schema())
+
+
+def tuple_of(item: CoreSchema, *, min_length: int, max_length: int) -> CoreSchema:
+    """A list of JSON as a tuple."""
+    return then(tuple, core_schema.list_schema(item, min_length=min_length, max_length=max_length))
+
+
+def object_of(kind: type, **of: CoreSchema) -> CoreSchema:
+    """An object as that dataclass, which says what may be left out; nothing may be added.
+
+    A ValueError of its `__post_init__` is one of the whole object.
+    """
+    required = {field.name: field.default is MISSING for field in fields(kind)}
+    given = core_schema.typed_dict_schema(
+        {
+            name: core_schema.typed_dict_field(schema, required=required[name])
+            for name, schema in of.items()
+        },
+        extra_behavior="forbid",
+    )
+    return then(lambda found: kind(**found), given)
+
+
+def parser(kind: type[T], *, strict: bool, **of: CoreSchema) -> Callable[[object], T]:
+    """What parses such an object, or raises ValidationError; `strict` if `"1"` is no integer."""
+    validator = SchemaValidator(object_of(kind, **of))
+    return partial(validator.validate_python, strict=strict)

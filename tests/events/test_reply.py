@@ -1,0 +1,70 @@
+"""A reply as objects and encoded: the same, whatever stands in it."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic_core import to_json
+
+from events.reply import Form, encoded, names_apart, result_out, rows_out, with_part
+from tests.events.test_values import rows
+
+ENCODED = [Form.ENCODED, Form.IN_TEXT]
+
+
+def result_of(chunks: list[list], *, as_objects: bool, form: Form) -> tuple[dict[str, Any], int]:
+    """A result whose rows were fetched so, and their bytes."""
+    columns = ['"rows":[]', '"rows":[]', "é", "d", "e"][: len(chunks[0][0])]
+    sent: list[Any] = []
+    size_bytes = 0
+    for chunk in chunks:
+        more, more_bytes = rows_out(columns, chunk, as_objects=as_objects, form=form)
+        sent += more
+        size_bytes += more_bytes
+    result = result_out(
+        columns, sent, rows_affected=0, last_insert_rowid=None, truncated=True,
+        as_objects=as_objects,
+    )  # fmt: skip
+    return {**result}, size_bytes
+
+
+@pytest.mark.parametrize("form", ENCODED)
+@given(rows=rows, cut=st.integers(1, 20), as_objects=st.booleans())
+def test_encoded_it_says_what_the_objects_say(
+    rows: list,
+    cut: int,
+    form: Form,
+    as_objects: bool,  # noqa: FBT001
+) -> None:
+    chunks = [chunk for chunk in (rows[:cut], rows[cut:]) if chunk]
+    objects, objects_bytes = result_of(chunks, as_objects=as_objects, form=Form.OBJECTS)
+    chunked, chunked_bytes = result_of(chunks, as_objects=as_objects, form=form)
+
+    assert encoded(chunked) == to_json(objects)
+    assert encoded({"results": [chunked, chunked], "meta": {}}) == to_json(
+        {"results": [objects, objects], "meta": {}}
+    )
+    assert len(chunked["rows"]) == len(chunks)
+    assert (
+        chunked_bytes >= objects_bytes if form is Form.IN_TEXT else chunked_bytes == objects_bytes
+    )
+
+
+def test_without_rows_or_results_the_lists_are_empty() -> None:
+    empty = result_out(
+        [], [], rows_affected=1, last_insert_rowid=7, truncated=False, as_objects=False
+    )
+
+    assert encoded(empty) == to_json(empty)
+    assert encoded({"results": []}) == b'{"results":[]}'
+
+
+def test_a_kept_reply_gets_one_part_more() -> None:
+    kept = to_json({"columns": names_apart(["a", "a"]), "rows": [["}", "é"]]}).decode()
+
+    assert json.loads(with_part(kept, "meta", {"replayed": True})) == {
+        **json.loads(kept),
+        "meta": {"replayed": True},
+    }
