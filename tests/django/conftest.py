@@ -160,6 +160,8 @@ def remote(http_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Open]:  #
         opened.append(wrapper)
         return wrapper
 
+    # Whoever makes and ends a test database leaves its name in the settings.
+    monkeypatch.setitem(connections.settings["default"], "NAME", ":memory:")
     before = connections["default"]
     connections["default"] = open_one()
     call_command("migrate", run_syncdb=True, verbosity=0)
