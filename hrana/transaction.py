@@ -5,6 +5,8 @@ from contextlib import AbstractContextManager, ExitStack
 from functools import partial
 from typing import Any, Protocol, TypeVar
 
+from pydantic_core import to_json
+
 from hrana import values
 from hrana.control import control_of
 from hrana.protocol import Stmt
@@ -91,7 +93,8 @@ class Replay:
             if refusal.comes_again:
                 self._append(Entry.of(sql, stmt, at_ms=at_ms, digest=digest_of(refusal.body())))
             raise
-        self._append(Entry.of(sql, stmt, at_ms=at_ms, digest=digest_of(outcome)))
+        digest = _digest(sql, outcome, self._entered())
+        self._append(Entry.of(sql, stmt, at_ms=at_ms, digest=digest))
         return outcome
 
     def describe(self, sql: str) -> tuple[Plan, Description]:
@@ -194,11 +197,10 @@ class Replay:
     def _again(self, live: Transaction, index: int, entry: Entry) -> str:
         try:
             limits = Limits(self._place.rows_max, _NO_LIMIT, _RUN_AGAIN, timeout_s=0)
-            return digest_of(
-                self._run(
-                    entry.sql, entry.stmt, live, at_ms=entry.at_ms, index=index, limits=limits
-                )
+            outcome = self._run(
+                entry.sql, entry.stmt, live, at_ms=entry.at_ms, index=index, limits=limits
             )
+            return _digest(entry.sql, outcome, live)
         except StatementRefused as refusal:
             return digest_of(refusal.body())
         except SqlatchError as error:
@@ -235,6 +237,13 @@ class Replay:
 _NO_LIMIT = 2**62
 _RUN_AGAIN = partial(values.rows_out, in_text=False)
 """What was let out the first time may be run again."""
+
+
+def _digest(sql: str, outcome: Outcome, live: Transaction) -> str:
+    """PRAGMA table_list has the order of a hash table, which is each connection's own."""
+    if control_of(sql) is None and live.plan(sql).inspects:
+        outcome = {**outcome, "rows": sorted(outcome["rows"], key=to_json)}
+    return digest_of(outcome)
 
 
 def empty_outcome() -> Outcome:

@@ -198,3 +198,27 @@ def test_the_rowid_of_an_insert_is_there_in_the_next_request(client: Client) -> 
     stream.execute("COMMIT")
 
     assert plain(stream.execute("SELECT last_insert_rowid()")) == [[3]]
+
+
+def test_a_pragma_whose_order_is_by_chance_is_no_conflict_with_itself(client: Client) -> None:
+    for number in range(20):
+        client.stream().execute(f"CREATE TABLE t{number} (n)")
+    for number in range(0, 20, 2):
+        client.stream().execute(f"DROP TABLE t{number}")
+    names = "SELECT name FROM pragma_table_list"
+    for sql in ("PRAGMA table_list", names):
+        stream = client.stream()
+        stream.execute("BEGIN")
+        stream.execute(sql)
+        stream.execute("CREATE TABLE new (n)")
+        stream.execute("DROP TABLE new")
+        stream.execute("COMMIT")
+
+
+def test_a_table_that_a_pragma_did_not_list_is_a_conflict(client: Client, other: Client) -> None:
+    stream = client.stream()
+    stream.execute("BEGIN")
+    stream.execute("PRAGMA table_list")
+    other.stream().execute("CREATE TABLE new (n)")
+
+    assert stream.refused("UPDATE account SET balance = 0")["code"] == "SQLITE_BUSY"
