@@ -47,6 +47,8 @@ class Customer:
 
     def __init__(self, task: Task) -> None:
         self.task = task
+        # Of thousands of processes, some have the number of one that is gone.
+        self.name = f"{os.getpid()}-{time.time_ns()}"
         self.notes = Notebook(Path(task.notes))
         self.chance = random.Random()
         self.finishing = False
@@ -76,7 +78,7 @@ class Customer:
             signal.setitimer(signal.ITIMER_REAL, self.chance.uniform(1e-6, 1.2 * self.commit_s))
 
     def _write(self, database: str, turn: int) -> None:
-        transfer_id = f"{os.getpid()}-{turn}"
+        transfer_id = f"{self.name}-{turn}"
         source, target = self.chance.sample(range(bank.ACCOUNTS), 2)
         event = bank.transfer(
             database=database,

@@ -168,7 +168,7 @@ def test_killed_and_stalled_writers_and_readers_lose_nothing_and_lock_out_nobody
     scene.people("writer", WRITERS, scene.databases, dies=0.2)
     scene.people("reader", READERS, scene.databases)
 
-    disturb(scene, chance, seconds=900 if FULL else 30, kills=5_000 if FULL else 500, stalling=True)
+    disturb(scene, chance, seconds=600 if FULL else 30, kills=5_000 if FULL else 500, stalling=True)
     notes = scene.close()
     books, reads = scene.books(notes), audit_reads(notes, scene.crowd.stalls)
 
@@ -189,7 +189,7 @@ def test_with_file_locks_off_killed_writers_lose_nothing_so_the_lease_alone_excl
     scene.people("writer", WRITERS, scene.databases, without=["file locks"], dies=0.2)
 
     disturb(
-        scene, chance, seconds=600 if FULL else 15, kills=5_000 if FULL else 500, stalling=False
+        scene, chance, seconds=400 if FULL else 15, kills=5_000 if FULL else 500, stalling=False
     )
     notes = scene.close()
     books = scene.books(notes)
