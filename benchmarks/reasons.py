@@ -1,5 +1,11 @@
 """What stands against a goal that is missed, with the figures of the profiles that showed it."""
 
+_JOURNAL_LOOK = (
+    "Before a statement is looked at, and before it is run, an lstat() sees that there is a journal"
+    " file: if another program has removed it, an NFS client that remembers so would not see the"
+    " next writer's, and read half of its transaction."
+)
+
 REASONS = {
     "warm_write_own": (
         "After two HTTP calls the processor's caches are cold: the same write by bare apsw takes"
@@ -7,6 +13,8 @@ REASONS = {
         " a read has too, and BEGIN IMMEDIATE, the look at the schema and COMMIT as statements of"
         " their own. Of the profile's time in the database 97 % is SQLite's COMMIT."
     ),
+    "strace_read": _JOURNAL_LOOK,
+    "strace_write": _JOURNAL_LOOK,
     "fresh_read": (
         "pydantic's models are no longer loaded, which was 100 ms of 290 ms of processor time on a"
         " busy machine; what is left is its core, the composition with `sqlexec`, and Powertools."

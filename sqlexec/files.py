@@ -61,8 +61,8 @@ class Files:
         return (self._first_bytes(self.journal(name), 1) or b"\0") != b"\0"
 
     def has_journal(self, name: str) -> bool:
-        with self._storage_errors():
-            return os.path.lexists(self.journal(name))
+        """Asked at each read and write, hence no Path, which takes longer than the asking."""
+        return os.path.lexists(f"{self.directory}/{name}{SUFFIX}-journal")
 
     def is_wal(self, name: str) -> bool:
         """Whether the header says WAL, which two NFS clients cannot share.
