@@ -20,7 +20,7 @@ HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 BUILT_FROM = (HERE / "build.sh", HERE / "guest-init.sh", ROOT / "requirements/demo.txt")
 NEEDED = ("ip", "setpriv", "apt-get", "dpkg", "mke2fs", "chroot")
-BUILD_WITHIN_S = 900
+BUILD_WITHIN_S = 300
 
 
 class Unavailable(Exception):
@@ -113,3 +113,5 @@ def _make(directory: Path) -> None:
     except subprocess.CalledProcessError as error:
         last_lines = "; ".join(error.stderr.strip().splitlines()[-3:])
         raise Unavailable(f"the lab could not be built: {last_lines}") from error
+    except subprocess.TimeoutExpired as error:
+        raise Unavailable(f"the lab could not be built in {BUILD_WITHIN_S} s") from error
