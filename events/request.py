@@ -1,4 +1,4 @@
-"""The request: a query event as callers write it, parsed into frozen models or refused."""
+"""The request: a query event as callers write it, parsed into frozen dataclasses or refused."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

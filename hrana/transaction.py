@@ -88,12 +88,11 @@ class Replay:
         try:
             limits = Limits(self._place.rows_max, bytes_max, self._rows_out, timeout_s=0)
             run = partial(self._run, sql, stmt, at_ms=at_ms, index=index, limits=limits)
-            outcome = self._as_it_may(run)
+            outcome, digest = self._as_it_may(run)
         except StatementRefused as refusal:
             if refusal.comes_again:
                 self._append(Entry.of(sql, stmt, at_ms=at_ms, digest=digest_of(refusal.body())))
             raise
-        digest = _digest(sql, outcome, self._entered())
         self._append(Entry.of(sql, stmt, at_ms=at_ms, digest=digest))
         return outcome
 
@@ -197,10 +196,9 @@ class Replay:
     def _again(self, live: Transaction, index: int, entry: Entry) -> str:
         try:
             limits = Limits(self._place.rows_max, _NO_LIMIT, _RUN_AGAIN, timeout_s=0)
-            outcome = self._run(
+            return self._run(
                 entry.sql, entry.stmt, live, at_ms=entry.at_ms, index=index, limits=limits
-            )
-            return _digest(entry.sql, outcome, live)
+            )[1]
         except StatementRefused as refusal:
             return digest_of(refusal.body())
         except SqlatchError as error:
@@ -211,11 +209,13 @@ class Replay:
 
     def _run(
         self, sql: str, stmt: Stmt, live: Transaction, *, at_ms: int, index: int, limits: Limits
-    ) -> Outcome:
+    ) -> tuple[Outcome, str]:
+        """What came of a statement, and the digest by which that is known again."""
         control = control_of(sql)
         if control is not None:
             live.savepoint(control.verb.value, control.name)
-            return empty_outcome()
+            outcome = empty_outcome()
+            return outcome, digest_of(outcome)
         plan = live.plan(sql)
         if plan.kind is not Kind.READ:
             if self.log.read_only:
@@ -226,24 +226,21 @@ class Replay:
         )
         columns = live.describe(sql).columns if result.columns else ()
         rowid = live.last_insert_rowid
-        return {
+        outcome = {
             "cols": [{"name": name, "decltype": declared} for name, declared in columns],
             "rows": result.rows,
             "affected_row_count": result.rows_affected,
             "last_insert_rowid": str(rowid) if rowid else None,
         }
+        if plan.inspects:
+            # PRAGMA table_list has the order of a hash table, which is each connection's own.
+            return outcome, digest_of({**outcome, "rows": sorted(result.rows, key=to_json)})
+        return outcome, digest_of(outcome)
 
 
 _NO_LIMIT = 2**62
 _RUN_AGAIN = partial(values.rows_out, in_text=False)
 """What was let out the first time may be run again."""
-
-
-def _digest(sql: str, outcome: Outcome, live: Transaction) -> str:
-    """PRAGMA table_list has the order of a hash table, which is each connection's own."""
-    if control_of(sql) is None and live.plan(sql).inspects:
-        outcome = {**outcome, "rows": sorted(outcome["rows"], key=to_json)}
-    return digest_of(outcome)
 
 
 def empty_outcome() -> Outcome:

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from handler.service import service
+from sqlexec.plan import SQL_KEPT_BYTES_MAX
 from tests.hrana.client import Client, execute, plain
 
 
@@ -222,3 +223,14 @@ def test_a_table_that_a_pragma_did_not_list_is_a_conflict(client: Client, other:
     other.stream().execute("CREATE TABLE new (n)")
 
     assert stream.refused("UPDATE account SET balance = 0")["code"] == "SQLITE_BUSY"
+
+
+def test_a_table_whose_definition_is_long_is_made_in_a_transaction(client: Client) -> None:
+    """So long a text is not remembered; prepared once more, it would find the table there."""
+    stream = client.stream()
+    stream.execute("BEGIN")
+    stream.execute(f"CREATE TABLE long (n, '{'x' * 2 * SQL_KEPT_BYTES_MAX}')")
+    stream.execute("INSERT INTO long (n) VALUES (1)")
+    stream.execute("COMMIT")
+
+    assert client.rows("SELECT n FROM long") == [[1]]
