@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, TextIO
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.logging.formatter import LambdaPowertoolsFormatter
@@ -121,6 +121,17 @@ class _Formatter(LambdaPowertoolsFormatter):
         return _encoded({name: value for name, value in line.items() if value is not None})
 
 
+class _StandardError(logging.StreamHandler[TextIO]):
+    """Writes to sys.stderr as it is at each line: a process may replace it and close the first."""
+
+    def __init__(self) -> None:
+        logging.Handler.__init__(self)
+
+    @property
+    def stream(self) -> TextIO:  # type: ignore[override]
+        return sys.stderr
+
+
 @cache
 def _directive(names: tuple[str, ...]) -> Any:
     """What tells CloudWatch which fields are metrics: the same for every line of a kind."""
@@ -158,7 +169,7 @@ def _error_metric(code: str) -> str:
 def _logger() -> Logger:
     return Logger(
         service=_name("POWERTOOLS_SERVICE_NAME"),
-        stream=sys.stderr,
+        logger_handler=_StandardError(),
         location=None,
         logger_formatter=_Formatter(json_serializer=_encoded),
     )

@@ -1,6 +1,7 @@
 """What many tests stand on: a directory of databases, a lease table of each kind, the handler."""
 
 import json
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,24 @@ Ask = Callable[..., dict[str, Any]]
 
 settings.register_profile("sqlatch", deadline=None, print_blob=True)
 settings.load_profile("sqlatch")
+
+
+SETTINGS = ("SQLATCH_", "POWERTOOLS_", "AWS_", "LOG_LEVEL", "_X_AMZN_TRACE_ID")
+"""Beginnings of variables that the service, boto3 or a client reads, but for the campaign's own."""
+
+
+def pytest_configure() -> None:
+    """Take out what the shell that started the tests has set up for its own use."""
+    for name in [name for name in os.environ if name.startswith(SETTINGS)]:
+        if not name.startswith("SQLATCH_FAULTS_"):
+            del os.environ[name]
+    os.environ |= {
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+    for name in ("no_proxy", "NO_PROXY"):
+        os.environ[name] = ",".join([*os.environ.get(name, "").split(), "localhost,127.0.0.1"])
 
 
 @pytest.fixture(scope="session")

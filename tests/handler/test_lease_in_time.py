@@ -22,21 +22,24 @@ INSERT = QueryEvent(query="INSERT INTO t VALUES (1)", timeout_ms=5_000)
 def stalling(
     ask: Ask, the_service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Callable[[float], Any]]:
-    """A service whose holder stalls for so many seconds when its statements have run."""
+    """A service whose holder stalls for so many seconds when its statements have run.
+
+    Its clock stands still but for that, so that the speed of the machine decides nothing.
+    """
     ask(query="CREATE TABLE t (n)")
-    jumped_s = 0.0
-    service = Service(the_service.settings, clock=Clock(now=lambda: time.time() + jumped_s))
+    now_s = time.time()
+    service = Service(the_service.settings, clock=Clock(now=lambda: now_s))
     apply = Database._apply
 
     def write(stall_s: float) -> Any:
         def stall(self: Database, *arguments: Any) -> Any:
-            nonlocal jumped_s
+            nonlocal now_s
             outcome = apply(self, *arguments)
-            jumped_s += stall_s
+            now_s += stall_s
             return outcome
 
         monkeypatch.setattr(Database, "_apply", stall)
-        return service.answer(INSERT, Record("r", "direct"), ends_at_s=time.time() + 60)
+        return service.answer(INSERT, Record("r", "direct"), ends_at_s=now_s + 60)
 
     yield write
     service.close()

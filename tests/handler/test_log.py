@@ -2,8 +2,9 @@
 
 import io
 import json
+import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -15,13 +16,9 @@ from tests.forge import OTHER_PRIVATE, PUBLIC, bearer
 
 
 @pytest.fixture
-def lines(ask: Ask) -> Iterator[Callable[[], list[dict[str, Any]]]]:
-    """The lines that were logged in this test."""
-    handler = log._logger().registered_handler
-    written = io.StringIO()
-    stream = handler.setStream(written)
-    yield lambda: [json.loads(line) for line in written.getvalue().splitlines()]
-    handler.setStream(stream)
+def lines(ask: Ask, capsys: pytest.CaptureFixture[str]) -> Callable[[], list[dict[str, Any]]]:
+    """The lines that were logged since it was last asked."""
+    return lambda: [json.loads(line) for line in capsys.readouterr().err.splitlines()]
 
 
 def metrics_of(line: dict[str, Any]) -> dict[str, float]:
@@ -91,24 +88,35 @@ def test_the_line_is_as_powertools_writes_it(
     monkeypatch.setenv("_X_AMZN_TRACE_ID", "Root=1-5759e988-bd862e3fe1be46a994272793;Sampled=1")
     logger = log._logger()
     ask(query="CREATE TABLE t (n)")
-    logger.append_keys(stage="test")
-    ask(query="SELECT * FROM t")
-    (ours,) = lines()[1:]
-    own = ("level", "message", "timestamp", "service", "stage", "xray_trace_id")
-    logger.info("request", extra={name: ours[name] for name in ours if name not in own})
-    logger.remove_keys(["stage"])
-    theirs = lines()[-1]
+    with logger.append_context_keys(stage="test"):
+        ask(query="SELECT * FROM t")
+        (ours,) = lines()[1:]
+        own = ("level", "message", "timestamp", "service", "stage", "xray_trace_id")
+        logger.info("request", extra={name: ours[name] for name in ours if name not in own})
+    (theirs,) = lines()
 
     assert ours["xray_trace_id"] == "1-5759e988-bd862e3fe1be46a994272793"
     assert list(ours) == list(theirs), "not even the order differs"
     assert {**ours, "timestamp": 0} == {**theirs, "timestamp": 0}
 
 
-def test_a_level_above_info_silences_the_line(lines: Any, ask: Ask) -> None:
-    logger = log._logger()
-    level = logger.log_level
-    logger.setLevel("WARNING")
-    ask(query="CREATE TABLE t (n)")
-    logger.setLevel(level)
+def test_a_level_above_info_silences_the_line(
+    lines: Any, ask: Ask, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level("WARNING", logger=log._logger().name):
+        ask(query="CREATE TABLE t (n)")
 
     assert lines() == []
+
+
+def test_the_line_goes_to_standard_error_as_it_is_now(
+    ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = io.StringIO(), io.StringIO()
+    monkeypatch.setattr(sys, "stderr", first)
+    ask(query="CREATE TABLE t (n)")
+    first.close()
+    monkeypatch.setattr(sys, "stderr", second)
+    ask(query="SELECT * FROM t")
+
+    assert json.loads(second.getvalue())["kind"] == "read"
