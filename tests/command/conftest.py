@@ -50,8 +50,13 @@ def serving(directory: Path) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with serving(tmp_path_factory.mktemp("databases")) as url:
+def databases(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("databases")
+
+
+@pytest.fixture(scope="session")
+def served(databases: Path) -> Iterator[str]:
+    with serving(databases) as url:
         yield url
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from sqlatch.client import Client
-from sqlatch.command import dump
+from sqlatch.command import rows
 from tests.command.conftest import Sqlatch
 
 SCHEMA = """
@@ -49,9 +49,9 @@ def _statements() -> list[str]:
     return list(statements(SCHEMA))
 
 
-@pytest.fixture(params=[3, dump.PAGE_ROWS_FIRST])
+@pytest.fixture(params=[3, rows.PAGE_ROWS_FIRST])
 def _pages(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dump, "PAGE_ROWS_FIRST", request.param)
+    monkeypatch.setattr(rows, "PAGE_ROWS_FIRST", request.param)
 
 
 @pytest.mark.usefixtures("_pages")
