@@ -3,6 +3,7 @@
 import base64
 import binascii
 import gzip
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -28,12 +29,14 @@ GZIP_LEVEL = 1
 
 ROUTES = {"/query": "POST", "/read": "POST", "/health": "GET"}
 
-OPEN_ROUTE = "{version}"
+OPEN_ROUTE = "{libsql+}"
 """In the keys of the template's routes for libSQL clients, into which the gateway lets everybody.
 
 They lead to nothing else: not to /health, should the gateway match the path before it is decoded
 (`/%68ealth`) and hand it over after.
 """
+
+_HOST = re.compile(r"[A-Za-z0-9.-]{1,255}(?::\d{1,5})?|\[[0-9a-f:]+\](?::\d{1,5})?", re.ASCII)
 
 STATUS = {
     "BAD_EVENT": 400,
@@ -150,6 +153,16 @@ def route(event: Mapping[str, Any]) -> tuple[str, str]:
             path = path.removeprefix(f"/{stage}")
         return str(http.get("method", "")), path
     return str(event.get("httpMethod", "")), str(event.get("path", ""))
+
+
+def base_url(event: Mapping[str, Any]) -> str:
+    """The URL that the caller's paths begin with, by what the request says of itself."""
+    headers = headers_of(event)
+    scheme = "https" if headers.get("x-forwarded-proto") == "https" else "http"
+    host = headers.get("host", "")
+    _method, path = route(event)
+    stage = str(event.get("rawPath", path)).removesuffix(path)
+    return f"{scheme}://{host if _HOST.fullmatch(host) else 'HOST'}{stage}"
 
 
 def headers_of(event: Mapping[str, Any]) -> dict[str, str]:

@@ -119,7 +119,7 @@ def answer_direct(
     What breaks the protocol is a BadEvent, its code the fact `refusal`.
     """
     direct = parse_pipeline(event)
-    target = Target(direct.database, "v3", "/pipeline")
+    target = Target(direct.database, "v3", "pipeline")
     caller = Caller("direct", writes=True, idempotency_key=direct.idempotency_key, in_text=False)
     door = _door(service, target.database, caller, record, ends_at_s)
     try:
@@ -145,7 +145,8 @@ def _answer(
         return answer_probe(target)
     headers = http.headers_of(event)
     access = service.tokens.access(headers.get("authorization"), service.clock.now())
-    check_target(target)
+    example = min(access.databases or {"main"})
+    check_target(target, base_url=http.base_url(event), example=example)
     if method != "POST":
         raise RequestRefused(f"POST it, not {method}", "METHOD_NOT_ALLOWED", status=405)
     access.allow(target.database)

@@ -35,21 +35,23 @@ JSON = "application/json"
 LINES = "application/x-ndjson"
 
 _PATH = re.compile(
-    r"(?:/(?P<database>[^/]*))?/(?P<version>v1|v2|v3|v3-protobuf)(?P<what>/[a-z]+)?/?", re.ASCII
+    r"(?:/+(?P<database>[^/]+))?/+(?P<version>v1|v2|v3|v3-protobuf)(?:/+(?P<what>[a-z]+))?/*",
+    re.ASCII,
 )
+"""A client may put its own slash behind a URL that ends in one."""
+
 _DATABASE = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}", re.ASCII)
 _WHAT = {
-    "v1": {"/execute", "/batch"},
-    "v2": {"/pipeline"},
-    "v3": {"/pipeline", "/cursor"},
+    "v1": {"execute", "batch"},
+    "v2": {"pipeline"},
+    "v3": {"pipeline", "cursor"},
     "v3-protobuf": set[str](),
 }
-DATABASE = "main"
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What a path means: a database, a version of the protocol, and what of it."""
+    """A database, a version of the protocol, and an endpoint; empty where the path has none."""
 
     database: str
     version: str
@@ -82,7 +84,7 @@ def target_of(path: str) -> Target | None:
     found = _PATH.fullmatch(path)
     if found is None:
         return None
-    return Target(found["database"] or DATABASE, found["version"], found["what"] or "")
+    return Target(found["database"] or "", found["version"], found["what"] or "")
 
 
 def answer_probe(target: Target) -> Answer:
@@ -92,15 +94,32 @@ def answer_probe(target: Target) -> Answer:
     return Answer(200, JSON, b"{}")
 
 
-def check_target(target: Target) -> None:
-    """RequestRefused if there is no such path, or no database can have such a name."""
+def check_target(target: Target, *, base_url: str, example: str) -> None:
+    """RequestRefused if there is no such path, or it names no database, as `example` would.
+
+    A client that resolves a path against a URL without a slash at its end drops the URL's last
+    part: were there a database by default, a write to `.../orders` would land in it.
+    """
     if target.what not in _WHAT[target.version]:
         known = ", ".join(
-            f"/{version}{what}" for version, all_ in _WHAT.items() for what in sorted(all_)
+            f"/DATABASE/{version}/{what}"
+            for version, all_ in _WHAT.items()
+            for what in sorted(all_)
         )
         raise RequestRefused(f"no such path; there are {known}", "NOT_FOUND", status=404)
+    if not target.database:
+        raise RequestRefused(
+            f"the URL names no database; write {base_url}/{example}/ (or another database in place"
+            f" of {example}), with the slash at its end: many clients drop what has no slash behind"
+            " it",
+            "DATABASE_NOT_NAMED",
+        )
     if not _DATABASE.fullmatch(target.database):
-        raise RequestRefused(f"{target.database!r} is no name of a database", "BAD_REQUEST")
+        raise RequestRefused(
+            f"{target.database!r} is not the name of a database: a to z, 0 to 9, - and _, not"
+            " beginning with - or _, 63 characters at most",
+            "BAD_REQUEST",
+        )
 
 
 def refused(refusal: RequestRefused) -> Answer:
@@ -119,11 +138,11 @@ class Door:
 
     def answer(self, target: Target, body: bytes) -> Answer:
         """The answer to a POST; RequestRefused if it breaks the protocol."""
-        if target.what == "/pipeline":
+        if target.what == "pipeline":
             return self._pipeline(target, body)
-        if target.what == "/cursor":
+        if target.what == "cursor":
             return self._cursor(target, body)
-        return (self._execute if target.what == "/execute" else self._batch)(target, body)
+        return (self._execute if target.what == "execute" else self._batch)(target, body)
 
     def _pipeline(self, target: Target, body: bytes) -> Answer:
         pipeline = parse(Pipeline, body)
@@ -200,7 +219,7 @@ class Door:
             writes=self._caller.writes,
             request_name=name,
             known_again=baton is not None or key is not None,
-            fingerprint=sha256(target.what.encode() + body).digest(),
+            fingerprint=sha256(f"/{target.what}".encode() + body).digest(),
             bytes_max=self._bytes_max,
             in_text=self._caller.in_text,
         )

@@ -1,7 +1,7 @@
 """SQLAlchemy's dialect: `sqlatch+lambda://`, `sqlatch+https://` and `sqlatch+http://`.
 
 create_engine("sqlatch+lambda://FUNCTION/DATABASE?qualifier=prod&region=eu-west-1")
-create_engine("sqlatch+https://HOST/DATABASE", connect_args={"token": "..."})
+create_engine("sqlatch+https://HOST/DATABASE/", connect_args={"token": "..."})
 """
 
 from typing import Any

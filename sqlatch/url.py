@@ -16,7 +16,7 @@ _FUNCTION = re.compile(
 )
 _HERE = re.compile(r"localhost|127\.\d+\.\d+\.\d+|::1", re.ASCII)
 
-SHAPES = "lambda://FUNCTION[:QUALIFIER]/DATABASE, https://HOST[/PREFIX]/DATABASE or http://..."
+SHAPES = "lambda://FUNCTION[:QUALIFIER]/DATABASE, https://HOST[/PREFIX]/DATABASE/ or http://..."
 
 
 @dataclass(frozen=True, slots=True)

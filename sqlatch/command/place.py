@@ -63,7 +63,7 @@ def at_place(command: Command) -> Command:
 
 _URL = click.option(
     "-u", "--url", envvar="SQLATCH_URL", required=True,
-    help="lambda://FUNCTION/DATABASE, https://HOST/DATABASE or http://HOST/DATABASE;"
+    help="lambda://FUNCTION/DATABASE, https://HOST/DATABASE/ or http://HOST/DATABASE/;"
     f" or $SQLATCH_URL. A token is taken from ${TOKEN}.",
 )  # fmt: skip
 _IAM = click.option(

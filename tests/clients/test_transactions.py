@@ -18,7 +18,7 @@ from sqlalchemy import insert, inspect, select
 
 url = urlsplit(os.environ["SQLATCH_URL"])
 engine = create_engine(
-    f"sqlite+libsql://{url.netloc}{url.path.rstrip('/')}?secure=false",
+    f"sqlite+libsql://{url.netloc}{url.path}?secure=false",
     connect_args={"auth_token": os.environ["SQLATCH_TOKEN"]},
 )
 metadata = MetaData()

@@ -117,4 +117,8 @@ for (let n = 0; n < 200; n += 1) {
 }
 await long.commit();
 assert.equal(await count("long"), 200n);
+
+// Without the slash at the end of its URL a client drops the database's name.
+const dropped = createClient({ url: process.env.SQLATCH_URL.slice(0, -1), authToken: process.env.SQLATCH_TOKEN });
+await assert.rejects(dropped.execute("CREATE TABLE lost (n)"), (error) => error.message.includes(process.env.SQLATCH_URL));
 console.log("all held");

@@ -15,7 +15,7 @@ class Client:
     """Sends requests as one caller to one database."""
 
     token: str
-    database: str = ""
+    database: str = "main"
     headers: dict[str, str] = field(default_factory=dict)
     invoke: Invoke = local.invoke
 

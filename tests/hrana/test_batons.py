@@ -212,11 +212,11 @@ def test_a_body_that_breaks_the_protocol_is_refused_before_anything_runs(
 @pytest.mark.parametrize(
     ("path", "method", "status"),
     [
-        ("/v1/pipeline", "POST", 404),
-        ("/v2/cursor", "POST", 404),
-        ("/v3-protobuf/pipeline", "POST", 404),
-        ("/v2", "POST", 404),
-        ("/v2/pipeline", "DELETE", 405),
+        ("/main/v1/pipeline", "POST", 404),
+        ("/main/v2/cursor", "POST", 404),
+        ("/main/v3-protobuf/pipeline", "POST", 404),
+        ("/main/v2", "POST", 404),
+        ("/main/v2/pipeline", "DELETE", 405),
         ("/Main/v2/pipeline", "POST", 400),
         ("/..%2f/v2/pipeline", "POST", 400),
     ],
@@ -224,7 +224,7 @@ def test_a_body_that_breaks_the_protocol_is_refused_before_anything_runs(
 def test_a_path_that_there_is_not_is_refused(
     client: Client, path: str, method: str, status: int
 ) -> None:
-    answered, body = client.send(path, {"requests": []}, method=method)
+    answered, body = Client(client.token, "").send(path, {"requests": []}, method=method)
     assert (answered, sorted(body)) == (status, ["code", "message"])
 
 

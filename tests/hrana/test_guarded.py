@@ -51,7 +51,7 @@ def test_a_refused_token_is_told_as_the_protocol_tells_it(
 ) -> None:
     files = contents(directory)
 
-    for database in ("", "/main", "/new"):
+    for database in ("/main", "/new"):
         for path, body in bodies(WRITE).items():
             answer = send(database + path, body, REFUSED[name](time.time()), payload)
 
@@ -70,7 +70,7 @@ def test_a_token_that_only_reads_writes_on_no_path(sql: str, directory: Path) ->
     token = bearer(time.time(), access="ro")
 
     for path, body in bodies(sql).items():
-        answer = send(path, body, token)
+        answer = send(f"/main{path}", body, token)
 
         assert "SQLITE_READONLY" in answer["body"], (path, answer)
     assert databases(directory) == files
@@ -96,7 +96,9 @@ def test_a_token_that_only_reads_cannot_write_in_a_transaction(directory: Path) 
 
     for begin in ("BEGIN", "BEGIN IMMEDIATE", "SAVEPOINT a"):
         statements = [begin, WRITE, "COMMIT" if begin.startswith("BEGIN") else "RELEASE a"]
-        answer = send("/v2/pipeline", {"requests": [execute(sql) for sql in statements]}, token)
+        answer = send(
+            "/main/v2/pipeline", {"requests": [execute(sql) for sql in statements]}, token
+        )
 
         assert "SQLITE_READONLY" in answer["body"]
     assert databases(directory) == files
@@ -110,23 +112,23 @@ def test_a_token_is_for_its_databases_alone() -> None:
     for path, body in bodies("SELECT n FROM t").items():
         assert send(f"/other{path}", body, token)["statusCode"] == 200
         assert send(f"/main{path}", body, token)["statusCode"] == 401
-        assert send(path, body, token)["statusCode"] == 401
+        assert send(path, body, token)["statusCode"] == 400
 
 
 @pytest.mark.usefixtures("guarded")
 def test_a_stream_stays_with_the_token_that_opened_it(directory: Path) -> None:
     writer, reader = bearer(time.time()), bearer(time.time(), access="ro")
     requests = [execute("BEGIN"), execute(WRITE)]
-    opened = json.loads(send("/v2/pipeline", {"requests": requests}, writer)["body"])
+    opened = json.loads(send("/main/v2/pipeline", {"requests": requests}, writer)["body"])
     files = databases(directory)
 
     body = {"baton": opened["baton"], "requests": [execute("COMMIT")]}
-    taken = send("/v2/pipeline", body, reader)
+    taken = send("/main/v2/pipeline", body, reader)
 
     assert opened["baton"]
     assert taken["statusCode"] in {400, 401}
     assert databases(directory) == files
-    assert send("/v2/pipeline", body, writer)["statusCode"] == 200
+    assert send("/main/v2/pipeline", body, writer)["statusCode"] == 200
     assert databases(directory) != files
 
 
@@ -135,12 +137,12 @@ def test_the_door_asks_for_tokens_whoever_guards_the_others(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     assert service().settings.http_auth == "none"
-    assert send("/v2/pipeline", bodies(WRITE)["/v2/pipeline"], None)["statusCode"] == 401
+    assert send("/main/v2/pipeline", bodies(WRITE)["/v2/pipeline"], None)["statusCode"] == 401
 
     monkeypatch.delenv("SQLATCH_TOKEN_KEYS")
     service().close()
     service.cache_clear()
-    closed = send("/v2/pipeline", bodies(WRITE)["/v2/pipeline"], bearer(time.time()))
+    closed = send("/main/v2/pipeline", bodies(WRITE)["/v2/pipeline"], bearer(time.time()))
 
     assert closed["statusCode"] == 401
     assert "SQLATCH_TOKEN_KEYS: no key is set" in closed["body"]

@@ -1,12 +1,15 @@
 """The protocol as its specification has it, also the parts that few clients use."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.hrana.client import Client, execute, plain
+from tests.hrana.conftest import token
 
 OK, ERROR = "ok", "error"
+CREATE = execute("CREATE TABLE made (n)")
 
 
 def results(client: Client, *requests: Any) -> list[Any]:
@@ -339,3 +342,29 @@ def test_a_reply_that_would_be_too_large_is_refused(
     )
     assert [first["type"], second["type"], third["type"]] == [OK, ERROR, OK]
     assert second["error"]["code"] == "RESPONSE_TOO_LARGE"
+
+
+def test_a_url_that_names_no_database_is_refused_with_the_one_that_would_work(
+    client: Client, directory: Path
+) -> None:
+    for headers, version, url in (
+        ({"host": "db.example.com", "x-forwarded-proto": "https"}, "v2", "https://db.example.com"),
+        ({"host": "127.0.0.1:8000"}, "v3", "http://127.0.0.1:8000"),
+        ({"host": "a b"}, "v3", "http://HOST"),
+    ):
+        nameless = Client(client.token, "", headers)
+        status, body = nameless.send(f"/{version}/pipeline", {"requests": [CREATE]})
+        assert (status, body["code"]) == (400, "DATABASE_NOT_NAMED")
+        assert f"{url}/main/ " in body["message"]
+    assert not list(directory.glob("*.db"))
+
+    of_one = Client(token(databases=["shop"]), "", {"host": "h"})
+    assert "http://h/shop/ " in of_one.send("/v1/execute", {"stmt": stmt("SELECT 1")})[1]["message"]
+    assert Client("", "").send("/v2/pipeline", {})[0] == 401
+
+
+def test_a_client_may_put_a_slash_behind_the_one_of_the_url(client: Client) -> None:
+    results(client, CREATE)
+
+    for path in ("//v3/pipeline", "//v2//pipeline/"):
+        assert client.send(path, {"requests": [execute("SELECT * FROM made")]})[0] == 200

@@ -15,7 +15,7 @@ from tests.sqlatch.conftest import lambda_api as lambda_api
 from tests.sqlatch.lambda_server import FUNCTION, LambdaServer
 from tests.wheel.conftest import Environment
 
-HERE = "http://localhost:8000"
+HERE = "http://127.0.0.1:8000"
 
 
 def blocks(page: str, language: str) -> list[str]:

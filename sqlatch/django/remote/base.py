@@ -29,7 +29,7 @@ REGEX = frozenset({"regex", "iregex"})
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
-    """NAME is a URL: lambda://FUNCTION/DATABASE, https://HOST/DATABASE, http://HOST/DATABASE."""
+    """NAME is a URL: lambda://FUNCTION/DATABASE, https://HOST/DATABASE/, http://HOST/DATABASE/."""
 
     Database = dbapi
     client_class = DatabaseClient
