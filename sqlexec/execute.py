@@ -9,7 +9,7 @@ import apsw
 
 from sqlatch.errors import ForbiddenStatement, ResultTooLarge, SqlatchError
 from sqlexec.idempotency import refuse_own_names
-from sqlexec.plan import Plans, columns_now, names_of_columns
+from sqlexec.plan import Plan, Plans, columns_now, names_of_columns
 from sqlexec.session import Session
 from sqlexec.statement import Kind, Limits, Parameters, Result, Statement, Work
 
@@ -43,6 +43,30 @@ def execute(statement: Statement, session: Session, plans: Plans, budget: "Budge
         raise ForbiddenStatement("not allowed here: VACUUM runs alone, outside a transaction")
     if plan.inspects:
         session.look_anew()
+    if plan.defines and plan.kind is Kind.WRITE:
+        with _undone_on_failure(session):
+            result = _run(statement, plan, session, budget)
+            # SQLite says nothing of the new name in ALTER TABLE until it is there.
+            refuse_own_names(session)
+            return result
+    return _run(statement, plan, session, budget)
+
+
+@contextmanager
+def _undone_on_failure(session: Session) -> Iterator[None]:
+    """Undo a statement that was refused after it had run: its transaction may go on."""
+    session.run("SAVEPOINT definition")
+    try:
+        yield
+    except SqlatchError:
+        if session.connection.in_transaction:
+            session.run("ROLLBACK TO definition")
+            session.run("RELEASE definition")
+        raise
+    session.run("RELEASE definition")
+
+
+def _run(statement: Statement, plan: Plan, session: Session, budget: "Budget") -> Result:
     connection = session.connection
     columns: tuple[str, ...] = ()
 
@@ -70,9 +94,8 @@ def execute(statement: Statement, session: Session, plans: Plans, budget: "Budge
     if columns and not count:
         columns = columns_now(statement.sql, session)
     if plan.defines:
-        # SQLite says nothing of the new name in ALTER TABLE until it is there; and its own writes
-        # to the schema, or to a virtual table's shadows, are no rows of the caller's.
-        refuse_own_names(session)
+        # SQLite's own writes to the schema, or to a virtual table's shadows, are no rows of the
+        # caller's.
         return Result(columns, rows, count, 0, None, truncated)
     # Whatever changes no rows itself leaves sqlite3_changes() as an earlier statement set it.
     changed = changes.total() if plan.changes else 0

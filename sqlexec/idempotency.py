@@ -1,9 +1,9 @@
 """The record that makes a write happen once: in the same database and transaction as its effect."""
 
-from sqlatch.errors import ForbiddenStatement, IdempotencyConflict
+from sqlatch.errors import Constraint, ForbiddenStatement, IdempotencyConflict, StatementError
 from sqlexec.policy import OWN_PREFIX
 from sqlexec.session import Session
-from sqlexec.statement import Once, Outcome
+from sqlexec.statement import Once, Outcome, Row, Value
 
 PURGED_AT_ONCE_MAX = 1_000
 
@@ -21,26 +21,55 @@ a message of a queue, to which nobody waits for an answer."""
 
 
 def has_table(session: Session) -> bool:
-    return bool(session.run("SELECT 1 FROM sqlite_schema WHERE name = 'sqlatch_idempotency'"))
+    return bool(
+        session.run("SELECT 1 FROM sqlite_schema WHERE lower(name) = 'sqlatch_idempotency'")
+    )
 
 
 def refuse_own_names(session: Session) -> None:
-    """ForbiddenStatement if a table was given a name that is ours: nobody could use or drop it."""
+    """ForbiddenStatement if what was just defined has a name of ours, or refers to one.
+
+    Nobody could use or drop a table of such a name. A foreign key to our table would show its
+    records, and hold them or be cascaded to when they are deleted.
+    """
     named = session.run(
-        "SELECT name FROM sqlite_schema WHERE name LIKE ? ESCAPE '!' AND tbl_name <> ?",
-        OWN_PREFIX.replace("_", "!_") + "%",
+        "SELECT name FROM sqlite_schema WHERE name LIKE ? ESCAPE '!' AND lower(tbl_name) <> ?",
+        _OWN_PATTERN,
         "sqlatch_idempotency",
     )
     if named:
         raise ForbiddenStatement(
             f"not allowed here: {named[0][0]!s}: tables named {OWN_PREFIX}... are the service's own"
         )
+    # The authorizer is not asked about a REFERENCES clause. No text without the prefix has one.
+    suspects = session.run(
+        "SELECT name FROM sqlite_schema"
+        " WHERE type = 'table' AND sql LIKE ? ESCAPE '!' AND lower(name) <> ?",
+        f"%{_OWN_PATTERN}",
+        "sqlatch_idempotency",
+    )
+    for (table,) in suspects:
+        _refuse_references(session, str(table))
+
+
+_OWN_PATTERN = OWN_PREFIX.replace("_", "!_") + "%"
+
+
+def _refuse_references(session: Session, table: str) -> None:
+    # Not the table-valued function pragma_foreign_key_list, whose name a user's table may have.
+    quoted = '"' + table.replace('"', '""') + '"'
+    for _id, _number, parent, *_columns in session.run(f"PRAGMA foreign_key_list({quoted})"):
+        if str(parent).lower().startswith(OWN_PREFIX):
+            raise ForbiddenStatement(
+                f"not allowed here: {table} refers to {parent!s}:"
+                f" tables named {OWN_PREFIX}... are the service's own"
+            )
 
 
 def find(session: Session, once: Once) -> Outcome | None:
     """The outcome of the first request with this key; IdempotencyConflict if it was another one."""
-    found = session.run(
-        "SELECT fingerprint, reply FROM sqlatch_idempotency WHERE key = ?", once.key
+    found = _run(
+        session, "SELECT fingerprint, reply FROM sqlatch_idempotency WHERE key = ?", once.key
     )
     if not found:
         return None
@@ -53,7 +82,8 @@ def find(session: Session, once: Once) -> Outcome | None:
 def keep(session: Session, once: Once, outcome: Outcome, now_s: float) -> None:
     """Keep the record of a request that has just run, in its transaction."""
     reply = None if once.fingerprint is None else once.encode(outcome.results)
-    session.run(
+    _run(
+        session,
         "INSERT INTO sqlatch_idempotency (key, fingerprint, reply, created_at_s)"
         " VALUES (?, ?, ?, ?)",
         once.key,
@@ -67,16 +97,33 @@ def is_due(session: Session, before_s: float) -> bool:
     """Whether the oldest record is older than that; no record, or no table, is not."""
     if not has_table(session):
         return False
-    oldest = session.run("SELECT created_at_s FROM sqlatch_idempotency ORDER BY id LIMIT 1")
+    oldest = _run(session, "SELECT created_at_s FROM sqlatch_idempotency ORDER BY id LIMIT 1")
     return bool(oldest) and float(oldest[0][0] or 0) < before_s
 
 
 def purge(session: Session, before_s: float) -> int:
     """Delete records older than that, a bounded number of them; how many."""
-    session.run(
+    _run(
+        session,
         "DELETE FROM sqlatch_idempotency WHERE created_at_s < ? AND id IN"
         " (SELECT id FROM sqlatch_idempotency ORDER BY id LIMIT ?)",
         int(before_s),
         PURGED_AT_ONCE_MAX,
     )
     return session.connection.changes()
+
+
+def _run(session: Session, sql: str, *values: Value) -> list[Row]:
+    """Run a statement on our table, which a file that was copied in may have in another shape."""
+    try:
+        with session.firing_nothing():
+            return session.run(sql, *values)
+    except (StatementError, Constraint) as error:
+        if "sqlite_code" not in error.facts:
+            raise
+        raise StatementError(
+            f"the table sqlatch_idempotency is not as this service makes it ({error}), so no"
+            " idempotency_key can be used: move the database out, drop that table, and move it in"
+            " again (docs/runbook.md)",
+            **error.facts,
+        ) from error

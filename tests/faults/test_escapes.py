@@ -103,6 +103,14 @@ ESCAPES: dict[str, tuple[list[str], set[str]]] = {
         [f"CREATE TABLE c (k REFERENCES {OUR} (key))", "INSERT INTO c VALUES ('key')"],
         FORBIDDEN,
     ),
+    "our table behind a foreign key that nothing uses": (
+        [f"CREATE TABLE c (i REFERENCES {OUR} (id) ON DELETE CASCADE)"],
+        FORBIDDEN,
+    ),
+    "our table behind a foreign key of a new column": (
+        [f"ALTER TABLE t ADD COLUMN i REFERENCES main_of (id) REFERENCES {OUR} (id)"],
+        FORBIDDEN,
+    ),
     "our table as the content of FTS5": (
         [
             f"CREATE VIRTUAL TABLE f USING fts5(key, content='{OUR}', content_rowid='id')",
