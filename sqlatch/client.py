@@ -41,7 +41,7 @@ class Client:
         fields = Statement(query, parameters).fields()
         if rows_max is not None:
             fields["rows_max"] = rows_max
-        return results_of(self._ask(fields | {"read_only": True}))[0]
+        return results_of(self.ask(fields | {"read_only": True}))[0]
 
     def execute(
         self,
@@ -52,7 +52,7 @@ class Client:
     ) -> Result:
         """Run one statement, which may write."""
         fields = Statement(query, parameters).fields()
-        return results_of(self._ask(fields | _key(idempotency_key)))[0]
+        return results_of(self.ask(fields | _key(idempotency_key)))[0]
 
     def batch(
         self,
@@ -66,7 +66,7 @@ class Client:
             "statements": [statement_of(given).fields() for given in statements]
         }
         fields |= {"read_only": True} if read_only else _key(idempotency_key)
-        return results_of(self._ask(fields))
+        return results_of(self.ask(fields))
 
     def load(
         self,
@@ -82,7 +82,16 @@ class Client:
         with the same `idempotency_key` and the same rows, and does only what was left.
         """
         key = idempotency_key or str(uuid4())
-        return load(self.transport, query, rows, ask=self._ask, key=key, progress=progress)
+        return load(self.transport, query, rows, ask=self.ask, key=key, progress=progress)
+
+    def ask(self, fields: Mapping[str, Any]) -> dict[str, Any]:
+        """Send a request as the service's contract has it; return the reply as it came."""
+        attempts = self.attempts
+        event = {**fields, "database": self.database, "timeout_ms": attempts.execution_ms}
+        return attempts.of(
+            lambda: self.transport.invoke(event, timeout_s=attempts.one_s),
+            repeatable="read_only" in event or "idempotency_key" in event,
+        )
 
     def health(self) -> dict[str, Any]:
         """How the service is."""
@@ -100,14 +109,6 @@ class Client:
 
     def __exit__(self, *_exception: object) -> None:
         self.close()
-
-    def _ask(self, fields: Mapping[str, Any]) -> dict[str, Any]:
-        attempts = self.attempts
-        event = {**fields, "database": self.database, "timeout_ms": attempts.execution_ms}
-        return attempts.of(
-            lambda: self.transport.invoke(event, timeout_s=attempts.one_s),
-            repeatable="read_only" in event or "idempotency_key" in event,
-        )
 
 
 def connect(

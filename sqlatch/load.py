@@ -1,11 +1,12 @@
 """Many rows through one statement, cut into requests that every door takes."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from sqlatch.errors import BadEvent, SqlatchError
-from sqlatch.failures import RequestTooLarge
+from sqlatch.failures import ForeignAnswer, RequestTooLarge
 from sqlatch.transports.transport import Transport, encoded
 from sqlatch.values import Parameters, parameters_out
 
@@ -39,19 +40,24 @@ def load(
     ask: Ask,
     key: str,
     progress: Progress | None,
+    rows_max: int = CHUNK_ROWS_MAX,
 ) -> Loaded:
-    """Send the rows. The facts of an error say `rows_loaded`, and `row` where it is known."""
+    """Send the rows, at most `rows_max` in a request.
+
+    The facts of an error say `rows_loaded`, and `row` where it is known. What `rows` or `progress`
+    raise has the same in a note, and as an attribute.
+    """
     loaded = Loaded(0, 0, 0, 0)
     try:
-        for number, chunk in enumerate(chunks(transport, query, rows)):
+        for number, chunk in enumerate(chunks(transport, query, rows, rows_max)):
             reply = ask({
                 "query": query, "parameter_sets": chunk, "idempotency_key": f"{key}:{number}"
             })  # fmt: skip
-            replayed = len(chunk) if reply["meta"]["replayed"] else 0
+            rows_affected, is_replay = _answered(reply)
             loaded = Loaded(
                 loaded.rows + len(chunk),
-                loaded.rows_affected + reply["rows_affected"],
-                loaded.rows_replayed + replayed,
+                loaded.rows_affected + rows_affected,
+                loaded.rows_replayed + (len(chunk) if is_replay else 0),
                 loaded.requests + 1,
             )
             if progress is not None:
@@ -59,10 +65,17 @@ def load(
     except SqlatchError as error:
         _place(error, loaded.rows)
         raise
+    except BaseException as error:
+        error.add_note(f"after {loaded.rows} rows that are loaded")
+        with suppress(AttributeError, TypeError):
+            error.rows_loaded = loaded.rows  # type: ignore[attr-defined]
+        raise
     return loaded
 
 
-def chunks(transport: Transport, query: str, rows: Iterable[Parameters]) -> Iterator[list[Any]]:
+def chunks(
+    transport: Transport, query: str, rows: Iterable[Parameters], rows_max: int
+) -> Iterator[list[Any]]:
     """The rows as JSON says them, in lists that fit into a request; always the same lists."""
     around_bytes = transport.size_bytes(encoded({"query": query})) + AROUND_ROWS_BYTES
     room_bytes = min(CHUNK_BYTES_MAX, transport.request_bytes_max - around_bytes)
@@ -78,13 +91,24 @@ def chunks(transport: Transport, query: str, rows: Iterable[Parameters]) -> Iter
                 bytes_max=transport.request_bytes_max - around_bytes,
                 row=number,
             )
-        if chunk and (len(chunk) == CHUNK_ROWS_MAX or chunk_bytes + size_bytes > room_bytes):
+        if chunk and chunk_bytes + size_bytes > room_bytes:
             yield chunk
             chunk, chunk_bytes = [], 0
         chunk.append(given)
         chunk_bytes += size_bytes
+        if len(chunk) == rows_max:
+            yield chunk
+            chunk, chunk_bytes = [], 0
     if chunk:
         yield chunk
+
+
+def _answered(reply: Mapping[str, Any]) -> tuple[int, bool]:
+    """The rows affected, and whether the service had answered the request before."""
+    match reply:
+        case {"rows_affected": int(rows_affected), "meta": {"replayed": bool(is_replay)}}:
+            return rows_affected, is_replay
+    raise ForeignAnswer(f"the answer is no reply to a load: it has {', '.join(map(str, reply))}")
 
 
 def _row_out(row: Parameters, number: int) -> Any:

@@ -2,32 +2,47 @@
 
 import math
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from enum import Enum
 
 from sqlatch.values import INTEGER_MAX, INTEGER_MIN, Value
 
 _INTEGER = re.compile(r"[+-]?\d{1,19}", re.ASCII)
 _REAL = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
-_PLAIN = re.compile(r"(0|-?[1-9]\d*|-?(0|[1-9]\d*)\.\d+([eE][+-]?\d+)?)", re.ASCII)
-"""Numbers that lose nothing by being numbers: 007 and +44 are texts."""
+_PLAIN = re.compile(r"0|-?[1-9]\d*", re.ASCII)
+"""Integers that lose nothing by being numbers: 007 and +44 are texts."""
 
 SHOWN_CHARACTERS_MAX = 40
 
 
 class Kind(Enum):
-    """What a column takes; ANY is not checked, as SQLite would not."""
+    """What a column takes; ANY is not checked, as SQLite would not.
+
+    NUMERIC is of texts: numbers are sent as numbers, all else as it is.
+    """
 
     INTEGER = "INTEGER"
     REAL = "REAL"
+    NUMERIC = "NUMERIC"
     TEXT = "TEXT"
     BLOB = "BLOB"
     ANY = ""
 
 
+class Shape(Enum):
+    """How a text looks as a number, if its very text comes back when the number is written."""
+
+    INTEGER = "1"
+    FRACTION = "1.5"
+    WHOLE = "1.0"
+    TEXT = "x"
+
+
 def kind_of(declared: str) -> Kind:
-    """By SQLite's rules of affinity. BLOB and NUMERIC (a DATE is) take anything."""
+    """By SQLite's rules of affinity. BLOB and what is numeric (a DATE is) take anything."""
     upper = declared.upper()
+    if upper == Kind.NUMERIC.value:
+        return Kind.NUMERIC
     if "INT" in upper:
         return Kind.INTEGER
     if any(part in upper for part in ("CHAR", "CLOB", "TEXT")):
@@ -39,7 +54,7 @@ def kind_of(declared: str) -> Kind:
 
 def converted(value: Value, kind: Kind, *, from_text: bool) -> Value:
     """A value as its column takes it; ValueError if it does not. `from_text` if all are texts."""
-    if value is None or kind is Kind.ANY:
+    if value is None or kind is Kind.ANY or (kind is Kind.NUMERIC and not from_text):
         return value
     if from_text and isinstance(value, str):
         return _FROM_TEXT[kind](value)
@@ -48,39 +63,36 @@ def converted(value: Value, kind: Kind, *, from_text: bool) -> Value:
     raise ValueError(f"{_shown(value)} is no {kind.value}")
 
 
-def kind_for(values: Iterable[Value], *, from_text: bool) -> "Kind":
-    """What takes all of them and keeps them as they are."""
-    kind: Kind | None = None
-    for value in values:
-        if value is not None:
-            kind = joined(kind, kind_of_value(value, from_text=from_text))
-    return kind or Kind.TEXT
+def kind_for_texts(shapes: set[Shape]) -> Kind:
+    """The column for texts of these shapes, out of which each comes as it went in.
 
-
-def kind_of_value(value: Value, *, from_text: bool) -> Kind:
-    """The narrowest kind for a value that is not None."""
-    if isinstance(value, str):
-        return _kind_of_text(value) if from_text else Kind.TEXT
-    if isinstance(value, bytes):
-        return Kind.BLOB
-    return Kind.REAL if isinstance(value, float) else Kind.INTEGER
-
-
-def joined(one: Kind | None, other: Kind) -> Kind:
-    """What takes both; integers and texts in one column of JSON stay what they are."""
-    if one is None or one is other:
-        return other
-    if {one, other} == {Kind.INTEGER, Kind.REAL}:
+    A NUMERIC column makes 1 of 1.0, and a REAL one makes 1.0 of 1.
+    """
+    if shapes and shapes <= {Shape.FRACTION, Shape.WHOLE}:
         return Kind.REAL
-    return Kind.ANY
+    if shapes == {Shape.INTEGER}:
+        return Kind.INTEGER
+    return Kind.NUMERIC if shapes == {Shape.INTEGER, Shape.FRACTION} else Kind.TEXT
 
 
-def _kind_of_text(text: str) -> Kind:
-    if not _PLAIN.fullmatch(text):
-        return Kind.TEXT
-    if text.lstrip("-").isdigit():
-        return Kind.INTEGER if INTEGER_MIN <= int(text) <= INTEGER_MAX else Kind.TEXT
-    return Kind.REAL if math.isfinite(float(text)) else Kind.TEXT
+def kind_for_types(types: set[type]) -> Kind:
+    """The column for values of these types; TEXT if there is none."""
+    if len(types) > 1:
+        return Kind.ANY
+    return _KIND_OF_TYPE[next(iter(types), str)]
+
+
+def shape_of(text: str) -> Shape:
+    """How a text looks as a number."""
+    if _PLAIN.fullmatch(text):
+        return Shape.INTEGER if INTEGER_MIN <= int(text) <= INTEGER_MAX else Shape.TEXT
+    if not _REAL.fullmatch(text):
+        return Shape.TEXT
+    number = float(text)
+    # SQLite's REAL columns have no negative zero.
+    if repr(number) != text or text == "-0.0" or math.isinf(number):
+        return Shape.TEXT
+    return Shape.WHOLE if number.is_integer() else Shape.FRACTION
 
 
 def _integer(text: str) -> int:
@@ -95,6 +107,13 @@ def _real(text: str) -> float:
     raise ValueError(f"{_shown(text)} is no REAL")
 
 
+def _numeric(text: str) -> Value:
+    shape = shape_of(text)
+    if shape is Shape.INTEGER:
+        return int(text)
+    return text if shape is Shape.TEXT else float(text)
+
+
 def _shown(value: Value) -> str:
     shown = repr(value)
     if len(shown) > SHOWN_CHARACTERS_MAX:
@@ -103,8 +122,10 @@ def _shown(value: Value) -> str:
 
 
 _FROM_TEXT: dict[Kind, Callable[[str], Value]] = {
-    Kind.INTEGER: _integer, Kind.REAL: _real, Kind.TEXT: str, Kind.BLOB: str
+    Kind.INTEGER: _integer, Kind.REAL: _real, Kind.NUMERIC: _numeric, Kind.TEXT: str,
+    Kind.BLOB: str,
 }  # fmt: skip
 _TAKES: dict[Kind, tuple[type, ...]] = {
     Kind.INTEGER: (int,), Kind.REAL: (int, float), Kind.TEXT: (str,), Kind.BLOB: (bytes,)
 }  # fmt: skip
+_KIND_OF_TYPE = {int: Kind.INTEGER, float: Kind.REAL, str: Kind.TEXT, bytes: Kind.BLOB}

@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from sqlatch.client import Client
 from sqlatch.command.exits import Exit, Failure, exit_of, failure_of
-from sqlatch.command.journal import CannotResume, Journal, journal_of
+from sqlatch.command.journal import CannotResume, Journal, alone, journal_of
 from sqlatch.command.loading import LineRefused, Load
 from sqlatch.command.output import printable
 from sqlatch.command.place import Place, at_place
@@ -77,6 +77,7 @@ def load(
     with ExitStack() as clients_open:
         clients = [clients_open.enter_context(place.at(url).client()) for url in urls]
         try:
+            clients_open.enter_context(alone(file))
             journal = journal_of(file, [name, urls, by], restart=restart)
             target = target_of(source, clients, name, create=create, unchecked=unchecked)
             spread = Spread(_place_of(by, target.columns), len(urls))

@@ -4,7 +4,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from zlib import crc32
 
-from sqlatch.command.kinds import Kind, converted, joined, kind_of_value
+from sqlatch.command.kinds import (
+    Kind,
+    Shape,
+    converted,
+    kind_for_texts,
+    kind_for_types,
+    shape_of,
+)
 from sqlatch.command.source import BadLine, Csv, Line, Source
 from sqlatch.values import Value
 
@@ -32,16 +39,20 @@ class Survey:
 
 
 def guessed_kinds(source: Source, columns: list[str]) -> list[Kind]:
-    """Kinds that take what is in the file; of columns without any value TEXT."""
-    from_text = isinstance(source, Csv)
-    kinds: list[Kind | None] = [None] * len(columns)
+    """Kinds that keep what is in the file as it is; of columns without any value TEXT."""
+    if isinstance(source, Csv):
+        shapes: list[set[Shape]] = [set() for _ in columns]
+        for line in source.lines(columns):
+            for number, value in enumerate(line.values):
+                if value is not None and Shape.TEXT not in shapes[number]:
+                    shapes[number].add(shape_of(str(value)))
+        return list(map(kind_for_texts, shapes))
+    types: list[set[type]] = [set() for _ in columns]
     for line in source.lines(columns):
         for number, value in enumerate(line.values):
-            if value is not None and kinds[number] not in (Kind.ANY, _widest(from_text=from_text)):
-                kind = joined(kinds[number], kind_of_value(value, from_text=from_text))
-                # Texts of which some are no numbers are texts, all of them.
-                kinds[number] = Kind.TEXT if from_text and kind is Kind.ANY else kind
-    return [kind or Kind.TEXT for kind in kinds]
+            if value is not None:
+                types[number].add(type(value))
+    return list(map(kind_for_types, types))
 
 
 def survey(source: Source, columns: list[str], kinds: list[Kind], spread: Spread) -> Survey:
@@ -63,7 +74,3 @@ def read(source: Source, columns: list[str], kinds: list[Kind]) -> Iterator[Line
             except ValueError as error:
                 raise BadLine(line.number, f"column {columns[number]!r}: {error}") from error
         yield line
-
-
-def _widest(*, from_text: bool) -> Kind:
-    return Kind.TEXT if from_text else Kind.ANY

@@ -51,7 +51,7 @@ def test_a_csv_makes_its_table(sqlatch: Sqlatch, client: Client, file: Path) -> 
     ]
     (made,) = rows(client, "SELECT sql FROM sqlite_schema WHERE name = 't'")
     assert made == (
-        'CREATE TABLE "t" ("id" INTEGER, "code" TEXT, "x" REAL, "big" TEXT, "name" TEXT,'
+        'CREATE TABLE "t" ("id" INTEGER, "code" TEXT, "x" NUMERIC, "big" TEXT, "name" TEXT,'
         ' "none" TEXT)',
     )
     assert list(file.parent.iterdir()) == [file]
@@ -259,6 +259,150 @@ def test_a_block_whose_answer_was_lost_is_applied_once_by_its_key(
     assert (interrupted.code, resumed.code) == (130, 0)
     expected = [(1,), (2,), (3,), (4,)]
     assert rows(client) == (expected if same_key else [*expected, (3,), (4,)])
+
+
+def test_of_a_block_of_long_rows_that_is_refused_nothing_is_there(
+    sqlatch: Sqlatch, client: Client, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A block is one request, whatever its rows are: 5,000 of these are three."""
+    monkeypatch.setattr(loading, "BLOCK_ROWS", BLOCK_ROWS)
+    sqlatch("query", "CREATE TABLE t (n INTEGER UNIQUE, text)")
+    lines = [f"{number},{'x' * 1000}" for number in range(4600)]
+    file.write_text("\n".join(["n,text", *lines, "7,x", ""]))
+
+    stopped = sqlatch("load", str(file))
+    ((there,),) = rows(client, "SELECT count(*) FROM t")
+    said = json.loads(file.with_name("t.csv.sqlatch-load").read_text())
+    file.write_text("\n".join(["n,text", *lines, "8000,x", ""]))
+    mended = sqlatch("load", str(file))
+
+    assert (stopped.code, "line 4602: CONSTRAINT" in stopped.err) == (3, True)
+    assert (next(iter(said["done"].values()))[0], said["sent"]) == (there, {})
+    assert mended.out == f"{4601 - there} rows loaded, {there} were there\n"
+    assert rows(client, "SELECT count(*), count(DISTINCT n) FROM t") == [(4601, 4601)]
+
+
+def interrupted_before_the_answer(sqlatch: Sqlatch, file: Path) -> None:
+    """A load whose second block was applied, and its answer lost."""
+    sqlatch("query", "CREATE TABLE t (n INTEGER)")
+    file.write_text("n\n1\n2\n3\n4\n5\n")
+    acknowledge = loading.Journal.acknowledge
+
+    def killed(self: loading.Journal, url: str, done: loading.Done) -> None:
+        if done.rows == 4:
+            raise KeyboardInterrupt
+        acknowledge(self, url, done)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loading.Journal, "acknowledge", killed)
+        assert sqlatch("load", str(file)).code == 130
+
+
+def test_a_block_that_may_be_there_is_not_sent_as_another(
+    sqlatch: Sqlatch, client: Client, file: Path
+) -> None:
+    interrupted_before_the_answer(sqlatch, file)
+    file.write_text("n\n1\n2\n3\n40\n5\n")
+
+    changed = sqlatch("load", str(file))
+    there = rows(client)
+    file.write_text("n\n1\n2\n3\n4\n5\n")
+    resumed = sqlatch("load", str(file))
+
+    assert changed.code == 7
+    assert "lines 4 to 5 were on their way when the load stopped" in changed.err
+    assert there == [(1,), (2,), (3,), (4,)]
+    assert resumed.code == 0
+    assert rows(client) == [(1,), (2,), (3,), (4,), (5,)]
+
+
+def test_lines_behind_a_block_that_may_be_there_may_be_mended(
+    sqlatch: Sqlatch, client: Client, file: Path
+) -> None:
+    interrupted_before_the_answer(sqlatch, file)
+    file.write_text("n\n1\n2\n3\n4\n50\n")
+
+    assert sqlatch("load", str(file)).code == 0
+    assert rows(client) == [(1,), (2,), (3,), (4,), (50,)]
+
+
+def test_a_file_is_loaded_by_one_load_at_a_time(
+    sqlatch: Sqlatch, client: Client, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sqlatch("query", "CREATE TABLE t (n INTEGER)")
+    file.write_text("n\n1\n2\n3\n")
+    create = Target.create
+    second = []
+
+    def create_while_another_begins(self: Target, clients: Sequence[Client]) -> None:
+        create(self, clients)
+        second.append(
+            subprocess.run(
+                [sys.executable, "-m", "sqlatch.command", "load", "--restart", str(file)],
+                cwd=ROOT,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+        )
+
+    monkeypatch.setattr(Target, "create", create_while_another_begins)
+    first = sqlatch("load", str(file))
+
+    assert (first.code, second[0].returncode) == (0, 7)
+    assert f"another load of {file} is running" in second[0].stderr
+    assert rows(client) == [(1,), (2,), (3,)]
+    assert list(file.parent.iterdir()) == [file]
+
+
+COLUMNS: dict[str, tuple[list[str], str]] = {
+    "a price": (["1.10", "2.5"], "TEXT"),
+    "fractions": (["1.5", "-0.25", "1.0"], "REAL"),
+    "fractions and integers": (["1.5", "2", "-3"], "NUMERIC"),
+    "1.0 and 1": (["1.0", "1"], "TEXT"),
+    "more digits than a real has": (["0.12345678901234567890"], "TEXT"),
+    "a long number": (["12345678901234567890.5"], "TEXT"),
+    "integers past what a real keeps": (["9007199254740993", "0.5"], "NUMERIC"),
+    "negative zero": (["-0.0"], "TEXT"),
+    "an exponent": (["1e5"], "TEXT"),
+    "SQLite's own exponent": (["1.5e-07"], "REAL"),
+}
+
+
+@pytest.mark.parametrize("name", COLUMNS)
+def test_what_is_loaded_into_a_table_made_for_it_comes_back_the_same(
+    sqlatch: Sqlatch, client: Client, file: Path, name: str
+) -> None:
+    texts, kind = COLUMNS[name]
+    file.write_text("\n".join(["v", *texts, ""]))
+
+    assert sqlatch("load", "--create", str(file)).code == 0
+
+    assert rows(client, "SELECT type FROM pragma_table_info('t')") == [(kind,)]
+    assert [str(value) for (value,) in rows(client)] == texts
+    out = sqlatch("query", "-o", "csv", "SELECT v FROM t").out
+    assert out == file.read_text()
+
+
+def test_a_load_into_a_numeric_column_that_it_made_is_gone_on_with(
+    sqlatch: Sqlatch, client: Client, file: Path
+) -> None:
+    file.write_text("v,n\n1.5,1\n2,2\n3,x\n4,4\n")
+    sqlatch("query", "CREATE TABLE t (v NUMERIC, n TEXT CHECK (n <> 'x'))")
+
+    stopped = sqlatch("load", str(file))
+    file.write_text("v,n\n1.5,1\n2,2\n3,3\n4,4\n")
+
+    assert (stopped.code, sqlatch("load", str(file)).code) == (3, 0)
+    assert rows(client, "SELECT v FROM t") == [(1.5,), (2,), (3,), (4,)]
+
+
+def test_json_keeps_integers_beside_reals(sqlatch: Sqlatch, client: Client, tmp_path: Path) -> None:
+    file = tmp_path / "t.jsonl"
+    file.write_text('{"a": 9007199254740993}\n{"a": 0.5}\n{"a": 1.0}\n')
+
+    assert sqlatch("load", "--create", str(file)).code == 0
+    assert repr(rows(client)) == "[(9007199254740993,), (0.5,), (1.0,)]"
 
 
 def test_a_load_that_is_killed_is_gone_on_with(

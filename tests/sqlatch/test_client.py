@@ -1,6 +1,7 @@
 """The client over both transports, to the real handler: what goes in comes out, typed errors."""
 
 import math
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 from sqlatch import errors
 from sqlatch.client import Client, connect
 from sqlatch.errors import SqlatchError
-from sqlatch.failures import RequestTooLarge
+from sqlatch.failures import ForeignAnswer, RequestTooLarge
 from sqlatch.statement import Statement
 
 VALUES = [
@@ -193,6 +194,63 @@ def test_the_row_that_is_refused_is_named_and_nothing_of_its_request_is_loaded(
     ]
     assert 0 < loaded < 4500
     assert client.query("SELECT count(*), max(n) FROM t").rows == [(loaded, loaded - 1)]
+
+
+def test_what_a_callers_own_code_raises_in_a_load_says_how_many_rows_are_there(
+    client: Client,
+) -> None:
+    client.execute("CREATE TABLE t (n, text)")
+
+    def rows() -> Iterator[list[Any]]:
+        yield from ([number, "x" * 1000] for number in range(3000))
+        raise LookupError("the source ended")
+
+    def progress(_rows: int) -> None:
+        raise ZeroDivisionError("the screen is gone")
+
+    with pytest.raises(LookupError) as of_rows:
+        client.load("INSERT INTO t VALUES (?, ?)", rows())
+    ((there,),) = client.query("SELECT count(*) FROM t").rows
+    with pytest.raises(ZeroDivisionError) as of_progress:
+        client.load("INSERT INTO t VALUES (?, ?)", [[1, "y"]], progress=progress)
+
+    assert there
+    assert of_rows.value.__dict__ == {
+        "rows_loaded": there, "__notes__": [f"after {there} rows that are loaded"]
+    }  # fmt: skip
+    assert of_progress.value.__dict__["rows_loaded"] == 1
+
+
+FOREIGN: list[dict[str, Any]] = [
+    {},
+    {"rows_affected": 1},
+    {"columns": [], "rows": [], "rows_affected": "1", "last_insert_rowid": None, "meta": {}},
+    {"columns": [], "rows": [], "rows_affected": 1, "last_insert_rowid": None, "meta": None},
+    {"results": [], "meta": {}},
+]
+
+
+@pytest.mark.parametrize("answer", FOREIGN)
+def test_a_foreign_answer_to_a_load_is_named_and_says_how_many_rows_are_there(
+    client: Client, answer: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client.execute("CREATE TABLE t (n, text)")
+    invoke = client.transport.invoke
+    calls: list[object] = []
+
+    def foreign(event: Mapping[str, Any], *, timeout_s: float) -> dict[str, Any]:
+        calls.append(event)
+        return invoke(event, timeout_s=timeout_s) if len(calls) == 1 else answer
+
+    rows = ([number, "x" * 1000] for number in range(3000))
+    monkeypatch.setattr(client.transport, "invoke", foreign)
+    with pytest.raises(ForeignAnswer) as refused:
+        client.load("INSERT INTO t VALUES (?, ?)", rows)
+
+    monkeypatch.undo()
+    there = client.query("SELECT count(*) FROM t").value()
+    assert refused.value.facts["rows_loaded"] == there
+    assert refused.value.facts["outcome"] == "unknown"
 
 
 def test_a_service_that_is_not_well_says_why(client: Client, composed: Path) -> None:
