@@ -3,10 +3,12 @@
 import re
 from collections.abc import Iterator
 
+QUOTED = r"""(?:'[^']*+(?:'|\Z) | "[^"]*+(?:"|\Z) | `[^`]*+(?:`|\Z) | \[[^\]]*+(?:\]|\Z))"""
+
 _TOKEN = re.compile(
-    r"""
+    rf"""
     (?P<space> \s++ | --[^\n]*+ | /\*(?>.*?(?:\*/|\Z)) )
-    | (?P<quoted> '[^']*+(?:'|\Z) | "[^"]*+(?:"|\Z) | `[^`]*+(?:`|\Z) | \[[^\]]*+(?:\]|\Z) )
+    | (?P<quoted> {QUOTED} )
     | (?P<word> [\w$\x80-\U0010ffff]++ )
     | (?P<end> ; )
     | (?P<other> . )

@@ -12,7 +12,7 @@ from hrana.protocol import NamedArg, Stmt
 DIGEST_BYTES = 12
 STATEMENTS_MAX = 1_000
 LOG_BYTES_MAX = 4 * 1024 * 1024
-"""Of one transaction. Each request of it runs all that is in the log."""
+"""Of a transaction that goes on in another request: each request of it runs all that is in the log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +47,7 @@ class Log:
     wrote: bool = False
     rowid: int = 0
     broken: str = ""
+    broken_code: str = "SQLITE_BUSY"
     by_savepoint: bool = False
     savepoints: list[str] = field(default_factory=list)
     entries: list[Entry] = field(default_factory=list)
@@ -58,6 +59,20 @@ class Log:
     def append(self, entry: Entry) -> None:
         self.entries.append(entry)
         self.size_bytes += len(to_json(entry))
+
+    def break_off(self, why: str, code: str) -> None:
+        """Keep nothing of the transaction but the reason for which it can only be rolled back."""
+        self.broken, self.broken_code = why, code
+        self.entries.clear()
+        self.savepoints.clear()
+
+    @property
+    def is_past_limit(self) -> bool:
+        """Whether it was full already when its last statement came."""
+        if not self.entries:
+            return False
+        before_bytes = self.size_bytes - len(to_json(self.entries[-1]))
+        return len(self.entries) > STATEMENTS_MAX or before_bytes >= LOG_BYTES_MAX
 
     @property
     def is_full(self) -> bool:

@@ -6,6 +6,7 @@ from pydantic_core import from_json, to_json
 
 from hrana import values
 from hrana.control import Control, Verb, control_of, is_empty
+from hrana.parameters import names_of
 from hrana.protocol import Stmt
 from hrana.refusals import StatementRefused, refused
 from hrana.script import statements
@@ -114,7 +115,7 @@ class Stream:
             if replay is not self._open:
                 replay.leave()
         return {
-            "params": [{"name": name} for name in plan.names],
+            "params": [{"name": name} for name in names_of(sql, plan.names)],
             "cols": [{"name": name, "decltype": kind} for name, kind in description.columns],
             "is_explain": description.is_explain,
             "is_readonly": plan.kind is Kind.READ,
@@ -123,7 +124,7 @@ class Stream:
     def end(self) -> None:
         """The request is over: nothing stays at the database."""
         if self._open is not None:
-            self._open.leave()
+            self._open.suspend()
 
     def _outcome(self, sql: str, stmt: Stmt) -> Outcome:
         """What a statement gives, from the kept answer where the request has come before."""

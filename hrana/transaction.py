@@ -9,12 +9,13 @@ from pydantic_core import to_json
 
 from hrana import values
 from hrana.control import control_of
+from hrana.parameters import Names, bind, names_of
 from hrana.protocol import Stmt
 from hrana.refusals import RequestRefused, StatementRefused, refused
 from hrana.state import LOG_BYTES_MAX, STATEMENTS_MAX, Entry, Log, digest_of
 from sqlatch.errors import IdempotencyConflict, ReadOnly, SqlatchError
 from sqlexec.plan import Description, Plan
-from sqlexec.statement import Kind, Limits, Once, Row, Statement, Value
+from sqlexec.statement import Kind, Limits, Once, Row, Statement
 from sqlexec.transaction import Transaction
 from sqlexec.translate import Writes
 
@@ -68,6 +69,7 @@ class Replay:
         self._rows_out = rows_out
         self._stay = ExitStack()
         self._live: Transaction | None = None
+        self._continues = bool(log.entries)
         self.committed_rowid = log.rowid
 
     def execute(self, sql: str, stmt: Stmt, bytes_max: int) -> Outcome:
@@ -75,12 +77,12 @@ class Replay:
 
         One that fails by itself is logged too. Any other failure leaves the log as it was.
         """
-        if self.log.broken:
-            raise StatementRefused(self.log.broken, "SQLITE_BUSY")
-        if self.log.is_full:
+        self._refuse_if_broken()
+        if self._continues and self.log.is_full:
             raise StatementRefused(
-                f"the transaction has its limit of {STATEMENTS_MAX} statements or {LOG_BYTES_MAX}"
-                " bytes: send more of them in one batch, or commit",
+                f"the transaction has reached its limit of {STATEMENTS_MAX} statements or"
+                f" {LOG_BYTES_MAX} bytes: commit it, or send BEGIN, the statements and COMMIT in one"
+                " request, which has no such limit",
                 "TRANSACTION_TOO_LARGE",
             )
         at_ms = int(self._place.now() * 1000)
@@ -102,8 +104,7 @@ class Replay:
 
     def commit(self, reply: Callable[[], str]) -> None:
         """Commit for real; `reply` is what is kept for when the same request comes again."""
-        if self.log.broken:
-            raise StatementRefused(self.log.broken, "SQLITE_BUSY")
+        self._refuse_if_broken()
         if not self.log.wrote:
             self.leave()
             return
@@ -132,6 +133,24 @@ class Replay:
         """Leave the database: what is not committed is rolled back there, and stays in the log."""
         stay, self._stay, self._live = self._stay, ExitStack(), None
         stay.__exit__(type(error) if error else None, error, None)
+
+    def suspend(self) -> None:
+        """Leave the database until the next request, which runs the log again.
+
+        A transaction that began in this one may be too large for that.
+        """
+        self.leave()
+        if not self._continues and self.log.is_past_limit:
+            self.log.break_off(
+                f"the transaction was left open with more than {STATEMENTS_MAX} statements or"
+                f" {LOG_BYTES_MAX} bytes and is undone: roll back, and send it again with its COMMIT"
+                " in the same request, or in smaller transactions",
+                "TRANSACTION_TOO_LARGE",
+            )
+
+    def _refuse_if_broken(self) -> None:
+        if self.log.broken:
+            raise StatementRefused(self.log.broken, self.log.broken_code)
 
     def _append(self, entry: Entry) -> None:
         self.log.append(entry)
@@ -247,34 +266,10 @@ def empty_outcome() -> Outcome:
     return {"cols": [], "rows": [], "affected_row_count": 0, "last_insert_rowid": None}
 
 
-def _bound(sql: str, names: tuple[str | None, ...], stmt: Stmt) -> Statement:
+def _bound(sql: str, names: Names, stmt: Stmt) -> Statement:
     if stmt.arg_sets is None:
-        return Statement(sql, bind(names, stmt))
+        return Statement(sql, bind(names_of(sql, names) if stmt.named_args else names, stmt))
     if stmt.args or stmt.named_args:
-        raise _arguments("give `args` or `arg_sets`, not both")
+        raise StatementRefused("give `args` or `arg_sets`, not both", "ARGS_INVALID")
     sets = [bind(names, Stmt(args=args)) for args in stmt.arg_sets]
     return Statement(sql, parameter_sets=sets)
-
-
-def bind(names: tuple[str | None, ...], stmt: Stmt) -> list[Value]:
-    """The values of a statement in the order of its parameters."""
-    args = [values.value_in(arg) for arg in stmt.args or ()]
-    named = {arg.name.lstrip(":@$"): values.value_in(arg.value) for arg in stmt.named_args or ()}
-    if len(args) > len(names):
-        raise _arguments(f"the statement has {len(names)} parameters, {len(args)} were given")
-    for given in named:
-        if given not in names:
-            raise _arguments(f"the statement has no parameter {given!r}")
-    bound = []
-    for index, name in enumerate(names):
-        if name is not None and name in named:
-            bound.append(named[name])
-        elif index < len(args):
-            bound.append(args[index])
-        else:
-            raise _arguments(f"parameter {name or index + 1} was not given")
-    return bound
-
-
-def _arguments(why: str) -> StatementRefused:
-    return StatementRefused(why, "ARGS_INVALID")

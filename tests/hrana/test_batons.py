@@ -167,6 +167,43 @@ def test_a_transaction_has_a_limit_and_says_so(
     stream.execute("COMMIT")
 
 
+@pytest.mark.parametrize("form", ["batch", "sequence", "requests"])
+def test_a_transaction_within_one_request_has_no_limit(client: Client, form: str) -> None:
+    client.stream().execute("CREATE TABLE t (n)")
+    inserts = ["INSERT INTO t VALUES (1)"] * (states.STATEMENTS_MAX + 1)
+    whole = ["BEGIN", *inserts, "COMMIT"]
+    if form == "batch":
+        steps = [{"stmt": {"sql": sql}} for sql in whole]
+        (result,) = client.stream().ask({"type": "batch", "batch": {"steps": steps}})
+        assert not any(result["response"]["result"]["step_errors"])
+    elif form == "sequence":
+        (result,) = client.stream().ask({"type": "sequence", "sql": ";".join(whole)})
+        assert result["type"] == "ok"
+    else:
+        assert {one["type"] for one in client.stream().ask(*map(execute, whole))} == {"ok"}
+
+    assert client.rows("SELECT count(*) FROM t") == [[states.STATEMENTS_MAX + 1]]
+
+
+def test_a_transaction_too_large_to_go_on_in_another_request_can_only_be_rolled_back(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client.stream().execute("CREATE TABLE t (n)")
+    monkeypatch.setattr(states, "STATEMENTS_MAX", 3)
+    stream = client.stream()
+    stream.ask(execute("BEGIN"), *[execute("INSERT INTO t VALUES (0)")] * 3)
+    stream.execute("COMMIT")
+    stream.execute("DELETE FROM t")
+    stream.ask(execute("BEGIN"), *[execute("INSERT INTO t VALUES (1)")] * 4)
+
+    assert stream.refused("INSERT INTO t VALUES (2)")["code"] == "TRANSACTION_TOO_LARGE"
+    assert "left open" in stream.refused("COMMIT")["message"]
+    nothing_happened(client)
+    stream.execute("ROLLBACK")
+    stream.execute("INSERT INTO t VALUES (3)")
+    assert client.rows("SELECT n FROM t") == [[3]]
+
+
 BAD_BODIES: list[Any] = [
     "",
     "{",

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.hrana.client import Client, execute, plain
+from tests.hrana.client import Client, execute, plain, value
 from tests.hrana.conftest import token
 
 OK, ERROR = "ok", "error"
@@ -187,7 +187,7 @@ def test_describe_says_what_a_statement_takes_and_gives(client: Client) -> None:
     results(client, execute("CREATE TABLE t (a INTEGER)"))
     described = response(client, {"type": "describe", "sql": "SELECT a FROM t WHERE a > :x OR ?"})
     assert described["result"] == {
-        "params": [{"name": "x"}, {"name": None}],
+        "params": [{"name": ":x"}, {"name": None}],
         "cols": [{"name": "a", "decltype": "INTEGER"}],
         "is_explain": False,
         "is_readonly": True,
@@ -199,6 +199,46 @@ def test_describe_says_what_a_statement_takes_and_gives(client: Client) -> None:
     ):
         result = response(client, {"type": "describe", "sql": sql})["result"]
         assert (result["is_explain"], result["is_readonly"]) == (explain, readonly)
+
+
+PARAMETERS: list[tuple[str, list[str | None]]] = [
+    ("SELECT :a, @a, $a, :a", [":a", "@a", "$a"]),
+    ("SELECT ?3, ?, ?2", [None, "?2", "?3", None]),
+    ("SELECT ?2, :x, ?3", [None, "?2", ":x"]),
+    ("SELECT $a::b(c), #d", ["$a::b(c)", "#d"]),
+    ("SELECT ':a', \":b\", [:c], `:d` /* :e */ -- :f\n, x'00', m.\":b\", :é1 FROM made m", [":é1"]),
+    ("SELECT 1e5, 1 AS n$x, 'it''s :a', :a", [":a"]),
+]
+
+
+@pytest.mark.parametrize(("sql", "names"), PARAMETERS)
+def test_describe_keeps_the_prefix_of_parameter_names(
+    client: Client, sql: str, names: list[str | None]
+) -> None:
+    results(client, execute('CREATE TABLE made (":b", ":c", ":d")'))
+
+    described = response(client, {"type": "describe", "sql": sql})["result"]
+
+    assert [one["name"] for one in described["params"]] == names
+
+
+def test_parameters_that_only_their_prefix_tells_apart_get_their_own_values(client: Client) -> None:
+    given = [{"name": name, "value": value(name)} for name in ("@a", ":a", "$a")]
+    request = {"type": "execute", "stmt": stmt("SELECT :a, @a, $a", named_args=given)}
+    assert plain(response(client, request)["result"]) == [[":a", "@a", "$a"]]
+
+    both = {"type": "execute", "stmt": stmt("SELECT :a, @a", named_args=[given[0], bare("a")])}
+    assert plain(response(client, both)["result"]) == [["a", "@a"]]
+    wrong = {"type": "execute", "stmt": stmt("SELECT :price", named_args=[bare("prise")])}
+    (refused,) = results(client, wrong)
+    assert refused["error"] == {
+        "message": "the statement has no parameter 'prise'; did you mean :price?",
+        "code": "ARGS_INVALID",
+    }
+
+
+def bare(name: str) -> dict[str, Any]:
+    return {"name": name, "value": value(name)}
 
 
 def test_describe_sees_what_the_open_transaction_has_made(client: Client) -> None:

@@ -1,0 +1,81 @@
+"""A statement's parameters: their names as the client wrote them, and the values they get."""
+
+import re
+from collections.abc import Mapping, Sequence
+
+from hrana import values
+from hrana.control import SPACE
+from hrana.protocol import Stmt
+from hrana.refusals import StatementRefused
+from hrana.script import QUOTED
+from sqlatch.hints import did_you_mean
+from sqlexec.statement import Value
+
+_TOKEN = re.compile(
+    rf"""{SPACE} | {QUOTED} | [\w\x80-\U0010ffff][\w$\x80-\U0010ffff]*+
+    | (?P<parameter> \?\d*+ | [$@\#:](?:[\w$\x80-\U0010ffff]|::|(?<=[\w$)])\([^)\s]*+\))++ )
+    | .""",
+    re.VERBOSE | re.DOTALL,
+)
+_PREFIXES = ":@$"
+
+Names = Sequence[str | None]
+
+
+def names_of(sql: str, bare: Names) -> Names:
+    """The names with their prefixes (`:a`, `?3`), which apsw leaves out of its `bare` ones.
+
+    SQLite numbers the parameters in the order of the text. Should what is read there not agree with
+    the bare names, their prefix is `:`.
+    """
+    names: dict[int, str] = {}
+    last = 0
+    for found in _TOKEN.finditer(sql):
+        name = found["parameter"]
+        if name is None:
+            continue
+        number = next((at for at, known in names.items() if known == name), 0)
+        if name == "?":
+            last += 1
+        elif name[0] == "?":
+            last = max(last, int(name[1:]))
+            names.setdefault(int(name[1:]), name)
+        elif not number:
+            last += 1
+            names[last] = name
+    numbered = [names.get(number) for number in range(1, last + 1)]
+    agrees = [name and name[1:] for name in numbered] == list(bare)
+    return numbered if agrees else [name and f":{name}" for name in bare]
+
+
+def bind(names: Names, stmt: Stmt) -> list[Value]:
+    """The values of a statement in the order of its parameters."""
+    args = [values.value_in(arg) for arg in stmt.args or ()]
+    named = {arg.name: values.value_in(arg.value) for arg in stmt.named_args or ()}
+    if len(args) > len(names):
+        raise _arguments(f"the statement has {len(names)} parameters, {len(args)} were given")
+    _check_known(names, named)
+    bound = []
+    for index, name in enumerate(names):
+        if name is not None and name in named:
+            bound.append(named[name])
+        elif name is not None and name[1:] in named:
+            bound.append(named[name[1:]])
+        elif index < len(args):
+            bound.append(args[index])
+        else:
+            raise _arguments(f"parameter {name or index + 1} was not given")
+    return bound
+
+
+def _check_known(names: Names, named: Mapping[str, Value]) -> None:
+    known = {name for name in names if name is not None}
+    for given in named:
+        if given not in known and not any(f"{prefix}{given}" in known for prefix in _PREFIXES):
+            raise _arguments(
+                f"the statement has no parameter {given!r}{did_you_mean(given, known)}"
+            )
+
+
+def _arguments(why: str) -> StatementRefused:
+    return StatementRefused(why, "ARGS_INVALID")

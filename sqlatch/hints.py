@@ -1,0 +1,18 @@
+"""The hint of an error message: the known name that was probably meant."""
+
+from collections.abc import Iterable
+
+NAMES_MAX = 1_000
+NAME_CHARACTERS_MAX = 64
+"""Comparing two names takes time that grows with their product."""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return `; did you mean X?`, where X is the known name most like this one; "" if none is."""
+    from difflib import get_close_matches
+
+    if len(name) > NAME_CHARACTERS_MAX:
+        return ""
+    candidates = {each.lower(): each for each in known if len(each) <= NAME_CHARACTERS_MAX}
+    nearest = get_close_matches(name.lower(), sorted(candidates)[:NAMES_MAX], n=1)
+    return f"; did you mean {candidates[nearest[0]]}?" if nearest else ""
