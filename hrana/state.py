@@ -12,7 +12,7 @@ from hrana.protocol import NamedArg, Stmt
 DIGEST_BYTES = 12
 STATEMENTS_MAX = 1_000
 LOG_BYTES_MAX = 4 * 1024 * 1024
-"""Of a transaction that goes on in another request: each request of it runs all that is in the log."""
+"""Of a transaction over several requests: each of them runs all that is in the log."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,8 +81,8 @@ class Replay:
         if self._continues and self.log.is_full:
             raise StatementRefused(
                 f"the transaction has reached its limit of {STATEMENTS_MAX} statements or"
-                f" {LOG_BYTES_MAX} bytes: commit it, or send BEGIN, the statements and COMMIT in one"
-                " request, which has no such limit",
+                f" {LOG_BYTES_MAX} bytes: commit it, or send BEGIN, the statements and COMMIT in"
+                " one request, which has no such limit",
                 "TRANSACTION_TOO_LARGE",
             )
         at_ms = int(self._place.now() * 1000)
@@ -143,8 +143,8 @@ class Replay:
         if not self._continues and self.log.is_past_limit:
             self.log.break_off(
                 f"the transaction was left open with more than {STATEMENTS_MAX} statements or"
-                f" {LOG_BYTES_MAX} bytes and is undone: roll back, and send it again with its COMMIT"
-                " in the same request, or in smaller transactions",
+                f" {LOG_BYTES_MAX} bytes and is undone: roll back, and send it again with its"
+                " COMMIT in the same request, or in smaller transactions",
                 "TRANSACTION_TOO_LARGE",
             )
 
