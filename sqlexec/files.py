@@ -3,17 +3,21 @@
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
+import apsw
+
 from sqlatch.errors import StorageError
+from sqlexec.translate import FOREIGN_ERRORS, in_our_words
 
 SUFFIX = ".db"
 JOURNAL_MAGIC = bytes.fromhex("d9d505f920a163d7")
 """How a rollback journal begins that would be played back; zeros once its transaction ended."""
 
+_READ_ONLY = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_NOFOLLOW
 _WAL_VERSION = 2
-_VERSION_OFFSET = 18
+_VERSIONS_OFFSET = 18
 
 
 class Files:
@@ -58,7 +62,7 @@ class Files:
 
         It goes by the first byte: JOURNAL_MAGIC has it, and so may what a crash left of that.
         """
-        return (self._first_bytes(self.journal(name), 1) or b"\0") != b"\0"
+        return (self._first_byte(self.journal(name)) or b"\0") != b"\0"
 
     def has_journal(self, name: str) -> bool:
         """Asked at each read and write, hence no Path, which takes longer than the asking."""
@@ -67,10 +71,18 @@ class Files:
     def is_wal(self, name: str) -> bool:
         """Whether the header says WAL, which two NFS clients cannot share.
 
-        To be asked while this process holds no lock on the file: a close drops them all.
+        Read through SQLite, without a lock: closing any other descriptor of the file would drop
+        the locks that this process holds on it.
         """
-        header = self._first_bytes(self.path(name), _VERSION_OFFSET + 2)
-        return header is not None and _WAL_VERSION in header[_VERSION_OFFSET:]
+        try:
+            connection = apsw.Connection(str(self.path(name)), flags=_READ_ONLY)
+            with closing(connection):
+                _is_whole, versions = connection.read("main", 0, _VERSIONS_OFFSET, 2)
+        except apsw.CantOpenError:
+            return False  # whoever opens it next says why
+        except FOREIGN_ERRORS as error:
+            raise in_our_words(error, name) from error
+        return _WAL_VERSION in versions
 
     def sizes_bytes(self) -> dict[str, int]:
         """Each database's name and size, by name."""
@@ -83,14 +95,14 @@ class Files:
                 )
             )
 
-    def _first_bytes(self, path: Path, count: int) -> bytes | None:
+    def _first_byte(self, path: Path) -> bytes | None:
         with self._storage_errors():
             try:
                 descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
             except FileNotFoundError:
                 return None
             try:
-                return os.read(descriptor, count)
+                return os.read(descriptor, 1)
             finally:
                 os.close(descriptor)
 

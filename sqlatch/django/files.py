@@ -7,7 +7,7 @@ this process holds on it (POSIX).
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -46,16 +46,34 @@ class DatabaseFile:
     def has_journal(self) -> bool:
         return self._first_byte() is not None
 
+    def is_wal(self) -> bool:
+        """Whether the header says WAL, which two NFS clients cannot share.
+
+        SQLite itself reads it: without locks, and so it cannot open a file in that mode.
+        """
+        try:
+            # It would delete the journal of an empty file.
+            if self.path.stat().st_size == 0:
+                return False
+        except FileNotFoundError:
+            return False
+        try:
+            self._ask("?mode=ro&nolock=1", "PRAGMA user_version")
+        except sqlite3.DatabaseError as error:
+            return error.sqlite_errorcode == sqlite3.SQLITE_CANTOPEN
+        return False
+
     def is_hot(self) -> bool:
         """Whether SQLite would roll the journal back: asked through a connection that cannot."""
-        connection = sqlite3.connect(f"{self.path.absolute().as_uri()}?mode=ro", uri=True)
         try:
-            connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1")
+            self._ask("?mode=ro", "SELECT 1 FROM sqlite_schema LIMIT 1")
         except sqlite3.OperationalError as error:
             return error.sqlite_errorcode == sqlite3.SQLITE_READONLY_ROLLBACK
-        finally:
-            connection.close()
         return False
+
+    def _ask(self, options: str, sql: str) -> None:
+        with closing(sqlite3.connect(f"{self.path.absolute().as_uri()}{options}", uri=True)) as it:
+            it.execute(sql)
 
     def _first_byte(self) -> bytes | None:
         with _storage_errors():

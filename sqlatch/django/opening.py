@@ -1,7 +1,6 @@
 """How a database file is made ready and recovered, under the lease, before Django reads it."""
 
 import sqlite3
-import threading
 
 from sqlatch.django.files import DatabaseFile
 
@@ -29,17 +28,11 @@ SETTINGS = (
 
 READ = "SELECT 1 FROM sqlite_schema LIMIT 1"
 
-WAL_VERSION = 2
-VERSION_OFFSET = 18
-
-_known: set[tuple[int, int]] = set()
-_first_look = threading.Lock()
-
 
 def is_ready(file: DatabaseFile) -> bool:
     """Whether it may be read as it is: it is there, has its journal, is not in WAL mode."""
     file.open_directory()
-    return file.has_journal() and not _is_wal(file)
+    return file.has_journal() and not file.is_wal()
 
 
 def make_ready(file: DatabaseFile, *, timeout_s: float) -> None:
@@ -66,24 +59,3 @@ def _write_a_journal(connection: sqlite3.Connection) -> None:
     # Written though it is the same: a transaction that changes nothing makes no journal.
     connection.execute(f"PRAGMA user_version = {version}")
     connection.execute("COMMIT")
-
-
-def _is_wal(file: DatabaseFile) -> bool:
-    """Whether the header says WAL, which two NFS clients cannot share.
-
-    Looked at once for each file of a process, and before SQLite has it open: the close drops locks.
-    """
-    with _first_look:
-        try:
-            found = file.path.stat()
-        except FileNotFoundError:
-            return False
-        identity = (found.st_dev, found.st_ino)
-        if identity in _known:
-            return False
-        with file.path.open("rb", buffering=0) as opened:
-            header = opened.read(VERSION_OFFSET + 2)
-        if WAL_VERSION in header[VERSION_OFFSET:]:
-            return True
-        _known.add(identity)
-    return False

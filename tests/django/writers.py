@@ -86,6 +86,16 @@ def raise_for_update(_owner: str) -> Any:
     return account.balance
 
 
+def raise_every(owner: str) -> Any:
+    """One statement that writes every row."""
+    from django.db.models import F
+
+    from tests.django.bank.models import Account
+
+    Account.objects.update(balance=F("balance") + 1)
+    return owner
+
+
 def die_in_atomic(owner: str) -> Any:
     from django.db import transaction
 
@@ -108,7 +118,14 @@ def hold_in_atomic(owner: str) -> Any:
 
 DEEDS = {
     deed.__name__: deed
-    for deed in (create, raise_in_atomic, raise_for_update, die_in_atomic, hold_in_atomic)
+    for deed in (
+        create,
+        raise_in_atomic,
+        raise_for_update,
+        raise_every,
+        die_in_atomic,
+        hold_in_atomic,
+    )
 }
 
 
@@ -129,7 +146,8 @@ def main(name: str, deed: str, count: int, number: int) -> list[Any]:
     import django
     from django.conf import settings
 
-    given = {"ENGINE": "sqlatch.django", "NAME": name, "OPTIONS": {"timeout": TIMEOUT_S}}
+    timeout_s = float(os.environ.get("TEST_TIMEOUT_S", TIMEOUT_S))
+    given = {"ENGINE": "sqlatch.django", "NAME": name, "OPTIONS": {"timeout": timeout_s}}
     settings.configure(
         DATABASES={"default": given},
         INSTALLED_APPS=["tests.django.bank"],
