@@ -10,15 +10,23 @@ StepResults = tuple[list[dict[str, Any] | None], list[dict[str, str] | None]]
 """Results and errors of each step; both None for one that was skipped."""
 
 
-def run(batch: Batch, stream: Stream) -> StepResults:
-    """Run the steps whose conditions hold, in order; an error only ends its own step."""
+def run(batch: Batch, stream: Stream, request: int = 0) -> StepResults:
+    """Run the steps whose conditions hold, in order; an error only ends its own step.
+
+    `request` is the place of the batch in its pipeline. A step that an earlier run of the request
+    came past is run if that has run it.
+    """
     results: list[dict[str, Any] | None] = []
     errors: list[dict[str, str] | None] = []
-    for step in batch.steps:
+    for number, step in enumerate(batch.steps):
         result = error = None
-        if step.condition is None or _holds(step.condition, stream, results, errors):
+        index = (request, number, 0)
+        runs = stream.has_run(index)
+        if runs is None:
+            runs = step.condition is None or _holds(step.condition, stream, results, errors)
+        if runs:
             try:
-                result = stream.execute(step.stmt)
+                result = stream.execute(index, step.stmt)
             except StatementRefused as refusal:
                 error = refusal.body()
         results.append(result)

@@ -1,13 +1,15 @@
 """The door: paths, bodies and statuses of the protocol over HTTP."""
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic_core import to_json
 
 from hrana import batch
+from hrana.answers import Answers, Commit, CommittedBefore, Index, RequestName
 from hrana.baton import Batons
 from hrana.protocol import (
     Batch,
@@ -29,7 +31,10 @@ from hrana.protocol import (
 from hrana.refusals import RequestRefused, StatementRefused
 from hrana.state import State
 from hrana.stream import Stream
+from hrana.texts import check_texts
 from hrana.transaction import Place
+
+T = TypeVar("T")
 
 JSON = "application/json"
 LINES = "application/x-ndjson"
@@ -146,18 +151,19 @@ class Door:
 
     def _pipeline(self, target: Target, body: bytes) -> Answer:
         pipeline = parse(Pipeline, body)
-        stream = self._stream(target, pipeline.baton, body)
-        check_texts(pipeline.requests, set(stream.state.texts))
-        results = []
-        closed = False
-        try:
-            for request in pipeline.requests:
+
+        def run(stream: Stream) -> tuple[list[dict[str, Any]], bool]:
+            check_texts(pipeline.requests, set(stream.state.texts))
+            results = []
+            closed = False
+            for number, request in enumerate(pipeline.requests):
                 if closed:
                     raise RequestRefused("the stream is closed", "STREAM_CLOSED")
-                results.append(_result(request, stream))
+                results.append(_result((number, 0, 0), request, stream))
                 closed = isinstance(request, Close)
-        finally:
-            stream.end()
+            return results, closed
+
+        stream, (results, closed) = self._run(target, pipeline.baton, body, run)
         baton = None if closed else self._baton(stream.state)
         reply = {"baton": baton, "base_url": None, "results": results}
         refusals = [result["error"]["code"] for result in results if result["type"] == "error"]
@@ -165,8 +171,7 @@ class Door:
 
     def _cursor(self, target: Target, body: bytes) -> Answer:
         cursor = parse(Cursor, body)
-        stream = self._stream(target, cursor.baton, body)
-        results, errors = self._steps(cursor.batch, stream)
+        stream, (results, errors) = self._run(target, cursor.baton, body, _steps(cursor.batch))
         lines: list[Any] = [{"baton": self._baton(stream.state), "base_url": None}]
         for number, (result, error) in enumerate(zip(results, errors, strict=True)):
             lines += _entries(number, result, error)
@@ -175,109 +180,116 @@ class Door:
 
     def _execute(self, target: Target, body: bytes) -> Answer:
         stmt = parse(ExecuteAlone, body).stmt
-        stream = self._stream(target, None, body)
         try:
-            result = stream.execute(stmt)
+            stream, result = self._run(
+                target, None, body, lambda stream: stream.execute((0, 0, 0), stmt)
+            )
         except StatementRefused as refusal:
             refused_whole = RequestRefused(refusal.message, refusal.code)
             return refused(refused_whole)
-        finally:
-            stream.end()
         return Answer(200, JSON, to_json({"result": result}), stream.statements)
 
     def _batch(self, target: Target, body: bytes) -> Answer:
         steps = parse(BatchAlone, body).batch
-        stream = self._stream(target, None, body)
-        results, errors = self._steps(steps, stream)
+        stream, (results, errors) = self._run(target, None, body, _steps(steps))
         reply = {"result": {"step_results": results, "step_errors": errors}}
         return Answer(200, JSON, to_json(reply), stream.statements, _first_code(errors))
 
-    def _steps(self, steps: Batch, stream: Stream) -> batch.StepResults:
-        batch.check(steps)
-        check_texts([RunBatch(type="batch", batch=steps)], set(stream.state.texts))
-        try:
-            return batch.run(steps, stream)
-        finally:
-            stream.end()
+    def _run(
+        self, target: Target, baton: str | None, body: bytes, run: Callable[[Stream], T]
+    ) -> tuple[Stream, T]:
+        """Run a request on its stream; if it proves to have come before, with its first answers."""
+        commits: list[Commit] = []
+        while True:
+            stream = self._stream(target, baton, body, commits)
+            try:
+                return stream, run(stream)
+            except CommittedBefore as before:
+                commits = commits + before.commits
+            finally:
+                stream.end()
 
-    def _stream(self, target: Target, baton: str | None, body: bytes) -> Stream:
-        identity = self._caller.identity
-        if baton is None:
-            state = State(target.database, identity)
-        else:
-            state = self._batons.read(
-                baton, self._place.now(), database=target.database, identity=identity
-            )
-            state.turn += 1
-        name = f"{state.id}:{state.turn}"
-        key = self._caller.idempotency_key
-        if baton is None and key is not None:
-            name = sha256(f"{identity}\t{key}".encode()).hexdigest()
+    def _stream(
+        self, target: Target, baton: str | None, body: bytes, commits: list[Commit]
+    ) -> Stream:
+        state = self._state(target, baton)
+        request = RequestName(
+            self._name(state, baton),
+            fingerprint=sha256(f"/{target.what}".encode() + body).digest(),
+            comes_again=baton is not None or self._caller.idempotency_key is not None,
+            conflict=_baton_used if baton is not None else _key_used,
+        )
         return Stream(
             state,
             self._place,
+            Answers(request, commits),
             writes=self._caller.writes,
-            request_name=name,
-            known_again=baton is not None or key is not None,
-            fingerprint=sha256(f"/{target.what}".encode() + body).digest(),
             bytes_max=self._bytes_max,
             in_text=self._caller.in_text,
         )
+
+    def _state(self, target: Target, baton: str | None) -> State:
+        identity = self._caller.identity
+        if baton is None:
+            return State(target.database, identity)
+        state = self._batons.read(
+            baton, self._place.now(), database=target.database, identity=identity
+        )
+        state.turn += 1
+        return state
+
+    def _name(self, state: State, baton: str | None) -> str:
+        key = self._caller.idempotency_key
+        if baton is None and key is not None:
+            return sha256(f"{self._caller.identity}\t{key}".encode()).hexdigest()
+        return f"{state.id}:{state.turn}"
 
     def _baton(self, state: State) -> str:
         return self._batons.write(state, self._place.now())
 
 
-def check_texts(requests: list[StreamRequest], known: set[int]) -> None:
-    """RequestRefused, before anything is run, if a text is meant that will not be stored then."""
-    for request in requests:
-        if isinstance(request, StoreSql):
-            if request.sql_id in known:
-                raise RequestRefused(f"sql_id {request.sql_id} is taken", "BAD_REQUEST")
-            known.add(request.sql_id)
-        elif isinstance(request, CloseSql):
-            known.discard(request.sql_id)
-        else:
-            for sql, sql_id in _texts(request):
-                if (sql is None) == (sql_id is None):
-                    raise RequestRefused("give exactly one of `sql` and `sql_id`", "BAD_REQUEST")
-                if sql is None and sql_id not in known:
-                    raise RequestRefused(
-                        f"no text is stored under sql_id {sql_id}", "SQL_NOT_FOUND"
-                    )
+def _steps(steps: Batch) -> Callable[[Stream], batch.StepResults]:
+    batch.check(steps)
+
+    def run(stream: Stream) -> batch.StepResults:
+        check_texts([RunBatch(type="batch", batch=steps)], set(stream.state.texts))
+        return batch.run(steps, stream)
+
+    return run
 
 
-def _texts(request: StreamRequest) -> list[tuple[str | None, int | None]]:
-    if isinstance(request, Execute):
-        return [(request.stmt.sql, request.stmt.sql_id)]
-    if isinstance(request, RunBatch):
-        batch.check(request.batch)
-        return [(step.stmt.sql, step.stmt.sql_id) for step in request.batch.steps]
-    if isinstance(request, Sequence | Describe):
-        return [(request.sql, request.sql_id)]
-    return []
+def _baton_used() -> RequestRefused:
+    return RequestRefused("the baton was used: its transaction is committed", "BAD_BATON")
 
 
-def _result(request: StreamRequest, stream: Stream) -> dict[str, Any]:
+def _key_used() -> RequestRefused:
+    return RequestRefused(
+        "the idempotency key was used for another request: give each request a key of its own",
+        "IDEMPOTENCY_CONFLICT",
+        status=409,
+    )
+
+
+def _result(index: Index, request: StreamRequest, stream: Stream) -> dict[str, Any]:
     try:
-        response = _response(request, stream)
+        response = _response(index, request, stream)
     except StatementRefused as refusal:
         return {"type": "error", "error": refusal.body()}
     return {"type": "ok", "response": {"type": request.type, **response}}
 
 
-def _response(request: StreamRequest, stream: Stream) -> dict[str, Any]:
+def _response(index: Index, request: StreamRequest, stream: Stream) -> dict[str, Any]:
     if isinstance(request, Execute):
-        return {"result": stream.execute(request.stmt)}
+        return {"result": stream.execute(index, request.stmt)}
     if isinstance(request, RunBatch):
-        results, errors = batch.run(request.batch, stream)
+        results, errors = batch.run(request.batch, stream, index[0])
         return {"result": {"step_results": results, "step_errors": errors}}
     if isinstance(request, Describe):
-        return {"result": stream.describe(stream.sql(request.sql, request.sql_id))}
+        return {"result": stream.describe(index, stream.sql(request.sql, request.sql_id))}
     if isinstance(request, GetAutocommit):
-        return {"is_autocommit": stream.is_autocommit}
+        return {"is_autocommit": stream.get_autocommit(index)}
     if isinstance(request, Sequence):
-        stream.sequence(stream.sql(request.sql, request.sql_id))
+        stream.sequence(index, stream.sql(request.sql, request.sql_id))
     elif isinstance(request, StoreSql):
         stream.store(request.sql_id, request.sql)
     elif isinstance(request, CloseSql):

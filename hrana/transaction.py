@@ -8,12 +8,13 @@ from typing import Any, Protocol, TypeVar
 from pydantic_core import to_json
 
 from hrana import values
+from hrana.answers import Answers
 from hrana.control import control_of
 from hrana.parameters import Names, bind, names_of
 from hrana.protocol import Stmt
-from hrana.refusals import RequestRefused, StatementRefused, refused
+from hrana.refusals import StatementRefused, refused
 from hrana.state import LOG_BYTES_MAX, STATEMENTS_MAX, Entry, Log, digest_of
-from sqlatch.errors import IdempotencyConflict, ReadOnly, SqlatchError
+from sqlatch.errors import ReadOnly, SqlatchError
 from sqlexec.plan import Description, Plan
 from sqlexec.statement import Kind, Limits, Once, Row, Statement
 from sqlexec.transaction import Transaction
@@ -44,27 +45,27 @@ class Place(Protocol):
     def vacuum(self, sql: str) -> None: ...
 
 
-class CommittedBefore(Exception):
-    """This request has come before, and its commit was applied; `kept` is what was answered."""
-
-    def __init__(self, kept: str) -> None:
-        super().__init__("committed before")
-        self.kept = kept
-
-
 class Replay:
     """One transaction, in one request: live at the database from the first statement that needs it.
 
-    `once` names the commit, if the request has a name by which it would be known again. `rows_out`
-    encodes the rows of what is new.
+    `answers` know whether the request has committed before. `carried` is the id of a transaction
+    that began in an earlier request. `rows_out` encodes the rows of what is new.
     """
 
     def __init__(
-        self, log: Log, place: Place, *, once: Once | None, foreign_keys: bool, rows_out: RowsOut
+        self,
+        log: Log,
+        place: Place,
+        answers: Answers,
+        *,
+        carried: str | None,
+        foreign_keys: bool,
+        rows_out: RowsOut,
     ) -> None:
         self.log = log
+        self.carried = carried
         self._place = place
-        self._once = once
+        self._answers = answers
         self._foreign_keys = foreign_keys
         self._rows_out = rows_out
         self._stay = ExitStack()
@@ -102,12 +103,15 @@ class Replay:
         """What a statement is by the schema as this transaction sees it."""
         return self._as_it_may(lambda live: (live.plan(sql), live.describe(sql)))
 
-    def commit(self, reply: Callable[[], str]) -> None:
-        """Commit for real; `reply` is what is kept for when the same request comes again."""
+    def commit(self, record: Callable[[int], Once | None]) -> bool:
+        """Commit; whether there was anything to commit.
+
+        `record` makes what is kept with it, of the rowid that was inserted last.
+        """
         self._refuse_if_broken()
         if not self.log.wrote:
             self.leave()
-            return
+            return False
         # Its record is an INSERT too, so the stream's last one is looked up before.
         try:
             if self._live is None or self._live.rehearses:
@@ -115,14 +119,22 @@ class Replay:
                 self._enter(commits=True)
             assert self._live is not None
             self.committed_rowid = self._live.last_insert_rowid
-            once = self._once
-            if once is not None:
-                once = Once(once.key, once.fingerprint, lambda _results: reply())
-            self._live.commit(once)
+            self._live.commit(record(self.committed_rowid))
         except SqlatchError as error:
             self.leave(error)
             raise refused(error) from error
         self.leave()
+        return True
+
+    def look_up(self) -> None:
+        """See that no copy of this request or of an earlier one has committed, its answer lost."""
+        if self._live is not None:
+            return
+        try:
+            with self._place.transaction(write=False, commits=False, foreign_keys=True) as live:
+                self._answers.look_up(live, self.carried)
+        except SqlatchError as error:
+            raise refused(error) from error
 
     @property
     def is_over(self) -> bool:
@@ -191,17 +203,7 @@ class Replay:
                 write=self.log.wrote, commits=commits, foreign_keys=self._foreign_keys
             )
         )
-        if self._once is not None:
-            try:
-                kept = live.kept(self._once)
-            except IdempotencyConflict as error:
-                self.leave()
-                raise RequestRefused(
-                    "the baton was used: its transaction is committed", "BAD_BATON"
-                ) from error
-            if kept is not None:
-                self.leave()
-                raise CommittedBefore(kept)
+        self._answers.look_up(live, self.carried)
         live.last_insert_rowid = self.log.rowid
         for index, entry in enumerate(self.log.entries):
             if self._again(live, index, entry) != entry.digest:

@@ -53,8 +53,13 @@ def value_out(value: Value) -> dict[str, Any]:
 def rows_out(_columns: tuple[str, ...], rows: list[Row], *, in_text: bool) -> tuple[list[Any], int]:
     """Rows as they are sent, and their bytes; `in_text` as for `events.values.rows_out`."""
     sent = [[value_out(value) for value in row] for row in rows]
+    return sent, size_bytes(sent, in_text=in_text)
+
+
+def size_bytes(sent: list[Any], *, in_text: bool) -> int:
+    """The bytes of rows that are sent."""
     encoded = to_json(sent)
-    return sent, len(encoded) + (escapes_bytes(encoded) if in_text else 0)
+    return len(encoded) + (escapes_bytes(encoded) if in_text else 0)
 
 
 def _integer(content: object) -> int:

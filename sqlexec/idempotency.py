@@ -1,5 +1,7 @@
 """The record that makes a write happen once: in the same database and transaction as its effect."""
 
+from dataclasses import dataclass
+
 from sqlatch.errors import Constraint, ForbiddenStatement, IdempotencyConflict, StatementError
 from sqlexec.policy import OWN_PREFIX
 from sqlexec.session import Session
@@ -18,6 +20,14 @@ CREATE TABLE IF NOT EXISTS sqlatch_idempotency (
 """
 """`id` grows with time, so the oldest records are the first. `fingerprint` and `reply` are null for
 a message of a queue, to which nobody waits for an answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A record as it was kept."""
+
+    fingerprint: Value
+    reply: str
 
 
 def has_table(session: Session) -> bool:
@@ -77,6 +87,19 @@ def find(session: Session, once: Once) -> Outcome | None:
     if fingerprint != once.fingerprint:
         raise IdempotencyConflict(f"the idempotency key {once.key!r} was used for another request")
     return Outcome([], replayed=str(reply or ""))
+
+
+def records(session: Session, *, after: str, before: str, also: str) -> list[Record]:
+    """The records whose keys lie between two, and that of one key more, oldest first."""
+    found = _run(
+        session,
+        "SELECT fingerprint, reply FROM sqlatch_idempotency"
+        " WHERE key > ? AND key < ? OR key = ? ORDER BY id",
+        after,
+        before,
+        also,
+    )
+    return [Record(fingerprint, str(reply)) for fingerprint, reply in found]
 
 
 def keep(session: Session, once: Once, outcome: Outcome, now_s: float) -> None:

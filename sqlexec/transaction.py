@@ -5,6 +5,7 @@ from collections.abc import Callable
 from sqlatch.errors import ForbiddenStatement, StorageError
 from sqlexec import idempotency
 from sqlexec.execute import Budget, execute
+from sqlexec.idempotency import Record
 from sqlexec.pins import Pins
 from sqlexec.plan import Description, Plan, Plans, description
 from sqlexec.session import Session
@@ -85,12 +86,11 @@ class Transaction:
     def last_insert_rowid(self, rowid: int) -> None:
         self._session.connection.set_last_insert_rowid(rowid)
 
-    def kept(self, once: Once) -> str | None:
-        """The reply of the first commit with that key; IdempotencyConflict if it was another's."""
+    def records(self, *, after: str, before: str, also: str) -> list[Record]:
+        """The records of commits whose keys lie between two, and that of one more, oldest first."""
         if not idempotency.has_table(self._session):
-            return None
-        found = idempotency.find(self._session, once)
-        return None if found is None else found.replayed
+            return []
+        return idempotency.records(self._session, after=after, before=before, also=also)
 
     def commit(self, once: Once | None = None) -> None:
         """Commit for real, the record in the same transaction.

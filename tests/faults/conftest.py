@@ -14,11 +14,12 @@ SHARED_MEMORY = Path("/dev/shm")
 @pytest.fixture
 def memory(tmp_path: Path) -> Iterator[Path]:
     """Where a sync costs nothing, since each of these tests makes many thousands."""
-    if not SHARED_MEMORY.is_dir():
-        yield tmp_path
-        return
-    with tempfile.TemporaryDirectory(prefix="sqlatch-", dir=SHARED_MEMORY) as made:
-        yield Path(made)
+    with tempfile.TemporaryDirectory(
+        prefix="sqlatch-", dir=SHARED_MEMORY if SHARED_MEMORY.is_dir() else tmp_path
+    ) as made:
+        directory = Path(made) / "databases"
+        directory.mkdir()
+        yield directory
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

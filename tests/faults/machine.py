@@ -14,9 +14,9 @@ from handler.messages import answer_messages
 from handler.reaper import reap
 from handler.service import Service
 from handler.settings import Settings
-from handler.streams import AtDatabase
-from hrana import state as hrana_state
-from hrana.stream import Stream
+from handler.streams import answer_direct
+from hrana.baton import Batons
+from hrana.shelf import Shelf
 from locking.clock import Clock
 from locking.lease import Claim, Held, LeaseTable, TableUnavailable, Taken
 from locking.leases import Leases
@@ -98,12 +98,20 @@ class Machine:
     time: Time = field(default_factory=Time)
     table: SQLiteTable = field(default_factory=lambda: SQLiteTable(Path(":memory:")))
 
+    @property
+    def streams(self) -> Path:
+        """Where batons have their key: beside the disk that crashes."""
+        path = self.directory.with_name(self.directory.name + "-streams")
+        path.mkdir(exist_ok=True)
+        return path
+
     def start(self, fuse: Fuse | None = None, lost: LostAnswers | None = None) -> "Instance":
         """A new instance, which crashes when the fuse blows."""
         settings = Settings(databases=self.directory, leases="sqlite:unused")
         service = Service(settings, clock=self.time.clock())
         table = FusedTable(self.table, fuse or Fuse(), lost or LostAnswers())
         service.__dict__["leases"] = Leases(table, clock=service.clock)
+        service.__dict__["batons"] = Batons(Shelf(self.streams))
         return Instance(service)
 
     @property
@@ -149,18 +157,13 @@ class Instance:
         batch = unwrap({"Records": records})
         return answer_messages(self.service, batch, self.record, ends_at_s=self._ends_at_s())
 
-    def stream(self, state: hrana_state.State, *, request_name: str) -> Stream:
-        """A stream of a libSQL client, for one request."""
-        return Stream(
-            state,
-            AtDatabase(self.service, state.database, self.record, self._ends_at_s()),
-            writes=True,
-            request_name=request_name,
-            known_again=True,
-            fingerprint=request_name.encode(),
-            bytes_max=self.service.settings.result_bytes_max,
-            in_text=False,
+    def pipeline(self, *requests: Any, **event: Any) -> dict[str, Any]:
+        """The reply to a libSQL client, whose `event` may have a baton or an idempotency key."""
+        pipeline = {"baton": event.pop("baton", None), "requests": list(requests)}
+        reply = answer_direct(
+            self.service, {"pipeline": pipeline, **event}, self.record, ends_at_s=self._ends_at_s()
         )
+        return dict(json.loads(json.dumps(reply)))
 
     def reap(self) -> dict[str, Any]:
         return reap(self.service, self.record, ends_at_s=self._ends_at_s())

@@ -6,13 +6,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from hrana.protocol import Stmt
-from hrana.refusals import StatementRefused
-from hrana.state import State
 from sqlatch.errors import StorageError
 from tests.faults.campaign import after_the_lease
 from tests.faults.crashes import Act, Situation, crashes, machine_in, undisturbed
 from tests.faults.machine import Instance, LostAnswers
+from tests.hrana.client import execute
 
 LEASE_CALLS_MAX = 100
 
@@ -61,25 +59,19 @@ def deliver_group(instance: Instance) -> Any:
 
 def commit(instance: Instance) -> Any:
     """The COMMIT of a libSQL client, whose statements came in an earlier request."""
-    stream = instance.stream(State.from_bytes(_OPENED[0]), request_name="commit")
-    try:
-        return stream.execute(Stmt(sql="COMMIT"))
-    except StatementRefused as refusal:
-        raise StorageError(refusal.message) from refusal
-    finally:
-        stream.end()
+    results = instance.pipeline(execute("COMMIT"), baton=_BATON[0])["results"]
+    if results[0]["type"] == "error":
+        raise StorageError(results[0]["error"]["message"])
+    return results
 
 
 def _open_transaction(instance: Instance) -> None:
-    stream = instance.stream(State("main", "caller"), request_name="open")
-    for sql in ("BEGIN", RAISE["query"], DRAW["query"]):
-        stream.execute(Stmt(sql=sql))
-    stream.end()
-    _OPENED[:] = [stream.state.to_bytes()]
+    statements = [execute(sql) for sql in ("BEGIN", RAISE["query"], DRAW["query"])]
+    _BATON[:] = [instance.pipeline(*statements)["baton"]]
 
 
-_OPENED: list[bytes] = []
-"""The state that the client of `commit` has in its baton."""
+_BATON: list[str] = []
+"""What the client of `commit` goes on with."""
 
 HOPELESS = {deliver: ["b", "c"], deliver_group: ["b", "e"]}
 """The messages of each batch that fail however often they are delivered."""

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from hrana.connection import Connection
 from hrana.control import Verb
-from hrana.stream import Stream
 from hrana.transaction import Replay
 from sqlexec.pins import Pins
 from sqlexec.transaction import Transaction
@@ -52,7 +52,7 @@ def _ran(replay: Any, live: Any, index: int, entry: Any) -> str:
 
 
 def test_without_its_record_a_commit_is_applied_twice(client: Client, monkeypatch: Plant) -> None:
-    monkeypatch.setattr(Transaction, "kept", lambda _transaction, _once: None)
+    monkeypatch.setattr(Transaction, "records", lambda _transaction, **_keys: [])
     monkeypatch.setattr("sqlexec.idempotency.keep", lambda *_arguments: None)
     stream = begun(client, "UPDATE counter SET n = n + 1")
     for _time in range(2):
@@ -71,14 +71,16 @@ def test_without_pins_chance_looks_like_a_conflict(client: Client, monkeypatch: 
 def test_without_the_memory_of_a_conflict_the_next_statement_is_committed_alone(
     client: Client, monkeypatch: Plant
 ) -> None:
-    def in_transaction(stream: Stream, replay: Replay, sql: str, stmt: Any) -> Any:
+    def in_transaction(
+        connection: Connection, replay: Replay, sql: str, stmt: Any, bytes_max: int
+    ) -> Any:
         try:
-            return replay.execute(sql, stmt, 1_000)
+            return replay.execute(sql, stmt, bytes_max)
         finally:
             if replay.log.broken:
-                stream._transaction_is_over()
+                connection._transaction_is_over()
 
-    monkeypatch.setattr(Stream, "_in_transaction", in_transaction)
+    monkeypatch.setattr(Connection, "_in_transaction", in_transaction)
     stream = begun(client, "SELECT n FROM counter")
     client.stream().execute("UPDATE counter SET n = 5")
     stream.ask(execute("UPDATE counter SET n = 6"), execute("UPDATE counter SET n = 7"))
@@ -89,7 +91,7 @@ def test_without_the_memory_of_a_conflict_the_next_statement_is_committed_alone(
 def test_without_control_a_commit_would_reach_sqlite_and_be_refused(
     client: Client, monkeypatch: Plant
 ) -> None:
-    for module in ("stream", "transaction"):
+    for module in ("stream", "connection", "transaction"):
         monkeypatch.setattr(f"hrana.{module}.control_of", lambda _sql: None)
 
     for verb in (Verb.BEGIN, Verb.COMMIT, Verb.ROLLBACK):

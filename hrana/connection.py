@@ -1,0 +1,205 @@
+"""What a stream's statements run on: each of them alone, or in the transaction that is open."""
+
+from hrana.answers import Answers, Index
+from hrana.control import Control, Verb, control_of, is_empty
+from hrana.protocol import Stmt
+from hrana.refusals import StatementRefused, refused
+from hrana.state import Log, State
+from hrana.transaction import Outcome, Place, Replay, RowsOut, empty_outcome
+from sqlatch.errors import SqlatchError
+from sqlexec.plan import EMPTY, Description, Plan
+from sqlexec.statement import Kind
+
+NO_TRANSACTION = "no transaction is active"
+
+
+class Connection:
+    """SQLite's own states, autocommit and a transaction, as the stream's `state` carries them on.
+
+    `answers` keep the record of each commit. Without `writes` all transactions are read-only.
+    """
+
+    def __init__(
+        self, state: State, place: Place, answers: Answers, *, writes: bool, rows_out: RowsOut
+    ) -> None:
+        self._state = state
+        self._place = place
+        self._answers = answers
+        self._writes = writes
+        self._rows_out = rows_out
+        self._open: Replay | None = None
+        if state.log is not None:
+            self._open = self._replay(state.log, carried=True)
+
+    @property
+    def is_autocommit(self) -> bool:
+        return self._open is None
+
+    def run(self, index: Index, sql: str, stmt: Stmt, bytes_max: int) -> Outcome:
+        """Run one statement; StatementRefused if it fails. A commit has the place `index`."""
+        control = control_of(sql)
+        if control is not None:
+            return self._control(index, control, sql, stmt)
+        if is_empty(sql):
+            raise StatementRefused(EMPTY, "SQL_NO_STATEMENT")
+        if self._open is None:
+            return self._alone(index, sql, stmt, bytes_max)
+        return _shown(stmt, self._in_transaction(self._open, sql, stmt, bytes_max))
+
+    def describe(self, sql: str) -> tuple[Plan, Description]:
+        """What a statement is by the schema as it is seen from here."""
+        replay = self._open or self._replay(Log(""))
+        try:
+            return replay.describe(sql)
+        finally:
+            if replay is not self._open:
+                replay.leave()
+
+    def look_up(self) -> None:
+        """See that no request has committed the transaction that is open."""
+        if self._open is not None:
+            self._open.look_up()
+
+    def leave(self) -> None:
+        """Leave the database; a transaction that is open stays in the stream's state."""
+        if self._open is not None:
+            self._open.suspend()
+
+    def _in_transaction(self, replay: Replay, sql: str, stmt: Stmt, bytes_max: int) -> Outcome:
+        try:
+            return replay.execute(sql, stmt, bytes_max)
+        finally:
+            if replay.is_over:
+                replay.leave()
+                self._transaction_is_over()
+
+    def _alone(self, index: Index, sql: str, stmt: Stmt, bytes_max: int) -> Outcome:
+        """Run a statement outside a transaction: it is one by itself."""
+        replay = self._begun(index)
+        try:
+            if self._is_vacuum(replay, sql):
+                return self._vacuum(replay, sql)
+            outcome = _shown(stmt, replay.execute(sql, stmt, bytes_max))
+            if not replay.is_over:
+                self._commit(replay, index, outcome)
+            return outcome
+        finally:
+            replay.leave()
+
+    def _is_vacuum(self, replay: Replay, sql: str) -> bool:
+        # Only what may be one is looked at beforehand: any other is looked at as it is run.
+        return "VACUUM" in sql.upper() and replay.describe(sql)[0].kind is Kind.VACUUM
+
+    def _vacuum(self, replay: Replay, sql: str) -> Outcome:
+        replay.leave()
+        if not self._writes:
+            raise StatementRefused(
+                "VACUUM writes, and only reads are allowed here", "SQLITE_READONLY"
+            )
+        try:
+            self._place.vacuum(sql)
+        except SqlatchError as error:
+            raise refused(error) from error
+        return empty_outcome()
+
+    def _control(self, index: Index, control: Control, sql: str, stmt: Stmt) -> Outcome:
+        verb = control.verb
+        if verb is Verb.FOREIGN_KEYS:
+            # Within a transaction SQLite lets it pass and does nothing.
+            if self._open is None:
+                self._state.foreign_keys = control.flag
+        elif verb is Verb.BEGIN:
+            self._begin(index, read_only=control.flag)
+        elif verb is Verb.SAVEPOINT and self._open is None:
+            self._begin(index, read_only=False).log.by_savepoint = True
+            self._savepoint(index, control, sql, stmt)
+        elif self._open is None:
+            raise _no_transaction(control)
+        elif verb is Verb.COMMIT:
+            self._commit_open(self._open, index)
+        elif verb is Verb.ROLLBACK:
+            self._rollback(self._open)
+        else:
+            self._savepoint(index, control, sql, stmt)
+        return empty_outcome()
+
+    def _begin(self, index: Index, *, read_only: bool) -> Replay:
+        if self._open is not None:
+            raise StatementRefused(
+                "cannot start a transaction within a transaction", "SQLITE_ERROR"
+            )
+        self._open = self._begun(index)
+        self._open.log.read_only |= read_only
+        self._state.log = self._open.log
+        return self._open
+
+    def _commit_open(self, replay: Replay, index: Index) -> None:
+        self._commit(replay, index, empty_outcome())
+        self._transaction_is_over()
+
+    def _commit(self, replay: Replay, index: Index, outcome: Outcome) -> None:
+        """Commit; `outcome` is what the statement that commits gives."""
+        state = self._state
+        if replay.commit(
+            lambda rowid: self._answers.record(
+                index,
+                outcome,
+                carried=replay.carried,
+                last_insert_rowid=rowid,
+                foreign_keys=state.foreign_keys,
+            )
+        ):
+            self._answers.committed(index)
+        state.rowid = replay.committed_rowid
+
+    def _rollback(self, replay: Replay) -> None:
+        if replay.carried is not None and replay.log.wrote and not replay.log.broken:
+            # A COMMIT whose answer was lost may have been made: nothing can roll that back.
+            replay.look_up()
+        replay.leave()
+        self._transaction_is_over()
+
+    def _transaction_is_over(self) -> None:
+        self._open = None
+        self._state.log = None
+
+    def _savepoint(self, index: Index, control: Control, sql: str, stmt: Stmt) -> None:
+        assert self._open is not None
+        log = self._open.log
+        name = control.name.lower()
+        place = max((at for at, other in enumerate(log.savepoints) if other == name), default=-1)
+        if control.verb is Verb.RELEASE and place == 0 and log.by_savepoint:
+            self._commit_open(self._open, index)
+            return
+        self._in_transaction(self._open, sql, stmt, 0)
+        if control.verb is Verb.SAVEPOINT:
+            log.savepoints.append(name)
+        elif control.verb is Verb.RELEASE:
+            del log.savepoints[place:]
+        else:
+            del log.savepoints[place + 1 :]
+
+    def _begun(self, index: Index) -> Replay:
+        id_ = self._answers.transaction_id(index)
+        return self._replay(Log(id_, read_only=not self._writes, rowid=self._state.rowid))
+
+    def _replay(self, log: Log, *, carried: bool = False) -> Replay:
+        return Replay(
+            log,
+            self._place,
+            self._answers,
+            carried=log.id if carried else None,
+            foreign_keys=self._state.foreign_keys,
+            rows_out=self._rows_out,
+        )
+
+
+def _shown(stmt: Stmt, outcome: Outcome) -> Outcome:
+    return {**outcome, "rows": []} if stmt.want_rows is False else outcome
+
+
+def _no_transaction(control: Control) -> StatementRefused:
+    if control.verb in {Verb.RELEASE, Verb.ROLLBACK_TO}:
+        return StatementRefused(f"no such savepoint: {control.name}", "SQLITE_ERROR")
+    what = "commit" if control.verb is Verb.COMMIT else "rollback"
+    return StatementRefused(f"cannot {what} - {NO_TRANSACTION}", "SQLITE_ERROR")
