@@ -4,8 +4,7 @@ import re
 from dataclasses import dataclass
 from enum import Enum
 
-SPACE = r"(?>\s++|--[^\n]*+|/\*.*?(?:\*/|\Z))"
-"""Space and comments. Atomic: else a text of many comments would take for ever to be refused."""
+from sqlexec.plan import SPACE
 
 _LEADING = re.compile(rf"(?:{SPACE}|;)*+", re.DOTALL)
 _WORD = re.compile(

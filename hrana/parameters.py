@@ -4,11 +4,11 @@ import re
 from collections.abc import Mapping, Sequence
 
 from hrana import values
-from hrana.control import SPACE
 from hrana.protocol import Stmt
 from hrana.refusals import StatementRefused
 from hrana.script import QUOTED
 from sqlatch.hints import did_you_mean
+from sqlexec.plan import SPACE
 from sqlexec.statement import Value
 
 _TOKEN = re.compile(

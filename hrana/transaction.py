@@ -101,7 +101,7 @@ class Replay:
 
     def describe(self, sql: str) -> tuple[Plan, Description]:
         """What a statement is by the schema as this transaction sees it."""
-        return self._as_it_may(lambda live: (live.plan(sql), live.describe(sql)))
+        return self._as_it_may(lambda live: (live.plan(sql), live.describe(sql, has_run=False)))
 
     def commit(self, record: Callable[[int], Once | None]) -> bool:
         """Commit; whether there was anything to commit.
@@ -245,7 +245,9 @@ class Replay:
         result = live.execute(
             _bound(sql, plan.names, stmt), limits, at_ms=at_ms, seed=self.log.seed_of(index)
         )
-        columns = live.describe(sql).columns if result.columns else ()
+        columns: tuple[tuple[str, str | None], ...] = ()
+        if result.columns:
+            columns = live.describe(sql, has_run=not plan.inspects).columns
         rowid = live.last_insert_rowid
         outcome = {
             "cols": [{"name": name, "decltype": declared} for name, declared in columns],

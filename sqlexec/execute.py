@@ -9,7 +9,7 @@ import apsw
 
 from sqlatch.errors import ForbiddenStatement, ResultTooLarge, SqlatchError
 from sqlexec.idempotency import refuse_own_names
-from sqlexec.plan import Plan, Plans, columns_now, names_of_columns
+from sqlexec.plan import Plan, Plans, description, names_of_columns
 from sqlexec.session import Session
 from sqlexec.statement import Kind, Limits, Parameters, Result, Statement, Work
 
@@ -67,6 +67,7 @@ def _undone_on_failure(session: Session) -> Iterator[None]:
 
 
 def _run(statement: Statement, plan: Plan, session: Session, budget: "Budget") -> Result:
+    can_cache = not plan.inspects
     connection = session.connection
     columns: tuple[str, ...] = ()
 
@@ -81,9 +82,10 @@ def _run(statement: Statement, plan: Plan, session: Session, budget: "Budget") -
     with _naming_the_set(statement, changes), session.user() as cursor:
         cursor.exec_trace = describe
         if statement.parameter_sets is None:
-            cursor.execute(statement.sql, statement.parameters or None, can_cache=not plan.inspects)
+            cursor.execute(statement.sql, statement.parameters or None, can_cache=can_cache)
         else:
-            cursor.executemany(statement.sql, changes.between(statement.parameter_sets))
+            sets = changes.between(statement.parameter_sets)
+            cursor.executemany(statement.sql, sets, can_cache=can_cache)
         if columns:
             # The first step may have found another schema, and so more columns or fewer.
             columns = _columns_of_row(cursor) or columns
@@ -92,7 +94,8 @@ def _run(statement: Statement, plan: Plan, session: Session, budget: "Budget") -
             for _row in cursor:
                 pass
     if columns and not count:
-        columns = columns_now(statement.sql, session)
+        found = description(statement.sql, session, has_run=can_cache).columns
+        columns = tuple(name for name, _type in found)
     if plan.defines:
         # SQLite's own writes to the schema, or to a virtual table's shadows, are no rows of the
         # caller's.

@@ -1,8 +1,9 @@
 """What a statement does, and which parameters it has, by SQLite's own word: prepared, never run."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
+from sys import getsizeof
 from typing import Any
 
 import apsw
@@ -14,10 +15,21 @@ from sqlexec.statement import Kind, Parameters, Statement
 EMPTY = "the statement is empty"
 SEVERAL = "one statement in a query: send several as `statements`"
 
-PLANS_MAX = 1_000
-SQL_KEPT_BYTES_MAX = 10_000
-OPCODES_SEEN_MAX = 1_000
-"""Of a statement's program, what is searched for VACUUM: in most of its forms it is the second."""
+PLANS_BYTES_MAX = 2 * 1024 * 1024
+PLAN_BYTES_MAX = 64 * 1024
+"""A plan counts with its text and the names of its parameters; a larger one is not kept."""
+
+SPACE = r"(?>[\s\ufeff]++|--[^\n]*+|/\*.*?(?:\*/|\Z))"
+"""Space and comments. Atomic: else a text of many comments would take for ever to be refused."""
+
+_VACUUM = re.compile(
+    rf"""(?:{SPACE}|;)*+ VACUUM (?P<whole> {SPACE}*+
+    (?: (?!INTO\b)[\w$]++ | "[^"]*+" | '[^']*+' | `[^`]*+` | \[[^\]]*+\] )?+
+    (?:{SPACE}|;)*+ \Z )?""",
+    re.IGNORECASE | re.DOTALL | re.VERBOSE,
+)
+"""A text that SQLite has prepared: its first word, and the schema's name if there is one. What
+follows those is INTO."""
 
 NO_VALUES: Any = apsw._null_bindings  # type: ignore[attr-defined]
 """The sentinel with which apsw's own query_info prepares a statement without its values."""
@@ -25,7 +37,11 @@ NO_VALUES: Any = apsw._null_bindings  # type: ignore[attr-defined]
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What one SQL text does, and the names of its parameters (None is a `?`)."""
+    """What one SQL text does, and the names of its parameters (None is a `?`).
+
+    `inspects` says that SQLite would answer from the schema that a connection knows, without
+    checking that it is current: a PRAGMA, or an EXPLAIN.
+    """
 
     kind: Kind
     names: tuple[str | None, ...]
@@ -45,6 +61,7 @@ class Plans:
 
     def __init__(self) -> None:
         self._known: dict[str, Plan] = {}
+        self._bytes = 0
 
     def of(self, statement: Statement, session: Session) -> Plan:
         """The plan of a statement, its values seen to fit; StatementError or ForbiddenStatement."""
@@ -63,19 +80,17 @@ class Plans:
     def turns_out_to_write(self, statement: Statement) -> None:
         """Correct a plan: REINDEX and PRAGMA optimize call themselves read-only, and are not."""
         if plan := self._known.get(statement.sql):
-            self._keep(statement.sql, replace(plan, kind=Kind.WRITE))
+            self._known[statement.sql] = replace(plan, kind=Kind.WRITE)
 
     def _keep(self, sql: str, plan: Plan) -> None:
-        if len(sql) > SQL_KEPT_BYTES_MAX:
+        size_bytes = _size_bytes(sql, plan)
+        if size_bytes > PLAN_BYTES_MAX:
             return
-        if len(self._known) >= PLANS_MAX:
+        if self._bytes + size_bytes > PLANS_BYTES_MAX:
             self._known.clear()
+            self._bytes = 0
+        self._bytes += size_bytes
         self._known[sql] = plan
-
-
-def columns_now(sql: str, session: Session) -> tuple[str, ...]:
-    """The columns of a statement's result by the schema as it is known now."""
-    return tuple(name for name, _type in description(sql, session).columns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +101,8 @@ class Description:
     is_explain: bool = False
 
 
-def description(sql: str, session: Session) -> Description:
-    """A statement as the schema is known now."""
+def description(sql: str, session: Session, *, has_run: bool) -> Description:
+    """A statement by the schema as it is; one that `has_run` just now is prepared by that."""
     found = Description()
 
     def look(cursor: apsw.Cursor, _sql: str, _values: object) -> bool:
@@ -95,7 +110,7 @@ def description(sql: str, session: Session) -> Description:
         found = Description(tuple(cursor.get_description()), bool(cursor.is_explain))
         return False
 
-    _look(sql, look, session)
+    _look(sql, look, session, can_cache=has_run)
     return found
 
 
@@ -107,25 +122,34 @@ def _prepare(sql: str, session: Session) -> Plan:
     kind = Kind.READ
     names: tuple[str | None, ...] = ()
     rest = ""
+    is_explain = False
 
     def look(cursor: apsw.Cursor, prepared: str, _values: object) -> bool:
-        nonlocal kind, names, rest
+        nonlocal kind, names, rest, is_explain
         if not cursor.has_vdbe:
             raise StatementError(EMPTY)
         names = tuple(cursor.bindings_names)
         rest = sql[len(prepared) :]
-        if not (cursor.is_readonly or cursor.is_explain):
+        is_explain = bool(cursor.is_explain)
+        if not (cursor.is_readonly or is_explain):
             kind = Kind.WRITE
         return False
 
-    _look(sql, look, session)
+    # SQLite asks the authorizer when it prepares, so not of a statement that is kept.
+    _look(sql, look, session, can_cache=False)
     defines, changes = session.defines, session.changes
-    inserts, inspects = session.inserts, session.inspects
+    inserts, inspects = session.inserts, session.inspects or is_explain
     if rest.strip():
-        _look(rest, _refuse_second, session)
-    if kind is Kind.WRITE and _is_vacuum(sql, session):
+        _look(rest, _refuse_second, session, can_cache=False)
+    if kind is Kind.WRITE and _is_vacuum(sql):
         kind = Kind.VACUUM
     return Plan(kind, names, defines, changes and kind is Kind.WRITE, inserts, inspects)
+
+
+def _size_bytes(sql: str, plan: Plan) -> int:
+    return (
+        getsizeof(sql) + getsizeof(plan) + getsizeof(plan.names) + sum(map(getsizeof, plan.names))
+    )
 
 
 def _refuse_second(cursor: apsw.Cursor, _sql: str, _values: object) -> bool:
@@ -134,27 +158,27 @@ def _refuse_second(cursor: apsw.Cursor, _sql: str, _values: object) -> bool:
     return False
 
 
-def _look(sql: str, look: Callable[[apsw.Cursor, str, object], bool], session: Session) -> None:
+def _look(
+    sql: str,
+    look: Callable[[apsw.Cursor, str, object], bool],
+    session: Session,
+    *,
+    can_cache: bool,
+) -> None:
     with session.user() as cursor:
         cursor.exec_trace = look
         try:
-            cursor.execute(sql, NO_VALUES)
+            cursor.execute(sql, NO_VALUES, can_cache=can_cache)
         except apsw.ExecTraceAbort:
             return
 
 
-def _is_vacuum(sql: str, session: Session) -> bool:
-    """VACUUM is the one write that the authorizer is never asked about: its bytecode tells."""
-    with session.user() as cursor:
-        program = islice(cursor.execute(sql, NO_VALUES, explain=1), OPCODES_SEEN_MAX)
-        try:
-            into = [row[3] for row in program if row[1] == "Vacuum"]
-        except UnicodeDecodeError:
-            # A blob in the SQL, which VACUUM has not; SQLite refuses VACUUM INTO one as a write.
-            return False
-    if any(into):
+def _is_vacuum(sql: str) -> bool:
+    """VACUUM is the one write that the authorizer is never asked about: its first word tells."""
+    found = _VACUUM.match(sql)
+    if found and found["whole"] is None:
         raise ForbiddenStatement("not allowed here: VACUUM INTO writes another file")
-    return bool(into)
+    return found is not None
 
 
 def _check_parameters(statement: Statement, names: tuple[str | None, ...]) -> None:

@@ -51,8 +51,8 @@ class Transaction:
         """What a text does; StatementError if it is none, or several."""
         return self._plans.look(sql, self._session)
 
-    def describe(self, sql: str) -> Description:
-        return description(sql, self._session)
+    def describe(self, sql: str, *, has_run: bool) -> Description:
+        return description(sql, self._session, has_run=has_run)
 
     def execute(self, statement: Statement, limits: Limits, *, at_ms: int, seed: bytes) -> Result:
         """Run a statement at a time, with a seed for chance.

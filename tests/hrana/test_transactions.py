@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from handler.service import service
-from sqlexec.plan import SQL_KEPT_BYTES_MAX
+from sqlexec.plan import PLAN_BYTES_MAX
 from tests.hrana.client import Client, execute, plain
 
 
@@ -229,7 +229,7 @@ def test_a_table_whose_definition_is_long_is_made_in_a_transaction(client: Clien
     """So long a text is not remembered; prepared once more, it would find the table there."""
     stream = client.stream()
     stream.execute("BEGIN")
-    stream.execute(f"CREATE TABLE long (n, '{'x' * 2 * SQL_KEPT_BYTES_MAX}')")
+    stream.execute(f"CREATE TABLE long (n, '{'x' * 2 * PLAN_BYTES_MAX}')")
     stream.execute("INSERT INTO long (n) VALUES (1)")
     stream.execute("COMMIT")
 

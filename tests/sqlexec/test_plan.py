@@ -1,0 +1,102 @@
+"""What a text does, however it is written and however long it is."""
+
+from contextlib import closing
+from pathlib import Path
+from time import time
+
+import pytest
+
+from sqlatch.errors import ForbiddenStatement
+from sqlexec import plan
+from sqlexec.files import Files
+from sqlexec.plan import PLANS_BYTES_MAX, Plans, _size_bytes
+from sqlexec.statement import Kind
+from sqlexec.store import Store
+from tests.conftest import Ask
+
+VACUUMS = (
+    "VACUUM",
+    "vacuum;",
+    "VACUUM main",
+    'VACUUM"main"; -- done',
+    "VACUUM[main]",
+    "VACUUM `main`",
+    "VACUUM 'main'",
+    "; ;\n\t/* VACUUM INTO 'x' */ -- INSERT\n VACUUM /**/ main /* INTO",
+    "\ufeffVACUUM",
+    "/*/ VACUUM */ VACUUM",
+)
+INTO = (
+    "VACUUM INTO 'x'",
+    "VACUUM main INTO 'x'",
+    "vacuum/**/main/**/into ?",
+    "VACUUM \"main\"INTO'x'",
+    "VACUUM INTO x'00ff'",
+    "-- VACUUM\nVACUUM INTO upper('x')",
+)
+OTHERS = {
+    "EXPLAIN VACUUM": Kind.READ,
+    "EXPLAIN QUERY PLAN VACUUM": Kind.READ,
+    "EXPLAIN VACUUM INTO 'x'": Kind.READ,
+    "SELECT 'VACUUM'": Kind.READ,
+    "/* VACUUM */ INSERT INTO vacuum VALUES (1)": Kind.WRITE,
+    '-- VACUUM\nDELETE FROM "VACUUM"': Kind.WRITE,
+    "INSERT INTO vacuum VALUES (x'bfe394')": Kind.WRITE,
+}
+
+
+def kind_of(sql: str, tmp_path: Path) -> Kind:
+    with closing(Store("main", Files(tmp_path), now=time).scratch(time() + 60)) as session:
+        session.run('CREATE TABLE "vacuum" (a)')
+        return Plans().look(sql, session).kind
+
+
+@pytest.mark.parametrize("sql", VACUUMS)
+def test_vacuum_is_known_by_its_first_word(sql: str, tmp_path: Path) -> None:
+    assert kind_of(sql, tmp_path) is Kind.VACUUM
+
+
+@pytest.mark.parametrize("sql", INTO)
+def test_vacuum_into_is_refused(sql: str, tmp_path: Path) -> None:
+    with pytest.raises(ForbiddenStatement, match="VACUUM INTO writes another file"):
+        kind_of(sql, tmp_path)
+
+
+@pytest.mark.parametrize("sql", OTHERS)
+def test_what_only_names_vacuum_is_none(sql: str, tmp_path: Path) -> None:
+    assert kind_of(sql, tmp_path) is OTHERS[sql]
+
+
+@pytest.mark.parametrize("length", [1, 12_000, 100_000])
+def test_a_write_whose_plan_is_forgotten_says_each_time_what_it_changed(
+    length: int, ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plan, "PLANS_BYTES_MAX", 0)
+    ask(query="CREATE TABLE t (a)")
+    insert = f"INSERT INTO t VALUES ('{'x' * length}')"
+
+    replies = []
+    for _time in range(3):
+        reply = ask(query=insert)
+        replies.append((reply["rows_affected"], reply["last_insert_rowid"]))
+        ask(query="SELECT 1")
+
+    assert replies == [(1, 1), (1, 2), (1, 3)]
+
+
+def test_a_text_that_is_repeated_may_not_take_a_name_of_ours(ask: Ask, refused: Ask) -> None:
+    rename = f"ALTER TABLE t RENAME TO sqlatch_t /* {'x' * 12_000} */"
+    ask(query="CREATE TABLE t (a)")
+
+    assert [refused(query=rename)["code"] for _time in range(3)] == ["FORBIDDEN_STATEMENT"] * 3
+
+
+def test_the_plans_that_are_kept_are_bounded_by_their_bytes(tmp_path: Path) -> None:
+    plans = Plans()
+    with closing(Store("main", Files(tmp_path), now=time).scratch(time() + 60)) as session:
+        for number in range(200):
+            plans.look(f"SELECT {number}, '{'é☃' * 8_000}'", session)
+            plans.look("SELECT " + ",".join(f":a{n}" for n in range(300 + number)), session)
+
+    kept = sum(_size_bytes(sql, known) for sql, known in plans._known.items())
+    assert PLANS_BYTES_MAX / 4 < kept <= PLANS_BYTES_MAX
