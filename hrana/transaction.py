@@ -88,6 +88,7 @@ class Replay:
             )
         at_ms = int(self._place.now() * 1000)
         index = len(self.log.entries)
+        wrote = self.log.wrote
         try:
             limits = Limits(self._place.rows_max, bytes_max, self._rows_out, timeout_s=0)
             run = partial(self._run, sql, stmt, at_ms=at_ms, index=index, limits=limits)
@@ -95,6 +96,8 @@ class Replay:
         except StatementRefused as refusal:
             if refusal.comes_again:
                 self._append(Entry.of(sql, stmt, at_ms=at_ms, digest=digest_of(refusal.body())))
+            else:
+                self.log.wrote = wrote
             raise
         self._append(Entry.of(sql, stmt, at_ms=at_ms, digest=digest))
         return outcome

@@ -116,6 +116,15 @@ def keep(session: Session, once: Once, outcome: Outcome, now_s: float) -> None:
     )
 
 
+def forget_changes(session: Session) -> None:
+    """Make changes() 0, also in triggers, where it would still be another caller's.
+
+    Only a statement that changes rows sets it, even if it changes none.
+    """
+    if session.connection.changes():
+        _run(session, "DELETE FROM sqlatch_idempotency WHERE 0")
+
+
 def is_due(session: Session, before_s: float) -> bool:
     """Whether the oldest record is older than that; no record, or no table, is not."""
     if not has_table(session):

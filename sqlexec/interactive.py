@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 
+from sqlexec import idempotency
 from sqlexec.pins import Pins
 from sqlexec.plan import Plans
 from sqlexec.session import Session
@@ -56,6 +57,7 @@ class Interactive:
         with self._store.closed_on_failure():
             session = self._store.writing(deadline_s, gate, taken_over=taken_over)
             with _begun(session, "BEGIN IMMEDIATE", foreign_keys=foreign_keys):
+                idempotency.forget_changes(session)
                 yield self._transaction(session, lambda: self._store.commit(session, gate))
 
     def close(self) -> None:

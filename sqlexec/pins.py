@@ -1,4 +1,4 @@
-"""The time and chance of statements that may have to be run again with the same answers."""
+"""The time, chance and counts of statements that may have to be run again with the same answers."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -20,7 +20,7 @@ SUBSECONDS = frozenset({"subsec", "subsecond"})
 
 
 class Pins:
-    """The time and the random numbers of one connection, as `pin` says.
+    """The time and the random numbers of connections, as `pin` says, and their counts of changes.
 
     Its SQL functions stand over SQLite's own for good: a connection forgets those it had. The
     functions of dates are still SQLite's, of another connection, and are only told what now is.
@@ -31,6 +31,11 @@ class Pins:
         self._seed = b""
         self._drawn = 0
         self._at_ms = 0
+        self._changes_before = 0
+
+    def begin(self, connection: apsw.Connection) -> None:
+        """Count changes from here on: what others have changed on the connection is not counted."""
+        self._changes_before = connection.total_changes()
 
     def pin(self, at_ms: int, seed: bytes) -> None:
         """Until the next call it is `at_ms` (epoch); chance gives what follows from the seed."""
@@ -46,6 +51,8 @@ class Pins:
             ("current_date", 0): lambda: self._now[:10],
             ("current_time", 0): lambda: self._now[11:19],
             ("current_timestamp", 0): lambda: self._now[:19],
+            ("total_changes", 0): lambda: self._total_changes(connection),
+            ("changes", 0): lambda: connection.changes() if self._total_changes(connection) else 0,
         }
         for (name, arguments), function in functions.items():
             connection.create_scalar_function(name, function, arguments, flags=FLAGS)
@@ -60,6 +67,9 @@ class Pins:
     def _now(self) -> str:
         at = datetime.fromtimestamp(self._at_ms // 1000, UTC)
         return f"{at:%Y-%m-%d %H:%M:%S}.{self._at_ms % 1000:03d}"
+
+    def _total_changes(self, connection: apsw.Connection) -> int:
+        return connection.total_changes() - self._changes_before
 
     def _draw(self, count: int) -> bytes:
         self._drawn += 1

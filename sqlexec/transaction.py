@@ -37,6 +37,7 @@ class Transaction:
         self._pins = pins
         self._commit = commit
         self._now = now
+        pins.begin(session.connection)
 
     @property
     def rehearses(self) -> bool:

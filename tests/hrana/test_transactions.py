@@ -1,5 +1,7 @@
 """Transactions between requests: serializable, committed once, and nobody waits for them."""
 
+import sqlite3
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -234,3 +236,101 @@ def test_a_table_whose_definition_is_long_is_made_in_a_transaction(client: Clien
     stream.execute("COMMIT")
 
     assert client.rows("SELECT n FROM long") == [[1]]
+
+
+ONLY_IN_COUNTS = {
+    "rows changed": "UPDATE account SET balance = 7 WHERE balance = 100",
+    "rows deleted": "DELETE FROM account WHERE balance = 100",
+    "rows that a constraint passes over": "INSERT OR IGNORE INTO account VALUES (2, 5), (9, 5)",
+    "rowid of an insert": "INSERT INTO account (balance) VALUES (5)",
+    "rowid of a row written over": "INSERT OR REPLACE INTO account (balance) VALUES (5)",
+}
+
+
+@pytest.mark.parametrize("sql", ONLY_IN_COUNTS.values(), ids=ONLY_IN_COUNTS)
+def test_a_conflict_that_shows_only_in_a_count_is_one(
+    client: Client, other: Client, sql: str
+) -> None:
+    stream = client.stream()
+    stream.execute("BEGIN")
+    stream.execute(sql)
+    other.stream().execute("DELETE FROM account WHERE id = 2")
+
+    assert stream.refused("COMMIT")["code"] == "SQLITE_BUSY"
+    assert client.rows("SELECT * FROM account") == [[1, 100]]
+
+
+@pytest.mark.parametrize("count", ["changes()", "total_changes()"])
+def test_a_count_that_was_read_is_compared(client: Client, other: Client, count: str) -> None:
+    stream = client.stream()
+    stream.execute("BEGIN")
+    stream.ask({"type": "sequence", "sql": "UPDATE account SET balance = 7 WHERE balance = 100"})
+    stream.execute(f"INSERT INTO account SELECT 9, {count}")
+    other.stream().execute("UPDATE account SET balance = 99 WHERE id = 2")
+
+    assert stream.refused("COMMIT")["code"] == "SQLITE_BUSY"
+    assert client.rows("SELECT * FROM account") == [[1, 100], [2, 99]]
+
+
+def test_the_counts_of_changes_are_the_transactions_own(client: Client, other: Client) -> None:
+    counts = "SELECT changes(), total_changes()"
+    stream = client.stream()
+    for _time in range(2):
+        stream.execute("BEGIN")
+        said = [plain(stream.execute(counts))]
+        other.stream().execute("INSERT INTO account (balance) VALUES (1), (2), (3)")
+        stream.execute("UPDATE account SET balance = balance + 1 WHERE id < 3")
+        said.append(plain(stream.execute(counts)))
+        stream.execute("UPDATE account SET balance = 8 WHERE id = 2")
+        said.append(plain(stream.execute(counts)))
+        stream.execute("COMMIT")
+        assert said == [[[0, 0]], [[2, 2]], [[1, 3]]]
+
+
+def test_counts_of_changes_in_a_trigger_are_as_sqlite_has_them(client: Client) -> None:
+    client.stream().ask(
+        execute("CREATE TABLE seen (changes, total)"),
+        execute(
+            "CREATE TRIGGER t AFTER UPDATE ON account BEGIN"
+            " INSERT INTO seen VALUES (changes(), total_changes());"
+            " INSERT INTO seen VALUES (changes(), total_changes()); END"
+        ),
+    )
+    stream = client.stream()
+    stream.execute("BEGIN")
+    stream.execute("UPDATE account SET balance = 1")
+    stream.execute("UPDATE account SET balance = 2")
+    said = plain(stream.execute("SELECT * FROM seen"))
+    stream.execute("COMMIT")
+
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as plain_sqlite:
+        for sql in (
+            "CREATE TABLE account (id INTEGER PRIMARY KEY, balance)",
+            "CREATE TABLE seen (changes, total)",
+            "CREATE TRIGGER t AFTER UPDATE ON account BEGIN"
+            " INSERT INTO seen VALUES (changes(), total_changes());"
+            " INSERT INTO seen VALUES (changes(), total_changes()); END",
+            "INSERT INTO account VALUES (1, 100), (2, 100)",
+            "DELETE FROM account WHERE 0",
+            "UPDATE account SET balance = 1",
+            "UPDATE account SET balance = 2",
+        ):
+            plain_sqlite.execute(sql)
+        expected = plain_sqlite.execute("SELECT changes, total - 2 FROM seen").fetchall()
+    assert said == [list(row) for row in expected]
+    assert client.rows("SELECT * FROM seen") == said
+
+
+def test_a_write_that_met_a_busy_lease_does_not_make_the_transaction_a_writer(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SQLATCH_TIMEOUT_MS", "200")
+    service().close()
+    service.cache_clear()
+    stream = client.stream()
+    stream.execute("BEGIN")
+    deadline_s = service().clock.now() + 10
+    with service().leases.hold("main", holder="other", deadline_s=deadline_s, patience_s=1):
+        assert stream.refused("UPDATE account SET balance = 1")["code"] == "SQLITE_BUSY"
+        assert plain(stream.execute("SELECT sum(balance) FROM account")) == [[200]]
+        stream.execute("COMMIT")
