@@ -48,6 +48,7 @@ class Connection(sqlite3.Connection):
         super().__init__(*arguments, **{"isolation_level": None, **options})
         self.savepoints: list[str] = []
         self.has_read = False
+        self._listings = 0
         self._file = file
         self._right = right
         self._is_atomic = is_atomic
@@ -218,7 +219,10 @@ class Connection(sqlite3.Connection):
         return int(self._run_ours("PRAGMA data_version")[0][0])
 
     def _opcodes(self, sql: str) -> set[str]:
-        return {row[1] for row in self._run_ours(f"EXPLAIN {sql}")}
+        # SQLite never checks that the schema of a listing is current, and sqlite3 keeps what it has
+        # prepared, by its text: so each text is another, or freed memory would be read.
+        self._listings += 1
+        return {row[1] for row in self._run_ours(f"EXPLAIN /* {self._listings} */ {sql}")}
 
     def _run_ours(self, sql: str) -> list[Any]:
         with self._guard.ours():

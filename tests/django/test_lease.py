@@ -355,3 +355,17 @@ def test_the_service_and_django_keep_each_other_out(
     assert Account.objects.get().balance == 5
     with closing(sqlite3.connect(directory / "main.db")) as plain:
         assert plain.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+
+
+def test_the_opcodes_of_a_statement_are_those_of_the_schema_as_it_is(
+    connection: DatabaseWrapper, connect: Connect
+) -> None:
+    """A listing that is kept, and run again after the schema changed, reads freed memory."""
+    with connection.cursor() as cursor, connect().cursor() as elsewhere:
+        cursor.execute("CREATE TABLE t (a)")
+        insert = "INSERT INTO t VALUES (1)"
+        assert "IdxInsert" not in connection.connection._opcodes(insert)
+        elsewhere.execute("CREATE INDEX i ON t (a)")
+        cursor.execute("SELECT * FROM t")
+
+    assert "IdxInsert" in connection.connection._opcodes(insert)
