@@ -123,12 +123,20 @@ def answer_direct(
     caller = Caller("direct", writes=True, idempotency_key=direct.idempotency_key, in_text=False)
     door = _door(service, target.database, caller, record, ends_at_s)
     try:
-        said = door.answer(target, to_json(direct.pipeline))
+        said = door.answer(target, _as_json(direct.pipeline))
     except RequestRefused as refusal:
         raise BadEvent(refusal.message, refusal=refusal.code) from refusal
     record.statements = said.statements
     record.code = said.refusal
     return from_json(said.body)
+
+
+def _as_json(pipeline: Mapping[str, Any]) -> bytes:
+    try:
+        return to_json(pipeline)
+    except ValueError as error:
+        # Half a surrogate pair, or more levels than a parser of JSON takes.
+        raise BadEvent(f"the pipeline cannot be sent as JSON: {error}", field="pipeline") from error
 
 
 def _answer(

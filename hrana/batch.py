@@ -2,7 +2,15 @@
 
 from typing import Any
 
-from hrana.protocol import Batch, Cond, IsAutocommit, Not, Several
+from hrana.protocol import (
+    CONDITION_DEPTH_MAX,
+    Batch,
+    Cond,
+    IsAutocommit,
+    Not,
+    Several,
+    too_deep,
+)
 from hrana.refusals import RequestRefused, StatementRefused
 from hrana.stream import Stream
 
@@ -35,21 +43,24 @@ def run(batch: Batch, stream: Stream, request: int = 0) -> StepResults:
 
 
 def check(batch: Batch) -> None:
-    """RequestRefused for a condition on a step that does not come before."""
+    """RequestRefused for a condition that looks at a later step, or is nested too deep."""
     for number, step in enumerate(batch.steps):
         if step.condition is not None:
             _check(step.condition, number)
 
 
-def _check(condition: Cond, number: int) -> None:
+def _check(condition: Cond, number: int, depth: int = 1) -> None:
+    if depth > CONDITION_DEPTH_MAX:
+        raise too_deep()
     if isinstance(condition, Not):
-        _check(condition.cond, number)
+        _check(condition.cond, number, depth + 1)
     elif isinstance(condition, Several):
         for one in condition.conds:
-            _check(one, number)
+            _check(one, number, depth + 1)
     elif not isinstance(condition, IsAutocommit) and not 0 <= condition.step < number:
         raise RequestRefused(
-            f"the condition of step {number} looks at step {condition.step}, not at one before it",
+            f"the condition of step {number} looks at step {condition.step}; it can look at the"
+            " steps before it, numbered from 0",
             "BAD_REQUEST",
         )
 

@@ -180,6 +180,7 @@ class Door:
 
     def _execute(self, target: Target, body: bytes) -> Answer:
         stmt = parse(ExecuteAlone, body).stmt
+        check_texts([Execute(type="execute", stmt=stmt)], set())
         try:
             stream, result = self._run(
                 target, None, body, lambda stream: stream.execute((0, 0, 0), stmt)

@@ -4,13 +4,31 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+)
 
 from hrana.refusals import RequestRefused
 
 REQUESTS_MAX = 10_000
 STEPS_MAX = 100_000
 CONDITION_DEPTH_MAX = 50
+
+
+def _without_nul(sql: str) -> str:
+    at = sql.find("\0")
+    if at >= 0:
+        raise ValueError(f"SQL cannot hold a NUL character, and has one at offset {at}")
+    return sql
+
+
+Sql = Annotated[str, AfterValidator(_without_nul)]
+SqlId = Annotated[int, Field(ge=-(2**31), le=2**31 - 1)]
 
 
 class _Model(BaseModel):
@@ -28,8 +46,8 @@ class Stmt(_Model):
     With `arg_sets`, which is ours and not the protocol's, it runs once for each of them.
     """
 
-    sql: str | None = None
-    sql_id: int | None = None
+    sql: Sql | None = None
+    sql_id: SqlId | None = None
     args: list[Any] | None = None
     named_args: list[NamedArg] | None = None
     arg_sets: list[list[Any]] | None = None
@@ -79,25 +97,25 @@ class RunBatch(_Model):
 
 class Sequence(_Model):
     type: Literal["sequence"]
-    sql: str | None = None
-    sql_id: int | None = None
+    sql: Sql | None = None
+    sql_id: SqlId | None = None
 
 
 class Describe(_Model):
     type: Literal["describe"]
-    sql: str | None = None
-    sql_id: int | None = None
+    sql: Sql | None = None
+    sql_id: SqlId | None = None
 
 
 class StoreSql(_Model):
     type: Literal["store_sql"]
-    sql_id: int
-    sql: str
+    sql_id: SqlId
+    sql: Sql
 
 
 class CloseSql(_Model):
     type: Literal["close_sql"]
-    sql_id: int
+    sql_id: SqlId
 
 
 class GetAutocommit(_Model):
@@ -148,7 +166,16 @@ def parse(model: type[T], body: bytes) -> T:
         place = ".".join(map(str, first["loc"]))
         where = f" at {place}" if place else ""
         raise RequestRefused(
-            f"the body is no such request{where}: {first['msg']}", "BAD_REQUEST"
+            f"the body is not a valid request{where}: {first['msg'].removeprefix('Value error, ')}",
+            "BAD_REQUEST",
         ) from error
     except RecursionError as error:
-        raise RequestRefused("the conditions are nested too deep", "BAD_REQUEST") from error
+        raise too_deep() from error
+
+
+def too_deep() -> RequestRefused:
+    return RequestRefused(
+        f"a condition is nested more than {CONDITION_DEPTH_MAX} levels deep: split it over several"
+        " steps",
+        "BAD_REQUEST",
+    )

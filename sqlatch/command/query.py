@@ -28,7 +28,7 @@ def query(*, place: Place, form: str, parameters: str | None, read_only: bool, s
 
     Several statements are one transaction: all of them or none.
     """
-    texts = list(script.statements(sys.stdin.read() if sql == "-" else sql))
+    texts = list(script.statements(_script(sql)))
     if not texts:
         raise click.UsageError("there is no statement")
     values = None if parameters is None else _values(parameters)
@@ -45,6 +45,19 @@ def query(*, place: Place, form: str, parameters: str | None, read_only: bool, s
             output.write(result, Format(form), sys.stdout)
     except SameName as error:
         raise Failure(str(error), Exit.REFUSED) from error
+
+
+def _script(sql: str) -> str:
+    """The argument, or what standard input holds."""
+    text = sys.stdin.read(script.SCRIPT_CHARACTERS_MAX + 1) if sql == "-" else sql
+    if len(text) > script.SCRIPT_CHARACTERS_MAX:
+        raise click.UsageError(
+            f"the SQL has more than {script.SCRIPT_CHARACTERS_MAX:,} characters: run it in parts,"
+            " or load rows with `sqlatch load`"
+        )
+    if "\0" in text:
+        raise click.UsageError("SQL cannot hold a NUL character")
+    return text
 
 
 def _values(text: str) -> Parameters:

@@ -148,3 +148,17 @@ SCRIPTS: list[tuple[str, Any]] = [
 @pytest.mark.parametrize(("text", "expected"), SCRIPTS)
 def test_a_script_is_cut_where_sqlite_would(text: str, expected: list[str]) -> None:
     assert list(statements(text)) == expected
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [(";" * 5_000_001, "more than 5,000,000 characters"), ("SELECT '\0'", "NUL character")],
+    ids=["long", "NUL"],
+)
+def test_a_script_that_cannot_be_sent_is_refused_with_the_limit(
+    sqlatch: Sqlatch, given: str, why: str
+) -> None:
+    ended = sqlatch("query", "-", given=given)
+
+    assert ended.code == 2
+    assert why in " ".join(ended.err.split())

@@ -13,6 +13,7 @@ from handler.streams import AtDatabase
 from hrana import baton as batons
 from hrana import state as states
 from hrana.shelf import DIRECTORY, Shelf
+from sqlatch.errors import BadEvent
 from tests.hrana.client import Client, execute
 from tests.hrana.conftest import token
 
@@ -232,7 +233,52 @@ BAD_BODIES: list[Any] = [
         ]
     },
     {"baton": 5, "requests": []},
+    {"requests": [execute("INSERT INTO t VALUES (1)"), execute("SELECT '\0'")]},
+    {"requests": [execute("INSERT INTO t VALUES (1)"), {"type": "sequence", "sql": "SELECT 1;\0"}]},
+    {"requests": [{"type": "store_sql", "sql_id": 2**31, "sql": "SELECT 1"}]},
+    {"requests": [{"type": "describe", "sql": "\0"}]},
+    '{"requests": [{"type": "execute", "stmt": {"sql": "SELECT \\ud800"}}]}',
+    '{"requests": ' + "[" * 400 + "]" * 400 + "}",
 ]
+
+
+def nested(levels: int) -> Any:
+    condition: Any = {"type": "is_autocommit"}
+    for _level in range(levels - 1):
+        condition = {"type": "not", "cond": condition}
+    steps = [{"stmt": {"sql": "SELECT 1"}, "condition": condition}]
+    return {"requests": [{"type": "batch", "batch": {"steps": steps}}]}
+
+
+@pytest.mark.parametrize(("levels", "status"), [(50, 200), (51, 400), (90, 400), (400, 400)])
+def test_conditions_are_nested_50_levels_deep_at_most(
+    client: Client, levels: int, status: int
+) -> None:
+    answered, body = client.send("/v3/pipeline", nested(levels))
+
+    assert answered == status
+    assert status == 200 or "deep" in body["message"] or "recursion limit" in body["message"]
+
+
+@pytest.mark.parametrize(
+    "pipeline",
+    [
+        nested(400),
+        {"requests": [execute("SELECT ?", "\ud800")]},
+        {"requests": [execute("SELECT '\ud800'")]},
+        {"requests": [execute("SELECT '\0'")]},
+        {"requests": [], "\ud800": 1},
+    ],
+    ids=range(5),
+)
+def test_a_direct_pipeline_that_is_not_json_is_a_bad_event(environment: Any, pipeline: Any) -> None:
+    with pytest.raises(BadEvent):
+        local.invoke({"pipeline": pipeline})
+
+
+def test_the_first_version_too_wants_one_text(client: Client) -> None:
+    for stmt in ({}, {"sql_id": 1}, {"sql": "SELECT 1", "sql_id": 1}):
+        assert client.send("/v1/execute", {"stmt": stmt})[0] == 400
 
 
 @pytest.mark.parametrize("body", BAD_BODIES, ids=range(len(BAD_BODIES)))

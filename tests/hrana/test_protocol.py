@@ -109,6 +109,13 @@ def test_what_real_clients_send_a_little_otherwise_is_taken(
         {"type": "text", "value": "\ud800"},
         {"type": "blob", "base64": "*"},
         {"type": "date", "value": "x"},
+        {"type": ["text"], "value": "x"},
+        {"type": "integer", "value": "1_0"},
+        {"type": "integer", "value": " 1"},
+        {"type": "integer", "value": "1" * 400},
+        {"type": "float", "value": 10**400},
+        {"type": "float", "value": float("inf")},
+        {"type": "float", "value": float("nan")},
     ],
 )
 def test_a_value_that_is_none_is_refused(client: Client, value: Any) -> None:
