@@ -7,6 +7,7 @@ from pathlib import Path
 
 import apsw
 
+from sqlexec import functions
 from sqlexec.pins import Pins
 from sqlexec.policy import Policy
 from sqlexec.statement import Row, Value
@@ -189,8 +190,14 @@ class Session:
         connection.config(apsw.SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0)
         for limit, value in LIMITS.items():
             connection.limit(limit, value)
+        functions.install(connection, self.check_deadline)
         for setting in SETTINGS if first is None else (first, *SETTINGS):
             self.run(setting)
+
+    def check_deadline(self) -> None:
+        """InterruptError if the deadline is past, as where SQLite itself finds it."""
+        if self._is_past_deadline():
+            raise apsw.InterruptError("the deadline is past")
 
     def _is_past_deadline(self) -> bool:
         return self._now() > self.deadline_s
