@@ -1,6 +1,6 @@
 """Schemas and statements by chance: what SQLite can do, right and wrong, for two to do alike."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any
 
@@ -50,7 +50,11 @@ OTHERS = (
     "SELECT 1; SELECT 2", "INSERT INTO t0", "DROP TABLE nosuch", "PRAGMA optimize",
 )  # fmt: skip
 
-# No EXPLAIN: it never looks whether the schema it knows is still that of the file.
+EXPLAIN = "EXPLAIN QUERY PLAN "
+LONG = (10_500, 15_000, 17_000, 66_000)
+"""Characters: below and above what the service, and apsw, keep of a text."""
+
+REPEATED_MAX = 3
 
 Parameters = list[Any] | dict[str, Any]
 
@@ -72,6 +76,7 @@ class Generator:
     tables: list[str] = field(default_factory=list)
     named: int = 0
     made: int = 0
+    repeated: list[Query] = field(default_factory=list)
 
     def request(self) -> list[Query]:
         """One statement mostly; several are all or nothing."""
@@ -82,12 +87,34 @@ class Generator:
         if len(self.tables) < 2 or self.chance.random() < 0.06:
             return Query(self.create())
         kinds = {
-            self.insert: 8, self.select: 8, self.update: 4, self.delete: 2, self.schema: 3,
-            self.other: 1,
+            self.insert: 8, self.select: 8, self.update: 4, self.delete: 2, self.schema: 5,
+            self.other: 1, self.again: 9,
         }  # fmt: skip
         (kind,) = self.chance.choices(list(kinds), list(kinds.values()))
         made = kind()
         return made if isinstance(made, Query) else Query(made)
+
+    def again(self) -> Query:
+        """A statement that is sent several times, whatever has become of its tables meanwhile."""
+        if len(self.repeated) < REPEATED_MAX or self.chance.random() < 0.1:
+            made = self.of((self.insert, self.select, self.update, self.plain, self.plain))()
+            query = made if isinstance(made, Query) else Query(made)
+            if self.chance.random() < 0.4:
+                query = replace(query, sql=EXPLAIN + query.sql)
+            if self.chance.random() < 0.5:
+                query = replace(query, sql=f"{query.sql} /* {'x' * self.of(LONG)} */")
+            self.repeated = [query, *self.repeated[: REPEATED_MAX - 1]]
+        return self.of(self.repeated)
+
+    def plain(self) -> str:
+        """A write that fails seldom."""
+        table = self.of(self.tables)
+        return self.of((
+            f"INSERT INTO {table} (b) VALUES (2)",
+            f"INSERT INTO {table} (b, c) VALUES (1, 1), (2, 2)",
+            f"INSERT OR REPLACE INTO {table} (c) SELECT count(*) FROM {table}",
+            f"UPDATE {table} SET c = 1",
+        ))  # fmt: skip
 
     def create(self) -> str:
         name = f"t{self.named}"
@@ -151,6 +178,8 @@ class Generator:
             f"ALTER TABLE {table} DROP COLUMN c",
             f"ALTER TABLE {table} RENAME TO t{self.named + 50}",
             f"DROP INDEX IF EXISTS x{self.made - 2}",
+            f"DROP VIEW IF EXISTS x{self.made - 2}",
+            f"DROP TRIGGER IF EXISTS x{self.made - 2}",
             f"DROP TABLE {table}",
         ))  # fmt: skip
 
