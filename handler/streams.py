@@ -30,6 +30,9 @@ class AtDatabase:
     def now(self) -> float:
         return self._service.clock.now()
 
+    def check_deadline(self) -> None:
+        self._service.check_deadline(self._deadline_s)
+
     @contextmanager
     def transaction(
         self, *, write: bool, commits: bool, foreign_keys: bool

@@ -38,6 +38,8 @@ class Connection:
     def run(self, index: Index, sql: str, stmt: Stmt, bytes_max: int) -> Outcome:
         """Run one statement; StatementRefused if it fails. A commit has the place `index`."""
         control = control_of(sql)
+        if control is None or control.verb is not Verb.ROLLBACK or self._open is None:
+            self.check_deadline()
         if control is not None:
             return self._control(index, control, sql, stmt)
         if is_empty(sql):
@@ -48,12 +50,20 @@ class Connection:
 
     def describe(self, sql: str) -> tuple[Plan, Description]:
         """What a statement is by the schema as it is seen from here."""
+        self.check_deadline()
         replay = self._open or self._replay(Log(""))
         try:
             return replay.describe(sql)
         finally:
             if replay is not self._open:
                 replay.leave()
+
+    def check_deadline(self) -> None:
+        """StatementRefused if the deadline of the request is past."""
+        try:
+            self._place.check_deadline()
+        except SqlatchError as error:
+            raise refused(error) from error
 
     def look_up(self) -> None:
         """See that no request has committed the transaction that is open."""

@@ -100,7 +100,9 @@ class Stream:
         """Run a script's statements up to the first that fails."""
         request, step, _statement = index
         for number, sql in enumerate(statements(script)):
-            if not is_empty(sql):
+            if is_empty(sql):
+                self._connection.check_deadline()
+            else:
                 self.execute((request, step, number), Stmt(sql=sql, want_rows=False))
 
     def describe(self, index: Index, sql: str) -> Outcome:

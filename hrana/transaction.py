@@ -34,6 +34,9 @@ class Place(Protocol):
 
     def now(self) -> float: ...
 
+    def check_deadline(self) -> None:
+        """Timeout if the deadline of the request is past."""
+
     def transaction(
         self, *, write: bool, commits: bool, foreign_keys: bool
     ) -> AbstractContextManager[Transaction]:

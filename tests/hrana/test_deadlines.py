@@ -1,0 +1,79 @@
+"""What a request does many times over ends at its deadline: steps, statements, descriptions."""
+
+import time
+from collections import Counter
+from itertools import count
+from typing import Any
+
+import pytest
+
+from handler.service import service
+from locking.clock import Clock
+from tests.hrana.client import Client, execute, plain
+
+STEPS = 3_000
+LOOKS = 2_000
+"""The clock of these tests goes on a millisecond whenever it is looked at; this is the deadline."""
+
+DEADLINE = "SQLITE_INTERRUPT"
+
+
+@pytest.fixture
+def late(client: Client, monkeypatch: pytest.MonkeyPatch) -> Client:
+    """A client of a service whose clock goes on only when it is looked at."""
+    client.stream().execute("CREATE TABLE t (n)")
+    monkeypatch.setenv("SQLATCH_TIMEOUT_MS", str(LOOKS))
+    service().close()
+    service.cache_clear()
+    started_s, looks = time.time(), count()
+    service().clock = Clock(now=lambda: started_s + next(looks) / 1000)
+    return client
+
+
+def batch(sql: str, steps: int = STEPS) -> dict[str, Any]:
+    return {"type": "batch", "batch": {"steps": [{"stmt": {"sql": sql}}] * steps}}
+
+
+@pytest.mark.parametrize("environment", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("sql", ["ROLLBACK TO x", "COMMIT", "SELEC", "SELECT 1", ""])
+def test_the_steps_of_a_batch_that_are_behind_the_deadline_are_refused(
+    late: Client, sql: str
+) -> None:
+    (answer,) = late.stream().ask(batch(sql))
+
+    result = answer["response"]["result"]
+    codes = [error and error["code"] for error in result["step_errors"]]
+    assert codes[0] != DEADLINE
+    assert set(codes[LOOKS:]) == {DEADLINE}
+
+
+@pytest.mark.parametrize("environment", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("script", ["BEGIN; ROLLBACK;", "SELECT 1;", ";", "-- nothing\n;"])
+def test_a_script_ends_at_the_deadline(late: Client, script: str) -> None:
+    (answer,) = late.stream().ask({"type": "sequence", "sql": script * STEPS})
+
+    assert answer["error"]["code"] == DEADLINE
+
+
+@pytest.mark.parametrize("environment", ["sqlite"], indirect=True)
+def test_descriptions_behind_the_deadline_are_refused(late: Client) -> None:
+    answers = late.stream().ask(*[{"type": "describe", "sql": "SELECT 1"}] * STEPS)
+
+    codes = Counter(answer.get("error", {}).get("code") for answer in answers)
+    assert set(codes) == {None, DEADLINE}
+    assert codes[DEADLINE] > STEPS - LOOKS
+
+
+@pytest.mark.parametrize("environment", ["sqlite"], indirect=True)
+def test_past_the_deadline_a_transaction_commits_nothing_and_can_be_rolled_back(
+    late: Client,
+) -> None:
+    stream = late.stream()
+    stream.ask(execute("BEGIN"), execute("INSERT INTO t VALUES (1)"))
+
+    answers = stream.ask(batch("SELEC"), execute("COMMIT"), execute("ROLLBACK"))
+
+    assert answers[1]["error"]["code"] == DEADLINE
+    assert answers[2]["type"] == "ok"
+    assert service().leases.held() == []
+    assert plain(late.stream().execute("SELECT count(*) FROM t")) == [[0]]
