@@ -17,7 +17,7 @@ PIP_INSTALL := pip install --quiet --disable-pip-version-check --require-hashes 
 ROOMS := events handler hrana locking sqlatch sqlexec
 CODE := $(ROOMS) tests examples benchmarks
 
-.PHONY: help demo test faults nfs django django6 django-suite check bench format lock build e2e clients wheel sam-local clean
+.PHONY: help demo test faults nfs django django6 django-suite check bench format lock build build-transfer e2e clients wheel sam-local clean
 
 help:  ## list the commands
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -53,6 +53,7 @@ check: $(VENV)/dev.installed $(SAM) $(CHECKOV)  ## format, lint, types, imports,
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(SAM) validate --lint --template template.yaml
+	@$(SAM) validate --lint --template docs/transfer.yaml
 	@$(CHECKOV) --framework cloudformation --skip-download --quiet --compact \
 		--file template.yaml docs/transfer.yaml
 
@@ -103,10 +104,14 @@ build: $(SAM)  ## build what Lambda runs, and print its size (ARCHITECTURE=arm64
 		if [ $$bytes -gt $(ARTIFACT_BYTES_MAX) ]; then echo "more than 40 MB" >&2; exit 1; fi; \
 	done
 
+build-transfer: $(SAM)  ## build the function that copies databases in and out (docs/transfer.yaml)
+	@$(SAM) build --template docs/transfer.yaml --build-dir .aws-sam/transfer \
+		--parameter-overrides Architecture=$(ARCHITECTURE)
+
 # Only what runs on Lambda: no tests, no samples, no notes, and neither the server for one's own
 # machine nor the command line.
-.PHONY: $(FUNCTIONS:%=build-%)
-$(FUNCTIONS:%=build-%): $(SERVICE_DEPENDENCIES).stamp
+.PHONY: $(FUNCTIONS:%=build-%) build-TransferFunction
+$(FUNCTIONS:%=build-%) build-TransferFunction: $(SERVICE_DEPENDENCIES).stamp
 	rm -rf "$(ARTIFACTS_DIR)"
 	mkdir -p "$(ARTIFACTS_DIR)"
 	cp -R $(SERVICE_DEPENDENCIES)/. "$(ARTIFACTS_DIR)"

@@ -56,6 +56,8 @@ class Record:
     messages: int | None = None
     messages_failed: int | None = None
     replayed: bool = False
+    copies_failed: int | None = None
+    copies_complete: bool = False
 
     def note(self, error: SqlatchError) -> None:
         """Keep why the request was refused; the message only where it cannot speak of its SQL."""
@@ -157,6 +159,9 @@ def _measured(record: Record) -> Iterator[tuple[str, float]]:
         yield "HotJournalsRecovered", record.hot_journals_recovered
     if record.leases_reaped:
         yield "LeasesReaped", record.leases_reaped
+    if record.copies_failed is not None:
+        yield "CopiesFailed", record.copies_failed
+        yield "CopiesComplete", int(record.copies_complete)
 
 
 def _error_metric(code: str) -> str:

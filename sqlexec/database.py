@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from sqlatch.errors import ForbiddenStatement, SqlatchError, StatementError, StorageError
-from sqlexec import idempotency
+from sqlexec import copies, idempotency
 from sqlexec.batch import apply_each
 from sqlexec.execute import execute_all
 from sqlexec.files import Files
@@ -119,6 +119,13 @@ class Database:
         """Make the database readable again, or for the first time; whether a journal was hot."""
         with self._store.closed_on_failure():
             return self._store.recover(deadline_s, gate)
+
+    def copy_out(self, copy: Path, deadline_s: float) -> None:
+        """Write one moment of the database to a new file; copies.KeepsChanging as it says."""
+        if not self._store.exists():
+            raise self._store.not_found()
+        with self._store.closed_on_failure():
+            copies.copy_out(lambda: self._store.reading(deadline_s), copy)
 
     def has_records_before(self, before_s: float, deadline_s: float) -> bool:
         """Whether an idempotency record is older than that."""

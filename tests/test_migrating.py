@@ -34,16 +34,14 @@ FULL_TEXT = "CREATE VIRTUAL TABLE words USING fts5(word); INSERT INTO words VALU
 TREES = 12_000
 
 TRANSFER = """
-import json, pathlib, shutil, sys, types
-from tests.cloudformation import load
-properties = load("docs/transfer.yaml")["Resources"]["TransferFunction"]["Properties"]
-transfer = {}
-exec(properties["Code"]["ZipFile"], transfer)
-bucket = types.SimpleNamespace(
+import json, os, pathlib, shutil, sys, types
+os.environ |= {"BUCKET": "bucket", "SQLATCH_DATABASES": "databases"}
+from handler import transfer
+from handler.local import LocalContext
+transfer._bucket = lambda: types.SimpleNamespace(
     download_file=lambda key, path: shutil.copy(pathlib.Path("bucket", key), path)
 )
-event = json.loads(sys.argv[1])
-print(transfer["move"](event, event["database"], pathlib.Path("databases").resolve(), bucket))
+print(transfer.lambda_handler(json.loads(sys.argv[1]), LocalContext()))
 """
 
 # What stands for AWS: a directory is the bucket, and the transfer stack's function runs here.

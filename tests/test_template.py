@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -31,6 +32,7 @@ EFS_LOCKS_A_FILE = 512
 DAY_S = 86_400
 
 TEMPLATE = load("template.yaml")
+TRANSFER = load("docs/transfer.yaml")
 RESOURCES: dict[str, dict[str, Any]] = TEMPLATE["Resources"]
 PARAMETERS: dict[str, dict[str, Any]] = TEMPLATE["Parameters"]
 
@@ -185,25 +187,63 @@ def test_the_dashboard_is_json() -> None:
 def test_every_alarm_has_a_section_in_the_runbook() -> None:
     runbook = (ROOT / "docs" / "runbook.md").read_text()
 
-    assert set(re.findall(r"^### (\w+Alarm)$", runbook, re.MULTILINE)) == set(alarms())
+    everywhere = alarms(RESOURCES) | alarms(TRANSFER["Resources"])
+    assert set(re.findall(r"^### (\w+Alarm)$", runbook, re.MULTILINE)) == set(everywhere)
 
 
 def test_every_alarm_reaches_somebody() -> None:
-    for alarm in alarms().values():
-        assert alarm["AlarmActions"] == [{"Ref": "AlarmTopic"}]
+    topic = TEMPLATE["Outputs"]["AlarmTopicArn"]
+
+    assert topic["Value"] == {"Ref": "AlarmTopic"}
+    assert all(one["AlarmActions"] == [topic["Value"]] for one in alarms(RESOURCES).values())
+    imported = topic["Export"]["Name"]["Fn::Sub"].replace("AWS::StackName", "ServiceStack")
+    for alarm in alarms(TRANSFER["Resources"]).values():
+        assert alarm["AlarmActions"] == [{"Fn::ImportValue": {"Fn::Sub": imported}}]
+
+
+def test_what_the_transfer_stack_imports_is_exported() -> None:
+    exported = {
+        one["Export"]["Name"]["Fn::Sub"].replace("AWS::StackName", "ServiceStack")
+        for one in TEMPLATE["Outputs"].values()
+        if "Export" in one
+    }
+
+    assert set(imports(TRANSFER)) <= exported
+    assert set(imports(TRANSFER)) >= {"${ServiceStack}-AccessPointArn"}
+
+
+def test_copies_outlive_the_stack_and_are_watched() -> None:
+    resources = TRANSFER["Resources"]
+
+    assert resources["Copies"]["DeletionPolicy"] == "RetainExceptOnCreate"
+    missing = resources["CopyMissingAlarm"]["Properties"]
+    assert missing["TreatMissingData"] == "breaching"
+    assert missing["Period"] * missing["EvaluationPeriods"] == 25 * 3600
 
 
 def test_every_skipped_check_says_why() -> None:
-    for resource in RESOURCES.values():
+    for resource in (*RESOURCES.values(), *TRANSFER["Resources"].values()):
         for skip in resource.get("Metadata", {}).get("checkov", {}).get("skip", []):
             assert skip["id"]
             assert skip["comment"].endswith(".")
 
 
-def alarms() -> dict[str, dict[str, Any]]:
+def imports(part: Any) -> Iterator[str]:
+    """The names of all the values that a template imports."""
+    if isinstance(part, dict):
+        for key, value in part.items():
+            if key == "Fn::ImportValue":
+                yield value["Fn::Sub"]
+            yield from imports(value)
+    elif isinstance(part, list):
+        for one in part:
+            yield from imports(one)
+
+
+def alarms(resources: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
     return {
         name: resource["Properties"]
-        for name, resource in RESOURCES.items()
+        for name, resource in resources.items()
         if resource["Type"] == "AWS::CloudWatch::Alarm"
     }
 
