@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from pydantic_core import from_json, to_json
 
 from hrana.refusals import RequestRefused, StatementRefused
+from sqlexec.idempotency import Record
 from sqlexec.statement import Once
 from sqlexec.transaction import Transaction
 
@@ -61,12 +62,13 @@ class RequestName:
     """What tells a request from others, and a repeat from the first: its name and its body.
 
     `conflict` is raised where the name stands for another request. Without `comes_again` no repeat
-    would have this name.
+    would have this name. `carried` is the id of the transaction that its baton holds open.
     """
 
     name: str
     fingerprint: bytes
     comes_again: bool
+    carried: str | None
     conflict: Callable[[], RequestRefused]
 
 
@@ -81,7 +83,8 @@ class Answers:
         self._new: list[tuple[Index, Answer]] = []
         self._looked_up = False
         self.last_commit = commits[-1] if commits else None
-        self._committed = self.last_commit.index if self.last_commit else BEFORE_ALL
+        self._begun_at = self.last_commit.index if self.last_commit else BEFORE_ALL
+        self._committed = self._begun_at
 
     def has(self, index: Index) -> bool:
         """Whether an earlier run has answered there, and committed since."""
@@ -120,15 +123,13 @@ class Answers:
         if not request.comes_again or (self._looked_up and not live.writes):
             return
         self._looked_up = True
-        records = live.records(
-            after=self._key(self._committed),
-            before=REQUEST_PREFIX + request.name + _AFTER_TAB,
-            also="" if carried is None else TRANSACTION_PREFIX + carried,
-        )
+        if not self._records(live, self._committed, carried):
+            return
+        # With those that this run has made itself: the next one begins at the start.
+        records = self._records(live, self._begun_at, request.carried)
         if any(record.fingerprint != request.fingerprint for record in records):
             raise request.conflict()
-        if records:
-            raise CommittedBefore([Commit.from_json(record.reply) for record in records])
+        raise CommittedBefore([Commit.from_json(record.reply) for record in records])
 
     def record(
         self, index: Index, answer: Answer, *, carried: str | None, **stream: Any
@@ -145,6 +146,13 @@ class Answers:
         """The commit was made: what was answered up to it is kept."""
         self._committed = index
         self._new = []
+
+    def _records(self, live: Transaction, after: Index, carried: str | None) -> list[Record]:
+        return live.records(
+            after=self._key(after),
+            before=REQUEST_PREFIX + self._request.name + _AFTER_TAB,
+            also="" if carried is None else TRANSACTION_PREFIX + carried,
+        )
 
     def _key(self, index: Index) -> str:
         return f"{REQUEST_PREFIX}{self._request.name}\t{_text(index)}"

@@ -65,10 +65,19 @@ def state_of(situation: Situation, directory: Path) -> State:
 
 
 def crashes(
-    situation: Situation, directory: Path, act: Act, *, seeds: int, warm: bool = False
+    situation: Situation,
+    directory: Path,
+    act: Act,
+    *,
+    seeds: int,
+    warm: bool = False,
+    every: int = 1,
 ) -> Iterator[tuple[int, dict[str, Situation]]]:
-    """Crash at each operation, then once after the last; what that leaves, in each way once."""
-    for point in range(1, POINTS_MAX):
+    """Crash at each operation, then once after the last; what that leaves, in each way once.
+
+    Or at each so many operations.
+    """
+    for point in range(1, POINTS_MAX, every):
         disk, wreck = crash_at(point, situation, directory, act, warm=warm)
         ways = {"kept": kept, "torn": torn, "dropped": dropped}
         ways |= {f"in part, seed {point + n}": in_part(point + n) for n in range(seeds)}

@@ -7,6 +7,10 @@ from typing import Any
 
 import pytest
 
+from hrana import transaction
+from hrana.answers import Answers, Commit
+from hrana.state import digest_of
+from hrana.stream import Stream
 from locking.lease import Lease
 from locking.leases import Leases
 from sqlatch.errors import StatementError, StorageError
@@ -14,7 +18,7 @@ from sqlexec import idempotency, session
 from sqlexec.database import Database
 from sqlexec.files import Files
 from sqlexec.session import Session
-from sqlexec.statement import Outcome, Work
+from sqlexec.statement import Once, Outcome, Work
 from sqlexec.store import Gate, Store
 from tests.faults.disk import Fuse
 
@@ -51,7 +55,7 @@ def committed_after_the_reply(patch: Patch) -> None:
     close, reading = Store.close, Store.reading
 
     @contextmanager
-    def transaction(_self: Store, session: Session, gate: Gate) -> Iterator[None]:
+    def transacting(_self: Store, session: Session, gate: Gate) -> Iterator[None]:
         session.run("BEGIN IMMEDIATE")
         yield
         gate()
@@ -70,18 +74,18 @@ def committed_after_the_reply(patch: Patch) -> None:
         finally:
             close(self)
 
-    patch.setattr(Store, "transaction", transaction)
+    patch.setattr(Store, "transaction", transacting)
     patch.setattr(Store, "reading", reading_late)
     patch.setattr(Store, "close", closing_late)
 
 
 def each_statement_commits(patch: Patch) -> None:
     @contextmanager
-    def transaction(_self: Store, _session: Session, gate: Gate) -> Iterator[None]:
+    def transacting(_self: Store, _session: Session, gate: Gate) -> Iterator[None]:
         gate()
         yield
 
-    patch.setattr(Store, "transaction", transaction)
+    patch.setattr(Store, "transaction", transacting)
 
 
 def lease_not_given_back(patch: Patch) -> None:
@@ -174,3 +178,46 @@ def lease_kept_after_an_error(patch: Patch) -> None:
 
 def fuse_that_never_blows(patch: Patch) -> None:
     patch.setattr(Fuse, "step", lambda _self: None)
+
+
+def answers_before_a_commit_not_kept(patch: Patch) -> None:
+    record = Answers.record
+
+    def recording(self: Answers, *arguments: Any, **stream: Any) -> Once | None:
+        self._new = []
+        return record(self, *arguments, **stream)
+
+    patch.setattr(Answers, "record", recording)
+
+
+def rowid_forgotten_after_a_repeat(patch: Patch) -> None:
+    commit_of = Commit.from_json
+
+    def forgetting(content: str) -> Commit:
+        return replace(commit_of(content), last_insert_rowid=0)
+
+    patch.setattr(Commit, "from_json", forgetting)
+
+
+def conditions_looked_at_again(patch: Patch) -> None:
+    patch.setattr(Stream, "has_run", lambda _self, _index: None)
+
+
+def commits_of_a_repeat_not_looked_up(patch: Patch) -> None:
+    patch.setattr(Answers, "look_up", lambda *_arguments: None)
+
+
+def digest_without_affected_row_count(patch: Patch) -> None:
+    _leave_out_of_the_digest("affected_row_count", patch)
+
+
+def digest_without_last_insert_rowid(patch: Patch) -> None:
+    _leave_out_of_the_digest("last_insert_rowid", patch)
+
+
+def digest_without_rows(patch: Patch) -> None:
+    _leave_out_of_the_digest("rows", patch)
+
+
+def _leave_out_of_the_digest(name: str, patch: Patch) -> None:
+    patch.setattr(transaction, "digest_of", lambda outcome: digest_of({**outcome, name: None}))

@@ -5,6 +5,8 @@
 from dataclasses import dataclass
 
 ALL_ONCE = ("once-*",)
+SENT_AGAIN = ("once-sent-again-*",)
+CONFLICTS = ("conflicts-*",)
 PROCESSES = ("processes",)
 ALONE = ("processes_lease_alone",)
 NFS_KILLED = ("nfs_killed_writer",)
@@ -161,13 +163,29 @@ PROMISES = (
         "An idempotent request, a queue's batch, a FIFO group and the COMMIT of a libSQL client,"
         " crashed at every operation, or with any answer of the lease table lost, and repeated as"
         " a caller or a queue would, the repetition crashed too: the effect is there once, and the"
-        " reply is the first one.",
-        ("tests/faults/test_once.py",),
+        " reply is the first one. Requests of libSQL clients with several commits, conditions,"
+        " scripts and savepoints, known by a key or a baton, are crashed likewise, and sent again"
+        " while others turn their conditions round: each row is there once if the answers say so, and"
+        " under the rowid they give.",
+        ("tests/faults/test_once.py", "tests/faults/test_streams.py"),
         (
             Figure("crash points", ALL_ONCE, "crash_points"),
             Figure("directories repeated on", ALL_ONCE, "directories"),
             Figure("answers of the lease table lost", ALL_ONCE, "answers_lost"),
             Figure("repetitions that found the first effect", ALL_ONCE, "replayed"),
+            Figure("of libSQL requests: found a part of it", SENT_AGAIN, "replayed_in_part"),
+        ),
+    ),
+    Promise(
+        "A transaction between requests commits only what it said",
+        "Transactions of libSQL clients, each beside each of another caller's writes: the COMMIT is"
+        " refused wherever plain SQLite, running the same statements behind that write, answers one of"
+        " them otherwise, be it only in the count of changed rows or in the rowid, and nowhere else.",
+        ("tests/faults/test_conflicts.py",),
+        (
+            Figure("transactions beside a write", CONFLICTS, "pairs"),
+            Figure("refused as conflicts", CONFLICTS, "conflicts"),
+            Figure("of them only by a count or a rowid", CONFLICTS, "conflicts_only_in_counts"),
         ),
     ),
     Promise(

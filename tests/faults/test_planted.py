@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults import campaign, io_errors, once, plants
+from tests.faults import campaign, conflicts, io_errors, once, plants, streams
 from tests.faults.report import record_planted
 from tests.faults.scenarios import named
 from tests.faults.test_crashes import assert_was_hard
@@ -74,6 +74,44 @@ def test_the_campaign_of_io_errors_catches(
     with pytest.raises(AssertionError, match=complaint):
         failing.run(errno.EIO, ALL, lasting=False)
     record_planted(in_words(plant), "I/O errors")
+
+
+@pytest.mark.parametrize(
+    ("plant", "scenario", "complaint"),
+    [
+        (plants.answers_before_a_commit_not_kept, "conditions, by its key", "another answer"),
+        (plants.rowid_forgotten_after_a_repeat, "a transaction of an earlier request", "stands"),
+        (plants.conditions_looked_at_again, "ended by SQLite, by its baton", "another answer"),
+        (plants.commits_of_a_repeat_not_looked_up, "several transactions, by its key", "another"),
+    ],
+)
+def test_the_campaign_of_requests_sent_again_catches(
+    plant: Plant, scenario: str, complaint: str, memory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (sent,) = (one for one in streams.SCENARIOS if one.name == scenario)
+    plant(monkeypatch)
+
+    with pytest.raises(AssertionError, match=complaint):
+        streams.run(sent, memory, seeds=0)
+    record_planted(in_words(plant), "requests sent again while others write")
+
+
+@pytest.mark.parametrize(
+    "plant",
+    [
+        plants.digest_without_affected_row_count,
+        plants.digest_without_last_insert_rowid,
+        plants.digest_without_rows,
+    ],
+)
+def test_the_campaign_of_conflicts_catches(
+    plant: Plant, memory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plant(monkeypatch)
+
+    with pytest.raises(AssertionError, match="None"):
+        conflicts.run(memory)
+    record_planted(in_words(plant), "transactions beside a writer")
 
 
 def in_words(plant: Plant) -> str:

@@ -7,11 +7,9 @@ import pytest
 
 from hrana.connection import Connection
 from hrana.control import Verb
-from hrana.state import digest_of
 from hrana.transaction import Replay
 from sqlexec.pins import Pins
 from sqlexec.transaction import Transaction
-from tests.faults.report import record_planted
 from tests.hrana.client import Client, execute
 
 Plant = pytest.MonkeyPatch
@@ -98,26 +96,3 @@ def test_without_control_a_commit_would_reach_sqlite_and_be_refused(
 
     for verb in (Verb.BEGIN, Verb.COMMIT, Verb.ROLLBACK):
         assert client.stream().refused(verb.value)["code"] == "BLOCKED"
-
-
-ONLY_IN_COUNTS = {
-    "affected_row_count": "UPDATE counter SET n = 7",
-    "last_insert_rowid": "INSERT INTO counter VALUES (7)",
-}
-
-
-@pytest.mark.parametrize("left_out", ONLY_IN_COUNTS)
-def test_without_the_counts_in_its_digest_a_commit_does_what_it_did_not_say(
-    client: Client, monkeypatch: Plant, left_out: str
-) -> None:
-    def digest_without(outcome: Any) -> str:
-        return digest_of({**outcome, left_out: None})
-
-    for is_planted in (False, True):
-        if is_planted:
-            monkeypatch.setattr("hrana.transaction.digest_of", digest_without)
-        stream = begun(client, ONLY_IN_COUNTS[left_out])
-        client.stream().execute("INSERT INTO counter VALUES (1)")
-        (answer,) = stream.ask(execute("COMMIT"))
-        assert (answer["type"] == "ok") == is_planted
-    record_planted(f"digest without {left_out}", "conflicts of transactions")

@@ -1,10 +1,13 @@
 """A request that is sent again: what it committed is answered from its record, the rest is run."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import count
 from typing import Any
 
 import pytest
 
+from handler.streams import AtDatabase
 from tests.hrana.client import Client, execute, plain
 
 Send = Callable[..., dict[str, Any]]
@@ -213,3 +216,42 @@ def test_a_repeat_with_a_key_is_known_on_every_path(client: Client, path: str) -
         again[1].pop(0)
     assert again == first
     assert client.rows("SELECT * FROM log") == [["y"]]
+
+
+@pytest.mark.parametrize("known_by", ["key", "baton"])
+@pytest.mark.parametrize("copied_before", [1, 2, 3])
+def test_a_copy_that_commits_beside_it_is_known_under_the_lease(
+    client: Client, monkeypatch: pytest.MonkeyPatch, copied_before: int, known_by: str
+) -> None:
+    """A client gave up waiting and sent the request again, while the first waits for the lease."""
+    requests = [
+        execute(log("x")),
+        batch(step(TAKE), step(log("y"), IF_OK)),
+        execute("SELECT count(*) FROM parent"),
+        execute(log("z")),
+    ]
+    keyed, baton = Client(client.token, headers={"idempotency-key": "k"}), None
+    if known_by == "baton":
+        baton = client.pipeline(execute("BEGIN"))["baton"]
+        requests.insert(1, execute("COMMIT"))
+    writing = AtDatabase._writing
+    writes = count(1)
+    copies: list[Any] = []
+
+    @contextmanager
+    def overtaken(place: AtDatabase, **settings: Any) -> Iterator[Any]:
+        if not copies and next(writes) == copied_before:
+            copies.append(None)
+            if copied_before > 1:
+                client.stream().execute("DELETE FROM parent")
+            copies[:] = [keyed.pipeline(*requests, baton=baton)["results"]]
+        with writing(place, **settings) as transaction:
+            yield transaction
+
+    monkeypatch.setattr(AtDatabase, "_writing", overtaken)
+    first = keyed.pipeline(*requests, baton=baton)["results"]
+
+    assert [first] == copies
+    assert keyed.pipeline(*requests, baton=baton)["results"] == first
+    said = client.rows("SELECT * FROM log")
+    assert said == ([["x"], ["z"]] if copied_before == 1 else [["x"], ["y"], ["z"]])

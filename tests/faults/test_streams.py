@@ -1,0 +1,33 @@
+"""Requests of libSQL clients, with a key or a baton, that die anywhere and are sent again."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.faults import streams, tally
+from tests.faults.streams import SCENARIOS, Scenario
+
+SEEDS = 12 if tally.FULL else 1
+EVERY_IN_SHORT = 5
+
+each_scenario = pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
+
+
+@each_scenario
+def test_some_crashes_of_a_request_that_is_sent_again(scenario: Scenario, memory: Path) -> None:
+    counts = streams.run(scenario, memory, seeds=0, every=EVERY_IN_SHORT)
+
+    assert counts.replayed_in_part + counts.replayed > 0, "nothing was met"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(tally.TIMEOUT_S)
+@each_scenario
+def test_a_crash_at_any_operation_of_a_request_that_is_sent_again(
+    scenario: Scenario, memory: Path
+) -> None:
+    counts = streams.run(scenario, memory, seeds=SEEDS)
+
+    tally.keep("once, sent again while others write", scenario.name, counts)
+    assert counts.crash_points > 20, "nothing was met"
+    assert 0 < counts.replayed < counts.directories, "nothing was met"
