@@ -93,7 +93,7 @@ def _streamed(event: Any, record: Record, ends_at_s: float) -> dict[str, Any] | 
     _method, path = http.route(event)
     if path in http.ROUTES:
         return None
-    from hrana.http import target_of
+    from hrana.paths import target_of
 
     target = target_of(path)
     if target is None:

@@ -7,10 +7,12 @@ from typing import Any
 from pydantic_core import from_json, to_json
 
 from events import http
+from events.reply import Form
 from events.request import parse_pipeline
 from handler.log import Record
 from handler.service import Service
-from hrana.http import Answer, Caller, Door, Target, answer_probe, check_target, refused
+from hrana.http import Answer, Caller, Door, answer_probe, refused
+from hrana.paths import Target, check_target
 from hrana.refusals import RequestRefused
 from sqlatch.errors import BadEvent, ReadOnly, SqlatchError
 from sqlexec.statement import Kind, Limits, Statement, Work
@@ -99,7 +101,8 @@ def answer(
     """The answer to an HTTP request of the protocol, in the shape that API Gateway takes."""
     accepts_gzip = http.accepts(http.headers_of(event))
     try:
-        said = _answer(service, target, event, record, ends_at_s, in_text=not accepts_gzip)
+        form = Form.ENCODED if accepts_gzip else Form.IN_TEXT
+        said = _answer(service, target, event, record, ends_at_s, form=form)
         wrapped = _wrapped(said, accepts_gzip=accepts_gzip)
     except RequestRefused as refusal:
         said = refused(refusal)
@@ -123,7 +126,9 @@ def answer_direct(
     """
     direct = parse_pipeline(event)
     target = Target(direct.database, "v3", "pipeline")
-    caller = Caller("direct", writes=True, idempotency_key=direct.idempotency_key, in_text=False)
+    caller = Caller(
+        "direct", writes=True, idempotency_key=direct.idempotency_key, form=Form.OBJECTS
+    )
     door = _door(service, target.database, caller, record, ends_at_s)
     try:
         said = door.answer(target, _as_json(direct.pipeline))
@@ -149,7 +154,7 @@ def _answer(
     record: Record,
     ends_at_s: float,
     *,
-    in_text: bool,
+    form: Form,
 ) -> Answer:
     method, _path = http.route(event)
     if method == "GET":
@@ -161,7 +166,7 @@ def _answer(
     if method != "POST":
         raise RequestRefused(f"POST it, not {method}", "METHOD_NOT_ALLOWED", status=405)
     access.allow(target.database)
-    caller = Caller(access.identity, access.writes, headers.get("idempotency-key"), in_text)
+    caller = Caller(access.identity, access.writes, headers.get("idempotency-key"), form)
     door = _door(service, target.database, caller, record, ends_at_s)
     return door.answer(target, http.content_of(event))
 

@@ -36,7 +36,7 @@ def run(batch: Batch, stream: Stream, request: int = 0) -> StepResults:
             try:
                 result = stream.execute(index, step.stmt)
             except StatementRefused as refusal:
-                error = refusal.body()
+                error = stream.told(refusal).body()
         results.append(result)
         errors.append(error)
     return results, errors

@@ -4,8 +4,9 @@ from hrana.answers import Answers, Index
 from hrana.control import Control, Verb, control_of, is_empty
 from hrana.protocol import Stmt
 from hrana.refusals import StatementRefused, refused
+from hrana.room import Room
 from hrana.state import Log, State
-from hrana.transaction import Outcome, Place, Replay, RowsOut, empty_outcome
+from hrana.transaction import Outcome, Place, Replay, empty_outcome
 from sqlatch.errors import SqlatchError
 from sqlexec.plan import EMPTY, Description, Plan
 from sqlexec.statement import Kind
@@ -16,17 +17,19 @@ NO_TRANSACTION = "no transaction is active"
 class Connection:
     """SQLite's own states, autocommit and a transaction, as the stream's `state` carries them on.
 
-    `answers` keep the record of each commit. Without `writes` all transactions are read-only.
+    `answers` keep the record of each commit, `room` counts what is told. Without `writes` all
+    transactions are read-only.
     """
 
     def __init__(
-        self, state: State, place: Place, answers: Answers, *, writes: bool, rows_out: RowsOut
+        self, state: State, place: Place, answers: Answers, *, writes: bool, room: Room
     ) -> None:
         self._state = state
         self._place = place
         self._answers = answers
         self._writes = writes
-        self._rows_out = rows_out
+        self._room = room
+        self.has_committed = False
         self._open: Replay | None = None
         if state.log is not None:
             self._open = self._replay(state.log, carried=True)
@@ -35,7 +38,7 @@ class Connection:
     def is_autocommit(self) -> bool:
         return self._open is None
 
-    def run(self, index: Index, sql: str, stmt: Stmt, bytes_max: int) -> Outcome:
+    def run(self, index: Index, sql: str, stmt: Stmt) -> Outcome:
         """Run one statement; StatementRefused if it fails. A commit has the place `index`."""
         control = control_of(sql)
         if control is None or control.verb is not Verb.ROLLBACK or self._open is None:
@@ -45,8 +48,8 @@ class Connection:
         if is_empty(sql):
             raise StatementRefused(EMPTY, "SQL_NO_STATEMENT")
         if self._open is None:
-            return self._alone(index, sql, stmt, bytes_max)
-        return _shown(stmt, self._in_transaction(self._open, sql, stmt, bytes_max))
+            return self._alone(index, sql, stmt)
+        return self._in_transaction(self._open, sql, stmt)
 
     def describe(self, sql: str) -> tuple[Plan, Description]:
         """What a statement is by the schema as it is seen from here."""
@@ -75,21 +78,21 @@ class Connection:
         if self._open is not None:
             self._open.suspend()
 
-    def _in_transaction(self, replay: Replay, sql: str, stmt: Stmt, bytes_max: int) -> Outcome:
+    def _in_transaction(self, replay: Replay, sql: str, stmt: Stmt) -> Outcome:
         try:
-            return replay.execute(sql, stmt, bytes_max)
+            return replay.execute(sql, stmt)
         finally:
             if replay.is_over:
                 replay.leave()
                 self._transaction_is_over()
 
-    def _alone(self, index: Index, sql: str, stmt: Stmt, bytes_max: int) -> Outcome:
+    def _alone(self, index: Index, sql: str, stmt: Stmt) -> Outcome:
         """Run a statement outside a transaction: it is one by itself."""
         replay = self._begun(index)
         try:
             if self._is_vacuum(replay, sql):
                 return self._vacuum(replay, sql)
-            outcome = _shown(stmt, replay.execute(sql, stmt, bytes_max))
+            outcome = replay.execute(sql, stmt)
             if not replay.is_over:
                 self._commit(replay, index, outcome)
             return outcome
@@ -110,6 +113,7 @@ class Connection:
             self._place.vacuum(sql)
         except SqlatchError as error:
             raise refused(error) from error
+        self.has_committed = True
         return empty_outcome()
 
     def _control(self, index: Index, control: Control, sql: str, stmt: Stmt) -> Outcome:
@@ -160,6 +164,7 @@ class Connection:
             )
         ):
             self._answers.committed(index)
+            self.has_committed = True
         state.rowid = replay.committed_rowid
 
     def _rollback(self, replay: Replay) -> None:
@@ -181,7 +186,7 @@ class Connection:
         if control.verb is Verb.RELEASE and place == 0 and log.by_savepoint:
             self._commit_open(self._open, index)
             return
-        self._in_transaction(self._open, sql, stmt, 0)
+        self._in_transaction(self._open, sql, stmt)
         if control.verb is Verb.SAVEPOINT:
             log.savepoints.append(name)
         elif control.verb is Verb.RELEASE:
@@ -200,12 +205,8 @@ class Connection:
             self._answers,
             carried=log.id if carried else None,
             foreign_keys=self._state.foreign_keys,
-            rows_out=self._rows_out,
+            room=self._room,
         )
-
-
-def _shown(stmt: Stmt, outcome: Outcome) -> Outcome:
-    return {**outcome, "rows": []} if stmt.want_rows is False else outcome
 
 
 def _no_transaction(control: Control) -> StatementRefused:

@@ -1,6 +1,5 @@
 """The door: paths, bodies and statuses of the protocol over HTTP."""
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
@@ -8,9 +7,11 @@ from typing import Any, TypeVar
 
 from pydantic_core import to_json
 
+from events.reply import Form
 from hrana import batch
 from hrana.answers import Answers, Commit, CommittedBefore, Index, RequestName
 from hrana.baton import Batons
+from hrana.paths import Target
 from hrana.protocol import (
     Batch,
     BatchAlone,
@@ -29,38 +30,16 @@ from hrana.protocol import (
     parse,
 )
 from hrana.refusals import RequestRefused, StatementRefused
+from hrana.room import Room, Shape
 from hrana.state import State
 from hrana.stream import Stream
 from hrana.texts import check_texts
-from hrana.transaction import Place
+from hrana.transaction import Outcome, Place
 
 T = TypeVar("T")
 
 JSON = "application/json"
 LINES = "application/x-ndjson"
-
-_PATH = re.compile(
-    r"(?:/+(?P<database>[^/]+))?/+(?P<version>v1|v2|v3|v3-protobuf)(?:/+(?P<what>[a-z]+))?/*",
-    re.ASCII,
-)
-"""A client may put its own slash behind a URL that ends in one."""
-
-_DATABASE = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}", re.ASCII)
-_WHAT = {
-    "v1": {"execute", "batch"},
-    "v2": {"pipeline"},
-    "v3": {"pipeline", "cursor"},
-    "v3-protobuf": set[str](),
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """A database, a version of the protocol, and an endpoint; empty where the path has none."""
-
-    database: str
-    version: str
-    what: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +49,7 @@ class Caller:
     identity: str
     writes: bool
     idempotency_key: str | None
-    in_text: bool
+    form: Form
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,47 +63,11 @@ class Answer:
     refusal: str | None = None
 
 
-def target_of(path: str) -> Target | None:
-    """What a path of the protocol means; None for any other path."""
-    found = _PATH.fullmatch(path)
-    if found is None:
-        return None
-    return Target(found["database"] or "", found["version"], found["what"] or "")
-
-
 def answer_probe(target: Target) -> Answer:
     """The answer to GET, by which clients ask for a version: JSON is spoken, protobuf is not."""
     if target.version == "v3-protobuf" or target.what:
         return refused(RequestRefused("there is nothing to get here", "NOT_FOUND", status=404))
     return Answer(200, JSON, b"{}")
-
-
-def check_target(target: Target, *, base_url: str, example: str) -> None:
-    """RequestRefused if there is no such path, or it names no database, as `example` would.
-
-    A client that resolves a path against a URL without a slash at its end drops the URL's last
-    part: were there a database by default, a write to `.../orders` would land in it.
-    """
-    if target.what not in _WHAT[target.version]:
-        known = ", ".join(
-            f"/DATABASE/{version}/{what}"
-            for version, all_ in _WHAT.items()
-            for what in sorted(all_)
-        )
-        raise RequestRefused(f"no such path; there are {known}", "NOT_FOUND", status=404)
-    if not target.database:
-        raise RequestRefused(
-            f"the URL names no database; write {base_url}/{example}/ (or another database in place"
-            f" of {example}), with the slash at its end: many clients drop what has no slash behind"
-            " it",
-            "DATABASE_NOT_NAMED",
-        )
-    if not _DATABASE.fullmatch(target.database):
-        raise RequestRefused(
-            f"{target.database!r} is not the name of a database: a to z, 0 to 9, - and _, not"
-            " beginning with - or _, 63 characters at most",
-            "BAD_REQUEST",
-        )
 
 
 def refused(refusal: RequestRefused) -> Answer:
@@ -151,19 +94,20 @@ class Door:
 
     def _pipeline(self, target: Target, body: bytes) -> Answer:
         pipeline = parse(Pipeline, body)
+        requests = pipeline.requests
+        if any(isinstance(request, Close) for request in requests[:-1]):
+            raise RequestRefused("no request can stand behind `close`", "STREAM_CLOSED")
+        steps = sum(len(each.batch.steps) for each in requests if isinstance(each, RunBatch))
+        shape = Shape(requests=len(requests), steps=steps)
 
-        def run(stream: Stream) -> tuple[list[dict[str, Any]], bool]:
-            check_texts(pipeline.requests, set(stream.state.texts))
-            results = []
-            closed = False
-            for number, request in enumerate(pipeline.requests):
-                if closed:
-                    raise RequestRefused("the stream is closed", "STREAM_CLOSED")
-                results.append(_result((number, 0, 0), request, stream))
-                closed = isinstance(request, Close)
-            return results, closed
+        def run(stream: Stream) -> list[dict[str, Any]]:
+            check_texts(requests, set(stream.state.texts))
+            return [
+                _result((number, 0, 0), request, stream) for number, request in enumerate(requests)
+            ]
 
-        stream, (results, closed) = self._run(target, pipeline.baton, body, run)
+        stream, results = self._run(target, pipeline.baton, body, shape, run)
+        closed = bool(requests) and isinstance(requests[-1], Close)
         baton = None if closed else self._baton(stream.state)
         reply = {"baton": baton, "base_url": None, "results": results}
         refusals = [result["error"]["code"] for result in results if result["type"] == "error"]
@@ -171,7 +115,10 @@ class Door:
 
     def _cursor(self, target: Target, body: bytes) -> Answer:
         cursor = parse(Cursor, body)
-        stream, (results, errors) = self._run(target, cursor.baton, body, _steps(cursor.batch))
+        shape = Shape(steps=len(cursor.batch.steps), lines=True)
+        stream, (results, errors) = self._run(
+            target, cursor.baton, body, shape, _steps(cursor.batch)
+        )
         lines: list[Any] = [{"baton": self._baton(stream.state), "base_url": None}]
         for number, (result, error) in enumerate(zip(results, errors, strict=True)):
             lines += _entries(number, result, error)
@@ -181,10 +128,15 @@ class Door:
     def _execute(self, target: Target, body: bytes) -> Answer:
         stmt = parse(ExecuteAlone, body).stmt
         check_texts([Execute(type="execute", stmt=stmt)], set())
+
+        def run(stream: Stream) -> Outcome:
+            try:
+                return stream.execute((0, 0, 0), stmt)
+            except StatementRefused as refusal:
+                raise stream.told(refusal) from refusal
+
         try:
-            stream, result = self._run(
-                target, None, body, lambda stream: stream.execute((0, 0, 0), stmt)
-            )
+            stream, result = self._run(target, None, body, Shape(requests=1), run)
         except StatementRefused as refusal:
             refused_whole = RequestRefused(refusal.message, refusal.code)
             return refused(refused_whole)
@@ -192,17 +144,24 @@ class Door:
 
     def _batch(self, target: Target, body: bytes) -> Answer:
         steps = parse(BatchAlone, body).batch
-        stream, (results, errors) = self._run(target, None, body, _steps(steps))
+        shape = Shape(steps=len(steps.steps))
+        stream, (results, errors) = self._run(target, None, body, shape, _steps(steps))
         reply = {"result": {"step_results": results, "step_errors": errors}}
         return Answer(200, JSON, to_json(reply), stream.statements, _first_code(errors))
 
     def _run(
-        self, target: Target, baton: str | None, body: bytes, run: Callable[[Stream], T]
+        self,
+        target: Target,
+        baton: str | None,
+        body: bytes,
+        shape: Shape,
+        run: Callable[[Stream], T],
     ) -> tuple[Stream, T]:
         """Run a request on its stream; if it proves to have come before, with its first answers."""
         commits: list[Commit] = []
         while True:
-            stream = self._stream(target, baton, body, commits)
+            room = Room(shape, self._caller.form, rows_bytes_max=self._bytes_max)
+            stream = self._stream(target, baton, body, commits, room)
             try:
                 return stream, run(stream)
             except CommittedBefore as before:
@@ -211,7 +170,7 @@ class Door:
                 stream.end()
 
     def _stream(
-        self, target: Target, baton: str | None, body: bytes, commits: list[Commit]
+        self, target: Target, baton: str | None, body: bytes, commits: list[Commit], room: Room
     ) -> Stream:
         state = self._state(target, baton)
         request = RequestName(
@@ -226,8 +185,7 @@ class Door:
             self._place,
             Answers(request, commits),
             writes=self._caller.writes,
-            bytes_max=self._bytes_max,
-            in_text=self._caller.in_text,
+            room=room,
         )
 
     def _state(self, target: Target, baton: str | None) -> State:
@@ -276,7 +234,7 @@ def _result(index: Index, request: StreamRequest, stream: Stream) -> dict[str, A
     try:
         response = _response(index, request, stream)
     except StatementRefused as refusal:
-        return {"type": "error", "error": refusal.body()}
+        return {"type": "error", "error": stream.told(refusal).body()}
     return {"type": "ok", "response": {"type": request.type, **response}}
 
 

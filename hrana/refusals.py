@@ -24,6 +24,10 @@ OF_THE_STATEMENT = frozenset({
 """What the same statement on the same data meets again."""
 
 
+NOTHING_WRITTEN = "nothing was written"
+"""What errors of ours say, meaning the transaction; a request of a stream may have several."""
+
+
 class StatementRefused(Exception):
     """A statement that failed; the stream goes on.
 

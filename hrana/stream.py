@@ -1,18 +1,16 @@
 """A stream within one HTTP request: its requests answered one by one."""
 
-from typing import Any
-
-from hrana import values
 from hrana.answers import Answers, Index
 from hrana.connection import Connection
 from hrana.control import control_of, is_empty
 from hrana.parameters import names_of
 from hrana.protocol import Stmt
-from hrana.refusals import StatementRefused
+from hrana.refusals import NOTHING_WRITTEN, StatementRefused
+from hrana.room import Room
 from hrana.script import statements
 from hrana.state import State
 from hrana.transaction import Outcome, Place
-from sqlexec.statement import Kind, Row
+from sqlexec.statement import Kind
 
 TEXTS_CHARACTERS_MAX = 1_000_000
 """Of all that a stream stores, which travels in its baton or lies on the shelf."""
@@ -31,20 +29,18 @@ class Stream:
         answers: Answers,
         *,
         writes: bool,
-        bytes_max: int,
-        in_text: bool,
+        room: Room,
     ) -> None:
         self.state = state
         self.statements = 0
         self._answers = answers
-        self._bytes_left = bytes_max
-        self._in_text = in_text
+        self._room = room
         if answers.last_commit is not None:
             # No transaction is open right behind a commit.
             state.log = None
             state.rowid = answers.last_commit.last_insert_rowid
             state.foreign_keys = answers.last_commit.foreign_keys
-        self._connection = Connection(state, place, answers, writes=writes, rows_out=self._rows_out)
+        self._connection = Connection(state, place, answers, writes=writes, room=room)
 
     @property
     def is_autocommit(self) -> bool:
@@ -81,34 +77,35 @@ class Stream:
         """Run the statement at a place of the request; StatementRefused if it fails."""
         sql = self.sql(stmt.sql, stmt.sql_id)
         self.statements += 1
-        before = self._bytes_left
         was_kept = self._answers.has(index)
-        try:
-            outcome: Outcome = self._answers.at(
-                index, lambda: self._connection.run(index, sql, stmt, self._bytes_left)
-            )
-        except StatementRefused:
-            self._bytes_left = before
-            raise
+        outcome: Outcome = self._answers.at(index, lambda: self._connection.run(index, sql, stmt))
         if was_kept:
-            self._bytes_left -= values.size_bytes(outcome["rows"], in_text=self._in_text)
-        elif stmt.want_rows is False:
-            self._bytes_left = before
+            self._room.take_kept(outcome)
         return outcome
 
     def sequence(self, index: Index, script: str) -> None:
         """Run a script's statements up to the first that fails."""
         request, step, _statement = index
-        for number, sql in enumerate(statements(script)):
-            if is_empty(sql):
-                self._connection.check_deadline()
-            else:
-                self.execute((request, step, number), Stmt(sql=sql, want_rows=False))
+        with self._room.untold():
+            for number, sql in enumerate(statements(script)):
+                if is_empty(sql):
+                    self._connection.check_deadline()
+                else:
+                    self.execute((request, step, number), Stmt(sql=sql, want_rows=False))
 
     def describe(self, index: Index, sql: str) -> Outcome:
         """What a statement takes and gives, without running it."""
         outcome: Outcome = self._answers.at(index, lambda: self._description(sql))
         return outcome
+
+    def told(self, refusal: StatementRefused) -> StatementRefused:
+        """The refusal as the answer tells it: what it says of the statement, not of the request."""
+        if self._connection.has_committed or self._answers.last_commit is not None:
+            refusal.message = refusal.message.replace(
+                NOTHING_WRITTEN,
+                "nothing of this statement was written; what the request committed before it stays",
+            )
+        return self._room.told(refusal)
 
     def look_up(self) -> None:
         """See that no request has committed the transaction that is open."""
@@ -122,14 +119,11 @@ class Stream:
         if control_of(sql) is not None:
             return {"params": [], "cols": [], "is_explain": False, "is_readonly": True}
         plan, description = self._connection.describe(sql)
-        return {
+        described = {
             "params": [{"name": name} for name in names_of(sql, plan.names)],
             "cols": [{"name": name, "decltype": kind} for name, kind in description.columns],
             "is_explain": description.is_explain,
             "is_readonly": plan.kind is Kind.READ,
         }
-
-    def _rows_out(self, columns: tuple[str, ...], rows: list[Row]) -> tuple[list[Any], int]:
-        sent, size_bytes = values.rows_out(columns, rows, in_text=self._in_text)
-        self._bytes_left -= size_bytes
-        return sent, size_bytes
+        self._room.take_description(described)
+        return described

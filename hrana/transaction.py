@@ -13,16 +13,16 @@ from hrana.control import control_of
 from hrana.parameters import Names, bind, names_of
 from hrana.protocol import Stmt
 from hrana.refusals import StatementRefused, refused
+from hrana.room import Room
 from hrana.state import LOG_BYTES_MAX, STATEMENTS_MAX, Entry, Log, digest_of
 from sqlatch.errors import ReadOnly, SqlatchError
 from sqlexec.plan import Description, Plan
-from sqlexec.statement import Kind, Limits, Once, Row, Statement
+from sqlexec.statement import Kind, Limits, Once, Statement
 from sqlexec.transaction import Transaction
 from sqlexec.translate import Writes
 
 T = TypeVar("T")
 
-RowsOut = Callable[[tuple[str, ...], list[Row]], tuple[list[Any], int]]
 Outcome = dict[str, Any]
 """A StmtResult of the protocol, as JSON."""
 
@@ -52,7 +52,7 @@ class Replay:
     """One transaction, in one request: live at the database from the first statement that needs it.
 
     `answers` know whether the request has committed before. `carried` is the id of a transaction
-    that began in an earlier request. `rows_out` encodes the rows of what is new.
+    that began in an earlier request. `room` is what the answer has for what is new.
     """
 
     def __init__(
@@ -63,20 +63,20 @@ class Replay:
         *,
         carried: str | None,
         foreign_keys: bool,
-        rows_out: RowsOut,
+        room: Room,
     ) -> None:
         self.log = log
         self.carried = carried
         self._place = place
         self._answers = answers
         self._foreign_keys = foreign_keys
-        self._rows_out = rows_out
+        self._room = room
         self._stay = ExitStack()
         self._live: Transaction | None = None
         self._continues = bool(log.entries)
         self.committed_rowid = log.rowid
 
-    def execute(self, sql: str, stmt: Stmt, bytes_max: int) -> Outcome:
+    def execute(self, sql: str, stmt: Stmt) -> Outcome:
         """Run a statement and log it; StatementRefused if it fails.
 
         One that fails by itself is logged too. Any other failure leaves the log as it was.
@@ -93,8 +93,7 @@ class Replay:
         index = len(self.log.entries)
         wrote = self.log.wrote
         try:
-            limits = Limits(self._place.rows_max, bytes_max, self._rows_out, timeout_s=0)
-            run = partial(self._run, sql, stmt, at_ms=at_ms, index=index, limits=limits)
+            run = partial(self._run_new, sql, stmt, at_ms=at_ms, index=index)
             outcome, digest = self._as_it_may(run)
         except StatementRefused as refusal:
             if refusal.comes_again:
@@ -103,7 +102,7 @@ class Replay:
                 self.log.wrote = wrote
             raise
         self._append(Entry.of(sql, stmt, at_ms=at_ms, digest=digest))
-        return outcome
+        return _shown(stmt, outcome)
 
     def describe(self, sql: str) -> tuple[Plan, Description]:
         """What a statement is by the schema as this transaction sees it."""
@@ -234,6 +233,14 @@ class Replay:
                 return digest_of(said.body())
             raise
 
+    def _run_new(
+        self, sql: str, stmt: Stmt, live: Transaction, *, at_ms: int, index: int
+    ) -> tuple[Outcome, str]:
+        limits = self._room.limits(self._place.rows_max)
+        ran = self._run(sql, stmt, live, at_ms=at_ms, index=index, limits=limits)
+        self._room.take(_shown(stmt, ran[0]))
+        return ran
+
     def _run(
         self, sql: str, stmt: Stmt, live: Transaction, *, at_ms: int, index: int, limits: Limits
     ) -> tuple[Outcome, str]:
@@ -274,6 +281,10 @@ _RUN_AGAIN = partial(values.rows_out, in_text=False)
 
 def empty_outcome() -> Outcome:
     return {"cols": [], "rows": [], "affected_row_count": 0, "last_insert_rowid": None}
+
+
+def _shown(stmt: Stmt, outcome: Outcome) -> Outcome:
+    return {**outcome, "rows": []} if stmt.want_rows is False else outcome
 
 
 def _bound(sql: str, names: Names, stmt: Stmt) -> Statement:

@@ -151,7 +151,7 @@ class Budget:
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self._bytes = 0
+        self._bytes = limits.bytes_spent
 
     def fetch(
         self, cursor: apsw.Cursor, columns: Callable[[], tuple[str, ...]]

@@ -60,7 +60,8 @@ class Limits:
     """How much one request may take: rows of a statement, bytes of all rows, seconds.
 
     With `truncate_rows` a statement stops there and says so. `rows_out` turns columns and rows into
-    what the caller will send, row by row or several in one, and says how many bytes that is.
+    what the caller will send, row by row or several in one, and says how many bytes that is. Of the
+    bytes, `bytes_spent` are those of rows before.
     """
 
     rows_max: int
@@ -68,6 +69,7 @@ class Limits:
     rows_out: Callable[[tuple[str, ...], list[Row]], tuple[list[Any], int]]
     timeout_s: float
     truncate_rows: int | None = None
+    bytes_spent: int = 0
 
 
 @dataclass(frozen=True, slots=True)

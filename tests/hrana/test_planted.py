@@ -71,11 +71,9 @@ def test_without_pins_chance_looks_like_a_conflict(client: Client, monkeypatch: 
 def test_without_the_memory_of_a_conflict_the_next_statement_is_committed_alone(
     client: Client, monkeypatch: Plant
 ) -> None:
-    def in_transaction(
-        connection: Connection, replay: Replay, sql: str, stmt: Any, bytes_max: int
-    ) -> Any:
+    def in_transaction(connection: Connection, replay: Replay, sql: str, stmt: Any) -> Any:
         try:
-            return replay.execute(sql, stmt, bytes_max)
+            return replay.execute(sql, stmt)
         finally:
             if replay.log.broken:
                 connection._transaction_is_over()
