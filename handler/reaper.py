@@ -75,8 +75,10 @@ def _tend(service: Service, name: str, record: Record, ends_at_s: float) -> None
     def purge() -> None:
         database = service.databases.get(name)
         if database.has_records_before(before_s, deadline_s):
-            with service.lease(name, record, deadline_s) as (_lease, gate):
-                record.records_purged += database.purge_records(before_s, deadline_s, gate)
+            with service.lease(name, record, deadline_s) as (lease, gate):
+                record.records_purged += database.purge_records(
+                    before_s, deadline_s, gate, taken_over=lease.taken_over
+                )
 
     service.recovering(name, record, deadline_s, purge)
 

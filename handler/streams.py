@@ -41,20 +41,24 @@ class AtDatabase:
     ) -> Iterator[Transaction]:
         """As `hrana.transaction.Place` says. What needs recovery is recovered first."""
         service = self._service
-        exists = service.databases.files.exists(self._database)
+        exists = service.databases.get(self._database).interactive.exists()
         under_lease = write and (commits or exists)
-        if under_lease and service.settings.read_only:
-            raise ReadOnly("the statement writes, and only reads are allowed here")
+        if under_lease:
+            self._refuse_where_only_reads_are_allowed()
         with ExitStack() as stack:
 
             def enter() -> Transaction:
-                entered = self._writing if under_lease else self._reading
-                return stack.enter_context(entered(foreign_keys=foreign_keys))
+                if under_lease:
+                    entered = self._writing(foreign_keys=foreign_keys, creates=commits)
+                else:
+                    entered = self._reading(foreign_keys=foreign_keys)
+                return stack.enter_context(entered)
 
             yield service.recovering(self._database, self._record, self._deadline_s, enter)
 
     def vacuum(self, sql: str) -> None:
         """VACUUM, a transaction of its own."""
+        self._refuse_where_only_reads_are_allowed()
         service = self._service
         limits = Limits(1, 1, lambda _columns, _rows: ([], 0), timeout_s=0)
 
@@ -78,16 +82,24 @@ class AtDatabase:
             yield transaction
 
     @contextmanager
-    def _writing(self, *, foreign_keys: bool) -> Iterator[Transaction]:
+    def _writing(self, *, foreign_keys: bool, creates: bool) -> Iterator[Transaction]:
         self._record.kind = Kind.WRITE.value
         interactive = self._service.databases.get(self._database).interactive
         with (
             self._service.lease(self._database, self._record, self._deadline_s) as (lease, gate),
             interactive.writing(
-                self._deadline_s, gate, taken_over=lease.taken_over, foreign_keys=foreign_keys
+                self._deadline_s,
+                gate,
+                taken_over=lease.taken_over,
+                creates=creates,
+                foreign_keys=foreign_keys,
             ) as transaction,
         ):
             yield transaction
+
+    def _refuse_where_only_reads_are_allowed(self) -> None:
+        if self._service.settings.read_only:
+            raise ReadOnly("the statement writes, and only reads are allowed here")
 
 
 def answer(

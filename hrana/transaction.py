@@ -119,7 +119,8 @@ class Replay:
             return False
         # Its record is an INSERT too, so the stream's last one is looked up before.
         try:
-            if self._live is None or self._live.rehearses:
+            if self._entered().rehearses:
+                # What is seen to fail before makes no database.
                 self.leave()
                 self._enter(commits=True)
             assert self._live is not None

@@ -16,7 +16,7 @@ from sqlexec.plan import Plans
 from sqlexec.session import Session
 from sqlexec.statement import Kind, Outcome, Result, Statement, Work
 from sqlexec.store import Gate, Store
-from sqlexec.translate import Moved, Writes
+from sqlexec.translate import Moved, Writes, moved_meanwhile
 
 T = TypeVar("T")
 
@@ -39,25 +39,16 @@ class Database:
         Those behind it may need what it makes, so they are looked at when they run. Where there is
         no database yet, an empty one in memory stands for it.
         """
-        self._store.close_if_moved()
-        if self._store.exists():
-            return self._on_reader(lambda session: self._kind_in(session, statements), deadline_s)
-        with closing(self._store.scratch(deadline_s)) as scratch:
-            try:
-                return self._kind_in(scratch, statements)
-            except StatementError as error:
-                if "sqlite_code" in error.facts and "offset" not in error.facts:
-                    raise self._store.not_found(str(error)) from error
-                raise
+        return self._again_if_moved(lambda: self._kind(statements, deadline_s))
 
     def read(self, work: Work, deadline_s: float) -> Outcome:
         """Run statements that only read, in one snapshot.
 
         Writes if SQLite finds, at the last moment, that one of them would write.
         """
-        if not self._store.exists():
-            raise self._store.not_found()
-        return Outcome(self._on_reader(lambda session: self._read_in(session, work), deadline_s))
+        return Outcome(
+            self._on_reader_that_exists(lambda session: self._read_in(session, work), deadline_s)
+        )
 
     def write(
         self, work: Work, deadline_s: float, gate: Gate, *, taken_over: bool = False
@@ -68,9 +59,15 @@ class Database:
             with self._store.transaction(session, gate):
                 return self._apply(work, session)
 
-        if not self._store.exists():
-            self._rehearse(apply, deadline_s)
-        return self._on_writer(apply, deadline_s, gate, taken_over=taken_over)
+        def write() -> Outcome:
+            exists = self._store.exists()
+            if not exists:
+                self._rehearse(apply, deadline_s)
+            return self._on_writer(
+                apply, deadline_s, gate, taken_over=taken_over, creates=not exists
+            )
+
+        return self._again_if_moved(write)
 
     def write_each(
         self, works: Sequence[Work], deadline_s: float, gate: Gate, *, taken_over: bool = False
@@ -90,18 +87,22 @@ class Database:
                 now=self._now,
             )
 
-        if not self._store.exists():
-            rehearsed = self._rehearse(apply, deadline_s)
-            if not any(isinstance(outcome, Outcome) for outcome in rehearsed):
-                return rehearsed
-        return self._on_writer(apply, deadline_s, gate, taken_over=taken_over)
+        def write() -> list[Outcome | SqlatchError | None]:
+            exists = self._store.exists()
+            if not exists:
+                rehearsed = self._rehearse(apply, deadline_s)
+                if not any(isinstance(outcome, Outcome) for outcome in rehearsed):
+                    return rehearsed
+            return self._on_writer(
+                apply, deadline_s, gate, taken_over=taken_over, creates=not exists
+            )
+
+        return self._again_if_moved(write)
 
     def vacuum(
         self, work: Work, deadline_s: float, gate: Gate, *, taken_over: bool = False
     ) -> Outcome:
         """Run VACUUM: a transaction of its own, with SQLite's exclusive lock from its start."""
-        if not self._store.exists():
-            raise self._store.not_found()
 
         def apply(session: Session) -> Outcome:
             # In memory the copy would be as large as the database.
@@ -113,12 +114,12 @@ class Database:
                 session.run("PRAGMA temp_store = MEMORY")
             return Outcome([Result((), [], 0, 0, None)])
 
-        return self._on_writer(apply, deadline_s, gate, taken_over=taken_over)
+        return self._on_writer_that_exists(apply, deadline_s, gate, taken_over=taken_over)
 
     def recover(self, deadline_s: float, gate: Gate) -> bool:
         """Make the database readable again, or for the first time; whether a journal was hot."""
         with self._store.closed_on_failure():
-            return self._store.recover(deadline_s, gate)
+            return self._again_if_moved(lambda: self._store.recover(deadline_s, gate))
 
     def copy_out(self, copy: Path, deadline_s: float) -> None:
         """Write one moment of the database to a new file; copies.KeepsChanging as it says."""
@@ -129,18 +130,20 @@ class Database:
 
     def has_records_before(self, before_s: float, deadline_s: float) -> bool:
         """Whether an idempotency record is older than that."""
-        self._store.close_if_moved()
-        with self._store.closed_on_failure():
-            return idempotency.is_due(self._store.reading(deadline_s), before_s)
+        return self._on_reader_that_exists(
+            lambda session: idempotency.is_due(session, before_s), deadline_s
+        )
 
-    def purge_records(self, before_s: float, deadline_s: float, gate: Gate) -> int:
+    def purge_records(
+        self, before_s: float, deadline_s: float, gate: Gate, *, taken_over: bool = False
+    ) -> int:
         """Delete idempotency records older than that, a bounded number of them; how many."""
 
         def apply(session: Session) -> int:
             with self._store.transaction(session, gate):
                 return idempotency.purge(session, before_s)
 
-        return self._on_writer(apply, deadline_s, gate, taken_over=False)
+        return self._on_writer_that_exists(apply, deadline_s, gate, taken_over=taken_over)
 
     @cached_property
     def interactive(self) -> Interactive:
@@ -153,6 +156,17 @@ class Database:
         self._store.close()
         if "interactive" in self.__dict__:
             self.interactive.close()
+
+    def _kind(self, statements: Sequence[Statement], deadline_s: float) -> Kind:
+        if self._store.exists():
+            return self._on_reader(lambda session: self._kind_in(session, statements), deadline_s)
+        with closing(self._store.scratch(deadline_s)) as scratch:
+            try:
+                return self._kind_in(scratch, statements)
+            except StatementError as error:
+                if "sqlite_code" in error.facts and "offset" not in error.facts:
+                    raise self._store.not_found(str(error)) from error
+                raise
 
     def _kind_in(self, session: Session, statements: Sequence[Statement]) -> Kind:
         for index, statement in enumerate(statements):
@@ -197,6 +211,14 @@ class Database:
         with closing(self._store.scratch(deadline_s)) as scratch:
             return apply(scratch)
 
+    def _on_reader_that_exists(self, apply: Callable[[Session], T], deadline_s: float) -> T:
+        def read() -> T:
+            if not self._store.exists():
+                raise self._store.not_found()
+            return self._on_reader(apply, deadline_s)
+
+        return self._again_if_moved(read)
+
     def _on_reader(self, apply: Callable[[Session], T], deadline_s: float) -> T:
         with self._store.closed_on_failure():
             session = self._store.reading(deadline_s)
@@ -207,17 +229,43 @@ class Database:
                     return apply(session)
                 raise
 
-    def _on_writer(
+    def _on_writer_that_exists(
         self, apply: Callable[[Session], T], deadline_s: float, gate: Gate, *, taken_over: bool
+    ) -> T:
+        def write() -> T:
+            if not self._store.exists():
+                raise self._store.not_found()
+            return self._on_writer(apply, deadline_s, gate, taken_over=taken_over, creates=False)
+
+        return self._again_if_moved(write)
+
+    def _on_writer(
+        self,
+        apply: Callable[[Session], T],
+        deadline_s: float,
+        gate: Gate,
+        *,
+        taken_over: bool,
+        creates: bool,
     ) -> T:
         with self._store.closed_on_failure():
             try:
-                return apply(self._store.writing(deadline_s, gate, taken_over=taken_over))
-            except Moved:
-                self._store.close()
-                return apply(self._store.writing(deadline_s, gate, taken_over=taken_over))
+                return apply(
+                    self._store.writing(deadline_s, gate, taken_over=taken_over, creates=creates)
+                )
             except Writes as error:
                 raise StorageError(f"the database file cannot be written: {error}") from error
+
+    def _again_if_moved(self, action: Callable[[], T]) -> T:
+        """What `action` returns; where it met a file that is moved away, at what is there now."""
+        try:
+            return action()
+        except Moved:
+            self._store.close()
+        try:
+            return action()
+        except Moved as error:
+            raise moved_meanwhile(error) from error
 
 
 class Databases:

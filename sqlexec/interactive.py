@@ -9,6 +9,7 @@ from sqlexec.plan import Plans
 from sqlexec.session import Session
 from sqlexec.store import Gate, Store
 from sqlexec.transaction import Transaction
+from sqlexec.translate import Moved, moved_meanwhile
 
 
 class Interactive:
@@ -27,6 +28,11 @@ class Interactive:
         self._now = now
         self._may_create = may_create
 
+    def exists(self) -> bool:
+        """Whether there is such a file now."""
+        self._store.close_if_moved()
+        return self._store.exists()
+
     @contextmanager
     def reading(self, deadline_s: float, *, foreign_keys: bool = True) -> Iterator[Transaction]:
         """A transaction in one snapshot, which cannot write.
@@ -34,9 +40,8 @@ class Interactive:
         Where there is no database yet, an empty one in memory stands for it: it can be written, and
         not committed.
         """
-        self._store.close_if_moved()
         if self._store.exists():
-            with self._store.closed_on_failure():
+            with _named_if_moved(), self._store.closed_on_failure():
                 session = self._store.reading(deadline_s)
                 with _begun(session, "BEGIN", foreign_keys=foreign_keys):
                     yield self._transaction(session, None)
@@ -51,11 +56,22 @@ class Interactive:
 
     @contextmanager
     def writing(
-        self, deadline_s: float, gate: Gate, *, taken_over: bool, foreign_keys: bool = True
+        self,
+        deadline_s: float,
+        gate: Gate,
+        *,
+        taken_over: bool,
+        creates: bool,
+        foreign_keys: bool = True,
     ) -> Iterator[Transaction]:
-        """A transaction that may be committed; the caller holds the lease."""
-        with self._store.closed_on_failure():
-            session = self._store.writing(deadline_s, gate, taken_over=taken_over)
+        """A transaction that may be committed; the caller holds the lease.
+
+        It `creates` the database only where that was rehearsed.
+        """
+        with _named_if_moved(), self._store.closed_on_failure():
+            session = self._store.writing(
+                deadline_s, gate, taken_over=taken_over, creates=creates and self._may_create
+            )
             with _begun(session, "BEGIN IMMEDIATE", foreign_keys=foreign_keys):
                 idempotency.forget_changes(session)
                 yield self._transaction(session, lambda: self._store.commit(session, gate))
@@ -75,6 +91,14 @@ class Interactive:
             commit=commit,
             now=self._now,
         )
+
+
+@contextmanager
+def _named_if_moved() -> Iterator[None]:
+    try:
+        yield
+    except Moved as error:
+        raise moved_meanwhile(error) from error
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from sqlexec import idempotency
 from sqlexec.files import Files
 from sqlexec.pins import Pins
 from sqlexec.session import Session
-from sqlexec.translate import RecoveryNeeded
+from sqlexec.translate import Moved, RecoveryNeeded
 
 JOURNAL_BYTES_MAX = 1024 * 1024
 """To this size a journal is cut back after a larger transaction."""
@@ -55,7 +55,15 @@ class Store:
         return Store(self.name, self._files, now=self._now, pins=pins)
 
     def exists(self) -> bool:
-        """Whether there is such a file. An open connection says so without a look."""
+        """Whether there is such a file.
+
+        An open connection says so; whether it still does is checked once a second.
+        """
+        now_s = self._now()
+        # A clock may be set back. One that only goes forward stands still while Lambda freezes us.
+        if abs(now_s - self._identity_checked_at_s) >= IDENTITY_CHECKED_EVERY_S:
+            self._identity_checked_at_s = now_s
+            self.close_if_moved()
         is_open = self._reader is not None or self._writer is not None
         return is_open or self._files.exists(self.name)
 
@@ -66,23 +74,31 @@ class Store:
         NFS client would remember when the next writer has made a new one, and was killed.
         """
         if not self._files.has_journal(self.name):
+            if not self._files.exists(self.name):
+                raise Moved("there is no such file any more")
             raise RecoveryNeeded("there is no journal file")
         if self._reader is None:
             self._reader = self._open_reader(deadline_s)
         self._reader.deadline_s = deadline_s
         return self._reader
 
-    def writing(self, deadline_s: float, gate: Gate, *, taken_over: bool) -> Session:
-        """The connection that writes, the file made if need be.
+    def writing(
+        self, deadline_s: float, gate: Gate, *, taken_over: bool, creates: bool = False
+    ) -> Session:
+        """The connection that writes. Moved if there is no file, unless it `creates` one.
 
         After the crash of another (`taken_over`), before the first use, and where no journal is
         seen, directory and journal are opened, so that SQLite is shown what that one left.
         """
+        if self._writer is not None:
+            # SQLite checks it too, but only where a page is written: not where a constraint of the
+            # old file refuses the write, or a record in it answers for it.
+            self.close_if_moved()
         if taken_over or self._writer is None or not self._files.has_journal(self.name):
             self._files.open_directory()
             self._files.open_journal(self.name)
         if self._writer is None:
-            self._writer = self._open_writer(deadline_s, gate)
+            self._writer = self._open_writer(deadline_s, gate, creates=creates)
         self._writer.deadline_s = deadline_s
         return self._writer
 
@@ -131,7 +147,7 @@ class Store:
         """Keep no connection whose file failed under it: the next request opens anew."""
         try:
             yield
-        except (StorageError, DatabaseCorrupt, RecoveryNeeded):
+        except (StorageError, DatabaseCorrupt, RecoveryNeeded, Moved):
             self.close()
             raise
 
@@ -144,12 +160,8 @@ class Store:
                 session.close()
 
     def close_if_moved(self) -> None:
-        """Close the connections if that name is another file now; looks once a second."""
-        now_s = self._now()
-        if now_s - self._identity_checked_at_s < IDENTITY_CHECKED_EVERY_S:
-            return
-        self._identity_checked_at_s = now_s
-        if not self._is_same_file():
+        """Close the connections if that name is another file now, or none."""
+        if self._files.identity(self.name) != self._identity:
             self.close()
 
     def not_found(self, why: str = "") -> DatabaseNotFound:
@@ -158,18 +170,17 @@ class Store:
             database=self.name,
         )
 
-    def _is_same_file(self) -> bool:
-        return self._files.identity(self.name) == self._identity
-
     def _open_reader(self, deadline_s: float) -> Session:
         if self._files.is_wal(self.name):
             raise RecoveryNeeded("the database is in WAL mode")
         return self._open(apsw.SQLITE_OPEN_READONLY, deadline_s)
 
-    def _open_writer(self, deadline_s: float, gate: Gate) -> Session:
+    def _open_writer(self, deadline_s: float, gate: Gate, *, creates: bool) -> Session:
+        if not creates and not self._files.exists(self.name):
+            raise Moved("there is no such file any more")
         if self._files.is_wal(self.name):
             self._leave_wal(deadline_s)
-        flags = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
+        flags = apsw.SQLITE_OPEN_READWRITE | (apsw.SQLITE_OPEN_CREATE if creates else 0)
         session = self._open(flags, deadline_s, first=KEEP_JOURNAL)
         try:
             self._prepare(session, gate)
@@ -179,6 +190,9 @@ class Store:
         return session
 
     def _open(self, flags: int, deadline_s: float, *, first: str | None = None) -> Session:
+        # Before it is opened: a file that takes its place meanwhile is noticed at the next check.
+        self.close_if_moved()
+        identity = self._files.identity(self.name)
         session = Session(
             self.name,
             self._files.path(self.name),
@@ -189,7 +203,7 @@ class Store:
             pins=self._pins,
         )
         try:
-            self._identity = self._files.identity(self.name)
+            self._identity = identity or self._files.identity(self.name)
         except BaseException:
             session.close()
             raise

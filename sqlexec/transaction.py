@@ -10,7 +10,7 @@ from sqlexec.pins import Pins
 from sqlexec.plan import Description, Plan, Plans, description
 from sqlexec.session import Session
 from sqlexec.statement import Kind, Limits, Once, Outcome, Result, Statement
-from sqlexec.translate import Moved, RecoveryNeeded, Writes
+from sqlexec.translate import RecoveryNeeded, Writes
 
 
 class Transaction:
@@ -71,7 +71,7 @@ class Transaction:
         except Writes:
             self._plans.turns_out_to_write(statement)
             raise
-        except (Moved, RecoveryNeeded) as error:
+        except RecoveryNeeded as error:
             raise StorageError(f"the database was replaced meanwhile: {error}") from error
 
     def savepoint(self, verb: str, name: str) -> None:

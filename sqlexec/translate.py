@@ -49,6 +49,9 @@ BUGS = (
 )  # fmt: skip
 """What no request can cause: these propagate."""
 
+_MOVED = frozenset({apsw.SQLITE_READONLY_DBMOVED, apsw.SQLITE_IOERR_FSTAT})
+"""The second comes of a file that is gone where SQLite makes a journal for it."""
+
 _NEEDS_RECOVERY = frozenset({
     apsw.SQLITE_READONLY_ROLLBACK, apsw.SQLITE_READONLY_RECOVERY, apsw.SQLITE_READONLY_CANTINIT,
     apsw.SQLITE_READONLY_CANTLOCK,
@@ -85,7 +88,7 @@ def _read_only(error: Exception, database: str) -> Exception:
     extended = _extended(error)
     if extended in _NEEDS_RECOVERY:
         return RecoveryNeeded(str(error))
-    if extended == apsw.SQLITE_READONLY_DBMOVED:
+    if extended in _MOVED:
         return Moved(str(error))
     if extended == apsw.SQLITE_READONLY:
         return Writes(str(error))
@@ -112,6 +115,8 @@ def _corrupt(error: Exception, database: str) -> Exception:
 
 
 def _storage(error: Exception, database: str) -> Exception:
+    if _extended(error) in _MOVED:
+        return Moved(str(error))
     return StorageError(f"database {database!r}: {error}", sqlite_code=sqlite_code(error))
 
 
@@ -137,6 +142,11 @@ _TRANSLATIONS: tuple[
     (STORAGE_ERRORS, _storage),
     (STATEMENT_ERRORS, _statement),
 )
+
+
+def moved_meanwhile(error: Moved) -> StorageError:
+    """What a caller is told of a file that was moved more often than was tried."""
+    return StorageError(f"the database file was replaced or removed meanwhile: {error}")
 
 
 def sqlite_code(error: Exception) -> str:

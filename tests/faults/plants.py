@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from math import inf
 from typing import Any
 
 import pytest
@@ -174,6 +175,24 @@ def lease_kept_after_an_error(patch: Patch) -> None:
         lease.released = self._release(database, lease.held.lock_id)
 
     patch.setattr(Leases, "hold", hold)
+
+
+def replaced_file_never_noticed(patch: Patch) -> None:
+    patch.setattr(Store, "close_if_moved", lambda _self: None)
+
+
+def takeover_opens_no_journal(patch: Patch) -> None:
+    writing = Store.writing
+
+    def as_if_calm(self: Store, deadline_s: float, gate: Gate, **how: bool) -> Session:
+        return writing(self, deadline_s, gate, **{**how, "taken_over": False})
+
+    patch.setattr(Store, "writing", as_if_calm)
+
+
+def purge_takes_young_records(patch: Patch) -> None:
+    purge = idempotency.purge
+    patch.setattr(idempotency, "purge", lambda session, _before_s: purge(session, inf))
 
 
 def fuse_that_never_blows(patch: Patch) -> None:

@@ -77,6 +77,20 @@ PROMISES = (
         ),
     ),
     Promise(
+        "A file that was moved, removed or replaced is not worked on",
+        "The file of a database goes, with its journal or without, or another takes its place, while"
+        " all, some or none of an instance's connections are open on it. Then each door reads,"
+        " writes, is refused or tends it, at once and a second later, where databases are made on"
+        " a write and where never. What is acknowledged is in the file of that name, what was moved"
+        " away is not written to, and nothing but an acknowledged write makes a file.",
+        ("tests/faults/test_moved.py",),
+        (
+            Figure("files moved, removed and replaced", ("a-file-moved-*",), "cases"),
+            Figure("requests acknowledged", ("a-file-moved-*",), "acknowledged"),
+            Figure("requests refused", ("a-file-moved-*",), "refused"),
+        ),
+    ),
+    Promise(
         "An acknowledged write is there, a refused one is not, and nobody is locked out",
         "Eight writers and four readers, each a process, on twelve banks over a DynamoDB server that"
         " answers one request at a time; killed and stopped past their lease at random moments."

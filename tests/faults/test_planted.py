@@ -6,7 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults import campaign, conflicts, io_errors, once, plants, streams
+from handler.service import service
+from tests.conftest import forget
+from tests.faults import (
+    campaign,
+    conflicts,
+    io_errors,
+    moved,
+    once,
+    plants,
+    streams,
+    takeover,
+)
 from tests.faults.report import record_planted
 from tests.faults.scenarios import named
 from tests.faults.test_crashes import assert_was_hard
@@ -112,6 +123,29 @@ def test_the_campaign_of_conflicts_catches(
     with pytest.raises(AssertionError, match="None"):
         conflicts.run(memory)
     record_planted(in_words(plant), "transactions beside a writer")
+
+
+@pytest.mark.parametrize("door", moved.READS)
+def test_the_campaign_of_moved_files_catches(
+    door: str, memory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SQLATCH_DATABASES", str(memory))
+    service.cache_clear()
+    moving = moved.Campaign(memory, monkeypatch, ways=[moved.replaced])
+    plants.replaced_file_never_noticed(monkeypatch)
+
+    with pytest.raises(AssertionError, match="a replaced file was read"):
+        moving.run_reads("on-write", door)
+    forget(service)
+    record_planted(in_words(plants.replaced_file_never_noticed), "a file moved and replaced")
+
+
+def test_the_campaign_of_takeovers_catches(memory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plants.takeover_opens_no_journal(monkeypatch)
+
+    with pytest.raises(AssertionError, match="does not open the journal"):
+        takeover.run("direct", memory, monkeypatch)
+    record_planted(in_words(plants.takeover_opens_no_journal), "takeovers")
 
 
 def in_words(plant: Plant) -> str:

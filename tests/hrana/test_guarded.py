@@ -9,6 +9,7 @@ import pytest
 
 from handler import local
 from handler.service import service
+from tests.conftest import forget
 from tests.events.test_http import v1, v2
 from tests.forge import PUBLIC, bearer
 from tests.handler.test_permission import REFUSED, contents
@@ -61,6 +62,23 @@ def test_a_refused_token_is_told_as_the_protocol_tells_it(
             assert answer["headers"]["content-type"] == "application/json"
     assert contents(directory) == files
     assert service().leases.held() == []
+
+
+@pytest.mark.usefixtures("guarded")
+@pytest.mark.parametrize("sql", WRITES)
+def test_a_service_that_only_reads_writes_on_no_path(
+    sql: str, directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = databases(directory)
+    monkeypatch.setenv("SQLATCH_READ_ONLY", "true")
+    forget(service)
+    token = bearer(time.time())
+
+    for path, body in bodies(sql).items():
+        answer = send(f"/main{path}", body, token)
+
+        assert "SQLITE_READONLY" in answer["body"], (path, answer)
+    assert databases(directory) == files
 
 
 @pytest.mark.usefixtures("guarded")

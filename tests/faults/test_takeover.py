@@ -1,0 +1,14 @@
+"""Who takes over from one that died opens the directory and the journal first, at every door."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.faults import takeover
+
+
+@pytest.mark.parametrize("door", takeover.DOORS)
+def test_a_takeover_opens_the_directory_and_the_journal(
+    door: str, memory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    takeover.run(door, memory, monkeypatch)
