@@ -8,7 +8,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.session import get_session
 
-from locking.lease import GRACE_S, Claim, Held, TableUnavailable, Taken
+from locking.lease import GRACE_S, Claim, Held, TableUnavailable, Taken, Throttled
 from sqlatch.errors import StorageError
 
 if TYPE_CHECKING:
@@ -33,16 +33,19 @@ FREE = "attribute_not_exists(lock_id) OR expires_at < :overdue"
 MINE = "lock_id = :lock_id"
 TAKE = (
     "SET lock_id = :lock_id, holder = :holder, acquired_at = :now, expires_at = :expires_at,"
-    " fence = if_not_exists(fence, :first_fence) + :one"
+    " ahead = :ahead, fence = if_not_exists(fence, :first_fence) + :one"
 )
-GIVE_BACK = "REMOVE lock_id, holder, acquired_at, expires_at"
+GIVE_BACK = "REMOVE lock_id, holder, acquired_at, expires_at, ahead"
 
-PASSING = frozenset({
-    "InternalServerError", "InternalFailure", "LimitExceededException",
-    "ProvisionedThroughputExceededException", "RequestLimitExceeded", "RequestTimeout",
-    "ServiceUnavailable", "ThrottlingException", "TransactionConflictException",
+THROTTLING = frozenset({
+    "LimitExceededException", "ProvisionedThroughputExceededException", "RequestLimitExceeded",
+    "ThrottlingException",
 })  # fmt: skip
-"""Refusals that say: later."""
+PASSING = frozenset({
+    "InternalServerError", "InternalFailure", "RequestTimeout", "ServiceUnavailable",
+    "TransactionConflictException",
+})  # fmt: skip
+"""Refusals that say: later, and less often; and: later."""
 
 
 class DynamoDBTable:
@@ -68,6 +71,7 @@ class DynamoDBTable:
                         ":expires_at": _number(claim.expires_at_s),
                         ":overdue": _number(claim.now_s - GRACE_S),
                         ":first_fence": {"N": str(first_fence)},
+                        ":ahead": {"N": str(claim.ahead)},
                         ":one": {"N": "1"},
                     },
                     ReturnValues="ALL_OLD",
@@ -117,6 +121,8 @@ class DynamoDBTable:
             yield
         except ClientError as error:
             code = error.response["Error"]["Code"]
+            if code in THROTTLING:
+                raise Throttled(code) from error
             if code in PASSING:
                 raise TableUnavailable(code) from error
             raise StorageError(
@@ -149,6 +155,7 @@ def _held(item: dict[str, Any]) -> Held:
         acquired_at_s=float(item["acquired_at"]["N"]),
         expires_at_s=float(item["expires_at"]["N"]),
         fence=int(item["fence"]["N"]),
+        ahead=int(item["ahead"]["N"]) if "ahead" in item else 0,
     )
 
 

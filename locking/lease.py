@@ -12,7 +12,11 @@ GRACE_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A lease that stands in the table, its time run out or not. Times in epoch seconds."""
+    """A lease that stands in the table, its time run out or not. Times in epoch seconds.
+
+    `ahead` is how many leases were granted to others while its holder waited, 0 where the table
+    does not keep that.
+    """
 
     database: str
     lock_id: str
@@ -20,6 +24,7 @@ class Held:
     acquired_at_s: float
     expires_at_s: float
     fence: int
+    ahead: int = 0
 
     def is_expired(self, now_s: float) -> bool:
         """Whether anybody may take it over."""
@@ -35,10 +40,19 @@ class Claim:
     holder: str
     now_s: float
     expires_at_s: float
+    ahead: int = 0
 
     def held(self, fence: int) -> Held:
         """The lease that stands once this claim is granted."""
-        return Held(self.database, self.lock_id, self.holder, self.now_s, self.expires_at_s, fence)
+        return Held(
+            database=self.database,
+            lock_id=self.lock_id,
+            holder=self.holder,
+            acquired_at_s=self.now_s,
+            expires_at_s=self.expires_at_s,
+            fence=fence,
+            ahead=self.ahead,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +84,10 @@ class LeaseTable(Protocol):
 
 class TableUnavailable(Exception):
     """The table did not answer, or not now. What was asked may have happened."""
+
+
+class Throttled(TableUnavailable):
+    """The table is asked more often than it answers. What was asked has not happened."""
 
 
 @dataclass(slots=True)

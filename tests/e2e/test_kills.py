@@ -6,7 +6,8 @@ from contextlib import suppress
 import pytest
 
 from locking.lease import GRACE_S
-from locking.leases import MARGIN_S, WAIT_MAX_S
+from locking.leases import MARGIN_S
+from locking.waiting import WAIT_MAX_S
 from sqlexec.files import JOURNAL_MAGIC
 from tests.e2e.conftest import Start
 from tests.e2e.emulator import Instance, Killed

@@ -15,7 +15,8 @@ from handler.service import Service
 from handler.settings import Settings
 from locking.clock import Clock
 from locking.dynamodb import DynamoDBTable
-from locking.leases import MARGIN_S, WAIT_MAX_S, Leases
+from locking.leases import MARGIN_S, Leases
+from locking.waiting import WAIT_MAX_S
 from sqlatch.errors import LeaseBusy, SqlatchError
 from tests.faults.simulated_dynamodb import SimulatedDynamoDB, refusal
 from tests.faults.simulated_time import Timeline

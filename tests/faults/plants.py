@@ -12,8 +12,10 @@ from hrana import transaction
 from hrana.answers import Answers, Commit
 from hrana.state import digest_of
 from hrana.stream import Stream
-from locking.lease import Lease
+from locking import waiting
+from locking.lease import Lease, TableUnavailable
 from locking.leases import Leases
+from locking.waiting import waits
 from sqlatch.errors import StatementError, StorageError
 from sqlexec import idempotency, session
 from sqlexec.database import Database
@@ -90,7 +92,25 @@ def each_statement_commits(patch: Patch) -> None:
 
 
 def lease_not_given_back(patch: Patch) -> None:
-    patch.setattr(Leases, "_release", lambda *_arguments: True)
+    patch.setattr(Leases, "_release", lambda *_arguments, **_until: True)
+
+
+def lease_abandoned_after_three_tries(patch: Patch) -> None:
+    def release(self: Leases, database: str, lock_id: str, *, until_s: float) -> bool:
+        for wait_s, _try in zip(waits(self._clock.chance), range(3), strict=False):
+            with suppress(TableUnavailable):
+                self._table.give_back(database, lock_id)
+                return True
+            self._clock.sleep(wait_s)
+        return False
+
+    patch.setattr(Leases, "_release", release)
+
+
+def contenders_that_see_nobody(patch: Patch) -> None:
+    """Each tries as often as if it were alone, and is not told to slow down either."""
+    patch.setattr(waiting, "EACH_S", 0.0)
+    patch.setattr(waiting, "THROTTLED_FIRST_S", 0.0)
 
 
 def record_after_the_effect(patch: Patch) -> None:
@@ -172,7 +192,7 @@ def lease_kept_after_an_error(patch: Patch) -> None:
     ) -> Iterator[Lease]:
         lease = self._acquire(database, holder, deadline_s, patience_s, None)
         yield lease
-        lease.released = self._release(database, lease.held.lock_id)
+        lease.released = self._release(database, lease.held.lock_id, until_s=deadline_s)
 
     patch.setattr(Leases, "hold", hold)
 

@@ -173,6 +173,23 @@ PROMISES = (
         ),
     ),
     Promise(
+        "However many writers meet, the lease changes hands",
+        "10, 100 and 1,000 writers that write again and again on one database, simulated from a"
+        " seed with a table that takes 1,000 writes a second for an item, refused tries too, and"
+        " throttles the rest: each of them writes, none is refused, no lease is left standing.",
+        ("tests/faults/test_contention.py",),
+        (
+            Figure("10 writers: writes a second", ("contention_10",), "writes_a_second"),
+            Figure("longest wait", ("contention_10",), "longest_wait_s", unit=" s"),
+            Figure("100 writers: writes a second", ("contention_100",), "writes_a_second"),
+            Figure("calls a second", ("contention_100",), "calls_a_second"),
+            Figure("longest wait", ("contention_100",), "longest_wait_s", unit=" s"),
+            Figure("1,000 writers: writes a second", ("contention_1000",), "writes_a_second"),
+            Figure("calls a second", ("contention_1000",), "calls_a_second"),
+            Figure("longest wait", ("contention_1000",), "longest_wait_s", unit=" s"),
+        ),
+    ),
+    Promise(
         "Once, and only once",
         "An idempotent request, a queue's batch, a FIFO group and the COMMIT of a libSQL client,"
         " crashed at every operation, or with any answer of the lease table lost, and repeated as"

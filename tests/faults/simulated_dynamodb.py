@@ -5,7 +5,8 @@ answers as DynamoDB does is tested against moto.
 """
 
 import re
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -62,6 +63,37 @@ class SimulatedDynamoDB:
             "ConditionalCheckFailedException",
             {"Item": before} if "ReturnValuesOnConditionCheckFailure" in request else {},
         )
+
+
+class MeteredDynamoDB(SimulatedDynamoDB):
+    """One that takes `UNITS_A_SECOND` writes for an item, and a burst of what a second left over.
+
+    A write whose condition does not hold costs a unit too, one that is throttled does not.
+    """
+
+    UNITS_A_SECOND = 1_000.0
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        super().__init__()
+        self.counts: Counter[str] = Counter()
+        self._now = now
+        self._units = self.UNITS_A_SECOND
+        self._counted_at_s = now()
+
+    def update_item(self, **request: Any) -> dict[str, Any]:
+        self._meter()
+        return super().update_item(**request)
+
+    def _meter(self) -> None:
+        now_s = self._now()
+        gained = (now_s - self._counted_at_s) * self.UNITS_A_SECOND
+        self._units = min(self._units + gained, self.UNITS_A_SECOND)
+        self._counted_at_s = now_s
+        if self._units < 1:
+            self.counts["throttled"] += 1
+            raise refusal("ThrottlingException")
+        self.counts["taken"] += 1
+        self._units -= 1
 
 
 def refusal(code: str, more: Mapping[str, Any] | None = None) -> ClientError:

@@ -11,7 +11,7 @@ from itertools import count
 HANDOVER_S = 20.0
 """Real seconds after which a thread that does not hand over is a fault of the simulation."""
 
-STEPS_MAX = 200_000
+STEPS_MAX = 2_000_000
 
 
 class Over(BaseException):

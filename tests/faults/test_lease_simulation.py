@@ -7,6 +7,7 @@ import os
 import random
 from collections import Counter, deque
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -130,9 +131,9 @@ PLANTED: dict[str, tuple[Callable[[pytest.MonkeyPatch], None], str]] = {
 }
 
 
-def _with_new_lock_id(claim: Claim, *, now_s: float, expires_at_s: float) -> Claim:
-    lock_id = f"{claim.lock_id.split('/')[0]}/{now_s}"
-    return Claim(claim.database, lock_id, claim.holder, now_s, expires_at_s)
+def _with_new_lock_id(claim: Claim, **changed: Any) -> Claim:
+    lock_id = f"{claim.lock_id.split('/')[0]}/{changed['now_s']}"
+    return replace(claim, lock_id=lock_id, **changed)
 
 
 def _taken(held: Any, *, taken_over: bool) -> Any:

@@ -98,10 +98,10 @@ def test_an_insert_with_returning_is_committed_before_its_lease_is_given_back(
     seen = []
     release = Leases._release
 
-    def look_and_release(self: Leases, database: str, lock_id: str) -> bool:
+    def look_and_release(self: Leases, database: str, lock_id: str, **until: float) -> bool:
         with closing(sqlite3.connect(machine.directory / "main.db")) as plain:
             seen.append(plain.execute("SELECT count(*) FROM t").fetchone())
-        return release(self, database, lock_id)
+        return release(self, database, lock_id, **until)
 
     monkeypatch.setattr(Leases, "_release", look_and_release)
     with closing(machine.start()) as instance:

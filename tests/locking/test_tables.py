@@ -52,6 +52,17 @@ def test_a_held_lease_is_refused_and_the_holder_comes_back(table: LeaseTable) ->
     assert [held.holder for held in table.held()] == ["one"]
 
 
+def test_how_many_went_ahead_of_the_holder_comes_back_from_dynamodb(table: LeaseTable) -> None:
+    taken(table, replace(CLAIM, ahead=7))
+    refused = table.take(RIVAL)
+    assert isinstance(refused, Held)
+    assert refused.ahead == (0 if isinstance(table, SQLiteTable) else 7)
+
+    table.give_back("main", "id-1")
+    taken(table, RIVAL)
+    assert [held.ahead for held in table.held()] == [0]
+
+
 def test_leases_of_two_databases_do_not_meet(table: LeaseTable) -> None:
     taken(table, CLAIM)
     taken(table, replace(RIVAL, database="other"))
