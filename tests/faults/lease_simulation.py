@@ -49,6 +49,7 @@ class Contender:
         self.weather = weather
         self.dead = False
         self.lock_ids: set[str] = set()
+        self.asked_back: set[str] = set()
         self.clock = Clock(
             now=lambda: world.timeline.now_s + offset_s,
             sleep=self.pass_time,
@@ -74,6 +75,7 @@ class Contender:
         record = Record(function_request_id=name, door="direct")
         deadline_s = self.clock.now() + timeout_s
         lock_id = None
+        before = set(self.lock_ids)
         try:
             with self.service.lease("main", record, deadline_s) as (lease, gate):
                 lock_id = lease.held.lock_id
@@ -86,6 +88,10 @@ class Contender:
             world.counts[error.code] += 1
             if isinstance(error, LeaseBusy):
                 world.require(not str(error.holder).endswith(f":{name}"), "a claim in its own way")
+            world.require(
+                world.owner() not in self.lock_ids - before - self.asked_back,
+                "a grant whose answer was lost, and nobody gives it back",
+            )
         if lock_id is not None and lease.released and lock_id not in world.ghosts:
             world.require(world.owner() != lock_id, "said to be given back, and is not")
 
@@ -153,6 +159,8 @@ class _Network:
         world, contender = self._world, self._contender
         lock_id = request["ExpressionAttributeValues"][":lock_id"]["S"]
         contender.lock_ids.add(lock_id)
+        if ":expires_at" not in request["ExpressionAttributeValues"]:
+            contender.asked_back.add(lock_id)
         world.names.setdefault(lock_id, f"{contender.name}#{len(contender.lock_ids)}")
         asked_at_s = world.timeline.now_s
         (fate,) = world.chance.choices(FATES, contender.weather.fates)

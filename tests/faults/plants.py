@@ -107,6 +107,23 @@ def lease_abandoned_after_three_tries(patch: Patch) -> None:
     patch.setattr(Leases, "_release", release)
 
 
+def unknown_grant_forgotten(patch: Patch) -> None:
+    """A claim of which it is not known whether it was granted is not given back."""
+    acquire, release = Leases._acquire, Leases._release
+    acquired: set[str] = set()
+
+    def acquiring(self: Leases, *arguments: Any) -> Lease:
+        lease = acquire(self, *arguments)
+        acquired.add(lease.held.lock_id)
+        return lease
+
+    def releasing(self: Leases, database: str, lock_id: str, *, until_s: float) -> bool:
+        return lock_id in acquired and release(self, database, lock_id, until_s=until_s)
+
+    patch.setattr(Leases, "_acquire", acquiring)
+    patch.setattr(Leases, "_release", releasing)
+
+
 def contenders_that_see_nobody(patch: Patch) -> None:
     """Each tries as often as if it were alone, and is not told to slow down either."""
     patch.setattr(waiting, "EACH_S", 0.0)

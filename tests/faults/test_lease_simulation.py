@@ -16,6 +16,7 @@ from handler.service import Service
 from locking import dynamodb
 from locking.dynamodb import DynamoDBTable
 from locking.lease import Claim
+from tests.faults import plants
 from tests.faults.lease_simulation import Contender, simulate
 from tests.faults.report import record, record_planted
 from tests.faults.simulated_dynamodb import SimulatedDynamoDB
@@ -112,7 +113,7 @@ PLANTED: dict[str, tuple[Callable[[pytest.MonkeyPatch], None], str]] = {
     ),
     "a new lock_id at each try": (
         lambda patch: patch.setattr("locking.leases.replace", _with_new_lock_id),
-        "in its own way|freed somebody else's",
+        "in its own way|freed somebody else's|nobody gives it back",
     ),
     "its own lost grant not known again": (
         lambda patch: patch.setattr(dynamodb, "_granted_before", lambda _claim, held: held),
@@ -124,6 +125,7 @@ PLANTED: dict[str, tuple[Callable[[pytest.MonkeyPatch], None], str]] = {
         ),
         "is not told",
     ),
+    "an unknown grant forgotten": (plants.unknown_grant_forgotten, "nobody gives it back"),
     "a lease without end": (
         lambda patch: patch.setattr(dynamodb, "FREE", "attribute_not_exists(lock_id)"),
         "by every clock the lease has run out",
