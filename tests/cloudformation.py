@@ -1,5 +1,6 @@
 """Reads a CloudFormation template as plain data, short tags (`!Ref`, `!Sub`) in their long form."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,3 +29,38 @@ def _intrinsic(loader: Loader, tag: str, node: yaml.Node) -> dict[str, Any]:
 
 
 Loader.add_multi_constructor("!", _intrinsic)
+
+
+ABSENT = object()
+"""What AWS::NoValue stands for: the property is not there."""
+
+
+def rendered(part: Any, template: dict[str, Any], parameters: dict[str, Any]) -> Any:
+    """A part of a template as CloudFormation renders it; what it cannot know stays a text."""
+    if isinstance(part, list):
+        each = [rendered(one, template, parameters) for one in part]
+        return [one for one in each if one is not ABSENT]
+    if not isinstance(part, dict):
+        return part
+    if len(part) == 1:
+        ((name, given),) = part.items()
+        if name == "Ref":
+            return ABSENT if given == "AWS::NoValue" else parameters.get(given, f"<{given}>")
+        if name == "Fn::If":
+            holds = rendered(template["Conditions"][given[0]], template, parameters)
+            return rendered(given[1 if holds else 2], template, parameters)
+        if name in _FUNCTIONS:
+            return _FUNCTIONS[name](rendered(given, template, parameters))
+    each_named = {name: rendered(one, template, parameters) for name, one in part.items()}
+    return {name: one for name, one in each_named.items() if one is not ABSENT}
+
+
+_FUNCTIONS: dict[str, Callable[[Any], Any]] = {
+    "Fn::Equals": lambda given: given[0] == given[1],
+    "Fn::Not": lambda given: not given[0],
+    "Fn::And": all,
+    "Fn::Or": any,
+    "Fn::Split": lambda given: given[1].split(given[0]),
+    "Fn::Sub": str,
+    "Fn::GetAtt": ".".join,
+}

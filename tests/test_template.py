@@ -2,13 +2,15 @@
 
 import json
 import re
+import tomllib
 from collections.abc import Iterator
 from typing import Any
 
+import openapi_spec_validator
 import pytest
 
 from events.http import OPEN_ROUTE
-from tests.cloudformation import ROOT, load
+from tests.cloudformation import ABSENT, ROOT, load, rendered
 
 SETTINGS = {
     "SQLATCH_DATABASES",
@@ -27,6 +29,7 @@ SETTINGS = {
 }
 FUNCTIONS = ("QueryFunction", "ReadFunction", "ReaperFunction")
 QUEUES = ("WriteQueue", "OrderedWriteQueue")
+DEAD_LETTERS = ("WriteDeadLetters", "OrderedWriteDeadLetters", "FailedInvocations")
 ALLOWED_ON_EVERYTHING = {"NetworkInterfaces", "Traces"}
 EFS_LOCKS_A_FILE = 512
 DAY_S = 86_400
@@ -134,17 +137,89 @@ def test_nothing_deletes_a_lease_item() -> None:
     assert "TimeToLiveSpecification" not in RESOURCES["LeaseTable"]["Properties"]
 
 
-@pytest.mark.parametrize("resource", ["FileSystem", "LeaseTable"])
-def test_data_outlives_the_stack(resource: str) -> None:
-    assert RESOURCES[resource]["DeletionPolicy"] == "Retain"
+HOLDS = ("FileSystem", "LeaseTable", *QUEUES, *DEAD_LETTERS)
+
+
+@pytest.mark.parametrize("resource", HOLDS)
+def test_data_outlives_the_stack_but_not_a_first_deploy_that_fails(resource: str) -> None:
+    assert RESOURCES[resource]["DeletionPolicy"] == "RetainExceptOnCreate"
     assert RESOURCES[resource]["UpdateReplacePolicy"] == "Retain"
 
 
+def test_every_queue_takes_encrypted_clients_only() -> None:
+    queues = {name for name, one in RESOURCES.items() if one["Type"] == "AWS::SQS::Queue"}
+    policy = RESOURCES["QueuePolicy"]["Properties"]
+
+    assert {one["Ref"] for one in policy["Queues"]} == queues
+    (statement,) = policy["PolicyDocument"]["Statement"]
+    assert (statement["Effect"], statement["Condition"]) == (
+        "Deny", {"Bool": {"aws:SecureTransport": "false"}}
+    )  # fmt: skip
+
+
+def test_a_new_account_can_deploy_what_is_said_nowhere() -> None:
+    for name in ("QueryConcurrency", "ReadConcurrency"):
+        assert PARAMETERS[name]["Default"] == 0
+    for function in FUNCTIONS:
+        reserved = RESOURCES[function]["Properties"]["ReservedConcurrentExecutions"]
+        assert rendered(reserved, TEMPLATE, {"QueryConcurrency": 0, "ReadConcurrency": 0}) is ABSENT
+        assert rendered(reserved, TEMPLATE, {"QueryConcurrency": 50, "ReadConcurrency": 50})
+
+
+def test_prod_refuses_a_stack_whose_alarms_reach_nobody() -> None:
+    config = tomllib.loads((ROOT / "samconfig.toml").read_text())
+    rule = TEMPLATE["Rules"]["AlarmsReachSomebody"]
+
+    assert (
+        "AlarmEmailRequired=true" in config["prod"]["deploy"]["parameters"]["parameter_overrides"]
+    )
+    for required, email, holds in (("true", "", False), ("true", "a@b", True), ("false", "", True)):
+        given = {"AlarmEmailRequired": required, "AlarmEmail": email}
+        applies = rendered(rule["RuleCondition"], TEMPLATE, given)
+        (assertion,) = rule["Assertions"]
+        assert (not applies or rendered(assertion["Assert"], TEMPLATE, given)) is holds
+
+
+CHOICES = [
+    {"Authorization": authorization, "TokenKeys": keys, "CorsOrigins": origins}
+    for authorization in PARAMETERS["Authorization"]["AllowedValues"]
+    for keys in ("", "a key")
+    for origins in ("", "https://a.example,https://b.example")
+    if keys or authorization != "TOKEN"
+]
+
+
+@pytest.mark.parametrize("choice", CHOICES, ids=str)
+def test_the_body_of_the_api_is_openapi_whatever_is_chosen(choice: dict[str, str]) -> None:
+    given = {name: one.get("Default", "x") for name, one in PARAMETERS.items()} | choice
+    body = rendered(RESOURCES["HttpApi"]["Properties"]["DefinitionBody"], TEMPLATE, given)
+
+    # OpenAPI wants them; API Gateway, as its documentation has it, does without.
+    for scheme in body["components"]["securitySchemes"].values():
+        if scheme["type"] == "oauth2":
+            scheme["flows"] = {}
+    openapi_spec_validator.validate(body)
+
+    named = {path for path in body["paths"] if "{" in path}
+    assert named == ({"/{libsql+}"} if choice["TokenKeys"] else set())
+    assert ("x-amazon-apigateway-cors" in body) is bool(choice["CorsOrigins"])
+
+
+def test_a_browser_that_signs_may_send_what_it_signs() -> None:
+    given = {"CorsOrigins": "https://a.example", "Authorization": "IAM", "TokenKeys": ""}
+    body = rendered(RESOURCES["HttpApi"]["Properties"]["DefinitionBody"], TEMPLATE, given)
+
+    assert {"authorization", "x-amz-date", "x-amz-security-token", "x-amz-content-sha256"} <= set(
+        body["x-amazon-apigateway-cors"]["allowHeaders"]
+    )
+
+
 def test_all_instances_together_stay_below_the_locks_of_a_file() -> None:
+    """Where they are reserved; without that the account's limit is all there is."""
     instances_max = (
         PARAMETERS["QueryConcurrency"]["MaxValue"]
         + PARAMETERS["ReadConcurrency"]["MaxValue"]
-        + RESOURCES["ReaperFunction"]["Properties"]["ReservedConcurrentExecutions"]
+        + RESOURCES["ReaperFunction"]["Properties"]["ReservedConcurrentExecutions"]["Fn::If"][1]
     )
 
     assert instances_max < EFS_LOCKS_A_FILE
