@@ -178,7 +178,7 @@ def content_of(event: Mapping[str, Any]) -> bytes:
     body = event.get("body")
     if not isinstance(body, str) or not body:
         raise BadEvent("the body is empty: it is the request as JSON", field="body")
-    content = _decoded(body) if event.get("isBase64Encoded") else body.encode(errors="replace")
+    content = _decoded(body) if event.get("isBase64Encoded") else _encoded(body)
     if len(content) > BODY_BYTES_MAX:
         raise BadRequest(
             f"the body has {len(content)} bytes, {BODY_BYTES_MAX} are taken", status=413
@@ -195,6 +195,16 @@ def _fields(event: Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(fields, dict):
         raise BadEvent("the body is not a JSON object", field="body")
     return fields
+
+
+def _encoded(body: str) -> bytes:
+    try:
+        return body.encode()
+    except UnicodeEncodeError as error:
+        raise BadEvent(
+            f"the body is not Unicode at character {error.start}: send UTF-8, and bytes as base64",
+            field="body",
+        ) from error
 
 
 def _decoded(body: str) -> bytes:

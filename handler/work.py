@@ -1,6 +1,6 @@
 """Between the contract and the execution: a request as work, and results as a reply."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from hashlib import sha256
 from typing import Any
@@ -74,11 +74,14 @@ def _once(
 
 def _fingerprint(event: QueryEvent, statements: tuple[Statement, ...]) -> bytes:
     """What makes two requests the same: what they execute and how they want the rows."""
-    parts = [
-        (one.sql, _ordered(one.parameters), [_ordered(each) for each in one.parameter_sets or ()])
-        for one in statements
-    ]
+    parts = [(one.sql, _ordered(one.parameters), _sets(one.parameter_sets)) for one in statements]
     return sha256(repr((parts, event.rows_as, event.rows_max)).encode()).digest()
+
+
+def _sets(parameter_sets: Sequence[Parameters] | None) -> object:
+    if parameter_sets is None:
+        return []
+    return [_ordered(each) for each in parameter_sets] or "run for no set"
 
 
 def _ordered(parameters: Parameters | None) -> object:

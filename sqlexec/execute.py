@@ -7,7 +7,14 @@ from typing import Any
 
 import apsw
 
-from sqlatch.errors import ForbiddenStatement, ResultTooLarge, SqlatchError
+from sqlatch.errors import (
+    ForbiddenStatement,
+    ResultTooLarge,
+    SqlatchError,
+    StatementError,
+    StorageError,
+)
+from sqlatch.values import INTEGER_MAX
 from sqlexec.idempotency import refuse_own_names
 from sqlexec.plan import Plan, Plans, description, names_of_columns
 from sqlexec.session import Session
@@ -67,6 +74,8 @@ def _undone_on_failure(session: Session) -> Iterator[None]:
 
 
 def _run(statement: Statement, plan: Plan, session: Session, budget: "Budget") -> Result:
+    if statement.parameter_sets is not None and not statement.parameter_sets:
+        return Result((), [], 0, 0, None)
     can_cache = not plan.inspects
     connection = session.connection
     columns: tuple[str, ...] = ()
@@ -79,7 +88,11 @@ def _run(statement: Statement, plan: Plan, session: Session, budget: "Budget") -
         return True
 
     changes = _Changes(connection)
-    with _naming_the_set(statement, changes), session.user() as cursor:
+    with (
+        _naming_the_set(statement, changes),
+        _naming_the_last_id(session),
+        session.user() as cursor,
+    ):
         cursor.exec_trace = describe
         if statement.parameter_sets is None:
             cursor.execute(statement.sql, statement.parameters or None, can_cache=can_cache)
@@ -115,6 +128,30 @@ def _naming_the_set(statement: Statement, changes: "_Changes") -> Iterator[None]
         if statement.parameter_sets is not None:
             error.facts.setdefault("parameter_set", changes.set_number)
         raise
+
+
+@contextmanager
+def _naming_the_last_id(session: Session) -> Iterator[None]:
+    """SQLite calls a table without another AUTOINCREMENT id full, as it calls a disk."""
+    try:
+        yield
+    except StorageError as error:
+        if error.facts.get("sqlite_code") == "SQLITE_FULL" and _has_used_the_last_id(session):
+            raise StatementError(
+                f"a table has used its last AUTOINCREMENT id, {INTEGER_MAX}:"
+                " give new rows an id that is free, or give the row of the last id another one and"
+                " lower `seq` in sqlite_sequence",
+                **error.facts,
+            ) from error
+        raise
+
+
+def _has_used_the_last_id(session: Session) -> bool:
+    # The failure has rolled the transaction back, and with it an INSERT of the last id in it.
+    return session.connection.last_insert_rowid() == INTEGER_MAX or bool(
+        session.run("SELECT 1 FROM sqlite_schema WHERE name = 'sqlite_sequence'")
+        and session.run("SELECT 1 FROM sqlite_sequence WHERE seq = ?", INTEGER_MAX)
+    )
 
 
 def _columns_of_row(cursor: apsw.Cursor) -> tuple[str, ...]:

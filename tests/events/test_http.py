@@ -64,6 +64,35 @@ def test_a_body_may_be_base64(payload: Any, ask: Ask) -> None:
     assert json.loads(answer["body"])["rows"] == [[2]]
 
 
+NOT_UNICODE = {
+    "a byte that no text has": b'{"query": "INSERT INTO t VALUES (?)", "parameters": ["caf\xe9"]}',
+    "half a surrogate pair": b'{"query": "INSERT INTO t VALUES (\'\xed\xa0\x80\')"}',
+    "half a surrogate pair, escaped": b'{"query": "INSERT INTO t VALUES (\'\\ud800\')"}',
+    "half a surrogate pair as a value": b'{"query": "INSERT INTO t VALUES (?)",'
+    b' "parameters": ["\\ud800"]}',
+    "in a key": b'{"query": "INSERT INTO t VALUES (1)", "idempotency_key": "caf\xe9"}',
+}
+
+
+@pytest.mark.parametrize("encoding", ["text", "base64"])
+@pytest.mark.parametrize("payload", [v1, v2])
+@pytest.mark.parametrize("name", NOT_UNICODE)
+def test_a_text_that_is_not_unicode_is_refused_and_not_stored(
+    name: str, payload: Any, encoding: str, ask: Ask
+) -> None:
+    ask(query="CREATE TABLE t (n)")
+    body = NOT_UNICODE[name]
+    if encoding == "base64":
+        text = base64.b64encode(body).decode()
+    else:
+        text = body.decode("utf-8", "surrogateescape")
+
+    answer = ask(payload("POST", "/query", text, isBase64Encoded=encoding == "base64"))
+
+    assert error_of(answer)[:2] == (400, "BAD_EVENT"), answer
+    assert ask(query="SELECT * FROM t")["rows"] == []
+
+
 def test_the_stage_is_no_part_of_the_path(ask: Ask) -> None:
     ask(query="CREATE TABLE t (n)")
 
@@ -174,7 +203,7 @@ def test_gzip_is_used_only_where_the_client_takes_it(header: str, *, taken: bool
         (v2("POST", "/query", "%", isBase64Encoded=True), (400, "BAD_EVENT", "not base64")),
         (v2("POST", "/query", '{"health": true}'), (400, "BAD_EVENT", "GET /health")),
         (v2("POST", "/query", "x" * (6 * 2**20 + 1)), (413, "BAD_EVENT", "6291456 are taken")),
-        (v2("POST", "/query", "\udcff"), (400, "BAD_EVENT", "not JSON")),
+        (v2("POST", "/query", "\udcff"), (400, "BAD_EVENT", "not Unicode")),
         (v2("POST", "/query", '{"query": "SELECT"}'), (404, "DATABASE_NOT_FOUND", "")),
         ({"requestContext": None}, (404, "BAD_EVENT", "no such path")),
         ({"requestContext": {"http": None}, "headers": 1}, (404, "BAD_EVENT", "no such path")),

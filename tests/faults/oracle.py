@@ -136,5 +136,5 @@ def _refused(error: Exception) -> Refused:
     if isinstance(error, (UnicodeDecodeError, *TEXT_ERRORS)):
         return Refused("STATEMENT_ERROR")
     if isinstance(error, apsw.FullError):  # AUTOINCREMENT after the last rowid there is.
-        return Refused("STORAGE_ERROR")
+        return Refused("STATEMENT_ERROR")
     raise error

@@ -42,6 +42,24 @@ def test_messages_of_a_batch_are_applied(table: None, ask: Ask) -> None:
     assert ask(query="SELECT count(*) FROM t")["rows"] == [[10]]
 
 
+def test_a_message_for_a_table_whose_last_id_is_used_undoes_only_itself(ask: Ask) -> None:
+    ask(query="CREATE TABLE ids (id INTEGER PRIMARY KEY AUTOINCREMENT, n)")
+    ask(query="INSERT INTO ids VALUES (9223372036854775807, 1)")
+    ask(query="CREATE TABLE t (n)")
+    answer = ask(
+        {
+            "Records": [
+                record("a", insert(1)),
+                record("b", {"query": "INSERT INTO ids (n) VALUES (2)"}),
+                record("c", insert(3)),
+            ]
+        }
+    )
+
+    assert failed(answer) == ["b"]
+    assert ask(query="SELECT n FROM t")["rows"] == [[1], [3]]
+
+
 def test_a_message_that_fails_undoes_only_itself(table: None, ask: Ask) -> None:
     half = {"statements": [insert(5), insert(1)]}
     answer = ask(

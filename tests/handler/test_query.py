@@ -1,5 +1,8 @@
 """The contract, through the handler: what each request does, and what comes back."""
 
+from pathlib import Path
+
+import apsw
 import pytest
 
 from handler.service import Service
@@ -219,6 +222,63 @@ def test_a_key_used_for_another_request_is_refused(ask: Ask, refused: Ask) -> No
         "code"
     ] == ("IDEMPOTENCY_CONFLICT")
     assert ask(query="SELECT n FROM t")["rows"] == [[1]]
+
+
+def test_a_query_run_for_no_set_of_parameters_does_nothing(ask: Ask) -> None:
+    ask(query="CREATE TABLE t (n)")
+    nothing = {"query": "INSERT INTO t VALUES (?)", "parameter_sets": []}
+    replies = ask(statements=[{"query": "INSERT INTO t VALUES (1), (2)"}, nothing, nothing])
+
+    assert [result["rows_affected"] for result in replies["results"]] == [2, 0, 0]
+    assert [result["last_insert_rowid"] for result in replies["results"]] == [2, None, None]
+    assert ask(nothing)["rows_affected"] == 0
+    assert ask(query="SELECT count(*) FROM t")["rows"] == [[2]]
+
+
+def test_a_key_used_for_a_query_without_sets_is_not_free_for_one_with_none(
+    ask: Ask, refused: Ask
+) -> None:
+    ask(query="CREATE TABLE t (n)")
+    insert = {"query": "INSERT INTO t VALUES (1)"}
+    ask({**insert, "idempotency_key": "k"})
+    error = refused({**insert, "parameter_sets": [], "idempotency_key": "k"})
+
+    assert error["code"] == "IDEMPOTENCY_CONFLICT"
+
+
+def test_the_records_of_requests_made_before_are_still_theirs(ask: Ask, directory: Path) -> None:
+    """A fingerprint that changed with a new version would refuse what is repeated across it."""
+    ask(query="CREATE TABLE t (n)")
+    for number, parameters in enumerate(({}, {"parameters": [1]}, {"parameter_sets": [[1]]})):
+        sql = "INSERT INTO t VALUES (?)" if parameters else "INSERT INTO t VALUES (1)"
+        ask({"query": sql, **parameters, "idempotency_key": str(number)})
+    with apsw.Connection(str(directory / "main.db")) as connection:
+        rows = connection.execute("SELECT hex(fingerprint) FROM sqlatch_idempotency").fetchall()
+    connection.close()
+
+    assert [fingerprint[:16] for (fingerprint,) in rows] == [
+        "0D124B421824F42E",
+        "0B2A8CE5B4B9F528",
+        "B71955E5D343226A",
+    ]
+
+
+@pytest.mark.parametrize("before", ["", "in the same request"])
+def test_a_table_whose_last_id_is_used_is_no_failure_of_the_disk(
+    before: str, ask: Ask, refused: Ask
+) -> None:
+    ask(query="CREATE TABLE t (id INTEGER PRIMARY KEY AUTOINCREMENT, n)")
+    last = {"query": "INSERT INTO t VALUES (9223372036854775807, 1)"}
+    another = {"query": "INSERT INTO t (n) VALUES (2)"}
+    if before:
+        error = refused(statements=[last, another])
+    else:
+        ask(last)
+        error = refused(another)
+
+    assert (error["code"], error["retryable"]) == ("STATEMENT_ERROR", False)
+    assert error["sqlite_code"] == "SQLITE_FULL"
+    assert "9223372036854775807" in error["message"]
 
 
 def test_a_refused_write_leaves_its_key_free(ask: Ask, refused: Ask) -> None:
