@@ -68,8 +68,8 @@ def _in_savepoint(
     except SqlatchError as error:
         if not session.connection.in_transaction:
             raise _UndoneError(index, error) from error
-        session.run("ROLLBACK TO work")
-        session.run("RELEASE work")
+        session.finish("ROLLBACK TO work")
+        session.finish("RELEASE work")
         return error
-    session.run("RELEASE work")
+    session.finish("RELEASE work")
     return outcome

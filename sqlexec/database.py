@@ -190,7 +190,7 @@ class Database:
             try:
                 return execute_all(work, session, self._plans)
             finally:
-                session.run("ROLLBACK")
+                session.finish("ROLLBACK")
         except Writes:
             for statement in work.statements:
                 self._plans.turns_out_to_write(statement)

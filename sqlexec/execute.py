@@ -67,10 +67,10 @@ def _undone_on_failure(session: Session) -> Iterator[None]:
         yield
     except SqlatchError:
         if session.connection.in_transaction:
-            session.run("ROLLBACK TO definition")
-            session.run("RELEASE definition")
+            session.finish("ROLLBACK TO definition")
+            session.finish("RELEASE definition")
         raise
-    session.run("RELEASE definition")
+    session.finish("RELEASE definition")
 
 
 def _run(statement: Statement, plan: Plan, session: Session, budget: "Budget") -> Result:

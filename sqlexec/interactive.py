@@ -112,7 +112,7 @@ def _begun(session: Session, begin: str, *, foreign_keys: bool) -> Iterator[None
             yield
         finally:
             if session.connection.in_transaction:
-                session.run("ROLLBACK")
+                session.finish("ROLLBACK")
     finally:
         if not foreign_keys:
             session.run("PRAGMA foreign_keys = ON")

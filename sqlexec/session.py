@@ -12,6 +12,7 @@ from sqlexec.pins import Pins
 from sqlexec.policy import Policy
 from sqlexec.statement import Row, Value
 from sqlexec.translate import FOREIGN_ERRORS, in_our_words
+from sqlexec.watchdog import watchdog
 
 PROGRESS_OPCODES = 1_000
 """How often the deadline is looked at. 1,000 opcodes take some 0.1 ms; asking costs about 1 %."""
@@ -71,6 +72,7 @@ class Session:
         self.deadline_s = deadline_s
         self._database = database
         self._now = now
+        self._finishes = False
         self._policy = Policy()
         self._schema_version: Value = None
         try:
@@ -103,6 +105,17 @@ class Session:
             return cursor.fetchall()
         except FOREIGN_ERRORS as error:
             raise in_our_words(error, self._database) from error
+
+    def finish(self, sql: str) -> None:
+        """Run what ends a transaction or a savepoint. The deadline ends only its wait for a lock.
+
+        SQLite asks for the time at the end of a statement too, when a COMMIT has been made.
+        """
+        self._finishes = True
+        try:
+            self.run(sql)
+        finally:
+            self._finishes = False
 
     @contextmanager
     def firing_nothing(self) -> Iterator[None]:
@@ -170,21 +183,27 @@ class Session:
 
     @contextmanager
     def user(self) -> Iterator[apsw.Cursor]:
-        """A cursor for a user's statement, under the policy, reset at the end."""
+        """A cursor for a user's statement, under the policy, reset at the end.
+
+        Timeout if the deadline is past, or comes before the end.
+        """
         cursor = self.connection.cursor()
         self._policy.begin()
         try:
+            self.check_deadline()
+            watchdog().watch(cursor, self.connection, self.deadline_s - self._now())
             yield cursor
         except FOREIGN_ERRORS as error:
             raise in_our_words(error, self._database, refusal=self._policy.refusal) from error
         finally:
+            watchdog().forget(cursor)
             self._policy.end()
             cursor.close(force=True)
 
     def _configure(self, first: str | None) -> None:
         connection = self.connection
         connection.authorizer = self._policy
-        connection.set_progress_handler(self._is_past_deadline, PROGRESS_OPCODES)
+        connection.set_progress_handler(self._is_to_stop, PROGRESS_OPCODES)
         connection.set_busy_handler(self._wait_for_lock)
         connection.config(apsw.SQLITE_DBCONFIG_DEFENSIVE, 1)
         connection.config(apsw.SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0)
@@ -198,6 +217,9 @@ class Session:
         """InterruptError if the deadline is past, as where SQLite itself finds it."""
         if self._is_past_deadline():
             raise apsw.InterruptError("the deadline is past")
+
+    def _is_to_stop(self) -> bool:
+        return self._is_past_deadline() and not self._finishes
 
     def _is_past_deadline(self) -> bool:
         return self._now() > self.deadline_s

@@ -125,7 +125,7 @@ class Store:
             self.commit(session, gate)
         finally:
             if session.connection.in_transaction:
-                session.run("ROLLBACK")
+                session.finish("ROLLBACK")
 
     def commit(self, session: Session, gate: Gate) -> None:
         """`gate`, then COMMIT."""
@@ -240,7 +240,7 @@ class Store:
 
     def _commit(self, session: Session) -> None:
         try:
-            session.run("COMMIT")
+            session.finish("COMMIT")
         except StorageError as error:
             raise StorageError(
                 f"{error}: the commit failed, so whether it is in the file is not known;"
