@@ -85,10 +85,9 @@ def _tend(service: Service, name: str, record: Record, ends_at_s: float) -> None
 
 def _clear_streams(service: Service) -> int:
     """Clear the logs that streams of libSQL clients left, once no baton can name them; how many."""
-    from hrana.baton import IDLE_S
     from hrana.shelf import Shelf
 
-    return Shelf(service.settings.databases).clear(service.clock.now() - 2 * IDLE_S)
+    return Shelf(service.settings.databases).clear(service.clock.now())
 
 
 def _in_turn(names: Iterable[str], now_s: float) -> list[str]:

@@ -5,19 +5,33 @@ import binascii
 import hashlib
 import hmac
 import zlib
+from typing import Any
+
+from pydantic_core import from_json, to_json
 
 from hrana.refusals import RequestRefused
-from hrana.shelf import Shelf
-from hrana.state import State
+from hrana.shelf import LOG, TEXTS, Shelf
+from hrana.state import Entry, Log, ShelvedLog, State
 
 INLINE_BYTES_MAX = 32 * 1024
-"""Larger states lie on the shelf: writing one there costs less than sending it to and fro."""
+"""Larger states lie on the shelf: writing there costs less than sending them to and fro."""
 
 IDLE_S = 60
+FORMAT = b"2"
+"""Changes with what is in a baton: one of another version of the service is told so."""
+
 _SIGNATURE_BYTES = 16
 _TIME_BYTES = 6
-_INLINE, _SHELVED = b"i", b"s"
+_LENGTH_BYTES = 4
 _LEVEL = 1
+
+
+class StreamExpired(RequestRefused):
+    """The stream is over. What of its `state` was in the baton can still be known by its name."""
+
+    def __init__(self, why: str, state: State) -> None:
+        super().__init__(why, "STREAM_EXPIRED")
+        self.state = state
 
 
 class Batons:
@@ -30,11 +44,16 @@ class Batons:
     def write(self, state: State, now_s: float) -> str:
         """The baton of a state."""
         content = zlib.compress(state.to_bytes(), _LEVEL)
-        if len(content) > INLINE_BYTES_MAX:
-            content = _SHELVED + self._shelf.put(content).encode()
-        else:
-            content = _INLINE + content
-        signed = int(now_s).to_bytes(_TIME_BYTES, "big") + content
+        log = state.log
+        if log is not None and (log.shelved or (log.entries and len(content) > INLINE_BYTES_MAX)):
+            log.shelved = self._shelve_log(log)
+            content = zlib.compress(state.to_bytes(), _LEVEL)
+        if state.shelved_texts:
+            self._shelf.touch(state.shelved_texts)
+        elif len(content) > INLINE_BYTES_MAX:
+            state.shelved_texts = self._shelf.put(TEXTS, _packed(state.texts))
+            content = zlib.compress(state.to_bytes(), _LEVEL)
+        signed = int(now_s).to_bytes(_TIME_BYTES, "big") + FORMAT + content
         return base64.urlsafe_b64encode(self._sign(signed) + signed).decode().rstrip("=")
 
     def read(self, baton: str, now_s: float, *, database: str, identity: str) -> State:
@@ -42,19 +61,47 @@ class Batons:
         signed = self._verified(baton)
         age_s = now_s - int.from_bytes(signed[:_TIME_BYTES], "big")
         content = signed[_TIME_BYTES:]
-        if content[:1] == _SHELVED:
-            kept = self._shelf.get(content[1:].decode())
-            if kept is None:
-                raise _expired()
-            content = kept
-        else:
-            content = content[1:]
-        state = State.from_bytes(zlib.decompress(content))
+        if content[:1] != FORMAT:
+            raise RequestRefused(
+                "the baton is of another version of the service, and its transaction is rolled"
+                " back: begin again",
+                "STREAM_EXPIRED",
+            )
+        state = State.from_bytes(zlib.decompress(content[1:]))
         if state.database != database or state.identity != identity:
             raise RequestRefused("the baton is of another database or another token", "BAD_BATON")
         if state.log is not None and age_s > IDLE_S:
-            raise _expired()
+            raise _idle(state)
+        self._fetch(state)
         return state
+
+    def _shelve_log(self, log: Log) -> ShelvedLog:
+        """Put what is new behind what lies there, or all of it into a file of its own."""
+        count = len(log.entries)
+        if (old := log.shelved) is not None:
+            new = _packed(log.entries[old.count :]) if count > old.count else b""
+            if self._shelf.append(old.name, old.size_bytes, new):
+                return ShelvedLog(old.name, old.size_bytes + len(new), count)
+        content = _packed(log.entries)
+        return ShelvedLog(self._shelf.put(LOG, content), len(content), count)
+
+    def _fetch(self, state: State) -> None:
+        """Fill in what lies on the shelf."""
+        if state.log is not None and (shelved := state.log.shelved) is not None:
+            content = self._shelf.get(shelved.name, shelved.size_bytes)
+            if content is None:
+                raise _idle(state)
+            state.log.entries = [Entry(**one) for part in _parts(content) for one in part]
+        if state.shelved_texts:
+            content = self._shelf.get(state.shelved_texts)
+            if content is None:
+                raise StreamExpired(
+                    "the texts of the stream were not used for more than a day and are cleared:"
+                    " open another stream and store them again",
+                    state,
+                )
+            for texts in _parts(content):
+                state.texts = {int(number): text for number, text in texts.items()}
 
     def _verified(self, baton: str) -> bytes:
         try:
@@ -75,8 +122,25 @@ class Batons:
         return hmac.digest(self._key, content, hashlib.sha256)[:_SIGNATURE_BYTES]
 
 
-def _expired() -> RequestRefused:
-    return RequestRefused(
+def _packed(content: Any) -> bytes:
+    """A part of a file on the shelf: its length, then what it holds."""
+    packed = zlib.compress(to_json(content), _LEVEL)
+    return len(packed).to_bytes(_LENGTH_BYTES, "big") + packed
+
+
+def _parts(content: bytes) -> list[Any]:
+    """What the parts of a file hold, in order."""
+    parts = []
+    start = 0
+    while start < len(content):
+        begin = start + _LENGTH_BYTES
+        start = begin + int.from_bytes(content[start:begin], "big")
+        parts.append(from_json(zlib.decompress(content[begin:start])))
+    return parts
+
+
+def _idle(state: State) -> StreamExpired:
+    return StreamExpired(
         f"the stream was idle for more than {IDLE_S} s with a transaction open; it is rolled back",
-        "STREAM_EXPIRED",
+        state,
     )

@@ -170,7 +170,10 @@ class Connection:
     def _rollback(self, replay: Replay) -> None:
         if replay.carried is not None and replay.log.wrote and not replay.log.broken:
             # A COMMIT whose answer was lost may have been made: nothing can roll that back.
-            replay.look_up()
+            try:
+                replay.look_up()
+            except SqlatchError as error:
+                raise refused(error) from error
         replay.leave()
         self._transaction_is_over()
 

@@ -10,7 +10,7 @@ from pydantic_core import to_json
 from events.reply import Form
 from hrana import batch
 from hrana.answers import Answers, Commit, CommittedBefore, Index, RequestName
-from hrana.baton import Batons
+from hrana.baton import Batons, StreamExpired
 from hrana.paths import Target
 from hrana.protocol import (
     Batch,
@@ -161,18 +161,24 @@ class Door:
         commits: list[Commit] = []
         while True:
             room = Room(shape, self._caller.form, rows_bytes_max=self._bytes_max)
-            stream = self._stream(target, baton, body, commits, room)
             try:
-                return stream, run(stream)
+                stream = self._stream(target, baton, body, commits, room)
+                try:
+                    return stream, run(stream)
+                finally:
+                    stream.end()
             except CommittedBefore as before:
                 commits = commits + before.commits
-            finally:
-                stream.end()
 
     def _stream(
         self, target: Target, baton: str | None, body: bytes, commits: list[Commit], room: Room
     ) -> Stream:
-        state = self._state(target, baton)
+        expired = None
+        try:
+            state = self._state(target, baton)
+        except StreamExpired as refusal:
+            expired, state = refusal, refusal.state
+        state.turn += baton is not None
         request = RequestName(
             self._name(state, baton),
             fingerprint=sha256(f"/{target.what}".encode() + body).digest(),
@@ -180,23 +186,26 @@ class Door:
             carried=None if state.log is None or commits else state.log.id,
             conflict=_baton_used if baton is not None else _key_used,
         )
-        return Stream(
+        stream = Stream(
             state,
             self._place,
             Answers(request, commits),
             writes=self._caller.writes,
             room=room,
         )
+        if expired is not None and not commits:
+            # It may have committed in time, and only its answer was lost.
+            stream.look_up()
+            raise expired
+        return stream
 
     def _state(self, target: Target, baton: str | None) -> State:
         identity = self._caller.identity
         if baton is None:
             return State(target.database, identity)
-        state = self._batons.read(
+        return self._batons.read(
             baton, self._place.now(), database=target.database, identity=identity
         )
-        state.turn += 1
-        return state
 
     def _name(self, state: State, baton: str | None) -> str:
         key = self._caller.idempotency_key
@@ -253,7 +262,7 @@ def _response(index: Index, request: StreamRequest, stream: Stream) -> dict[str,
     elif isinstance(request, StoreSql):
         stream.store(request.sql_id, request.sql)
     elif isinstance(request, CloseSql):
-        stream.state.texts.pop(request.sql_id, None)
+        stream.state.forget(request.sql_id)
     return {}
 
 

@@ -1,7 +1,7 @@
 """What a stream remembers between two requests: texts, and the log of an open transaction."""
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 from uuid import uuid4
 
@@ -37,6 +37,15 @@ class Entry:
         return Stmt(sql=self.sql, args=self.args, named_args=named, arg_sets=self.arg_sets)
 
 
+@dataclass(frozen=True, slots=True)
+class ShelvedLog:
+    """Where the first `count` entries of a log lie: in so many bytes of a file."""
+
+    name: str
+    size_bytes: int
+    count: int
+
+
 @dataclass(slots=True)
 class Log:
     """A transaction as far as it has come. With `broken` set it refuses all but its end."""
@@ -52,6 +61,7 @@ class Log:
     savepoints: list[str] = field(default_factory=list)
     entries: list[Entry] = field(default_factory=list)
     size_bytes: int = 0
+    shelved: ShelvedLog | None = None
 
     def seed_of(self, index: int) -> bytes:
         return f"{self.seed}:{index}".encode()
@@ -65,6 +75,7 @@ class Log:
         self.broken, self.broken_code = why, code
         self.entries.clear()
         self.savepoints.clear()
+        self.shelved = None
 
     @property
     def is_past_limit(self) -> bool:
@@ -81,7 +92,10 @@ class Log:
 
 @dataclass(slots=True)
 class State:
-    """A stream: `turn` counts its requests, so that stream and turn together name one."""
+    """A stream: `turn` counts its requests, so that stream and turn together name one.
+
+    `shelved_texts` names the file that holds the `texts`, if one does.
+    """
 
     database: str
     identity: str
@@ -91,9 +105,26 @@ class State:
     foreign_keys: bool = True
     rowid: int = 0
     log: Log | None = None
+    shelved_texts: str = ""
+
+    def store(self, sql_id: int, sql: str) -> None:
+        """Remember a text under a number."""
+        self.texts[sql_id] = sql
+        self.shelved_texts = ""
+
+    def forget(self, sql_id: int) -> None:
+        """Forget the text under a number, if there is one."""
+        if self.texts.pop(sql_id, None) is not None:
+            self.shelved_texts = ""
 
     def to_bytes(self) -> bytes:
-        return to_json(self)
+        """All but what lies on the shelf."""
+        travels = self
+        if self.shelved_texts:
+            travels = replace(travels, texts={})
+        if self.log is not None and self.log.shelved is not None:
+            travels = replace(travels, log=replace(self.log, entries=[]))
+        return to_json(travels)
 
     @classmethod
     def from_bytes(cls, content: bytes) -> Self:
@@ -103,7 +134,8 @@ class State:
         state.texts = {int(number): text for number, text in state.texts.items()}
         if log is not None:
             entries = [Entry(**entry) for entry in log.pop("entries")]
-            state.log = Log(**log, entries=entries)
+            shelved = log.pop("shelved")
+            state.log = Log(**log, entries=entries, shelved=shelved and ShelvedLog(**shelved))
         return state
 
 

@@ -71,14 +71,14 @@ class Stream:
                 f"the stream stores {TEXTS_CHARACTERS_MAX} characters of SQL at most",
                 "SQL_STORE_TOO_LARGE",
             )
-        self.state.texts[sql_id] = sql
+        self.state.store(sql_id, sql)
 
     def execute(self, index: Index, stmt: Stmt) -> Outcome:
         """Run the statement at a place of the request; StatementRefused if it fails."""
         sql = self.sql(stmt.sql, stmt.sql_id)
         self.statements += 1
         was_kept = self._answers.has(index)
-        outcome: Outcome = self._answers.at(index, lambda: self._connection.run(index, sql, stmt))
+        outcome: Outcome = self._answers.at(index, lambda: self._run(index, sql, stmt))
         if was_kept:
             self._room.take_kept(outcome)
         return outcome
@@ -99,12 +99,7 @@ class Stream:
         return outcome
 
     def told(self, refusal: StatementRefused) -> StatementRefused:
-        """The refusal as the answer tells it: what it says of the statement, not of the request."""
-        if self._connection.has_committed or self._answers.last_commit is not None:
-            refusal.message = refusal.message.replace(
-                NOTHING_WRITTEN,
-                "nothing of this statement was written; what the request committed before it stays",
-            )
+        """The refusal as the answer has room for it."""
         return self._room.told(refusal)
 
     def look_up(self) -> None:
@@ -114,6 +109,19 @@ class Stream:
     def end(self) -> None:
         """The request is over: nothing stays at the database."""
         self._connection.leave()
+
+    def _run(self, index: Index, sql: str, stmt: Stmt) -> Outcome:
+        """Run it; a refusal says what it says of the statement, not of the request."""
+        try:
+            return self._connection.run(index, sql, stmt)
+        except StatementRefused as refusal:
+            if self._connection.has_committed or self._answers.last_commit is not None:
+                refusal.message = refusal.message.replace(
+                    NOTHING_WRITTEN,
+                    "nothing of this statement was written;"
+                    " what the request committed before it stays",
+                )
+            raise
 
     def _description(self, sql: str) -> Outcome:
         if control_of(sql) is not None:

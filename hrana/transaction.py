@@ -134,13 +134,9 @@ class Replay:
 
     def look_up(self) -> None:
         """See that no copy of this request or of an earlier one has committed, its answer lost."""
-        if self._live is not None:
-            return
-        try:
+        if self._live is None:
             with self._place.transaction(write=False, commits=False, foreign_keys=True) as live:
                 self._answers.look_up(live, self.carried)
-        except SqlatchError as error:
-            raise refused(error) from error
 
     @property
     def is_over(self) -> bool:

@@ -2,6 +2,9 @@
 
 import base64
 import os
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +14,11 @@ from handler import local
 from handler.service import service
 from handler.streams import AtDatabase
 from hrana import baton as batons
+from hrana import shelf as shelves
 from hrana import state as states
-from hrana.shelf import DIRECTORY, Shelf
+from hrana.shelf import DIRECTORY, KEY_BYTES, Shelf
 from sqlatch.errors import BadEvent
-from tests.hrana.client import Client, execute
+from tests.hrana.client import Client, execute, plain
 from tests.hrana.conftest import token
 
 SCHEDULE = {"source": "aws.events"}
@@ -116,10 +120,10 @@ def test_a_large_log_lies_beside_the_databases_until_the_reaper_clears_it(
     stream.execute("BEGIN")
     stream.execute("INSERT INTO t VALUES (?)", os.urandom(40_000).hex())
     assert stream.baton is not None
-    assert len(stream.baton) < 200
+    assert len(stream.baton) < 1_000
     stream.execute("UPDATE t SET n = 1")
     shelved = set((directory / DIRECTORY).iterdir())
-    assert len(shelved) == 3, "the key and two logs"
+    assert len(shelved) == 2, "the key and the log"
     assert all(path.stat().st_mode & 0o077 == 0 for path in shelved)
     assert local.invoke(SCHEDULE)["streams_cleared"] == 0
     stream.execute("COMMIT")
@@ -127,7 +131,7 @@ def test_a_large_log_lies_beside_the_databases_until_the_reaper_clears_it(
 
     for path in shelved:
         os.utime(path, (0, 0))
-    assert local.invoke(SCHEDULE)["streams_cleared"] == 2
+    assert local.invoke(SCHEDULE)["streams_cleared"] == 1
     stream.execute("SELECT 1")
 
 
@@ -326,3 +330,160 @@ def test_a_token_is_asked_for_and_holds_for_what_it_says(client: Client) -> None
     assert stream.refused("INSERT INTO t VALUES (1)")["code"] == "SQLITE_READONLY"
     stream.execute("COMMIT")
     nothing_happened(client)
+
+
+def large(number: int) -> str:
+    """A statement of 5 KB that does not get smaller."""
+    return f"INSERT INTO t VALUES ('{os.urandom(2_500).hex()}') -- {number}"
+
+
+def test_what_a_transaction_writes_on_the_shelf_grows_with_its_statements_alone(
+    client: Client, directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[int] = []
+    write_all = shelves._write_all
+
+    def counted(file: Any, content: bytes) -> None:
+        written.append(len(content))
+        write_all(file, content)
+
+    monkeypatch.setattr(shelves, "_write_all", counted)
+    client.stream().execute("CREATE TABLE t (n)")
+    stream = client.stream()
+    stream.execute("BEGIN")
+    after = []
+    for number in range(120):
+        stream.execute(large(number))
+        after.append(sum(written))
+
+    assert max(written[40:]) < 5_000, "a statement at a time"
+    assert after[119] - after[79] < 1.1 * (after[79] - after[39])
+    on_disk = sum(path.stat().st_size for path in (directory / DIRECTORY).glob("log-*"))
+    assert sum(written) - on_disk == KEY_BYTES
+    stream.execute("COMMIT")
+    assert client.rows("SELECT count(*) FROM t") == [[120]]
+
+
+def test_a_request_sent_again_with_an_old_baton_goes_on_with_the_log_as_it_was(
+    client: Client,
+) -> None:
+    client.stream().execute("CREATE TABLE t (n)")
+    stream = client.stream()
+    stream.execute("BEGIN")
+    for number in range(20):
+        stream.execute(large(number))
+    old = stream.baton
+    stream.execute("INSERT INTO t VALUES ('lost')")
+    again = [client.pipeline(execute(f"INSERT INTO t VALUES ({n})"), baton=old) for n in (1, 2)]
+    stream.execute("INSERT INTO t VALUES ('lost too')")
+    # The answers of all requests but one were lost: any of them may be the one.
+    client.pipeline(execute("COMMIT"), baton=again[0]["baton"])
+
+    assert client.rows("SELECT count(*) FROM t") == [[21]]
+    assert client.rows("SELECT n FROM t WHERE length(n) < 10") == [[1]]
+    for baton in (stream.baton, again[1]["baton"], old):
+        assert refusal(client, baton) == (400, "BAD_BATON")
+
+
+def test_a_file_of_the_shelf_is_added_to_only_by_who_knows_its_end(directory: Path) -> None:
+    shelf = Shelf(directory)
+    name = shelf.put("log", b"one")
+    assert shelf.append(name, 3, b"two")
+    assert not shelf.append(name, 3, b"2!")
+    assert not shelf.append("log-gone", 3, b"two")
+    with (directory / DIRECTORY / name).open("r+b") as file:
+        # In this process the lock would be shared.
+        holder = subprocess.Popen(
+            [
+                sys.executable,
+                "-c",
+                "import fcntl, sys; file = open(sys.argv[1], 'r+b');"
+                " fcntl.lockf(file, fcntl.LOCK_EX); print(flush=True); sys.stdin.read()",
+                file.name,
+            ],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        assert holder.stdout is not None
+        holder.stdout.readline()
+        assert not shelf.append(name, 6, b"three")
+        holder.communicate()
+
+    assert (shelf.get(name, 3), shelf.get(name, 6)) == (b"one", b"onetwo")
+    assert shelf.get(name, 7) is None
+
+
+@pytest.fixture
+def texts_stream(client: Client) -> Any:
+    """A stream whose texts are too large for its baton."""
+    stream = client.stream()
+    texts = {number: f"SELECT {number} -- {os.urandom(20_000).hex()}" for number in (1, 2, 3)}
+    stream.ask(*({"type": "store_sql", "sql_id": n, "sql": sql} for n, sql in texts.items()))
+    assert stream.baton is not None
+    assert len(stream.baton) < 1_000
+    return stream
+
+
+def age(directory: Path, seconds: float) -> None:
+    then_s = time.time() - seconds
+    for path in (directory / DIRECTORY).iterdir():
+        os.utime(path, (then_s, then_s))
+
+
+def test_a_stream_that_only_stores_texts_outlives_the_reaper(
+    texts_stream: Any, directory: Path
+) -> None:
+    for _time in range(2):
+        age(directory, 0.9 * 86_400)
+        assert local.invoke(SCHEDULE)["streams_cleared"] == 0
+        (result,) = texts_stream.ask({"type": "execute", "stmt": {"sql_id": 2}})
+        assert plain(result["response"]["result"]) == [[2]]
+    texts_stream.ask({"type": "close_sql", "sql_id": 1}, {"type": "close_sql", "sql_id": 2})
+    (result,) = texts_stream.ask({"type": "execute", "stmt": {"sql_id": 3}})
+    assert plain(result["response"]["result"]) == [[3]]
+
+
+def test_texts_on_the_shelf_are_kept_for_a_day(
+    client: Client, texts_stream: Any, directory: Path
+) -> None:
+    age(directory, 1.1 * 86_400)
+    assert local.invoke(SCHEDULE)["streams_cleared"] == 1
+
+    body = {"baton": texts_stream.baton, "requests": [{"type": "execute", "stmt": {"sql_id": 2}}]}
+    status, answer = client.send("/v3/pipeline", body)
+    assert (status, answer["code"]) == (400, "STREAM_EXPIRED")
+    assert "store them again" in answer["message"]
+
+
+def test_a_transaction_that_only_reads_keeps_its_log_on_the_shelf(
+    client: Client, directory: Path
+) -> None:
+    client.stream().execute("CREATE TABLE t (n)")
+    stream = client.stream()
+    stream.execute("BEGIN")
+    stream.execute("INSERT INTO t VALUES (?)", os.urandom(40_000).hex())
+    for _time in range(2):
+        age(directory, 100)
+        stream.ask({"type": "get_autocommit"})
+        assert local.invoke(SCHEDULE)["streams_cleared"] == 0
+    stream.execute("COMMIT")
+
+    assert client.rows("SELECT count(*) FROM t") == [[1]]
+
+
+@pytest.mark.parametrize("characters", [1, 80_000])
+def test_a_commit_sent_again_when_its_stream_has_expired_has_its_answer(
+    client: Client, later: Any, directory: Path, characters: int
+) -> None:
+    client.stream().execute("CREATE TABLE t (n)")
+    stream = client.stream()
+    stream.execute("BEGIN")
+    stream.execute("INSERT INTO t VALUES (?)", os.urandom(characters).hex())
+    used = stream.baton
+    first = client.pipeline(execute("COMMIT"), execute("SELECT 1"), baton=used)
+    later(500)
+    Shelf(directory).clear(2e10)
+
+    again = client.pipeline(execute("COMMIT"), execute("SELECT 1"), baton=used)
+    assert again["results"] == first["results"]
+    assert refusal(client, used, execute("ROLLBACK")) == (400, "BAD_BATON")
