@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from sqlatch.errors import SqlatchError
+from sqlatch.errors import IdempotencyConflict, SqlatchError
 from sqlatch.failures import UNKNOWN
 
 T = TypeVar("T")
@@ -41,13 +41,19 @@ class Attempts:
     def of(self, call: Callable[[], T], *, repeatable: bool) -> T:
         """What `call` returns at last. `repeatable` if doing it twice does no harm.
 
-        An attempt is made only if there is time for all of it.
+        An attempt is made only if there is time for all of it. Once an attempt may have been
+        applied, the error of every later one says so too.
         """
         ends_at_s = self.now() + self.timeout_s
+        lost: SqlatchError | None = None
         for attempt in range(ATTEMPTS_MAX):
             try:
                 return call()
             except SqlatchError as error:
+                if lost is not None:
+                    put_in_doubt(error, lost)
+                elif error.facts.get("outcome") == UNKNOWN:
+                    lost = error
                 pause_s = self.chance() * min(PAUSE_S_MAX, PAUSE_S_FIRST * 2**attempt)
                 if (
                     attempt + 1 == ATTEMPTS_MAX
@@ -62,3 +68,16 @@ class Attempts:
 def may_repeat(error: SqlatchError, *, repeatable: bool) -> bool:
     """Whether the same request may succeed, and cannot have been applied already, or not twice."""
     return error.retryable and (repeatable or error.facts.get("outcome") != UNKNOWN)
+
+
+def put_in_doubt(error: SqlatchError, lost: SqlatchError) -> None:
+    """Say in an error that an earlier attempt, which ended with `lost`, may have been applied.
+
+    Only a key that is another request's proves that it was not, and never will be. Any other
+    refusal can come before an attempt whose answer was lost has ended.
+    """
+    if isinstance(error, IdempotencyConflict):
+        return
+    error.facts["outcome"] = UNKNOWN
+    error.message += f" (an attempt before it may have been applied: {lost.code})"
+    error.args = (error.message,)

@@ -5,7 +5,8 @@ from typing import Any, Self
 from uuid import uuid4
 
 from sqlatch.attempts import Attempts
-from sqlatch.failures import BadUrl
+from sqlatch.errors import SqlatchError
+from sqlatch.failures import NOTHING, BadUrl
 from sqlatch.load import Loaded, Progress, load
 from sqlatch.result import Result, results_of
 from sqlatch.statement import Statement, statement_of
@@ -88,10 +89,15 @@ class Client:
         """Send a request as the service's contract has it; return the reply as it came."""
         attempts = self.attempts
         event = {**fields, "database": self.database, "timeout_ms": attempts.execution_ms}
-        return attempts.of(
-            lambda: self.transport.invoke(event, timeout_s=attempts.one_s),
-            repeatable="read_only" in event or "idempotency_key" in event,
-        )
+        try:
+            return attempts.of(
+                lambda: self.transport.invoke(event, timeout_s=attempts.one_s),
+                repeatable="read_only" in event or "idempotency_key" in event,
+            )
+        except SqlatchError as error:
+            # What the service refuses has left nothing behind, unless the error says otherwise.
+            error.facts.setdefault("outcome", NOTHING)
+            raise
 
     def health(self) -> dict[str, Any]:
         """How the service is."""

@@ -37,12 +37,12 @@ def failure_of(error: SqlatchError, *, writes: bool) -> Failure:
 
 def exit_of(error: SqlatchError, *, writes: bool) -> Exit:
     """The exit code for an error; what only reads cannot have left anything behind."""
+    if writes and error.facts.get("outcome") == UNKNOWN:
+        return Exit.OUTCOME_UNKNOWN
     if isinstance(error, BadUrl | FunctionNotFound):
         return Exit.USAGE
     if isinstance(error, NotPermitted | Unauthorized):
         return Exit.NOT_PERMITTED
-    if writes and error.facts.get("outcome") == UNKNOWN:
-        return Exit.OUTCOME_UNKNOWN
     if error.retryable or isinstance(error, Timeout):
         return Exit.TRY_AGAIN
     return Exit.REFUSED

@@ -1,6 +1,6 @@
 """The way over HTTP: urllib3's connections, signed by IAM or with a token, and kept."""
 
-import time
+import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -22,6 +22,7 @@ from sqlatch.failures import (
     Throttled,
     Unreachable,
 )
+from sqlatch.transports.connections import bounded, within
 from sqlatch.transports.transport import check_size, encoded, refuse, reply_of, shown
 from sqlatch.url import HttpTarget
 
@@ -71,7 +72,8 @@ class HttpTransport:
         self._origin = target.origin + target.prefix
         self._token = token
         self._sign = sign
-        self._pool = urllib3.PoolManager(maxsize=CONNECTIONS_MAX, retries=False)
+        self._process = os.getpid()
+        self._pool = _pool()
 
     def invoke(self, event: Mapping[str, Any], *, timeout_s: float) -> dict[str, Any]:
         if "health" in event:
@@ -98,10 +100,9 @@ class HttpTransport:
             sent.setdefault("authorization", f"Bearer {self._token}")
         if self._sign is not None:
             sent = self._sign(method, url, sent, body)
-        ends_at_s = time.monotonic() + timeout_s
         timeout = urllib3.Timeout(connect=min(CONNECT_S_MAX, timeout_s), total=timeout_s)
-        with _translated(self._origin):
-            response = self._pool.request(
+        with _translated(self._origin), within(timeout_s):
+            response = self._connections().request(
                 method,
                 url,
                 body=body,
@@ -111,7 +112,7 @@ class HttpTransport:
                 preload_content=False,
             )
             try:
-                content = _content(response, ends_at_s)
+                content = _content(response)
             except BaseException:
                 response.close()
                 raise
@@ -140,7 +141,22 @@ class HttpTransport:
         return len(encoded) + encoded.count(b'"') + encoded.count(b"\\")
 
     def close(self) -> None:
-        self._pool.clear()
+        self._connections().clear()
+
+    def _connections(self) -> urllib3.PoolManager:
+        """The connections of this process: after fork() those that were there are the parent's."""
+        if self._process != os.getpid():
+            self._process, self._pool = os.getpid(), _pool()
+        return self._pool
+
+
+def _pool() -> urllib3.PoolManager:
+    pool = urllib3.PoolManager(maxsize=CONNECTIONS_MAX, retries=False)
+    pool.pool_classes_by_scheme = {
+        "http": bounded(urllib3.HTTPConnectionPool),
+        "https": bounded(urllib3.HTTPSConnectionPool),
+    }
+    return pool
 
 
 def _reply(status: int, content: bytes) -> dict[str, Any]:
@@ -166,7 +182,7 @@ def _failure(status: int, content: bytes) -> CallFailed:
     return kind(f"HTTP {status}, not from the service: {shown(content)}", status=status)
 
 
-def _content(response: urllib3.BaseHTTPResponse, ends_at_s: float) -> bytes:
+def _content(response: urllib3.BaseHTTPResponse) -> bytes:
     parts = []
     size_bytes = 0
     # Not stream(), which waits until a part is full, however long the bytes take.
@@ -175,25 +191,22 @@ def _content(response: urllib3.BaseHTTPResponse, ends_at_s: float) -> bytes:
         size_bytes += len(part)
         if size_bytes > ANSWER_BYTES_MAX:
             raise ForeignAnswer(f"the answer has more than {ANSWER_BYTES_MAX} bytes")
-        if time.monotonic() > ends_at_s:
-            raise CallTimedOut("the answer came too slowly to be whole in time")
     return b"".join(parts)
 
 
 @contextmanager
 def _translated(origin: str) -> Iterator[None]:
-    """urllib3's errors as ours. That of a connection that was never there comes before the rest."""
+    """urllib3's errors as ours. A connection that was never there has errors of its own."""
     try:
         yield
     except (
         exceptions.ConnectTimeoutError,  # and of those, NewConnectionError and NameResolutionError
         exceptions.NewConnectionError,
         exceptions.ProxyError,
-        exceptions.SSLError,
         exceptions.LocationValueError,
     ) as error:
         raise Unreachable(f"no connection to {origin}: {error}") from error
     except exceptions.TimeoutError as error:
-        raise CallTimedOut(f"no answer from {origin} in time") from error
+        raise CallTimedOut(f"no whole answer from {origin} in time") from error
     except exceptions.HTTPError as error:
         raise AnswerCutOff(f"the answer from {origin} was cut off: {error}") from error

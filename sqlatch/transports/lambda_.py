@@ -4,9 +4,11 @@ import base64
 import binascii
 import gzip
 import json
+import os
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from uuid import uuid4
@@ -27,6 +29,7 @@ from sqlatch.failures import (
     Throttled,
     Unreachable,
 )
+from sqlatch.transports.connections import bounded, within
 from sqlatch.transports.transport import check_size, encoded, reply_of, shown
 from sqlatch.url import LambdaTarget
 
@@ -83,7 +86,12 @@ class LambdaTransport:
             raise BadUrl("lambda:// needs boto3: pip install sqlatch[aws]") from error
         self._target = target
         self._token = token
-        self._session = boto3.Session(region_name=target.region)
+        self._new_session = partial(boto3.Session, region_name=target.region)
+        self._begin()
+
+    def _begin(self) -> None:
+        self._process = os.getpid()
+        self._session = self._new_session()
         self._making = threading.Lock()
         self._clients: dict[float, LambdaClient] = {}
 
@@ -156,21 +164,27 @@ class LambdaTransport:
             {} if self._target.qualifier is None else {"Qualifier": self._target.qualifier}
         )
         with self._translated():
-            answer = self._client(timeout_s).invoke(
-                FunctionName=self._target.function, Payload=payload, **qualifier
-            )
-            content = answer["Payload"].read()
+            client = self._client(timeout_s)
+            with within(timeout_s):
+                answer = client.invoke(
+                    FunctionName=self._target.function, Payload=payload, **qualifier
+                )
+                content = answer["Payload"].read()
         if answer.get("FunctionError"):
             raise _function_error(content)
         return content
 
     def _client(self, timeout_s: float) -> "LambdaClient":
+        # After fork() the connections that were there, and a lock that was held, are the parent's.
+        if self._process != os.getpid():
+            self._begin()
         # A session of boto3 must not make two clients at once.
         with self._making:
             if timeout_s not in self._clients:
                 if len(self._clients) >= CLIENTS_MAX:
                     self._clients.pop(next(iter(self._clients))).close()
-                self._clients[timeout_s] = self._session.client("lambda", config=_config(timeout_s))
+                client = self._session.client("lambda", config=_config(timeout_s))
+                self._clients[timeout_s] = _bounded(client)
             return self._clients[timeout_s]
 
     @staticmethod
@@ -178,6 +192,7 @@ class LambdaTransport:
     def _translated() -> Iterator[None]:
         """boto3's errors as ours."""
         from botocore import exceptions
+        from urllib3.exceptions import HTTPError
 
         try:
             yield
@@ -185,11 +200,17 @@ class LambdaTransport:
             raise _failure(error.response) from error
         except (exceptions.ConnectTimeoutError, exceptions.EndpointConnectionError) as error:
             raise Unreachable(f"no connection to Lambda: {error}") from error
-        except (exceptions.ProxyConnectionError, exceptions.SSLError) as error:
+        except exceptions.ProxyConnectionError as error:
             raise Unreachable(f"no connection to Lambda: {error}") from error
         except exceptions.ReadTimeoutError as error:
             raise CallTimedOut("Lambda did not answer in time") from error
-        except (exceptions.HTTPClientError, exceptions.IncompleteReadError) as error:
+        # An error of TLS too: a handshake that fails is an EndpointConnectionError.
+        except (
+            exceptions.HTTPClientError,
+            exceptions.SSLError,
+            exceptions.IncompleteReadError,
+            HTTPError,
+        ) as error:
             raise AnswerCutOff(f"Lambda's answer was cut off: {error}") from error
         except (
             exceptions.NoRegionError,
@@ -200,6 +221,18 @@ class LambdaTransport:
         except exceptions.BotoCoreError as error:
             # What is left are the many ways in which credentials and settings can be missing.
             raise NotPermitted(f"AWS cannot be called: {error}") from error
+
+
+def _bounded(client: "LambdaClient") -> "LambdaClient":
+    """A client whose answers must be whole in time.
+
+    boto3 has no setting for that. Where its inside is another one, time is measured between two
+    parts of an answer, and an error of TLS leaves the outcome unknown.
+    """
+    with suppress(AttributeError):
+        pools = client._endpoint.http_session._pool_classes_by_scheme  # type: ignore[attr-defined]
+        pools.update({scheme: bounded(pool) for scheme, pool in pools.items()})
+    return client
 
 
 def _config(timeout_s: float) -> "Config":

@@ -58,7 +58,7 @@ def _answer(connection: socket.socket, server: SocketServer) -> None:
     answer = server.answers.pop(0) if len(server.answers) > 1 else server.answers[0]
     connection.settimeout(WAITS_S)
     with connection, suppress(OSError):
-        while request := _request(connection):
+        while request := request_of(connection):
             server.requests.append(request)
             if answer is None:
                 server.ends.wait(WAITS_S)
@@ -68,8 +68,8 @@ def _answer(connection: socket.socket, server: SocketServer) -> None:
                 break
 
 
-def _request(connection: socket.socket) -> bytes:
-    """All of a request, by its content-length; nothing if the client has ended."""
+def request_of(connection: socket.socket) -> bytes:
+    """All of a request or an answer, by its content-length; nothing if the other end has gone."""
     received = b""
     while b"\r\n\r\n" not in received:
         part = connection.recv(65_536)

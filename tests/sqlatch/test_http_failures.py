@@ -2,8 +2,6 @@
 
 import gzip
 import json
-import socket
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -125,7 +123,7 @@ def test_a_write_without_a_key_is_repeated_only_if_nothing_was_done(failure: str
         connected(url_of(server), timeout_s=1.0, attempt_s=0.3) as client,
         pytest.raises(kind),
     ):
-        client._ask({"query": INSERT})
+        client.ask({"query": INSERT})
 
     assert (len(server.requests) > 1) is (kind.outcome_unless_told == failures.NOTHING)
 
@@ -146,7 +144,7 @@ def test_a_refusal_that_may_pass_is_repeated_unless_it_may_have_been_applied(
         connected(url_of(server), timeout_s=1.0, attempt_s=0.3) as client,
     ):
         with pytest.raises(kind):
-            client._ask({"query": INSERT})
+            client.ask({"query": INSERT})
         asked = len(server.requests)
         with pytest.raises(kind):
             client.execute(INSERT)
@@ -160,7 +158,7 @@ def test_a_connection_refused_is_repeated_and_nothing_was_done() -> None:
         connected("http://127.0.0.1:9/main", timeout_s=1.0, attempt_s=0.3) as client,
         pytest.raises(failures.Unreachable) as failed,
     ):
-        client._ask({"query": INSERT})
+        client.ask({"query": INSERT})
 
     assert failed.value.facts["outcome"] == "nothing"
     assert failed.value.__cause__ is not None
@@ -174,14 +172,6 @@ def test_a_host_that_no_name_server_knows_is_unreachable() -> None:
         client.execute(INSERT)
 
 
-def test_an_answer_that_trickles_in_ends_at_the_time_of_the_attempt(trickle: int) -> None:
-    with (
-        connected(f"http://127.0.0.1:{trickle}/main", timeout_s=0.5) as client,
-        pytest.raises(failures.CallTimedOut),
-    ):
-        client.query("SELECT 1")
-
-
 def test_an_answer_without_end_is_not_read_to_it() -> None:
     bomb = gzip.compress(b" " * 300 * 1024 * 1024, 1)
 
@@ -191,28 +181,3 @@ def test_an_answer_without_end_is_not_read_to_it() -> None:
         pytest.raises(failures.ForeignAnswer, match="more than"),
     ):
         client.query("SELECT 1")
-
-
-@pytest.fixture
-def trickle() -> Iterator[int]:
-    """The port of a server that sends one byte of its answer every 50 ms."""
-    import threading
-
-    ends = threading.Event()
-
-    def serve(listener: socket.socket) -> None:
-        connection, _address = listener.accept()
-        with connection:
-            connection.sendall(answer(200, b"", length=1000))
-            while not ends.wait(0.05):
-                try:
-                    connection.sendall(b" ")
-                except OSError:
-                    return
-
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        thread = threading.Thread(target=serve, args=(listener,))
-        thread.start()
-        yield listener.getsockname()[1]
-        ends.set()
-        thread.join()

@@ -234,7 +234,7 @@ def test_silence_is_a_timeout_and_not_repeated_without_a_key(
         monkeypatch.setenv("AWS_ENDPOINT_URL_LAMBDA", f"http://127.0.0.1:{silent.port}")
         with connected(URL, timeout_s=1.0, attempt_s=0.3) as client:
             with pytest.raises(failures.CallTimedOut) as failed:
-                client._ask({"query": INSERT})
+                client.ask({"query": INSERT})
             asked = len(silent.requests)
             with pytest.raises(failures.CallTimedOut):
                 client.execute(INSERT)
@@ -273,7 +273,7 @@ def test_an_error_is_known_without_the_header_too(client: Client, lambda_api: La
     with pytest.raises(errors.Constraint) as refused:
         client.execute(INSERT)
 
-    assert refused.value.facts == {"statement": 1}
+    assert refused.value.facts == {"statement": 1, "outcome": "nothing"}
 
 
 def test_a_body_that_is_no_text_reaches_the_http_door(client: Client) -> None:

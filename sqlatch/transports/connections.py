@@ -1,0 +1,92 @@
+"""Connections of urllib3 with two more properties, for both transports.
+
+The whole answer must be there when the time of the call is over, however its bytes come; and an
+error before the request was sent is told from one behind it.
+"""
+
+import io
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import partial
+from typing import Any
+
+from urllib3 import HTTPConnectionPool, exceptions
+from urllib3.connection import HTTPConnection
+
+_ENDS_AT_S: ContextVar[float] = ContextVar("ends_at_s")
+
+
+@contextmanager
+def within(timeout_s: float) -> Iterator[None]:
+    """Have the calls of the block end in time."""
+    token = _ENDS_AT_S.set(time.monotonic() + timeout_s)
+    try:
+        yield
+    finally:
+        _ENDS_AT_S.reset(token)
+
+
+def bounded(pool: type[HTTPConnectionPool]) -> type[HTTPConnectionPool]:
+    """A pool of urllib3's, or of botocore's, with such connections."""
+    kind = type(pool.ConnectionCls.__name__, (_Bounded, pool.ConnectionCls), {})
+    return type(pool.__name__, (pool,), {"ConnectionCls": kind})
+
+
+class _Bounded(HTTPConnection):
+    def connect(self) -> None:
+        """Connect; whatever fails here, TLS too, fails before anything was sent."""
+        try:
+            super().connect()
+        except exceptions.SSLError as error:
+            raise exceptions.NewConnectionError(self, str(error)) from error
+        except (OSError, ValueError) as error:  # ValueError: a certificate of another host
+            raise exceptions.NewConnectionError(self, str(error)) from error
+
+    def getresponse(self) -> Any:
+        # A timeout of the socket is one for each read of it, so it is set anew before each.
+        made: Any = self.response_class
+        self.response_class = partial(_response, made, _ENDS_AT_S.get())  # type: ignore[assignment]
+        try:
+            return super().getresponse()
+        finally:
+            self.response_class = made
+
+
+def _response(made: Any, ends_at_s: float, sock: socket.socket, *rest: Any, **more: Any) -> Any:
+    return made(_Socket(sock, ends_at_s), *rest, **more)
+
+
+class _Socket:
+    """What http.client wants of a socket whose answer it reads."""
+
+    def __init__(self, sock: socket.socket, ends_at_s: float) -> None:
+        self._sock = sock
+        self._ends_at_s = ends_at_s
+
+    def makefile(self, _mode: str) -> io.BufferedReader:
+        return io.BufferedReader(_Reader(self._sock, self._ends_at_s))
+
+
+class _Reader(io.RawIOBase):
+    def __init__(self, sock: socket.socket, ends_at_s: float) -> None:
+        self._sock = sock
+        self._raw = sock.makefile("rb", buffering=0)
+        self._ends_at_s = ends_at_s
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        left_s = self._ends_at_s - time.monotonic()
+        if left_s <= 0:
+            raise TimeoutError("the answer was not whole in time")
+        self._sock.settimeout(left_s)
+        return self._raw.readinto(buffer)
+
+    def close(self) -> None:
+        if not self.closed:
+            self._raw.close()
+        super().close()
