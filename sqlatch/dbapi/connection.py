@@ -1,6 +1,6 @@
 """A connection: one database, and at most one transaction at a time."""
 
-import re
+import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,15 +13,17 @@ from sqlatch.dbapi import errors
 from sqlatch.dbapi.cursor import Cursor
 from sqlatch.dbapi.errors import Error, ProgrammingError
 from sqlatch.dbapi.stream import Answer, Parameters, Sent, Stream, stmt_of, stmts_of
-
-_ONLY_READS = re.compile(r"\s*(?:SELECT|VALUES|EXPLAIN)\b", re.IGNORECASE)
-"""Of other statements it is not known here whether they write."""
+from sqlatch.dbapi.words import READS, word_of
 
 PART_BYTES_MAX = 3 * 1024 * 1024
 """Of a statement with many sets of values, what is sent at once."""
 
 MARK_S_MAX = 10.0
 """Older than that a mark is renewed when it is gone back to: at 60 s the service forgets it."""
+
+_COMMITS = frozenset({"COMMIT", "END", "RELEASE"})
+_NOT_COMMITTED = frozenset({"SQLITE_BUSY", "SQLITE_CONSTRAINT", "SQLITE_INTERRUPT"})
+"""A COMMIT that failed so was not applied. After any other error it may have been."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,11 @@ class Connection:
 
     A transaction begins with the first statement, unless `autocommit` is true: then each statement
     is one. It lives in what service and client send each other, so rolling back, or dropping it,
-    asks nobody. The service ends one that is idle for a minute.
+    asks nobody. The service ends one that is idle for a minute. A statement may end it too: COMMIT,
+    or a failure that SQLite rolls back.
+
+    After fork() the child goes on with a stream of its own. A transaction that was open is its
+    parent's.
     """
 
     Warning = errors.Warning
@@ -57,9 +63,10 @@ class Connection:
         self._client: Client | None = client
         self._stream = Stream(client)
         self._autocommit = autocommit
-        self._in_transaction = False
+        self._process = os.getpid()
         self._has_written = False
         self._baton_before: str | None = None
+        self._setting: Sent | None = None
         self._asked_at_s = time.monotonic()
 
     @property
@@ -68,13 +75,14 @@ class Connection:
 
     @autocommit.setter
     def autocommit(self, value: bool) -> None:
-        if value and self._in_transaction:
+        if value and self.in_transaction:
             self.commit()
         self._autocommit = value
 
     @property
     def in_transaction(self) -> bool:
-        return self._in_transaction
+        """Whether one is open, as the service said last."""
+        return self._stream.in_transaction
 
     def cursor(self) -> Cursor:
         self._check_open()
@@ -91,31 +99,24 @@ class Connection:
     def commit(self) -> None:
         """Commit; OperationalError if somebody else has changed what the transaction read."""
         self._check_open()
-        if not self._in_transaction:
+        if not self.in_transaction:
             return
-        if not self._has_written:
+        if self._has_written:
+            self._run(stmt_of("COMMIT"), word="COMMIT")
+        else:
+            self._check_process()
             self._forget()
-            return
-        try:
-            (answer,) = self._stream.run(stmt_of("COMMIT"))
-        except Error:
-            # It may have been committed: what comes next is told apart from it by another stream.
-            self._baton_before = None
-            raise
-        if isinstance(answer, Error):
-            raise answer
-        self._in_transaction = False
 
     def rollback(self) -> None:
         """Roll back, by forgetting the transaction."""
         self._check_open()
-        if self._in_transaction:
+        if self.in_transaction:
             self._forget()
 
     def mark(self) -> Mark:
         """Where the transaction stands, or that there is none yet."""
         self._check_open()
-        return Mark(self._stream.baton, self._in_transaction, self._has_written, self._asked_at_s)
+        return Mark(self._stream.baton, self.in_transaction, self._has_written, self._asked_at_s)
 
     def go_back(self, mark: Mark) -> None:
         """Roll back to a mark of this transaction, by forgetting what came after it.
@@ -127,8 +128,9 @@ class Connection:
         if not mark.in_transaction:
             self.rollback()
             return
-        self._stream.baton = mark.baton
-        self._in_transaction, self._has_written = True, mark.has_written
+        self._check_process()
+        self._stream.move_to(mark.baton, in_transaction=True)
+        self._has_written = mark.has_written
         self._asked_at_s = mark.at_s
         if time.monotonic() - mark.at_s > MARK_S_MAX:
             self._asked_at_s = time.monotonic()
@@ -142,13 +144,25 @@ class Connection:
 
     def run(self, operation: str, parameters: Parameters) -> Answer:
         """What a statement gives."""
-        return self._run(operation, stmt_of(operation, parameters))
+        word = word_of(operation)
+        stmt = stmt_of(operation, parameters)
+        answer = self._run(stmt, word=word)
+        if (
+            word == "PRAGMA"
+            and "foreign_keys" in operation.lower()
+            and not (answer.columns or self.in_transaction)
+        ):
+            self._setting = stmt
+        return answer
 
     def run_many(self, operation: str, sets: Iterator[Parameters]) -> int:
         """Run a statement for each set of values; how many rows it changed in all."""
+        self._check_open()
+        assert self._client is not None
+        size_bytes = self._client.transport.size_bytes
         changed = 0
-        for stmt in stmts_of(operation, sets, bytes_max=PART_BYTES_MAX):
-            answer = self._run(operation, stmt)
+        for stmt in stmts_of(operation, sets, size_bytes=size_bytes, bytes_max=PART_BYTES_MAX):
+            answer = self._run(stmt, word=word_of(operation))
             if answer.columns:
                 raise ProgrammingError("executemany is for statements that give no rows")
             changed += answer.rows_affected
@@ -156,37 +170,54 @@ class Connection:
 
     def run_script(self, script: str) -> None:
         """Run the statements of a script up to the first that fails, in one request."""
-        self._run(script, script)
+        self._run(script, word=word_of(script))
 
-    def _run(self, operation: str, stmt: Sent) -> Answer:
+    def _run(self, sent: Sent, *, word: str) -> Answer:
+        """Run it in the transaction that is open, or that it begins."""
         self._check_open()
+        self._check_process()
         self._asked_at_s = time.monotonic()
-        if self._in_transaction:
-            answer = self._stream.run(stmt)[-1]
-        elif self._autocommit:
-            answer = self._run_alone(stmt)
-        else:
-            before = self._stream.baton
-            answer = self._stream.run(stmt_of("BEGIN"), stmt)[-1]
-            self._baton_before = before
-            self._in_transaction = True
+        requests = [sent]
+        if not self.in_transaction:
+            self._baton_before = self._stream.baton
             self._has_written = False
-        self._has_written |= not _ONLY_READS.match(operation)
-        if isinstance(answer, Error):
-            raise answer
-        return answer
-
-    def _run_alone(self, stmt: Sent) -> Answer | errors.Error:
+            if not self._autocommit and word != "BEGIN":
+                requests.insert(0, stmt_of("BEGIN"))
+            if self._stream.baton is None and self._setting is not None:
+                requests.insert(0, self._setting)
         try:
-            return self._stream.run(stmt)[-1]
+            answers = self._stream.run(*requests)
         except Error:
             # It may have been committed: what comes next is told apart from it by another stream.
-            self._stream.baton = None
+            self._baton_before = None
+            if not self.in_transaction:
+                self._stream.baton = None
             raise
+        self._has_written |= isinstance(sent, str) or word not in READS
+        refusal = next((answer for answer in answers if isinstance(answer, Error)), None)
+        if isinstance(sent, str) or (refusal is not None and _may_be_committed(word, refusal)):
+            # A script can commit and begin again: where its last transaction began is not known.
+            self._baton_before = None
+        if refusal is not None:
+            raise refusal
+        assert isinstance(answers[-1], Answer)
+        return answers[-1]
 
     def _forget(self) -> None:
-        self._stream.baton = self._baton_before
-        self._in_transaction = False
+        is_here = self._process == os.getpid()
+        self._stream.move_to(self._baton_before if is_here else None, in_transaction=False)
+
+    def _check_process(self) -> None:
+        """In another process go on with another stream: on one, each takes the other's turns."""
+        if self._process == os.getpid():
+            return
+        if self.in_transaction:
+            raise ProgrammingError(
+                "the transaction was begun before fork(), and the parent may commit it: roll back,"
+                " then begin another"
+            )
+        self._process = os.getpid()
+        self._stream.move_to(None, in_transaction=False)
 
     def _check_open(self) -> None:
         if self._client is None:
@@ -206,6 +237,10 @@ class Connection:
             self.commit()
         else:
             self.rollback()
+
+
+def _may_be_committed(word: str, refusal: Error) -> bool:
+    return word in _COMMITS and refusal.sqlite_errorname not in _NOT_COMMITTED
 
 
 def connect(url: str, *, autocommit: bool = False, **options: Any) -> Connection:

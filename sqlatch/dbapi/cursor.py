@@ -1,19 +1,17 @@
 """A cursor: runs statements of its connection and holds the rows of the last one."""
 
-import re
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Self
 
 from sqlatch.dbapi.errors import ProgrammingError
 from sqlatch.dbapi.stream import Parameters
+from sqlatch.dbapi.words import CHANGES, word_of
 
 if TYPE_CHECKING:
     from sqlatch.dbapi.connection import Connection
 
 Column = tuple[str, str | None, None, None, None, None, None]
 Row = tuple[Any, ...]
-
-_CHANGES = re.compile(r"\s*(?:INSERT|UPDATE|DELETE|REPLACE|WITH)\b", re.IGNORECASE)
 
 
 class Cursor:
@@ -42,7 +40,7 @@ class Cursor:
                 (name, declared, None, None, None, None, None) for name, declared in answer.columns
             )
             self._rows = iter(answer.rows)
-        if _CHANGES.match(operation) and not (answer.columns and not answer.rows_affected):
+        if word_of(operation) in CHANGES and (answer.rows_affected or not answer.columns):
             self.rowcount = answer.rows_affected
         if answer.last_insert_rowid is not None:
             self.lastrowid = answer.last_insert_rowid

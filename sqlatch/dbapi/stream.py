@@ -3,7 +3,7 @@
 import base64
 import datetime
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
@@ -12,6 +12,7 @@ from sqlatch.client import Client
 from sqlatch.dbapi.errors import DataError, Error, ProgrammingError, error_of, failure_of
 from sqlatch.errors import SqlatchError
 from sqlatch.failures import ForeignAnswer
+from sqlatch.transports.transport import encoded
 from sqlatch.values import INTEGER_MAX, INTEGER_MIN
 
 Parameters = Sequence[Any] | Mapping[str, Any]
@@ -30,20 +31,25 @@ class Answer:
 
 
 class Stream:
-    """One stream. Every request may be sent again: what it commits is committed once."""
+    """One stream. Every request may be sent again: what it commits is committed once.
+
+    `in_transaction` is what the service said last.
+    """
 
     def __init__(self, client: Client) -> None:
         self._client = client
         self.baton: str | None = None
+        self.in_transaction = False
 
     def run(self, *sent: Sent) -> list[Answer | Error]:
         """What each statement or script gave; Error if the request had no answer."""
-        requests = [
+        requests: list[dict[str, Any]] = [
             {"type": "sequence", "sql": one}
             if isinstance(one, str)
             else {"type": "execute", "stmt": one}
             for one in sent
         ]
+        requests.append({"type": "get_autocommit"})
         event: dict[str, Any] = {
             "pipeline": {"baton": self.baton, "requests": requests},
             "database": self._client.database,
@@ -56,14 +62,21 @@ class Stream:
                 lambda: self._client.transport.invoke(event, timeout_s=attempts.one_s),
                 repeatable=True,
             )
-            baton, answers = reply["baton"], [_answer(result) for result in reply["results"]]
+            *results, last = reply["results"]
+            baton, answers = reply["baton"], [_answer(result) for result in results]
+            in_transaction = not last["response"]["is_autocommit"]
         except SqlatchError as error:
             raise failure_of(error) from error
         except (KeyError, TypeError, ValueError) as error:
             foreign = ForeignAnswer(f"the answer is no reply to a pipeline: {error!r}")
             raise failure_of(foreign) from foreign
-        self.baton = baton
+        self.move_to(baton, in_transaction=in_transaction)
         return answers
+
+    def move_to(self, baton: str | None, *, in_transaction: bool) -> None:
+        """Go on from another place of the stream, or with None in a new one."""
+        self.baton = baton
+        self.in_transaction = in_transaction
 
 
 def stmt_of(sql: str, parameters: Parameters = ()) -> dict[str, Any]:
@@ -74,22 +87,25 @@ def stmt_of(sql: str, parameters: Parameters = ()) -> dict[str, Any]:
     return {"sql": sql, "args": _values(parameters)}
 
 
-def stmts_of(sql: str, sets: Iterator[Parameters], *, bytes_max: int) -> Iterator[dict[str, Any]]:
-    """A statement with many sets of values, in parts of some `bytes_max` each."""
+def stmts_of(
+    sql: str, sets: Iterator[Parameters], *, size_bytes: Callable[[bytes], int], bytes_max: int
+) -> Iterator[dict[str, Any]]:
+    """A statement with many sets of values, in parts of `bytes_max` as they travel, or of one set.
+
+    `size_bytes` says what an encoded part of a request takes.
+    """
     part: list[list[dict[str, Any]]] = []
-    size_bytes = 0
+    part_bytes = 0
     for parameters in sets:
         if isinstance(parameters, Mapping):
             raise ProgrammingError("executemany takes sequences of values, not mappings")
         values = _values(parameters)
-        part.append(values)
-        # Names, quotes and braces of a value, and what it is itself, escapes included.
-        size_bytes += sum(
-            50 + 2 * len(str(value.get("value", value.get("base64", "")))) for value in values
-        )
-        if size_bytes >= bytes_max:
+        set_bytes = size_bytes(encoded(values)) + 1
+        if part and part_bytes + set_bytes > bytes_max:
             yield {"sql": sql, "arg_sets": part}
-            part, size_bytes = [], 0
+            part, part_bytes = [], 0
+        part.append(values)
+        part_bytes += set_bytes
     if part:
         yield {"sql": sql, "arg_sets": part}
 

@@ -37,9 +37,9 @@ class Transport(Protocol):
     def close(self) -> None: ...
 
 
-def encoded(event: Mapping[str, Any]) -> bytes:
-    """An event as it is sent."""
-    return json.dumps(event, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+def encoded(part: Any) -> bytes:
+    """An event, or a part of one, as it is sent."""
+    return json.dumps(part, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
 
 
 def check_size(transport: Transport, body: bytes) -> None:
