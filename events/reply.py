@@ -8,6 +8,7 @@ from pydantic_core import to_json
 
 from events import values
 from events.values import Row, escapes_bytes
+from sqlatch.values import names_apart
 
 
 class ResultReply(TypedDict):
@@ -127,15 +128,3 @@ def _listed(items: Iterable[Iterable[bytes]]) -> Iterator[bytes]:
         yield from item
         separator = b","
     yield b"[]" if separator == b"[" else b"]"
-
-
-def names_apart(columns: Sequence[str]) -> list[str]:
-    """Names that no two columns share, `:1` behind the second `id` as SQLite itself does it."""
-    names: list[str] = []
-    for column in columns:
-        name, number = column, 0
-        while name in names:
-            number += 1
-            name = f"{column}:{number}"
-        names.append(name)
-    return names

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sqlatch.failures import ForeignAnswer
-from sqlatch.values import Row, Value, rows_in
+from sqlatch.values import Row, Value, names_apart, rows_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +29,9 @@ class Result:
         return len(self.rows)
 
     def dicts(self) -> list[dict[str, Value]]:
-        """The rows by the names of their columns; of two columns of one name the last one stays."""
-        return [dict(zip(self.columns, row, strict=True)) for row in self.rows]
+        """The rows by the names of their columns: of two named `id` the second is `id:1`."""
+        names = names_apart(self.columns)
+        return [dict(zip(names, row, strict=True)) for row in self.rows]
 
     def value(self) -> Value:
         """The first value of the first row, None if there is no row."""

@@ -62,6 +62,18 @@ def rows_in(rows: list[list[Any]]) -> list[Row]:
     ]
 
 
+def names_apart(columns: Sequence[str]) -> list[str]:
+    """Names that no two columns share, `:1` behind the second `id` as SQLite itself does it."""
+    names: list[str] = []
+    for column in columns:
+        name, number = column, 0
+        while name in names:
+            number += 1
+            name = f"{column}:{number}"
+        names.append(name)
+    return names
+
+
 def _given(value: object, where: str) -> Any:
     if value is None or isinstance(value, bool):
         return value

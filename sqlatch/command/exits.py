@@ -1,5 +1,8 @@
 """Exit codes, by which scripts tell what to do next."""
 
+import errno
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from enum import IntEnum
 
 import click
@@ -7,12 +10,14 @@ import click
 from sqlatch.command.output import printable
 from sqlatch.errors import SqlatchError, Timeout, Unauthorized
 from sqlatch.failures import UNKNOWN, BadUrl, FunctionNotFound, NotPermitted
+from sqlatch.result import Result
 
 
 class Exit(IntEnum):
     """What a command ends with."""
 
     OK = 0
+    NOT_SHOWN = 1
     USAGE = 2
     REFUSED = 3
     NOT_PERMITTED = 4
@@ -46,3 +51,22 @@ def exit_of(error: SqlatchError, *, writes: bool) -> Exit:
     if error.retryable or isinstance(error, Timeout):
         return Exit.TRY_AGAIN
     return Exit.REFUSED
+
+
+@contextmanager
+def shown(results: Sequence[Result]) -> Iterator[None]:
+    """Write results in the block; where they cannot be written, say what they did all the same."""
+    try:
+        yield
+    except (OSError, UnicodeEncodeError) as error:
+        done = [
+            result.rows_affected
+            for result in results
+            if result.meta.get("wrote") or result.meta.get("replayed")
+        ]
+        if not done and getattr(error, "errno", None) == errno.EPIPE:
+            raise  # as `head` ends it
+        applied = f"applied, {sum(done)} rows affected; " if done else ""
+        raise Failure(
+            f"{applied}the result could not be written: {error}", Exit.NOT_SHOWN
+        ) from error

@@ -11,16 +11,12 @@ from rich.table import Table
 from rich.text import Text
 
 from sqlatch.result import Result
-from sqlatch.values import Value, value_out
+from sqlatch.values import Value, names_apart, value_out
 
 WIDTH_ELSEWHERE = 1_000_000
 """Of a table that no terminal shows: nothing is cut or folded."""
 
 BLOB_BYTES_SHOWN_MAX = 16
-
-
-class SameName(ValueError):
-    """Two columns of one name cannot be two fields of an object."""
 
 
 class Format(StrEnum):
@@ -58,7 +54,10 @@ def write_table(result: Result, stream: TextIO) -> None:
         table.add_column(Text(printable(name)), justify=justify, overflow="fold")
     for row in result.rows:
         table.add_row(*map(_cell, row))
-    console.print(table)
+    # Written here, since rich ends the program where nobody reads.
+    with console.capture() as drawn:
+        console.print(table)
+    stream.write(drawn.get())
     if result.truncated:
         stream.write(f"the first {len(result.rows)} rows; there are more\n")
 
@@ -99,17 +98,25 @@ def _reply(result: Result) -> dict[str, Any]:
 
 
 def _write_lines(result: Result, stream: TextIO) -> None:
-    repeated = {name for name in result.columns if result.columns.count(name) > 1}
-    if repeated:
-        raise SameName(f"two columns are named {min(repeated)!r}: name one with AS, or take json")
+    names = names_apart(result.columns)
     for row in result.rows:
-        stream.write(f"{_json(dict(zip(result.columns, _values(row), strict=True)))}\n")
+        stream.write(f"{_json(dict(zip(names, _values(row), strict=True)))}\n")
+
+
+class _Lines:
+    """A stream for csv, whose writer quotes a carriage return only where lines end with one."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, line: str) -> None:
+        self._stream.write(line.removesuffix("\r\n") + "\n")
 
 
 def _write_csv(result: Result, stream: TextIO) -> None:
     if not result.columns:
         return
-    writer = csv.writer(stream, lineterminator="\n")
+    writer = csv.writer(_Lines(stream), lineterminator="\r\n")
     writer.writerow(result.columns)
     for row in result.rows:
         # NULL is nothing between the commas; a blob is its base64.

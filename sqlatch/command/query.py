@@ -7,8 +7,8 @@ from typing import Any
 import click
 
 from sqlatch.command import output, script
-from sqlatch.command.exits import Exit, Failure
-from sqlatch.command.output import Format, SameName
+from sqlatch.command.exits import shown
+from sqlatch.command.output import Format
 from sqlatch.command.place import Place, at_place
 from sqlatch.statement import Statement
 from sqlatch.values import Parameters, special_in
@@ -40,11 +40,10 @@ def query(*, place: Place, form: str, parameters: str | None, read_only: bool, s
         else:
             ask = client.query if read_only else client.execute
             results = [ask(texts[0], values)]
-    try:
+    with shown(results):
         for result in results:
             output.write(result, Format(form), sys.stdout)
-    except SameName as error:
-        raise Failure(str(error), Exit.REFUSED) from error
+        sys.stdout.flush()
 
 
 def _script(sql: str) -> str:

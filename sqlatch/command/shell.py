@@ -16,8 +16,8 @@ from prompt_toolkit.shortcuts import CompleteStyle
 from sqlatch.client import Client
 from sqlatch.command import output, script
 from sqlatch.command.completion import SqlCompleter
-from sqlatch.command.exits import failure_of
-from sqlatch.command.output import Format, SameName, printable
+from sqlatch.command.exits import failure_of, shown
+from sqlatch.command.output import Format, printable
 from sqlatch.command.place import Place, at_place
 from sqlatch.command.schema import definitions, tables
 from sqlatch.errors import SqlatchError
@@ -67,15 +67,16 @@ class Shell:
                 return
             except SqlatchError as error:
                 click.echo(failure_of(error, writes=True).format_message(), err=True)
-            except SameName as error:
-                click.echo(printable(str(error)), err=True)
 
     def run(self, text: str) -> None:
         """Do one command, or one statement."""
         if text.startswith("."):
             self._command(*text.rstrip("; \n").split())
         else:
-            output.write(self._client.execute(text), self._form, sys.stdout)
+            result = self._client.execute(text)
+            with shown([result]):
+                output.write(result, self._form, sys.stdout)
+                sys.stdout.flush()
 
     def _command(self, name: str, *arguments: str) -> None:
         if name == ".quit":

@@ -3,9 +3,14 @@
 import csv
 import io
 import json
+import os
 import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 
@@ -35,14 +40,22 @@ def test_json_and_jsonl_are_what_the_service_says(sqlatch: Sqlatch) -> None:
     assert json.loads(sqlatch("query", "-o", "jsonl", ROWS).out) == dict(
         zip(names, values, strict=True)
     )
+    assert sqlatch("query", "-o", "jsonl", "SELECT 1 AS n, 2 AS n").out == '{"n": 1, "n:1": 2}\n'
 
 
 def test_csv_is_read_back_by_what_reads_csv(sqlatch: Sqlatch) -> None:
     sqlatch("query", "CREATE TABLE t (n)")
 
-    written = sqlatch("query", "-o", "csv", "SELECT 'a\"b,c' AS x, 'd' || char(10) || 'e' AS y").out
+    written = sqlatch(
+        "query", "-o", "csv",
+        "SELECT 'a\"b,c' AS x, 'd' || char(10) || 'e' AS y, 'f' || char(13) AS z, 'g' AS w",
+    ).out  # fmt: skip
 
-    assert list(csv.reader(io.StringIO(written, newline=""))) == [["x", "y"], ['a"b,c', "d\ne"]]
+    assert written == 'x,y,z,w\n"a""b,c","d\ne","f\r",g\n'
+    assert list(csv.reader(io.StringIO(written, newline=""))) == [
+        ["x", "y", "z", "w"],
+        ['a"b,c', "d\ne", "f\r", "g"],
+    ]
 
 
 def test_a_text_cannot_control_the_terminal(sqlatch: Sqlatch) -> None:
@@ -85,6 +98,70 @@ def test_parameters_are_json(sqlatch: Sqlatch, client: Client) -> None:
 @pytest.mark.parametrize("parameters", ["{", "1", '[{"base64": "?"}]'])
 def test_parameters_that_are_none_are_wrong_usage(sqlatch: Sqlatch, parameters: str) -> None:
     assert sqlatch("query", "-p", parameters, "SELECT ?").code == 2
+
+
+INSERT = "INSERT INTO t VALUES (1), (2) RETURNING n;"
+
+
+@pytest.mark.parametrize("stdout", ["full disk", "closed pipe"])
+@pytest.mark.parametrize("command", ["query", "shell"])
+def test_what_was_applied_is_told_where_its_result_cannot_be_written(
+    client: Client, stdout: str, command: str
+) -> None:
+    client.execute("CREATE TABLE t (n)")
+    with unwritable(stdout) as file, running(command, INSERT, file) as process:
+        _out, err = process.communicate()
+
+    assert process.returncode == 1
+    assert err.startswith("Error: applied, 2 rows affected; the result could not be written: ")
+    assert err.count("\n") == 1
+    assert client.query("SELECT count(*) FROM t").value() == 2
+
+
+def test_a_pipe_that_is_full_is_waited_for(client: Client) -> None:
+    client.execute("CREATE TABLE t (n)")
+    read_end, write_end = os.pipe()
+    with os.fdopen(read_end, "rb") as reader:
+        with os.fdopen(write_end, "wb") as writer:
+            os.set_blocking(write_end, False)
+            with suppress(BlockingIOError):
+                while os.write(write_end, b"x" * 4096):
+                    pass
+            process = running("query", INSERT, writer)
+        with process:
+            written = reader.read().decode()
+
+    assert process.returncode == 0
+    assert written.lstrip("x").splitlines()[3:5] == ["│ 1 │", "│ 2 │"]
+
+
+@contextmanager
+def unwritable(kind: str) -> Iterator[IO[bytes]]:
+    """A file that nothing can be written to."""
+    if kind == "full disk":
+        with Path("/dev/full").open("wb") as file:
+            yield file
+        return
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    with os.fdopen(write_end, "wb") as file:
+        yield file
+
+
+def running(command: str, sql: str, stdout: IO[bytes]) -> subprocess.Popen[str]:
+    arguments = [command] if command == "shell" else [command, sql]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "sqlatch.command", *arguments],
+        stdin=subprocess.PIPE,
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdin is not None
+    process.stdin.write(sql)
+    process.stdin.close()
+    process.stdin = None
+    return process
 
 
 def closed_port() -> int:

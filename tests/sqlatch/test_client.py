@@ -73,6 +73,16 @@ def test_a_batch_is_one_transaction(client: Client) -> None:
     assert client.query("SELECT count(*) FROM t").value() == 3
 
 
+def test_columns_of_one_name_are_told_apart_in_dicts(client: Client) -> None:
+    client.execute("CREATE TABLE t (n)")
+    sql = "SELECT 1 AS id, 2 AS id, 3 AS name, 4 AS id"
+
+    result = client.query(sql)
+    as_objects = client.ask({"query": sql, "rows_as": "objects", "read_only": True})
+
+    assert result.dicts() == [{"id": 1, "id:1": 2, "name": 3, "id:2": 4}] == as_objects["rows"]
+
+
 def test_rows_max_says_that_there_are_more(client: Client) -> None:
     client.execute("CREATE TABLE t (n)")
 

@@ -80,13 +80,20 @@ def url_of(server: socket_server.SocketServer) -> str:
     return f"http://127.0.0.1:{server.port}/main"
 
 
+def patience(answered: bytes | None) -> dict[str, float]:
+    """Options that wait for an answer, and not long for silence."""
+    if answered is None:
+        return {"timeout_s": 1.0, "attempt_s": 0.3}
+    return {"timeout_s": 20.0, "attempt_s": 5.0}
+
+
 @pytest.mark.parametrize("failure", FAILURES)
 def test_a_failure_is_one_class_with_its_outcome(failure: str) -> None:
     bytes_, kind = FAILURES[failure]
 
     with (
         socket_server.running(bytes_) as server,
-        connected(url_of(server), timeout_s=1.0, attempt_s=0.3) as client,
+        connected(url_of(server), **patience(bytes_)) as client,
         pytest.raises(CallFailed) as failed,
     ):
         client.execute(INSERT)
@@ -120,7 +127,7 @@ def test_a_write_without_a_key_is_repeated_only_if_nothing_was_done(failure: str
 
     with (
         socket_server.running(bytes_) as server,
-        connected(url_of(server), timeout_s=1.0, attempt_s=0.3) as client,
+        connected(url_of(server), **patience(bytes_)) as client,
         pytest.raises(kind),
     ):
         client.ask({"query": INSERT})
@@ -141,7 +148,7 @@ def test_a_refusal_that_may_pass_is_repeated_unless_it_may_have_been_applied(
 ) -> None:
     with (
         socket_server.running(bytes_) as server,
-        connected(url_of(server), timeout_s=1.0, attempt_s=0.3) as client,
+        connected(url_of(server), **patience(bytes_)) as client,
     ):
         with pytest.raises(kind):
             client.ask({"query": INSERT})
