@@ -1,6 +1,8 @@
 # Every command that the README names. Python 3.11 or later is all that must be there.
 PYTHON ?= python3
 PYTEST_ARGS ?=
+# A worker for each processor, up to four; an idle one takes over what another has still to do.
+PARALLEL := -n auto --maxprocesses 4 --dist worksteal
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -26,7 +28,7 @@ demo: $(VENV)/demo.installed  ## load 336,776 flights through the handler and as
 	@$(BIN)/python -m examples.flights
 
 test: $(VENV)/dev.installed  ## run the test suite, but for the slow fault campaign and the built artifact
-	@$(BIN)/python -m pytest -m "not e2e and not slow and not clients and not django and not wheel and not nfs" $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest $(PARALLEL) -m "not e2e and not slow and not clients and not django and not wheel and not nfs" $(PYTEST_ARGS)
 
 faults: $(VENV)/dev.installed  ## run the fault campaign, slow parts too (SLOW=1: only those; FULL=1: hours, and docs/reliability.md)
 	@$(if $(FULL),rm -rf build/faults/full)

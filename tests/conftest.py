@@ -14,6 +14,8 @@ from handler import local
 from handler.service import Service, service
 from sqlatch.errors import SqlatchError
 from tests import dynamodb_server
+from tests.faults import tally
+from tests.faults.machine import Time
 
 Ask = Callable[..., dict[str, Any]]
 
@@ -52,13 +54,39 @@ def directory(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.fixture(params=["sqlite", "dynamodb"])
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Hand what the fault campaigns counted in a worker of pytest-xdist to whom it works for."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["tally"] = tally.sums()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    tally.add(getattr(node, "workeroutput", {}).get("tally", {}))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for line in tally.lines():
+        terminalreporter.write_line(line)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run the tests marked `lease_tables` on each kind of table, not only on that in a file."""
+    if metafunc.definition.get_closest_marker("lease_tables"):
+        metafunc.parametrize("environment", ["sqlite", "dynamodb"], indirect=True)
+
+
+@pytest.fixture
 def environment(
     request: pytest.FixtureRequest, directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[dict[str, str]]:
-    """The environment of a function, with each kind of lease table in turn."""
-    variables = {"SQLATCH_DATABASES": str(directory)}
-    if request.param == "dynamodb":
+    """The environment of a function; its leases lie in a file unless the test asks for DynamoDB.
+
+    A request has a minute, since a busy machine may take ten times as long as a quiet one.
+    """
+    variables = {"SQLATCH_DATABASES": str(directory), "SQLATCH_TIMEOUT_MS": "60000"}
+    monkeypatch.setattr(local, "TIMEOUT_S", 120.0)
+    if getattr(request, "param", "sqlite") == "dynamodb":
         variables |= dynamodb_environment(request)
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
@@ -89,6 +117,15 @@ def refused(ask: Ask) -> Ask:
         return refusal.value.body()
 
     return refused
+
+
+@pytest.fixture
+def stopped_time(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Time:
+    """Time passes only where the service sleeps: a wait lasts no time, and no machine is slow."""
+    time = Time()
+    monkeypatch.setattr("handler.service.Clock", time.clock)
+    forget(service)
+    return time
 
 
 @pytest.fixture

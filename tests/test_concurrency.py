@@ -15,6 +15,7 @@ def tables(ask: Ask) -> None:
     ask(query="CREATE TABLE counter AS SELECT 0 AS n")
 
 
+@pytest.mark.lease_tables
 def test_400_inserts_of_8_processes_are_400_rows(
     tables: None, ask: Ask, environment: dict[str, str]
 ) -> None:
@@ -37,7 +38,6 @@ def test_a_counter_raised_by_8_processes_ends_at_the_number_acknowledged(
     assert ask(query="SELECT n FROM counter")["rows"] == [[200]]
 
 
-@pytest.mark.parametrize("environment", ["sqlite"], indirect=True)
 @pytest.mark.parametrize("without", ["lease", "file locks"])
 def test_with_one_of_the_two_protections_nothing_is_lost(
     without: str, tables: None, ask: Ask, environment: dict[str, str]
@@ -47,7 +47,6 @@ def test_with_one_of_the_two_protections_nothing_is_lost(
     assert ask(query="SELECT n FROM counter")["rows"] == [[sum(map(len, acknowledged))]]
 
 
-@pytest.mark.parametrize("environment", ["sqlite"], indirect=True)
 def test_without_lease_and_file_locks_updates_are_lost(
     tables: None, ask: Ask, environment: dict[str, str]
 ) -> None:

@@ -111,7 +111,7 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         env=environment | {"COLUMNS": "100"},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=600,
         check=False,
     )
 

@@ -82,7 +82,7 @@ def client(url: str) -> Iterator[Client]:
 def run(here: Path, *command: str, **variables: str) -> str:
     done = subprocess.run(
         command, cwd=here, env=os.environ | {"PYTHONPATH": str(ROOT)} | variables,
-        capture_output=True, text=True, timeout=60, check=False,
+        capture_output=True, text=True, timeout=600, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return done.stdout

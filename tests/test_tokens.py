@@ -174,6 +174,6 @@ def shell(script: str, directory: Path) -> str:
         capture_output=True,
         text=True,
         check=True,
-        timeout=60,
+        timeout=600,
     )
     return finished.stdout

@@ -91,6 +91,7 @@ def test_a_write_of_the_orm_takes_one(write: Any, leases: Counter) -> None:
     assert leases.taken() == 1
 
 
+@pytest.mark.lease_tables
 def test_the_lease_is_held_while_the_commit_runs_and_gone_afterwards(
     connection: DatabaseWrapper, leases: Counter
 ) -> None:
@@ -120,6 +121,7 @@ def test_the_rows_of_returning_are_all_there_after_its_commit(connection: Databa
     assert rows == [("a",), ("b",), ("c",), ("d",)]
 
 
+@pytest.mark.lease_tables
 @pytest.mark.parametrize("durable", [False, True])
 def test_one_lease_for_nested_transactions_from_the_first_write_to_the_last_commit(
     durable: bool, connection: DatabaseWrapper, leases: Counter
@@ -136,6 +138,7 @@ def test_one_lease_for_nested_transactions_from_the_first_write_to_the_last_comm
     assert leases.taken() == 1
 
 
+@pytest.mark.lease_tables
 def test_a_rollback_gives_the_lease_back(leases: Counter) -> None:
     with pytest.raises(ZeroDivisionError), transaction.atomic():
         Account.objects.create(owner="a")
@@ -343,6 +346,7 @@ def test_queries_are_logged_as_django_logs_them(connection: DatabaseWrapper) -> 
     assert [query["sql"].split()[0] for query in captured] == ["INSERT", "SELECT"]
 
 
+@pytest.mark.lease_tables
 def test_the_service_and_django_keep_each_other_out(
     ask: Any, connection: DatabaseWrapper, leases: Counter, directory: Path
 ) -> None:

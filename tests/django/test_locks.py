@@ -16,10 +16,7 @@ from sqlatch.django.files import DatabaseFile
 from tests.django.conftest import Connect
 from tests.django.writers import run_together
 
-pytestmark = [
-    pytest.mark.django,
-    pytest.mark.parametrize("environment", ["sqlite"], indirect=True),
-]
+pytestmark = pytest.mark.django
 
 MAKE = (
     "CREATE TABLE bank_account (id INTEGER PRIMARY KEY, owner TEXT, balance INTEGER)",

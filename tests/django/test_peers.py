@@ -40,6 +40,7 @@ def is_whole(file: Path, acknowledged: list[str]) -> bool:
         return False
 
 
+@pytest.mark.lease_tables
 @pytest.mark.parametrize("locks", ["file locks", "no file locks"])
 def test_400_rows_created_in_autocommit_by_8_processes_are_there(
     locks: str, file: Path, process_environment: Mapping[str, str], leases: Counter
@@ -54,7 +55,6 @@ def test_400_rows_created_in_autocommit_by_8_processes_are_there(
     assert leases.held() == []
 
 
-@pytest.mark.parametrize("environment", ["sqlite"], indirect=True)
 def test_without_lease_and_file_locks_rows_are_lost(
     file: Path, process_environment: Mapping[str, str]
 ) -> None:
@@ -66,6 +66,7 @@ def test_without_lease_and_file_locks_rows_are_lost(
     assert len(acknowledged) < 400 or not is_whole(file, acknowledged)
 
 
+@pytest.mark.lease_tables
 @pytest.mark.parametrize("locks", ["file locks", "no file locks"])
 @pytest.mark.parametrize("deed", ["raise_in_atomic", "raise_for_update"])
 def test_no_update_is_lost_that_follows_from_a_read_in_atomic(
@@ -96,6 +97,7 @@ def test_an_exception_after_the_lease_ran_out_leaves_nothing_in_the_file(
     assert leases.held() == []
 
 
+@pytest.mark.lease_tables
 def test_a_commit_after_the_lease_ran_out_is_refused_and_nothing_is_in_the_file(
     hands: Hands, file: Path, leases: Counter
 ) -> None:
@@ -183,6 +185,7 @@ def test_readers_do_not_wait_for_a_slow_writer_nor_take_leases(
     assert owners(file) == ["1-0"]
 
 
+@pytest.mark.lease_tables
 def test_a_killed_holder_blocks_no_reader_and_writers_for_one_lease(
     file: Path, connect: Connect, process_environment: Mapping[str, str], leases: Counter
 ) -> None:

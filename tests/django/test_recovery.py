@@ -60,6 +60,7 @@ def first_byte(path: Path) -> bytes:
     return Path(f"{path}-journal").read_bytes()[:1]
 
 
+@pytest.mark.lease_tables
 def test_a_hot_journal_is_rolled_back_under_the_lease_when_a_connection_opens(
     path: Path, connect: Connect, counted: Counter
 ) -> None:
@@ -75,6 +76,7 @@ def test_a_hot_journal_is_rolled_back_under_the_lease_when_a_connection_opens(
     assert counted.taken() == 1
 
 
+@pytest.mark.lease_tables
 def test_a_reader_that_is_open_already_recovers_under_the_lease(
     path: Path, connect: Connect, counted: Counter
 ) -> None:

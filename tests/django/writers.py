@@ -49,7 +49,7 @@ def run_together(
     started = [start(name, deed, count, number, environment) for number in range(processes)]
     for process in started:
         say_go(process)
-    outputs = [process.communicate(timeout=100)[0] for process in started]
+    outputs = [process.communicate(timeout=800)[0] for process in started]
     assert [process.returncode for process in started] == [0] * processes
     return [item for output in outputs for item in json.loads(output)]
 

@@ -1,12 +1,10 @@
-"""The fault campaigns' directory, in memory where there is one, and their counts at the end."""
+"""The fault campaigns' directory, in memory where there is one."""
 
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-from tests.faults import tally
 
 SHARED_MEMORY = Path("/dev/shm")
 
@@ -20,8 +18,3 @@ def memory(tmp_path: Path) -> Iterator[Path]:
         directory = Path(made) / "databases"
         directory.mkdir()
         yield directory
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    for line in tally.lines():
-        terminalreporter.write_line(line)

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,7 @@ from tests.faults.report import FULL, record
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-TIMEOUT_S = 3_600 if FULL else 120
+TIMEOUT_S = 3_600 if FULL else 900
 
 _sums: dict[str, Counter[str]] = {}
 
@@ -19,13 +19,24 @@ _sums: dict[str, Counter[str]] = {}
 def keep(campaign: str, case: str, counts: "DataclassInstance") -> None:
     """Keep what one case of a campaign counted; its next run replaces it."""
     numbers = asdict(counts)
-    _sums.setdefault(campaign, Counter()).update(numbers)
+    add({campaign: numbers})
     name = re.sub(r"[^a-z0-9]+", "-", f"{campaign} {case}".lower()).strip("-")
     record(name, campaign=campaign, case=case, **numbers)
 
 
+def add(sums: Mapping[str, Mapping[str, int]]) -> None:
+    """Add the sums of each campaign, those of another process too."""
+    for campaign, counts in sums.items():
+        _sums.setdefault(campaign, Counter()).update(counts)
+
+
+def sums() -> dict[str, dict[str, int]]:
+    """Return the sums of each campaign over the cases that ran in this process."""
+    return {campaign: dict(counts) for campaign, counts in _sums.items()}
+
+
 def lines() -> Iterator[str]:
     """For each campaign of this run the sums over its cases."""
-    for campaign, sums in _sums.items():
-        counts = ", ".join(f"{count:,} {what.replace('_', ' ')}" for what, count in sums.items())
-        yield f"{campaign}: {counts}"
+    for campaign, counts in _sums.items():
+        told = ", ".join(f"{count:,} {what.replace('_', ' ')}" for what, count in counts.items())
+        yield f"{campaign}: {told}"

@@ -11,8 +11,6 @@ from handler.service import service
 from sqlatch.errors import SqlatchError
 from tests.conftest import Ask
 
-pytestmark = pytest.mark.parametrize("environment", ["sqlite"], indirect=True)
-
 OUR = "sqlatch_idempotency"
 FORBIDDEN = {"FORBIDDEN_STATEMENT"}
 NO_SUCH = {"STATEMENT_ERROR"}
@@ -255,7 +253,7 @@ def test_a_symbolic_link_out_of_the_directory_is_not_followed(
     assert service().leases.held() == []
 
 
-@pytest.mark.timeout(20)
+@pytest.mark.timeout(200)
 def test_what_is_no_file_is_no_database(ask: Ask, refused: Ask, directory: Path) -> None:
     os.mkfifo(directory / "pipe.db")
     (directory / "folder.db").mkdir()

@@ -32,7 +32,6 @@ TRIES_MAX = 3
 
 
 @pytest.mark.timeout(3_600)
-@pytest.mark.parametrize("environment", ["sqlite"], indirect=True)
 def test_only_errors_of_the_contract_come_back(
     ask: Ask, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -140,7 +139,6 @@ BROKEN: dict[str, Any] = {
 """Found by the generated events."""
 
 
-@pytest.mark.parametrize("environment", ["sqlite"], indirect=True)
 @pytest.mark.parametrize("name", BROKEN)
 def test_what_once_broke_a_door(name: str, ask: Ask) -> None:
     ask(query="CREATE TABLE t (n)")

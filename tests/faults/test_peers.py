@@ -111,7 +111,6 @@ def test_an_insert_with_returning_is_committed_before_its_lease_is_given_back(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("environment", ["sqlite"], indirect=True)
 def test_with_file_locks_off_no_acknowledged_insert_with_returning_is_lost(
     ask: Ask, environment: dict[str, str]
 ) -> None:
@@ -287,7 +286,6 @@ def test_the_journal_of_a_crash_takes_nothing_back_that_was_acknowledged_after_i
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("environment", ["sqlite"], indirect=True)
 def test_a_counter_raised_by_eight_processes_ends_at_what_was_acknowledged(
     ask: Ask, environment: dict[str, str]
 ) -> None:

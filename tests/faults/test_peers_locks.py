@@ -15,6 +15,8 @@ from locking.tables import open_table
 from sqlatch.errors import LeaseBusy, LeaseLost
 from tests.faults.machine import Time
 
+pytestmark = pytest.mark.lease_tables
+
 DATABASE = "main"
 TIMEOUT_S = 1.0
 LONG_S = 60.0

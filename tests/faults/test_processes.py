@@ -42,7 +42,7 @@ STOPPED_MAX = 3
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.parametrize("environment", ["dynamodb"], indirect=True),
-    pytest.mark.timeout(3_600 if FULL else 240),
+    pytest.mark.timeout(3_600 if FULL else 900),
 ]
 
 

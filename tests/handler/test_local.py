@@ -1,7 +1,6 @@
 """The handler on one's own machine: files of events, and an HTTP server."""
 
 import json
-import threading
 from collections.abc import Iterator
 from http.client import HTTPConnection
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 import pytest
 
 from handler import local
+from tests import http_server
 from tests.conftest import Ask
 
 SAMPLES = sorted((Path(__file__).parents[2] / "events" / "samples").glob("*.json"))
@@ -46,6 +46,7 @@ def answers_of(printed: str) -> list[Any]:
     return answers
 
 
+@pytest.mark.lease_tables
 def test_every_sample_does_what_its_name_says_twice(
     environment: dict[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -72,14 +73,10 @@ def test_a_file_that_is_not_json_is_told(
 @pytest.fixture
 def server(environment: dict[str, str]) -> Iterator[HTTPConnection]:
     server = local.make_server(0)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    connection = HTTPConnection("127.0.0.1", server.server_port, timeout=10)
-    yield connection
-    connection.close()
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with http_server.running(server):
+        connection = HTTPConnection("127.0.0.1", server.server_port, timeout=60)
+        yield connection
+        connection.close()
 
 
 def test_the_server_speaks_http(server: HTTPConnection) -> None:

@@ -7,6 +7,9 @@ import pytest
 
 from handler.service import Service
 from tests.conftest import Ask
+from tests.faults.machine import Time
+
+pytestmark = pytest.mark.lease_tables
 
 
 def record(message_id: str, event: Any, group: str | None = None) -> dict[str, Any]:
@@ -189,11 +192,10 @@ def test_a_group_over_several_databases_keeps_its_order(table: None, ask: Ask) -
 
 
 def test_a_busy_lease_fails_the_messages_of_its_database_only(
-    table: None, ask: Ask, the_service: Service, monkeypatch: pytest.MonkeyPatch
+    stopped_time: Time, table: None, ask: Ask, the_service: Service
 ) -> None:
-    monkeypatch.setattr("handler.local.TIMEOUT_S", 1.5)
     ask(query="CREATE TABLE t (n)", database="other")
-    deadline_s = the_service.clock.now() + 20
+    deadline_s = the_service.clock.now() + 60
     with the_service.leases.hold("main", holder="somebody", deadline_s=deadline_s):
         answer = ask(
             {"Records": [record("a", insert(1)), record("b", insert(1, database="other"))]}

@@ -3,11 +3,15 @@
 import time
 from pathlib import Path
 
+import pytest
+
 from handler.log import Record
 from handler.reaper import reap
 from handler.service import Service
 from locking.clock import Clock
 from tests.conftest import Ask
+
+pytestmark = pytest.mark.lease_tables
 
 DAY_S = 86_400
 

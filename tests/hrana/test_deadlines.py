@@ -34,7 +34,6 @@ def batch(sql: str, steps: int = STEPS) -> dict[str, Any]:
     return {"type": "batch", "batch": {"steps": [{"stmt": {"sql": sql}}] * steps}}
 
 
-@pytest.mark.parametrize("environment", ["sqlite"], indirect=True)
 @pytest.mark.parametrize("sql", ["ROLLBACK TO x", "COMMIT", "SELEC", "SELECT 1", ""])
 def test_the_steps_of_a_batch_that_are_behind_the_deadline_are_refused(
     late: Client, sql: str
@@ -47,7 +46,6 @@ def test_the_steps_of_a_batch_that_are_behind_the_deadline_are_refused(
     assert set(codes[LOOKS:]) == {DEADLINE}
 
 
-@pytest.mark.parametrize("environment", ["sqlite"], indirect=True)
 @pytest.mark.parametrize("script", ["BEGIN; ROLLBACK;", "SELECT 1;", ";", "-- nothing\n;"])
 def test_a_script_ends_at_the_deadline(late: Client, script: str) -> None:
     (answer,) = late.stream().ask({"type": "sequence", "sql": script * STEPS})
@@ -55,7 +53,6 @@ def test_a_script_ends_at_the_deadline(late: Client, script: str) -> None:
     assert answer["error"]["code"] == DEADLINE
 
 
-@pytest.mark.parametrize("environment", ["sqlite"], indirect=True)
 def test_descriptions_behind_the_deadline_are_refused(late: Client) -> None:
     answers = late.stream().ask(*[{"type": "describe", "sql": "SELECT 1"}] * STEPS)
 
@@ -64,7 +61,6 @@ def test_descriptions_behind_the_deadline_are_refused(late: Client) -> None:
     assert codes[DEADLINE] > STEPS - LOOKS
 
 
-@pytest.mark.parametrize("environment", ["sqlite"], indirect=True)
 def test_past_the_deadline_a_transaction_commits_nothing_and_can_be_rolled_back(
     late: Client,
 ) -> None:

@@ -36,7 +36,6 @@ def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(module, "ANSWER_BYTES_MAX", 100_000)
 
 
-@pytest.mark.parametrize("environment", ["sqlite"], indirect=True)
 def test_more_steps_than_can_be_answered_are_refused_before_any_runs(
     client: Client, table: str
 ) -> None:
@@ -47,7 +46,6 @@ def test_more_steps_than_can_be_answered_are_refused_before_any_runs(
     assert client.rows("SELECT count(*) FROM t") == [[0]]
 
 
-@pytest.mark.parametrize("environment", ["sqlite"], indirect=True)
 def test_rows_that_a_cursor_cannot_tell_are_not_deleted(client: Client, table: str) -> None:
     local.invoke({"query": "INSERT INTO t VALUES (?)", "parameter_sets": [[12345]] * 100_000})
 

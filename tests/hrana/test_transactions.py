@@ -23,6 +23,7 @@ def balances(client: Client) -> list[Any]:
     return [balance for (balance,) in client.rows("SELECT balance FROM account ORDER BY id")]
 
 
+@pytest.mark.lease_tables
 def test_what_is_committed_is_there_and_what_is_rolled_back_is_not(client: Client) -> None:
     for end in ("ROLLBACK", "COMMIT"):
         stream = client.stream()
@@ -38,6 +39,7 @@ def test_what_is_committed_is_there_and_what_is_rolled_back_is_not(client: Clien
     assert balances(client) == [90, 110]
 
 
+@pytest.mark.lease_tables
 def test_an_update_that_would_be_lost_is_refused(client: Client, other: Client) -> None:
     first, second = client.stream(), other.stream()
     for stream in (first, second):
@@ -76,6 +78,7 @@ def test_nothing_behind_a_conflict_is_committed_by_itself(client: Client, other:
     assert balances(client) == [0, 0]
 
 
+@pytest.mark.lease_tables
 def test_a_transaction_left_open_keeps_nobody(client: Client, other: Client) -> None:
     stream = client.stream()
     stream.execute("BEGIN IMMEDIATE")
@@ -106,6 +109,7 @@ def test_time_and_chance_are_the_same_when_it_is_run_again(client: Client) -> No
     assert said[0][1] != said[1][1]
 
 
+@pytest.mark.lease_tables
 def test_a_commit_sent_again_is_applied_once_and_answered_alike(client: Client) -> None:
     stream = client.stream()
     stream.execute("BEGIN")
@@ -184,6 +188,7 @@ def test_a_conflict_that_rolls_back_ends_the_transaction_as_in_sqlite(client: Cl
     assert balances(client) == [100, 100]
 
 
+@pytest.mark.lease_tables
 def test_a_read_only_transaction_writes_nothing(client: Client) -> None:
     stream = client.stream()
     stream.execute("BEGIN TRANSACTION READONLY")

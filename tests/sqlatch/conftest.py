@@ -1,6 +1,5 @@
 """A client over each transport, to the real handler."""
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -13,6 +12,7 @@ from handler import local
 from handler.service import service
 from sqlatch.client import Client, connect
 from sqlatch.tokens import new_key, sign
+from tests import http_server
 from tests.conftest import forget
 from tests.dynamodb_server import CREDENTIALS
 from tests.sqlatch import lambda_server
@@ -46,14 +46,8 @@ def lambda_api(composed: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lamb
 def serving() -> Iterator[str]:
     """The address of what `python -m handler.local serve` serves."""
     server = local.make_server(0)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
+    with http_server.running(server):
         yield f"http://localhost:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 @pytest.fixture
@@ -92,7 +86,7 @@ def client(url: str) -> Iterator[Client]:
 
 @contextmanager
 def connected(url: str, **options: Any) -> Iterator[Client]:
-    """A client that repeats at once: its pauses are of no length."""
+    """A client that repeats at once, and whose time is never up, however slow the machine."""
     with connect(url, **options) as client:
-        client.attempts = replace(client.attempts, chance=lambda: 0.0)
+        client.attempts = replace(client.attempts, chance=lambda: 0.0, now=lambda: 0.0)
         yield client

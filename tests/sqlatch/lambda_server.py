@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from handler import local
+from tests import http_server
 
 FUNCTION = "sqlatch-query"
 PATH = "/2015-03-31/functions/"
@@ -68,14 +69,8 @@ def running() -> Iterator[LambdaServer]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
     state = LambdaServer(f"http://127.0.0.1:{server.server_port}")
     server.state = state  # type: ignore[attr-defined]
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
+    with http_server.running(server):
         yield state
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 def _invoke(event: Any) -> Answer:
@@ -92,6 +87,7 @@ def _invoke(event: Any) -> Answer:
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["content-length"]))

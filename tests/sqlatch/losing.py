@@ -31,5 +31,5 @@ def losing(connection: Connection) -> Losing:
     """Have the connection go by way of such a transport, and repeat at once."""
     client = connection._client
     client.transport = Losing(client.transport)
-    client.attempts = replace(client.attempts, chance=lambda: 0.0)
+    client.attempts = replace(client.attempts, chance=lambda: 0.0, now=lambda: 0.0)
     return client.transport

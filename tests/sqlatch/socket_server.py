@@ -22,6 +22,7 @@ class SocketServer:
     connections: int = 0
     requests: list[bytes] = field(default_factory=list)
     ends: threading.Event = field(default_factory=threading.Event)
+    last_client: object = None
 
 
 @contextmanager
@@ -35,16 +36,18 @@ def running(*answers: bytes | None, keeps: bool = False) -> Iterator[SocketServe
             yield server
         finally:
             server.ends.set()
-            with suppress(OSError), socket.create_connection(("127.0.0.1", server.port), 1):
-                pass
+            with socket.socket() as last:
+                last.bind(("127.0.0.1", 0))
+                server.last_client = last.getsockname()
+                last.connect(("127.0.0.1", server.port))
             thread.join()
 
 
 def _serve(listener: socket.socket, server: SocketServer) -> None:
     threads = []
     while True:
-        connection, _address = listener.accept()
-        if server.ends.is_set():
+        connection, client = listener.accept()
+        if client == server.last_client:
             connection.close()
             break
         server.connections += 1

@@ -132,7 +132,9 @@ def test_a_database_that_is_not_there_is_told(url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "value", [math.nan, 2**63, "\ud800", object(), [1], {"base64": ""}], ids=repr
+    "value",
+    [math.nan, 2**63, "\ud800", object(), [1], {"base64": ""}],
+    ids=["NaN", "past 64 bits", "half a surrogate", "an object", "a list", "JSON of a blob"],
 )
 def test_a_value_that_cannot_be_sent_is_refused_with_its_place(client: Client, value: Any) -> None:
     with pytest.raises(errors.BadEvent, match=r"\[1\]"):

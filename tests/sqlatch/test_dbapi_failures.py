@@ -8,7 +8,7 @@ from sqlatch import dbapi, failures
 from tests.sqlatch import socket_server
 from tests.sqlatch.conftest import connected
 from tests.sqlatch.lambda_server import FUNCTION, Answer, LambdaServer
-from tests.sqlatch.test_http_failures import FAILURES, patience, url_of
+from tests.sqlatch.test_http_failures import FAILURES, attempt_s, url_of
 from tests.sqlatch.test_lambda_failures import LOST, MISHAPS, URL, lost
 
 INSERT = "INSERT INTO t VALUES (1)"
@@ -58,7 +58,7 @@ def test_a_failure_over_http_is_an_operational_error_with_its_cause(failure: str
 
     with (
         socket_server.running(bytes_) as server,
-        connected(url_of(server), **patience(bytes_)) as client,
+        connected(url_of(server), attempt_s=attempt_s(bytes_)) as client,
         pytest.raises(dbapi.OperationalError) as failed,
     ):
         dbapi.Connection(client).execute(INSERT)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from sqlatch import failures
+from sqlatch.client import connect
 from sqlatch.errors import LeaseBusy, SqlatchError, StorageError
 from sqlatch.failures import CallFailed
 from tests.sqlatch import socket_server
@@ -80,11 +81,9 @@ def url_of(server: socket_server.SocketServer) -> str:
     return f"http://127.0.0.1:{server.port}/main"
 
 
-def patience(answered: bytes | None) -> dict[str, float]:
-    """Options that wait for an answer, and not long for silence."""
-    if answered is None:
-        return {"timeout_s": 1.0, "attempt_s": 0.3}
-    return {"timeout_s": 20.0, "attempt_s": 5.0}
+def attempt_s(answer: bytes | None) -> float:
+    """Return how long an attempt waits: for an answer as long as it takes, for silence not."""
+    return 20.0 if answer is not None else 0.1
 
 
 @pytest.mark.parametrize("failure", FAILURES)
@@ -93,7 +92,7 @@ def test_a_failure_is_one_class_with_its_outcome(failure: str) -> None:
 
     with (
         socket_server.running(bytes_) as server,
-        connected(url_of(server), **patience(bytes_)) as client,
+        connected(url_of(server), attempt_s=attempt_s(bytes_)) as client,
         pytest.raises(CallFailed) as failed,
     ):
         client.execute(INSERT)
@@ -127,7 +126,7 @@ def test_a_write_without_a_key_is_repeated_only_if_nothing_was_done(failure: str
 
     with (
         socket_server.running(bytes_) as server,
-        connected(url_of(server), **patience(bytes_)) as client,
+        connected(url_of(server), attempt_s=attempt_s(bytes_)) as client,
         pytest.raises(kind),
     ):
         client.ask({"query": INSERT})
@@ -148,7 +147,7 @@ def test_a_refusal_that_may_pass_is_repeated_unless_it_may_have_been_applied(
 ) -> None:
     with (
         socket_server.running(bytes_) as server,
-        connected(url_of(server), **patience(bytes_)) as client,
+        connected(url_of(server), attempt_s=attempt_s(bytes_)) as client,
     ):
         with pytest.raises(kind):
             client.ask({"query": INSERT})
@@ -162,7 +161,7 @@ def test_a_refusal_that_may_pass_is_repeated_unless_it_may_have_been_applied(
 
 def test_a_connection_refused_is_repeated_and_nothing_was_done() -> None:
     with (
-        connected("http://127.0.0.1:9/main", timeout_s=1.0, attempt_s=0.3) as client,
+        connected("http://127.0.0.1:9/main") as client,
         pytest.raises(failures.Unreachable) as failed,
     ):
         client.ask({"query": INSERT})
@@ -173,7 +172,7 @@ def test_a_connection_refused_is_repeated_and_nothing_was_done() -> None:
 
 def test_a_host_that_no_name_server_knows_is_unreachable() -> None:
     with (
-        connected("http://sqlatch.invalid/main", timeout_s=1.0, attempt_s=0.9) as client,
+        connect("http://sqlatch.invalid/main", timeout_s=1.0, attempt_s=1.0) as client,
         pytest.raises(failures.Unreachable),
     ):
         client.execute(INSERT)

@@ -39,7 +39,6 @@ for n in range(300):
 """
 
 
-@pytest.mark.parametrize("environment", ["sqlite"], indirect=True)
 @pytest.mark.parametrize("name", REPEATED)
 def test_what_is_run_again_after_the_schema_changed_reads_no_freed_memory(
     name: str, environment: dict[str, str]

@@ -73,7 +73,6 @@ def test_every_value_gives_what_sqlite_gives(
         assert said == wanted, (call, arguments)
 
 
-@pytest.mark.parametrize("environment", ["sqlite"], indirect=True)
 def test_a_file_whose_schema_uses_them_opens_and_its_index_serves(
     ask: Ask, directory: Path
 ) -> None:

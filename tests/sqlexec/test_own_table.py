@@ -12,8 +12,6 @@ from handler.reaper import reap
 from handler.service import Service
 from tests.conftest import Ask
 
-pytestmark = pytest.mark.parametrize("environment", ["sqlite"], indirect=True)
-
 OURS = """
 CREATE TABLE sqlatch_idempotency (
     id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, fingerprint BLOB, reply TEXT,
