@@ -118,7 +118,7 @@ $(FUNCTIONS:%=build-%) build-TransferFunction: $(SERVICE_DEPENDENCIES).stamp
 	mkdir -p "$(ARTIFACTS_DIR)"
 	cp -R $(SERVICE_DEPENDENCIES)/. "$(ARTIFACTS_DIR)"
 	find $(ROOMS) -type f \( -name '*.py' -o -name py.typed \) \
-		! -path '*/samples/*' ! -path handler/local.py ! -path 'sqlatch/command/*' -print0 \
+		! -path '*/samples/*' ! -path 'handler/local*.py' ! -path 'sqlatch/command/*' -print0 \
 		| tar -cf - --null -T - | tar -xf - -C "$(ARTIFACTS_DIR)"
 	$(if $(COMPILING_PYTHON),$(COMPILING_PYTHON) -m compileall -q --invalidation-mode unchecked-hash \
 		-s "$(ARTIFACTS_DIR)" -p /var/task "$(ARTIFACTS_DIR)",@echo \

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from handler import local
+from handler.local_server import make_server
 from handler.service import service
 from sqlatch.client import Client, connect
 from sqlatch.tokens import new_key, sign
@@ -45,8 +45,15 @@ def lambda_api(composed: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lamb
 @contextmanager
 def serving() -> Iterator[str]:
     """The address of what `python -m handler.local serve` serves."""
+<<<<<<< Updated upstream
     server = local.make_server(0)
     with http_server.running(server):
+=======
+    server = make_server(0)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+>>>>>>> Stashed changes
         yield f"http://localhost:{server.server_port}"
 
 
