@@ -31,6 +31,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
     creation_class = DatabaseCreation
     ops_class = DatabaseOperations
     clock = Clock()
+    _rollback_is_asked_for = False
 
     @async_unsafe
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
@@ -44,7 +45,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
             elif file.is_perhaps_hot() and file.is_hot():
                 right.make_ready(only_if_hot=True)
         factory = partial(
-            Connection, file=file, right=right, is_atomic=lambda: self.in_atomic_block
+            Connection, file=file, right=right, is_managed=lambda: not self.autocommit
         )
         return super().get_new_connection({**conn_params, "factory": factory})
 
@@ -60,8 +61,35 @@ class DatabaseWrapper(base.DatabaseWrapper):
                 self._leased.begin_writing(patience_s=0.0 if nowait else None)
 
     @property
+    def needs_rollback(self) -> bool:
+        """Whether Django is to roll back at the end of the block.
+
+        Not where the transaction is gone already: then it is to commit, which says so. Else an
+        error that was caught inside would let the block end as if all were well.
+        """
+        return self._needs_rollback and not self._is_lost
+
+    @needs_rollback.setter
+    def needs_rollback(self, needs_rollback: bool) -> None:
+        self._needs_rollback = needs_rollback
+
+    def set_rollback(self, rollback: bool) -> None:  # noqa: FBT001
+        """As somebody asks who expects nothing to be written."""
+        super().set_rollback(rollback)
+        self._rollback_is_asked_for = rollback
+
+    @property
+    def _is_lost(self) -> bool:
+        is_lost = self._leased is not None and self._leased.has_ended
+        return is_lost and not self._rollback_is_asked_for
+
+    @property
     def _leased(self) -> Connection | None:
         return self.connection if isinstance(self.connection, Connection) else None
+
+    def _start_transaction_under_autocommit(self) -> None:
+        self._rollback_is_asked_for = False
+        super()._start_transaction_under_autocommit()
 
     def _set_autocommit(self, autocommit: bool) -> None:  # noqa: FBT001
         if autocommit and self._leased is not None:

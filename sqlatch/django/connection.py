@@ -2,7 +2,8 @@
 back when the transaction is over."""
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
@@ -24,9 +25,13 @@ STALE = (
     " first write; nothing of it was written, and it can be run again"
     " (select_for_update() or transaction_mode IMMEDIATE take the lease before the first read)"
 )
-ENDED = (
-    "the transaction was rolled back before the end of its atomic() block;"
+ROLLED_BACK = (
+    "the transaction was rolled back by the error of an earlier statement;"
     " nothing of it was written"
+)
+ENDED_BY_SQL = (
+    "the transaction was ended before the end of its atomic() block, by COMMIT or ROLLBACK as SQL;"
+    " what came before that is written if it was COMMIT, nothing after it"
 )
 
 
@@ -42,7 +47,7 @@ class Connection(sqlite3.Connection):
         *arguments: Any,
         file: "DatabaseFile",
         right: "Right",
-        is_atomic: Callable[[], bool],
+        is_managed: Callable[[], bool],
         **options: Any,
     ) -> None:
         super().__init__(*arguments, **{"isolation_level": None, **options})
@@ -51,7 +56,8 @@ class Connection(sqlite3.Connection):
         self._listings = 0
         self._file = file
         self._right = right
-        self._is_atomic = is_atomic
+        self._is_managed = is_managed
+        self._ended: str | None = None
         self._timeout_ms = int(options.get("timeout", 5.0) * 1000)
         self._guard = Guard(is_writing=lambda: right.is_held)
         for setting in (*KEEP_JOURNAL, *SETTINGS, READ, CANNOT_WRITE):
@@ -73,8 +79,20 @@ class Connection(sqlite3.Connection):
 
     def run(self, cursor: Cursor, action: Callable[[], T], sql: str, *, has_values: bool) -> T:
         """Do what executes a statement on a cursor: under the lease, if SQLite finds it writes."""
-        if self._is_atomic() and self.isolation_level is None and not self.in_transaction:
-            raise sqlite3.OperationalError(ENDED)
+        self.check_not_ended()
+        with self._noticing_its_end():
+            return self._run(cursor, action, sql, has_values=has_values)
+
+    def check_not_ended(self) -> None:
+        """Refuse if the transaction that Django has begun, and will end, is over already."""
+        if self._ended is not None:
+            raise sqlite3.OperationalError(self._ended)
+
+    @property
+    def has_ended(self) -> bool:
+        return self._ended is not None
+
+    def _run(self, cursor: Cursor, action: Callable[[], T], sql: str, *, has_values: bool) -> T:
         if self._right.is_held:
             return self._run_in_writing(action)
         was_in_transaction = self.in_transaction
@@ -89,7 +107,7 @@ class Connection(sqlite3.Connection):
             self.has_read = was_in_transaction and self.in_transaction
             return result
         if self.in_transaction:
-            self.begin_writing()
+            self._begin_writing()
             return self._run_in_writing(action)
         return self._write_alone(cursor, action, sql, has_values=has_values)
 
@@ -99,8 +117,13 @@ class Connection(sqlite3.Connection):
         It is begun anew: whoever waits for the lease must hold no lock that its holder needs gone.
         Refused if what has been read is not what stands there now.
         """
+        self.check_not_ended()
         if self._right.is_held:
             return
+        with self._noticing_its_end():
+            self._begin_writing(patience_s)
+
+    def _begin_writing(self, patience_s: float | None = None) -> None:
         seen = self._data_version() if self.has_read else None
         savepoints = list(self.savepoints)
         super().rollback()
@@ -118,6 +141,7 @@ class Connection(sqlite3.Connection):
 
     def commit(self) -> None:
         """Commit, unless the lease has run out: then roll back. After either, give it back."""
+        self.check_not_ended()
         if self._right.is_held:
             self._commit()
         else:
@@ -126,6 +150,7 @@ class Connection(sqlite3.Connection):
 
     def rollback(self) -> None:
         super().rollback()
+        self._ended = None
         self._settle()
 
     def close(self) -> None:
@@ -143,6 +168,20 @@ class Connection(sqlite3.Connection):
         else:
             self.rollback()
         return False
+
+    @contextmanager
+    def _noticing_its_end(self) -> Iterator[None]:
+        """Note where a statement ends the transaction that Django has begun and will end itself."""
+        is_open = self.in_transaction and self._is_managed()
+        try:
+            yield
+        except BaseException:
+            if is_open and not self.in_transaction:
+                self._ended = ROLLED_BACK
+            raise
+        # Without autocommit there is no block, and COMMIT as SQL is one like any other.
+        if is_open and not self.in_transaction and self.isolation_level is None:
+            self._ended = ENDED_BY_SQL
 
     def _take(self, patience_s: float | None = None) -> None:
         self._right.take(patience_s=patience_s)

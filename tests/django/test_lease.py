@@ -1,7 +1,7 @@
 """When the lease is taken, and when it is given back: neither sooner nor later nor for nothing."""
 
 import sqlite3
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -158,6 +158,47 @@ def test_a_savepoint_opened_before_the_first_write_can_be_rolled_back_to(leases:
 
     assert [account.owner for account in Account.objects.all()] == ["kept"]
     assert leases.taken() == 1
+
+
+def test_a_savepoint_that_was_rolled_back_to_is_still_there_after_the_first_write(
+    leases: Counter,
+) -> None:
+    """The first write begins the transaction anew, and its savepoints with it."""
+    with transaction.atomic():
+        outer = transaction.savepoint()
+        transaction.savepoint_rollback(outer)
+        Account.objects.create(owner="undone")
+        transaction.savepoint_rollback(outer)
+        Account.objects.create(owner="kept")
+
+    assert [account.owner for account in Account.objects.all()] == ["kept"]
+    assert leases.taken() == 1
+
+
+def test_a_savepoint_within_one_that_was_rolled_back_to_is_gone(leases: Counter) -> None:
+    with pytest.raises(OperationalError, match="no such savepoint"), transaction.atomic():
+        outer = transaction.savepoint()
+        inner = transaction.savepoint()
+        transaction.savepoint_rollback(outer)
+        Account.objects.create(owner="a")
+        transaction.savepoint_rollback(inner)
+
+
+@pytest.mark.parametrize("end", ["commit", "rollback"])
+def test_after_a_transaction_locks_are_waited_for_as_long_as_before(
+    end: str, connect: Connect, connection: DatabaseWrapper
+) -> None:
+    """COMMIT waits for readers no longer than the lease lasts, 10 s here."""
+    connections["default"] = patient = connect(timeout=60)
+    with patient.cursor() as cursor:
+        cursor.execute("PRAGMA busy_timeout")
+        assert cursor.fetchone() == (60_000,)
+        with suppress(ZeroDivisionError), transaction.atomic():
+            Account.objects.create(owner="a")
+            if end == "rollback":
+                raise ZeroDivisionError
+        cursor.execute("PRAGMA busy_timeout")
+        assert cursor.fetchone() == (60_000,)
 
 
 def test_executescript_takes_a_lease_for_what_writes(

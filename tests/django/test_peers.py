@@ -1,13 +1,14 @@
 """What went wrong with django-sqlite-efs, each as a test that passes here, with real processes."""
 
 import sqlite3
-from collections.abc import Mapping
-from contextlib import closing
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.db import OperationalError, connections, transaction
+from django.dispatch import Signal
 
 from sqlatch.django.base import DatabaseWrapper
 from tests.django.bank.models import Account
@@ -138,6 +139,159 @@ def test_a_transaction_whose_lease_ran_out_does_not_take_another(
 
     assert owners(file) == []
     assert leases.taken() == 1
+
+
+@contextmanager
+def in_an_inner_block(**options: Any) -> Iterator[None]:
+    with suppress(OperationalError), transaction.atomic(**options):
+        yield
+
+
+CATCHES = [
+    lambda: suppress(OperationalError),
+    in_an_inner_block,
+    lambda: in_an_inner_block(savepoint=False),
+]
+
+
+@pytest.mark.parametrize("catches", CATCHES, ids=["suppress", "inner", "inner without savepoint"])
+@pytest.mark.parametrize(
+    "write", [lambda: Account.objects.create(owner="b"), lambda: Account.objects.update(balance=2)]
+)
+def test_the_outermost_block_raises_at_its_end_where_the_loss_of_the_lease_was_caught(
+    write: Callable[[], Any],
+    catches: Callable[[], Any],
+    hands: Hands,
+    file: Path,
+    leases: Counter,
+) -> None:
+    done: list[str] = []
+    with (
+        pytest.raises(OperationalError, match="nothing of it was written"),
+        transaction.atomic(),
+    ):
+        transaction.on_commit(lambda: done.append("on_commit"))
+        Account.objects.create(owner="a")
+        with catches():
+            hands.moved_s = 60
+            write()
+        done.append("the end")
+
+    assert done == ["the end"]
+    assert owners(file) == []
+    assert leases.held() == []
+    Account.objects.create(owner="c")
+    with transaction.atomic():
+        Account.objects.create(owner="d")
+    assert owners(file) == ["c", "d"]
+
+
+def test_a_signal_sent_robustly_does_not_hide_that_the_lease_was_lost(
+    hands: Hands, file: Path
+) -> None:
+    written = Signal()
+
+    def receive(**_sent: Any) -> None:
+        hands.moved_s = 60
+        Account.objects.create(owner="b")
+
+    written.connect(receive)
+    with (
+        pytest.raises(OperationalError, match="nothing of it was written"),
+        transaction.atomic(),
+    ):
+        Account.objects.create(owner="a")
+        ((_receiver, answer),) = written.send_robust(None)
+        assert isinstance(answer, OperationalError)
+
+    assert owners(file) == []
+
+
+def test_a_lease_that_could_not_be_had_is_told_at_the_end_too(connect: Connect, file: Path) -> None:
+    connections["default"].close()
+    connections["default"] = connect(timeout=0.1)
+    holder = connect()
+    holder.set_autocommit(False, force_begin_transaction_with_broken_autocommit=True)
+    with holder.cursor() as cursor:
+        cursor.execute("UPDATE bank_account SET balance = 9")
+
+    with (
+        pytest.raises(OperationalError, match="nothing of it was written"),
+        transaction.atomic(),
+        suppress(OperationalError),
+    ):
+        Account.objects.create(owner="a")
+
+
+def test_an_error_of_the_block_itself_is_the_one_that_is_raised(hands: Hands, file: Path) -> None:
+    with pytest.raises(ZeroDivisionError), transaction.atomic():
+        Account.objects.create(owner="a")
+        hands.moved_s = 60
+        with suppress(OperationalError):
+            Account.objects.create(owner="b")
+        raise ZeroDivisionError
+
+    assert owners(file) == []
+
+
+def test_a_rollback_that_was_asked_for_is_no_error_though_the_lease_was_lost(
+    hands: Hands, file: Path
+) -> None:
+    with transaction.atomic():
+        Account.objects.create(owner="a")
+        hands.moved_s = 60
+        with suppress(OperationalError):
+            Account.objects.create(owner="b")
+        transaction.set_rollback(True)
+
+    assert owners(file) == []
+
+
+@pytest.mark.parametrize(("sql", "kept"), [("COMMIT", ["a"]), ("ROLLBACK", [])])
+def test_a_block_whose_transaction_sql_has_ended_says_so_at_its_end(
+    sql: str, kept: list[str], connection: DatabaseWrapper, file: Path
+) -> None:
+    with (
+        pytest.raises(OperationalError, match="COMMIT or ROLLBACK as SQL"),
+        transaction.atomic(),
+        connection.cursor() as cursor,
+    ):
+        Account.objects.create(owner="a")
+        cursor.execute(sql)
+
+    assert owners(file) == kept
+
+
+def test_without_autocommit_a_commit_as_sql_is_one(file: Path, connection: DatabaseWrapper) -> None:
+    transaction.set_autocommit(False)
+    Account.objects.create(owner="a")
+    with connection.cursor() as cursor:
+        cursor.execute("COMMIT")
+    Account.objects.create(owner="b")
+    transaction.commit()
+    transaction.set_autocommit(True)
+
+    assert owners(file) == ["a", "b"]
+
+
+def test_without_autocommit_nothing_is_written_between_the_loss_and_the_rollback(
+    hands: Hands, file: Path, leases: Counter
+) -> None:
+    transaction.set_autocommit(False)
+    Account.objects.create(owner="a")
+    hands.moved_s = 60
+    for _statement in range(2):
+        with pytest.raises(OperationalError, match="nothing of it was written"):
+            Account.objects.update(balance=2)
+    with pytest.raises(OperationalError, match="nothing of it was written"):
+        transaction.commit()
+    transaction.rollback()
+    Account.objects.create(owner="b")
+    transaction.commit()
+    transaction.set_autocommit(True)
+
+    assert owners(file) == ["b"]
+    assert leases.held() == []
 
 
 def test_a_statement_that_outlives_its_lease_is_not_committed(
