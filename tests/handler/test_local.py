@@ -1,12 +1,8 @@
 """The handler on one's own machine: files of events, and an HTTP server."""
 
 import json
-<<<<<<< Updated upstream
-=======
 import socket
 import struct
-import threading
->>>>>>> Stashed changes
 from collections.abc import Iterator
 from http.client import HTTPConnection
 from pathlib import Path
@@ -15,11 +11,8 @@ from typing import Any
 import pytest
 
 from handler import local
-<<<<<<< Updated upstream
-from tests import http_server
-=======
 from handler.local_server import FORM_TYPES, make_server
->>>>>>> Stashed changes
+from tests import http_server
 from tests.conftest import Ask
 
 SAMPLES = sorted((Path(__file__).parents[2] / "events" / "samples").glob("*.json"))
@@ -85,23 +78,11 @@ PAGE = "http://localhost:5173"
 
 @pytest.fixture
 def server(environment: dict[str, str]) -> Iterator[HTTPConnection]:
-<<<<<<< Updated upstream
-    server = local.make_server(0)
+    server = make_server(0, origins=[PAGE])
     with http_server.running(server):
         connection = HTTPConnection("127.0.0.1", server.server_port, timeout=60)
         yield connection
         connection.close()
-=======
-    server = make_server(0, origins=[PAGE])
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    connection = HTTPConnection("127.0.0.1", server.server_port, timeout=10)
-    yield connection
-    connection.close()
-    server.shutdown()
-    server.server_close()
-    thread.join()
->>>>>>> Stashed changes
 
 
 def test_the_server_speaks_http(server: HTTPConnection) -> None:

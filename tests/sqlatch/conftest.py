@@ -45,15 +45,8 @@ def lambda_api(composed: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lamb
 @contextmanager
 def serving() -> Iterator[str]:
     """The address of what `python -m handler.local serve` serves."""
-<<<<<<< Updated upstream
-    server = local.make_server(0)
-    with http_server.running(server):
-=======
     server = make_server(0)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
->>>>>>> Stashed changes
+    with http_server.running(server):
         yield f"http://localhost:{server.server_port}"
 
 
