@@ -76,7 +76,7 @@ def unwrap(event: Mapping[str, Any]) -> Call:
     if path not in ROUTES or OPEN_ROUTE in str(event.get("routeKey")):
         raise BadRequest(f"no such path: {path!r}; there are {', '.join(ROUTES)}", status=404)
     if method != ROUTES[path]:
-        raise BadRequest(f"{path} takes {ROUTES[path]}, not {method}", status=405)
+        raise BadRequest(f"send {ROUTES[path]} to {path}, not {method}", status=405)
     accepts_gzip = accepts(headers)
     if path == "/health":
         return Call(HealthEvent(health=True), accepts_gzip)
@@ -87,7 +87,7 @@ def unwrap(event: Mapping[str, Any]) -> Call:
         fields["read_only"] = True
     request = parse(fields)
     if isinstance(request, HealthEvent):
-        raise BadEvent("ask GET /health", field="health")
+        raise BadEvent("health is asked with GET /health, not in a body", field="health")
     return Call(request, accepts_gzip)
 
 
@@ -109,8 +109,9 @@ def wrap_body(body: bytes, content_type: str, *, status: int, accepts_gzip: bool
     size_bytes = len(body) + escapes_bytes(body) + AROUND_BODY_BYTES
     if size_bytes > ANSWER_BYTES_MAX:
         raise ResultTooLarge(
-            f"the reply has {size_bytes} bytes as a body that is not packed, {ANSWER_BYTES_MAX} are"
-            " taken; it was given before, and still is to a direct caller or one that accepts gzip",
+            f"the reply has {size_bytes:,} bytes as a body that is not packed, the limit is"
+            f" {ANSWER_BYTES_MAX:,}; it was given before, and still is to a direct caller or one"
+            " that accepts gzip",
             bytes=size_bytes,
             bytes_max=ANSWER_BYTES_MAX,
         )
@@ -181,7 +182,9 @@ def content_of(event: Mapping[str, Any]) -> bytes:
     content = _decoded(body) if event.get("isBase64Encoded") else _encoded(body)
     if len(content) > BODY_BYTES_MAX:
         raise BadRequest(
-            f"the body has {len(content)} bytes, {BODY_BYTES_MAX} are taken", status=413
+            f"the body has {len(content):,} bytes, the limit is {BODY_BYTES_MAX:,}: send several"
+            " requests",
+            status=413,
         )
     return content
 

@@ -1,12 +1,13 @@
 """The request: a query event as callers write it, parsed into frozen dataclasses or refused."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Literal
 
 from events import schema
 from events.values import parameter_sets_in, parameters_in
 from sqlatch.errors import BadEvent
+from sqlatch.hints import did_you_mean
 
 STATEMENTS_MAX = 1_000
 PARAMETER_SETS_MAX = 1_000_000
@@ -31,7 +32,9 @@ def _without_controls(text: str) -> str:
 def _parameter_sets(given: object) -> Sequence[Any] | None:
     sets: Sequence[Any] | None = parameter_sets_in(given)
     if sets is not None and len(sets) > PARAMETER_SETS_MAX:
-        raise ValueError(f"has {len(sets)} sets, {PARAMETER_SETS_MAX} are taken")
+        raise ValueError(
+            f"has {len(sets):,} sets, the limit is {PARAMETER_SETS_MAX:,}: send several requests"
+        )
     return sets
 
 
@@ -66,7 +69,10 @@ class QueryEvent:
         if (self.query is None) == (self.statements is None):
             raise ValueError("give exactly one of `query` and `statements`")
         if self.query is None and (self.parameters, self.parameter_sets) != (None, None):
-            raise ValueError("parameters stand beside the `query` that they are for")
+            raise ValueError(
+                "`parameters` and `parameter_sets` stand beside the `query` that they are for,"
+                " within `statements`"
+            )
         _refuse_both(self.parameters, self.parameter_sets)
 
 
@@ -130,7 +136,7 @@ def parse_pipeline(event: object) -> PipelineEvent:
     try:
         return _parse_pipeline(event)
     except schema.ValidationError as error:
-        raise _bad_event(error) from error
+        raise _bad_event(error, PipelineEvent) from error
 
 
 def parse(event: object) -> QueryEvent | HealthEvent:
@@ -139,11 +145,11 @@ def parse(event: object) -> QueryEvent | HealthEvent:
     try:
         return _parse_health(event) if asks_health else _parse_query(event)
     except schema.ValidationError as error:
-        raise _bad_event(error) from error
+        raise _bad_event(error, HealthEvent if asks_health else QueryEvent) from error
 
 
-def _bad_event(error: schema.ValidationError) -> BadEvent:
-    problems = [(_place(problem["loc"]), _reason(problem)) for problem in error.errors()]
+def _bad_event(error: schema.ValidationError, kind: type) -> BadEvent:
+    problems = [(_place(problem["loc"]), _reason(problem, kind)) for problem in error.errors()]
     shown = [f"{place}: {reason}" if place else reason for place, reason in problems]
     return BadEvent("; ".join(shown[:PROBLEMS_SHOWN_MAX]), field=problems[0][0] or None)
 
@@ -152,8 +158,23 @@ def _place(location: tuple[int | str, ...]) -> str:
     return ".".join(str(part) for part in location)
 
 
-def _reason(problem: Any) -> str:
+def _reason(problem: Any, kind: type) -> str:
+    """Return what is wrong in one place of an event of that kind, and the limit that holds."""
+    bounds, given = problem.get("ctx", {}), problem.get("input")
     if problem["type"] == "extra_forbidden":
-        return "is no field of a request"
+        *outer, name = problem["loc"]
+        known = fields(StatementEvent if outer else kind)
+        hint = did_you_mean(str(name), [field.name for field in known])
+        return f"is not a field of a {'statement' if outer else 'request'}{hint}"
+    if problem["type"] == "string_pattern_mismatch":
+        return (
+            "is not the name of a database: a to z, 0 to 9, - and _, not beginning with - or _, 63"
+            " characters at most"
+        )
+    if problem["type"] == "string_too_long":
+        return f"has {len(given):,} characters, the limit is {bounds['max_length']:,}"
+    if problem["type"] == "too_long":
+        most = bounds["max_length"]
+        return f"has {len(given):,} items, the limit is {most:,}: send several requests"
     reason = str(problem["msg"]).removeprefix("Value error, ")
     return reason if problem["type"] == "value_error" else reason[0].lower() + reason[1:]

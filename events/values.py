@@ -51,11 +51,13 @@ def value_in(value: object, where: str) -> Value:
         return None
     if isinstance(value, str):
         if not _is_unicode(value):
-            raise ValueError(f"{where} holds half a surrogate pair")
+            raise ValueError(
+                f"{where} holds half a surrogate pair, which is not Unicode: send it as a blob"
+            )
         return value
     if isinstance(value, int):
         if not INTEGER_MIN <= value <= INTEGER_MAX:
-            raise ValueError(f"{where} is an integer past 64 bits")
+            raise ValueError(f"{where} is an integer past 64 bits: send it as a text")
         return int(value)
     if isinstance(value, float):
         if not math.isfinite(value):

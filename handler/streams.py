@@ -176,7 +176,7 @@ def _answer(
     example = min(access.databases or {"main"})
     check_target(target, base_url=http.base_url(event), example=example)
     if method != "POST":
-        raise RequestRefused(f"POST it, not {method}", "METHOD_NOT_ALLOWED", status=405)
+        raise RequestRefused(f"send POST, not {method}", "METHOD_NOT_ALLOWED", status=405)
     access.allow(target.database)
     caller = Caller(access.identity, access.writes, headers.get("idempotency-key"), form)
     door = _door(service, target.database, caller, record, ends_at_s)

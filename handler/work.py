@@ -36,6 +36,7 @@ def work_of(
         rows_out=partial(rows_out, as_objects=event.rows_as == "objects", form=form),
         timeout_s=(event.timeout_ms or settings.timeout_ms) / 1000,
         truncate_rows=event.rows_max,
+        fewer_rows_with="rows_max or LIMIT",
     )
     return Work(statements, limits, _once(event, statements, message_key, form), group)
 

@@ -69,7 +69,9 @@ class Batons:
             )
         state = State.from_bytes(zlib.decompress(content[1:]))
         if state.database != database or state.identity != identity:
-            raise RequestRefused("the baton is of another database or another token", "BAD_BATON")
+            raise RequestRefused(
+                "the baton is of another database or another token: begin a new stream", "BAD_BATON"
+            )
         if state.log is not None and age_s > IDLE_S:
             raise _idle(state)
         self._fetch(state)
@@ -113,7 +115,10 @@ class Batons:
         signature, signed = content[:_SIGNATURE_BYTES], content[_SIGNATURE_BYTES:]
         canonical = base64.urlsafe_b64encode(content).decode().rstrip("=")
         if baton != canonical or not hmac.compare_digest(signature, self._sign(signed)):
-            raise RequestRefused("the baton is none of this service, or was changed", "BAD_BATON")
+            raise RequestRefused(
+                "the baton is not one of this service, or was changed: begin a new stream",
+                "BAD_BATON",
+            )
         return signed
 
     def _sign(self, content: bytes) -> bytes:

@@ -24,6 +24,8 @@ OF_THE_STATEMENT = frozenset({
 """What the same statement on the same data meets again."""
 
 
+MANY_STATEMENTS = "one statement at a time: send several as a batch, or a script as a sequence"
+
 NOTHING_WRITTEN = "nothing was written"
 """What errors of ours say, meaning the transaction; a request of a stream may have several."""
 
@@ -34,14 +36,21 @@ class StatementRefused(Exception):
     `comes_again` says whether the same statement on the same data would fail so again.
     """
 
-    def __init__(self, message: str, code: str, *, comes_again: bool = True) -> None:
+    def __init__(
+        self, message: str, code: str, *, comes_again: bool = True, hint: str = ""
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.code = code
         self.comes_again = comes_again
+        self._hint = hint
 
     def body(self) -> dict[str, str]:
         return {"message": self.message, "code": self.code}
+
+    def known_by(self) -> dict[str, str]:
+        """The body without the hint, which depends on more of the schema than the refusal."""
+        return {**self.body(), "message": self.message.removesuffix(self._hint)}
 
 
 class RequestRefused(Exception):
@@ -60,7 +69,8 @@ class RequestRefused(Exception):
 def refused(error: SqlatchError) -> StatementRefused:
     """An error of ours as a client reads it."""
     comes_again = error.code in OF_THE_STATEMENT
-    return StatementRefused(error.message, _code(error), comes_again=comes_again)
+    message = MANY_STATEMENTS if error.message == SEVERAL else error.message
+    return StatementRefused(message, _code(error), comes_again=comes_again, hint=error.hint)
 
 
 def _code(error: SqlatchError) -> str:

@@ -68,7 +68,8 @@ class Stream:
         """Remember a text under a number; StatementRefused if it is too much."""
         if len(sql) + sum(map(len, self.state.texts.values())) > TEXTS_CHARACTERS_MAX:
             raise StatementRefused(
-                f"the stream stores {TEXTS_CHARACTERS_MAX} characters of SQL at most",
+                f"the texts that the stream stores would pass {TEXTS_CHARACTERS_MAX:,} characters,"
+                " the limit: close some, or send the SQL with each statement",
                 "SQL_STORE_TOO_LARGE",
             )
         self.state.store(sql_id, sql)

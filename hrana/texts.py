@@ -18,7 +18,9 @@ def check_texts(requests: list[StreamRequest], known: set[int]) -> None:
     for request in requests:
         if isinstance(request, StoreSql):
             if request.sql_id in known:
-                raise RequestRefused(f"sql_id {request.sql_id} is taken", "BAD_REQUEST")
+                raise RequestRefused(
+                    f"sql_id {request.sql_id} is in use: close it, or take another", "BAD_REQUEST"
+                )
             known.add(request.sql_id)
         elif isinstance(request, CloseSql):
             known.discard(request.sql_id)
@@ -28,7 +30,7 @@ def check_texts(requests: list[StreamRequest], known: set[int]) -> None:
                     raise RequestRefused("give exactly one of `sql` and `sql_id`", "BAD_REQUEST")
                 if sql is None and sql_id not in known:
                     raise RequestRefused(
-                        f"no text is stored under sql_id {sql_id}", "SQL_NOT_FOUND"
+                        f"no text is stored under sql_id {sql_id}: store it first", "SQL_NOT_FOUND"
                     )
 
 

@@ -84,8 +84,8 @@ class Replay:
         self._refuse_if_broken()
         if self._continues and self.log.is_full:
             raise StatementRefused(
-                f"the transaction has reached its limit of {STATEMENTS_MAX} statements or"
-                f" {LOG_BYTES_MAX} bytes: commit it, or send BEGIN, the statements and COMMIT in"
+                f"the transaction has reached its limit of {STATEMENTS_MAX:,} statements or"
+                f" {LOG_BYTES_MAX:,} bytes: commit it, or send BEGIN, the statements and COMMIT in"
                 " one request, which has no such limit",
                 "TRANSACTION_TOO_LARGE",
             )
@@ -97,7 +97,7 @@ class Replay:
             outcome, digest = self._as_it_may(run)
         except StatementRefused as refusal:
             if refusal.comes_again:
-                self._append(Entry.of(sql, stmt, at_ms=at_ms, digest=digest_of(refusal.body())))
+                self._append(Entry.of(sql, stmt, at_ms=at_ms, digest=digest_of(refusal.known_by())))
             else:
                 self.log.wrote = wrote
             raise
@@ -119,8 +119,8 @@ class Replay:
             return False
         # Its record is an INSERT too, so the stream's last one is looked up before.
         try:
-            if self._entered().rehearses:
-                # What is seen to fail before makes no database.
+            if not self._entered().commits:
+                # What was seen to fail in memory makes no database.
                 self.leave()
                 self._enter(commits=True)
             assert self._live is not None
@@ -156,8 +156,8 @@ class Replay:
         self.leave()
         if not self._continues and self.log.is_past_limit:
             self.log.break_off(
-                f"the transaction was left open with more than {STATEMENTS_MAX} statements or"
-                f" {LOG_BYTES_MAX} bytes and is undone: roll back, and send it again with its"
+                f"the transaction was left open with more than {STATEMENTS_MAX:,} statements or"
+                f" {LOG_BYTES_MAX:,} bytes and is undone: roll back, and send it again with its"
                 " COMMIT in the same request, or in smaller transactions",
                 "TRANSACTION_TOO_LARGE",
             )
@@ -223,11 +223,11 @@ class Replay:
                 entry.sql, entry.stmt, live, at_ms=entry.at_ms, index=index, limits=limits
             )[1]
         except StatementRefused as refusal:
-            return digest_of(refusal.body())
+            return digest_of(refusal.known_by())
         except SqlatchError as error:
             said = refused(error)
             if said.comes_again:
-                return digest_of(said.body())
+                return digest_of(said.known_by())
             raise
 
     def _run_new(
@@ -248,13 +248,12 @@ class Replay:
             outcome = empty_outcome()
             return outcome, digest_of(outcome)
         plan = live.plan(sql)
+        statement = _bound(sql, plan.names, stmt)
         if plan.kind is not Kind.READ:
             if self.log.read_only:
                 raise ReadOnly("the statement writes, and only reads are allowed here")
             self.log.wrote = True
-        result = live.execute(
-            _bound(sql, plan.names, stmt), limits, at_ms=at_ms, seed=self.log.seed_of(index)
-        )
+        result = live.execute(statement, limits, at_ms=at_ms, seed=self.log.seed_of(index))
         columns: tuple[tuple[str, str | None], ...] = ()
         if result.columns:
             columns = live.describe(sql, has_run=not plan.inspects).columns

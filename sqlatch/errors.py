@@ -38,6 +38,13 @@ class SqlatchError(Exception):
         super().__init__(message)
         self.message = message
         self.facts = facts
+        self.hint = ""
+
+    def add_hint(self, hint: str) -> None:
+        """Put a hint behind the message: what was probably meant, which is no part of the error."""
+        self.hint = hint
+        self.message += hint
+        self.args = (self.message,)
 
     def __getattr__(self, name: str) -> Fact:
         facts: dict[str, Fact] = self.__dict__.get("facts", {})

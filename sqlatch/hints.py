@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+LIKENESS_MIN = 0.7
 NAMES_MAX = 1_000
 NAME_CHARACTERS_MAX = 64
 """Comparing two names takes time that grows with their product."""
@@ -14,5 +15,8 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     if len(name) > NAME_CHARACTERS_MAX:
         return ""
     candidates = {each.lower(): each for each in known if len(each) <= NAME_CHARACTERS_MAX}
-    nearest = get_close_matches(name.lower(), sorted(candidates)[:NAMES_MAX], n=1)
+    candidates.pop(name.lower(), None)
+    nearest = get_close_matches(
+        name.lower(), sorted(candidates)[:NAMES_MAX], n=1, cutoff=LIKENESS_MIN
+    )
     return f"; did you mean {candidates[nearest[0]]}?" if nearest else ""

@@ -91,7 +91,7 @@ def _run(statement: Statement, plan: Plan, session: Session, budget: "Budget") -
     with (
         _naming_the_set(statement, changes),
         _naming_the_last_id(session),
-        session.user() as cursor,
+        session.user(statement.sql) as cursor,
     ):
         cursor.exec_trace = describe
         if statement.parameter_sets is None:
@@ -222,9 +222,12 @@ class Budget:
     def _check(self, rows: int) -> None:
         limits = self._limits
         if rows > limits.rows_max or self._bytes > limits.bytes_max:
+            what = f"{limits.rows_max:,} rows"
+            if rows <= limits.rows_max:
+                what = f"{limits.bytes_max:,} bytes"
             raise ResultTooLarge(
-                f"the result passed its limit of {limits.rows_max} rows or {limits.bytes_max} bytes"
-                f" after {rows} rows and {self._bytes} bytes",
+                f"the result passed its limit after {rows:,} rows and {self._bytes:,} bytes: the"
+                f" limit is {what}; ask for fewer rows with {limits.fewer_rows_with}",
                 rows=rows,
                 bytes=self._bytes,
                 rows_max=limits.rows_max,

@@ -85,7 +85,10 @@ def find(session: Session, once: Once) -> Outcome | None:
         return None
     fingerprint, reply = found[0]
     if fingerprint != once.fingerprint:
-        raise IdempotencyConflict(f"the idempotency key {once.key!r} was used for another request")
+        raise IdempotencyConflict(
+            f"the idempotency key {once.key!r} was used for another request: give each"
+            " request a key of its own"
+        )
     return Outcome([], replayed=str(reply or ""))
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import apsw
 
 from sqlatch.errors import Fact, ForbiddenStatement, StatementError
+from sqlatch.hints import did_you_mean
 from sqlexec.session import Session
 from sqlexec.statement import Kind, Parameters, Statement
 
@@ -165,7 +166,7 @@ def _look(
     *,
     can_cache: bool,
 ) -> None:
-    with session.user() as cursor:
+    with session.user(sql) as cursor:
         cursor.exec_trace = look
         try:
             cursor.execute(sql, NO_VALUES, can_cache=can_cache)
@@ -206,11 +207,14 @@ def _check_fit(
         return
     if None in names:
         raise StatementError(
-            f"{where}parameter {names.index(None) + 1} has no name: give a list", **facts
+            f"{where}parameter {names.index(None) + 1} is a ?, which has no name: give a list of"
+            " values",
+            **facts,
         )
+    for given in parameters:
+        if given not in names:
+            hint = did_you_mean(given, [name for name in names if name is not None])
+            raise StatementError(f"{where}the statement has no parameter {given!r}{hint}", **facts)
     for wanted in names:
         if wanted not in parameters:
             raise StatementError(f"{where}the parameter {wanted!r} was not given", **facts)
-    for given in parameters:
-        if given not in names:
-            raise StatementError(f"{where}the statement has no parameter {given!r}", **facts)

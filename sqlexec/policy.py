@@ -2,6 +2,8 @@
 
 import apsw
 
+from sqlatch.hints import did_you_mean
+
 OWN_PREFIX = "sqlatch_"
 
 MODULES = frozenset({"fts3", "fts4", "fts5", "geopoly", "rtree", "rtree_i32"})
@@ -147,4 +149,6 @@ def _refusal(operation: int, first: str, second: str | None) -> str | None:
 def _pragma_refusal(name: str, argument: str | None) -> str | None:
     if name in (PRAGMAS_BARE if argument is None else PRAGMAS_WITH_VALUE):
         return None
-    return f"PRAGMA {name}" + ("" if argument is None else " with a value")
+    if name in PRAGMAS_BARE:
+        return f"PRAGMA {name} with a value"
+    return f"PRAGMA {name}{did_you_mean(name, PRAGMAS_BARE | PRAGMAS_WITH_VALUE)}"

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import apsw
 
+from sqlatch.errors import StatementError
 from sqlexec import functions
+from sqlexec.hints import hint_of
 from sqlexec.pins import Pins
 from sqlexec.policy import Policy
 from sqlexec.statement import Row, Value
@@ -182,10 +184,11 @@ class Session:
         return self._policy.inspects
 
     @contextmanager
-    def user(self) -> Iterator[apsw.Cursor]:
+    def user(self, sql: str) -> Iterator[apsw.Cursor]:
         """A cursor for a user's statement, under the policy, reset at the end.
 
-        Timeout if the deadline is past, or comes before the end.
+        Timeout if the deadline is past, or comes before the end. An error that names something
+        unknown has a hint, by `sql` and the schema.
         """
         cursor = self.connection.cursor()
         self._policy.begin()
@@ -194,7 +197,13 @@ class Session:
             watchdog().watch(cursor, self.connection, self.deadline_s - self._now())
             yield cursor
         except FOREIGN_ERRORS as error:
-            raise in_our_words(error, self._database, refusal=self._policy.refusal) from error
+            said = in_our_words(error, self._database, refusal=self._policy.refusal)
+            watchdog().forget(cursor)
+            self._policy.end()
+            cursor.close(force=True)
+            if isinstance(said, StatementError):
+                said.add_hint(hint_of(str(error), sql, self.run))
+            raise said from error
         finally:
             watchdog().forget(cursor)
             self._policy.end()

@@ -61,7 +61,7 @@ class Limits:
 
     With `truncate_rows` a statement stops there and says so. `rows_out` turns columns and rows into
     what the caller will send, row by row or several in one, and says how many bytes that is. Of the
-    bytes, `bytes_spent` are those of rows before.
+    bytes, `bytes_spent` are those of rows before. `fewer_rows_with` is for the error's message.
     """
 
     rows_max: int
@@ -70,6 +70,7 @@ class Limits:
     timeout_s: float
     truncate_rows: int | None = None
     bytes_spent: int = 0
+    fewer_rows_with: str = "LIMIT"
 
 
 @dataclass(frozen=True, slots=True)

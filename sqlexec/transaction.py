@@ -40,9 +40,9 @@ class Transaction:
         pins.begin(session.connection)
 
     @property
-    def rehearses(self) -> bool:
-        """Whether it may write, but only into memory."""
-        return self.writes and self._commit is None
+    def commits(self) -> bool:
+        """Whether it can be committed: it neither reads only, nor writes into memory."""
+        return self._commit is not None
 
     @property
     def is_open(self) -> bool:

@@ -62,7 +62,7 @@ def listings_kept(patch: Patch) -> None:
     def preparing(sql: str, on: Session) -> Plan:
         found = prepare(sql, on)
         if found.kind is Kind.WRITE:
-            with on.user() as cursor:
+            with on.user(sql) as cursor:
                 cursor.execute(sql, NO_VALUES, explain=1).fetchall()
         return found
 

@@ -27,7 +27,7 @@ BAD_EVENTS: dict[str, tuple[Any, str, str]] = {
     "no query": ({"database": "main"}, "", "exactly one of `query` and `statements`"),
     "both": ({"query": "SELECT 1", "statements": [{"query": "SELECT 1"}]}, "", "exactly one"),
     "no statements": ({"statements": []}, "statements", "at least 1"),
-    "too many statements": ({"statements": [{"query": "SELECT 1"}] * 1001}, "statements", "1000"),
+    "too many statements": ({"statements": [{"query": "SELECT 1"}] * 1001}, "statements", "1,000"),
     "parameters without query": (
         {"statements": [{"query": "SELECT 1"}], "parameters": [1]},
         "",
@@ -38,11 +38,11 @@ BAD_EVENTS: dict[str, tuple[Any, str, str]] = {
         "",
         "not both",
     ),
-    "unknown field": ({"query": "SELECT 1", "sql": ""}, "sql", "is no field of a request"),
+    "unknown field": ({"query": "SELECT 1", "sql": ""}, "sql", "is not a field of a request"),
     "unknown field within": (
         {"statements": [{"query": "SELECT 1", "database": "x"}]},
         "statements.0.database",
-        "is no field",
+        "is not a field",
     ),
     "query of a wrong type": ({"query": 1}, "query", "valid string"),
     "empty query": ({"query": ""}, "query", "at least 1 character"),
@@ -104,11 +104,15 @@ BAD_EVENTS: dict[str, tuple[Any, str, str]] = {
         "parameter_sets",
         "list",
     ),
-    "health with more": ({"health": True, "query": "SELECT 1"}, "query", "is no field"),
+    "health with more": ({"health": True, "query": "SELECT 1"}, "query", "is not a field"),
     "health false": ({"health": False}, "health", "should be True"),
     "a schedule at the query function": ({"source": "aws.events", "query": "x"}, "source", ""),
 } | {
-    f"database {name!r}": ({"query": "SELECT 1", "database": name}, "database", "match pattern")
+    f"database {name!r}": (
+        {"query": "SELECT 1", "database": name},
+        "database",
+        "is not the name of a database",
+    )
     for name in ("..", "../main", "a/b", "Main", "", "-a", "a" * 64, "a\0", "main\n", "é", "a.db")
 }
 del BAD_EVENTS["a schedule at the query function"]
@@ -128,7 +132,7 @@ REFUSED_STATEMENTS: dict[str, tuple[dict[str, Any], str, str]] = {
     "misnamed": (
         {"query": "SELECT :a", "parameters": {"b": 1}},
         "STATEMENT_ERROR",
-        "'a' was not given",
+        "no parameter 'b'",
     ),
     "one name more": (
         {"query": "SELECT :a", "parameters": {"a": 1, "b": 1}},
@@ -192,12 +196,12 @@ REFUSED_STATEMENTS: dict[str, tuple[dict[str, Any], str, str]] = {
     "a result past the bytes": (
         {"query": "SELECT zeroblob(50000) FROM big LIMIT 3"},
         "RESULT_TOO_LARGE",
-        "100000 bytes",
+        "100,000 bytes",
     ),
     "results past the bytes together": (
         {"statements": [{"query": "SELECT zeroblob(50000)"}] * 2},
         "RESULT_TOO_LARGE",
-        "100000 bytes",
+        "100,000 bytes",
     ),
     "returned rows past the limit": (
         {"query": "DELETE FROM big RETURNING *"},

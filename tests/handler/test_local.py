@@ -33,7 +33,7 @@ EXPECTED: dict[str, Any] = {
     "14-schedule": lambda a: a["failures"] == [],
     "15-bad-event": lambda a: a == {
         "errorType": "BadEvent",
-        "errorMessage": "paramters: is no field of a request"
+        "errorMessage": "paramters: is not a field of a request; did you mean parameters?"
         ' {"code": "BAD_EVENT", "retryable": false, "field": "paramters"}',
     },
 }  # fmt: skip

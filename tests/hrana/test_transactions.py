@@ -339,3 +339,17 @@ def test_a_write_that_met_a_busy_lease_does_not_make_the_transaction_a_writer(
         assert stream.refused("UPDATE account SET balance = 1")["code"] == "SQLITE_BUSY"
         assert plain(stream.execute("SELECT sum(balance) FROM account")) == [[200]]
         stream.execute("COMMIT")
+
+
+@pytest.mark.parametrize("args", [[], ["a", "b"]])
+def test_a_write_whose_values_do_not_fit_leaves_a_transaction_that_commits(
+    client: Client, args: list[Any]
+) -> None:
+    client.stream().execute("CREATE TABLE u (n)")
+    begun, refused, committed = client.stream().ask(
+        execute("BEGIN"), execute("INSERT INTO u VALUES (?)", *args), execute("COMMIT")
+    )
+
+    assert (begun["type"], refused["error"]["code"]) == ("ok", "ARGS_INVALID")
+    assert committed["type"] == "ok"
+    assert client.rows("SELECT count(*) FROM u") == [[0]]
