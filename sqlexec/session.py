@@ -184,7 +184,7 @@ class Session:
         return self._policy.inspects
 
     @contextmanager
-    def user(self, sql: str) -> Iterator[apsw.Cursor]:
+    def user(self, sql: str = "") -> Iterator[apsw.Cursor]:
         """A cursor for a user's statement, under the policy, reset at the end.
 
         Timeout if the deadline is past, or comes before the end. An error that names something
