@@ -1,37 +1,41 @@
 """The time, chance and counts of statements that may have to be run again with the same answers."""
 
-from collections.abc import Callable
-from datetime import UTC, datetime
 from hashlib import shake_256
+from itertools import count
 from typing import Any
 
 import apsw
 
 FLAGS = apsw.SQLITE_INNOCUOUS
-"""They may stand in a schema, as SQLite's own do: DEFAULT CURRENT_DATE, an index of date(x)."""
-
-DATES = {"date": 0, "time": 0, "datetime": 0, "julianday": 0, "unixepoch": 0, "strftime": 1}
-"""SQLite's functions of dates, and which of their values is the time; none there means now."""
+"""They may stand in a schema, as SQLite's own do: DEFAULT (random())."""
 
 BLOB_BYTES_MAX = 16 * 1024 * 1024
 
-SUBSECONDS = frozenset({"subsec", "subsecond"})
-"""Said in the place of a time they are modifiers of now."""
+EPOCH_MS = 210_866_760_000_000
+"""1970 by SQLite's clock, in milliseconds of the Julian day."""
+
+_numbers = count()
 
 
 class Pins:
     """The time and the random numbers of connections, as `pin` says, and their counts of changes.
 
-    Its SQL functions stand over SQLite's own for good: a connection forgets those it had. The
-    functions of dates are still SQLite's, of another connection, and are only told what now is.
+    The time is that of a file system, `vfs`, for SQLite asks there: so its functions of dates are
+    its own, and it refuses them itself where the time may not be used (an index, a CHECK). The
+    functions of chance and counts stand over SQLite's for good: a connection forgets those it had.
     """
 
     def __init__(self) -> None:
         self._own = apsw.Connection(":memory:")
+        self._clock = _Clock(f"pinned-{next(_numbers)}")
         self._seed = b""
         self._drawn = 0
-        self._at_ms = 0
         self._changes_before = 0
+
+    @property
+    def vfs(self) -> str:
+        """The name of the file system that a connection has to be opened on."""
+        return self._clock.name
 
     def begin(self, connection: apsw.Connection) -> None:
         """Count changes from here on: what others have changed on the connection is not counted."""
@@ -39,34 +43,24 @@ class Pins:
 
     def pin(self, at_ms: int, seed: bytes) -> None:
         """Until the next call it is `at_ms` (epoch); chance gives what follows from the seed."""
-        self._at_ms = at_ms
+        self._clock.at_ms = at_ms
         self._seed = seed
         self._drawn = 0
 
     def install(self, connection: apsw.Connection) -> None:
         """Let the connection's statements ask here."""
-        functions: dict[tuple[str, int], Callable[..., Any]] = {
+        functions: dict[tuple[str, int], Any] = {
             ("random", 0): lambda: int.from_bytes(self._draw(8), "big", signed=True),
             ("randomblob", 1): self._blob,
-            ("current_date", 0): lambda: self._now[:10],
-            ("current_time", 0): lambda: self._now[11:19],
-            ("current_timestamp", 0): lambda: self._now[:19],
             ("total_changes", 0): lambda: self._total_changes(connection),
             ("changes", 0): lambda: connection.changes() if self._total_changes(connection) else 0,
         }
         for (name, arguments), function in functions.items():
             connection.create_scalar_function(name, function, arguments, flags=FLAGS)
-        for name, place in DATES.items():
-            _of_dates(connection, name, -1, self._date(name, place))
-        _of_dates(connection, "timediff", 2, self._timediff)
 
     def close(self) -> None:
         self._own.close()
-
-    @property
-    def _now(self) -> str:
-        at = datetime.fromtimestamp(self._at_ms // 1000, UTC)
-        return f"{at:%Y-%m-%d %H:%M:%S}.{self._at_ms % 1000:03d}"
+        self._clock.unregister()
 
     def _total_changes(self, connection: apsw.Connection) -> int:
         return connection.total_changes() - self._changes_before
@@ -81,33 +75,44 @@ class Pins:
             raise apsw.TooBigError("string or blob too big")
         return self._draw(max(1, size_bytes or 0))
 
-    def _date(self, name: str, place: int) -> Callable[..., Any]:
-        def call(*values: Any) -> Any:
-            before, at = values[:place], values[place : place + 1]
-            behind = values[place + 1 :]
-            if len(before) < place:
-                return self._ask(name, *values)
-            if at and isinstance(at[0], str) and at[0].lower() in SUBSECONDS:
-                behind = (at[0], *behind)
-                at = ()
-            return self._ask(name, *before, self._time(at[0] if at else "now"), *behind)
 
-        return call
+class _Clock(apsw.VFS):
+    """The ordinary file system, but for the time."""
 
-    def _timediff(self, first: Any, second: Any) -> Any:
-        return self._ask("timediff", self._time(first), self._time(second))
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.at_ms = 0
+        self._base = apsw.vfs_names()[0]
+        super().__init__(name, self._base)
 
-    def _time(self, value: Any) -> Any:
-        return self._now if isinstance(value, str) and value.lower() == "now" else value
+    def xCurrentTimeInt64(self) -> int:
+        return EPOCH_MS + self.at_ms
 
-    def _ask(self, name: str, *values: Any) -> Any:
-        marks = ",".join("?" * len(values))
-        ((value,),) = self._own.execute(f"SELECT {name}({marks})", values)
-        return value
+    def xOpen(self, name: str | apsw.URIFilename | None, flags: list[int]) -> apsw.VFSFile:
+        return _File(self._base, name, flags)
+
+    def excepthook(self, *_error: Any) -> bool:
+        return True
 
 
-def _of_dates(
-    connection: apsw.Connection, name: str, arguments: int, function: Callable[..., Any]
-) -> None:
-    flags = FLAGS | apsw.SQLITE_DETERMINISTIC
-    connection.create_scalar_function(name, function, arguments, deterministic=True, flags=flags)
+class _File(apsw.VFSFile):
+    def __init__(self, base: str, name: str | apsw.URIFilename | None, flags: list[int]) -> None:
+        self._is_read_only = bool(flags[0] & apsw.SQLITE_OPEN_READONLY)
+        super().__init__(base, name, flags)
+
+    def xLock(self, level: int) -> None:
+        """Lock, where only a busy file is no error: apsw raises any other in the end.
+
+        A reader that finds an empty file and a journal tries for a lock to write, which its file
+        cannot have; SQLite then goes on without.
+        """
+        try:
+            super().xLock(level)
+        except apsw.IOError as error:
+            if level < apsw.SQLITE_LOCK_RESERVED or not self._is_read_only:
+                raise
+            raise apsw.BusyError from error
+
+    def excepthook(self, *_error: Any) -> bool:
+        """An error of a file is SQLite's to report, and it does: nothing else is to be said."""
+        return True

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import apsw
@@ -79,7 +79,10 @@ class Session:
         self._schema_version: Value = None
         try:
             self.connection = apsw.Connection(
-                str(path), flags=flags, statementcachesize=STATEMENTS_KEPT
+                str(path),
+                flags=flags,
+                vfs=None if pins is None else pins.vfs,
+                statementcachesize=STATEMENTS_KEPT,
             )
             try:
                 self._configure(first)
@@ -93,7 +96,9 @@ class Session:
             raise in_our_words(error, database) from error
 
     def close(self) -> None:
-        self.connection.close(force=True)
+        # A file that fails as it is closed is closed all the same: SQLite goes on, and so do we.
+        with suppress(apsw.Error):
+            self.connection.close(force=True)
 
     def run(self, sql: str, *values: Value) -> list[Row]:
         """Run a statement of our own.

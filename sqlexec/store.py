@@ -241,9 +241,10 @@ class Store:
     def _commit(self, session: Session) -> None:
         try:
             session.finish("COMMIT")
-        except StorageError as error:
+        except (StorageError, Moved) as error:
+            facts = error.facts if isinstance(error, StorageError) else {}
             raise StorageError(
                 f"{error}: the commit failed, so whether it is in the file is not known;"
                 " the same request with the same idempotency_key is safe",
-                **{**error.facts, "outcome": "unknown"},
+                **{**facts, "outcome": "unknown"},
             ) from error

@@ -10,7 +10,7 @@ from sqlexec.pins import Pins
 from sqlexec.plan import Description, Plan, Plans, description
 from sqlexec.session import Session
 from sqlexec.statement import Kind, Limits, Once, Outcome, Result, Statement
-from sqlexec.translate import RecoveryNeeded, Writes
+from sqlexec.translate import Moved, RecoveryNeeded, Writes, moved_meanwhile
 
 
 class Transaction:
@@ -71,6 +71,8 @@ class Transaction:
         except Writes:
             self._plans.turns_out_to_write(statement)
             raise
+        except Moved as error:
+            raise moved_meanwhile(error) from error
         except RecoveryNeeded as error:
             raise StorageError(f"the database was replaced meanwhile: {error}") from error
 

@@ -53,6 +53,7 @@ def _run(seed: int, oracle: Oracle, directory: Path) -> Counter[str]:
     generator = Generator(Random(seed))
     counts: Counter[str] = Counter()
     said: list[str] = []
+    by_chance = False
     local.invoke({"query": "PRAGMA user_version = 0", "database": f"p{seed}"})
     for _request in range(REQUESTS):
         generator.tables = oracle.tables()
@@ -72,12 +73,16 @@ def _run(seed: int, oracle: Oracle, directory: Path) -> Counter[str]:
                 raise Differs(f"answered, and is not one statement: {said[-1]}")
             continue
         expected = expected_of(request, oracle)
-        if got != expected and oracle.takes_rowids_by_chance():
+        by_chance = by_chance or oracle.takes_rowids_by_chance()
+        if got != expected and by_chance:
             counts["ended_by_chance"] += 1
             return counts
         if got != expected:
             raise Differs("\n".join([*said, f"handler: {got}", f"SQLite:  {expected}"]))
     if through_the_file(directory / f"p{seed}.db") != content(oracle.connection):
+        if by_chance:
+            counts["ended_by_chance"] += 1
+            return counts
         raise Differs("\n".join([*said, "the files differ in the end"]))
     return counts
 

@@ -235,13 +235,18 @@ PROMISES = (
     ),
     Promise(
         "It answers as SQLite does",
-        "Generated schemas and statements through the handler and through plain SQLite: the same"
-        " rows, counts and errors, or a refusal that is on the list.",
+        "Generated schemas and statements through the handler and through plain SQLite, definitions"
+        " among them, the same texts again, some of them longer than what is kept prepared, and their"
+        " query plans: the same rows, counts, plans and errors, or a refusal that is on the list."
+        " They run in processes of their own, so that a signal is a failure with its seed.",
         ("tests/faults/test_oracle.py",),
         (
             Figure("programs", ("oracle",), "programs"),
             Figure("statements", ("oracle",), "statements"),
             Figure("requests answered alike", ("oracle",), "answered"),
+            Figure("query plans", ("oracle",), "explained"),
+            Figure("statements of more than 10,000 characters", ("oracle",), "long_texts"),
+            Figure("processes ended by a signal", ("oracle",), "signals"),
         ),
     ),
     Promise(

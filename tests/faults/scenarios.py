@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sqlatch.errors import DatabaseCorrupt, StorageError
 from tests.faults.crashes import Situation, undisturbed
 from tests.faults.disk import image_of, put_image
 from tests.faults.machine import Instance
@@ -79,6 +80,22 @@ def ask(**fields: Any) -> Callable[[Instance], Any]:
     return lambda instance: instance.ask(**fields)
 
 
+def write_over_libsql(instance: Instance) -> Any:
+    """A write by itself; an error of the file is raised as the direct door raises it."""
+    sql = "UPDATE account SET balance = balance + 1"
+    reply = instance.pipeline({"type": "execute", "stmt": {"sql": sql}})
+    (result,) = reply["results"]
+    if result["type"] == "ok":
+        return reply
+    code, message = result["error"]["code"], result["error"]["message"]
+    if code in {"SQLITE_CORRUPT", "SQLITE_NOTADB"}:
+        raise DatabaseCorrupt(message)
+    assert code in {"SQLITE_IOERR", "SQLITE_FULL", "SQLITE_CANTOPEN"}, result
+    if "the commit failed" in message:
+        raise StorageError(message, outcome="unknown")
+    raise StorageError(message)
+
+
 MESSAGES: dict[str, dict[str, Any]] = {
     "a": {"query": RAISE},
     "b": {"query": "UPDATE account SET balance = balance + 1 WHERE id % 7 = 0"},
@@ -131,6 +148,7 @@ SCENARIOS = (
         changes=False,
     ),
     Scenario("idempotent write", ask(query=RAISE, idempotency_key="k"), warm=True),
+    Scenario("write over libSQL", write_over_libsql),
     Scenario(
         "SQS batch with a failing message",
         lambda instance: instance.deliver(MESSAGES),
