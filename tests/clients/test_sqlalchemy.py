@@ -61,6 +61,43 @@ with engine.connect() as connection:
     print(compare_metadata(MigrationContext.configure(connection), metadata))
 """
 
+COMMENTED = """
+import os
+from urllib.parse import urlsplit
+from sqlalchemy import create_engine, event
+from sqlalchemy.dialects import registry
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
+
+registry.register("sqlatch.http", "sqlatch.sqlalchemy", "HttpDialect")
+url = urlsplit(os.environ["SQLATCH_URL"])
+engine = create_engine(
+    f"sqlatch+http://{url.netloc}/main/", connect_args={"token": os.environ["SQLATCH_TOKEN"]}
+)
+
+@event.listens_for(engine, "before_cursor_execute", retval=True)
+def traced(connection, cursor, statement, parameters, context, executemany):
+    return f"/* traceparent */ {statement}", parameters
+
+class Base(DeclarativeBase):
+    pass
+
+class Bird(Base):
+    __tablename__ = "bird"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str]
+
+Base.metadata.create_all(engine)
+with Session(engine) as session:
+    bird = Bird(name="wren")
+    session.add(bird)
+    session.commit()
+    bird.name = "robin"
+    session.commit()
+    session.delete(bird)
+    session.commit()
+    print(session.query(Bird).count())
+"""
+
 BAD_URLS = """
 from sqlalchemy import create_engine
 from sqlalchemy.dialects import registry
@@ -117,3 +154,7 @@ def test_a_url_that_is_none_is_an_error_of_sqlalchemy(run: Run) -> None:
 
 def test_alembic_finds_what_is_missing_makes_it_and_finds_nothing(run: Run) -> None:
     assert run("python", ALEMBIC) == "['CreateTableOp']\n[]\n"
+
+
+def test_the_orm_counts_the_rows_of_statements_behind_a_comment(run: Run) -> None:
+    assert run("python", COMMENTED) == "0\n"

@@ -144,6 +144,19 @@ def test_a_read_only_transaction_is_as_many_requests_as_statements(remote: Open)
     assert transport.sent == 2
 
 
+def test_what_a_script_writes_in_a_block_is_there_when_its_hooks_run(remote: Open) -> None:
+    seen: list[object] = []
+    other = remote()
+    with transaction.atomic():
+        transaction.on_commit(lambda: seen.append(balances(other)))
+        with connection.cursor() as cursor:
+            cursor.executescript(
+                "SELECT 1; INSERT INTO bank_account (owner, balance) VALUES ('a', 7)"
+            )
+
+    assert seen == [[("a", 7)]]
+
+
 REFUSED = [
     ("SELECT * FROM nowhere", OperationalError, "no such table: nowhere"),
     ("SELEKT", OperationalError, "syntax error"),

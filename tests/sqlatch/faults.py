@@ -78,3 +78,15 @@ LAMBDA = [
         for _status, code in REFUSALS
     ],
 ]  # fmt: skip
+
+FEW = [
+    CUTS[0],
+    CUTS[-2],
+    REQUEST_CUTS[1],
+    instead("HTTP 502, arrives", answer(502, b"<html>"), is_unknown=True, arrives=True),
+    instead("HTTP 502", answer(502, b"<html>"), is_unknown=True),
+    instead("HTTP 429", answer(429, {"Message": "m"}), is_unknown=False),
+    instead("HTTP 403", answer(403, {"Message": "m"}), is_unknown=False),
+    instead("a page", answer(200, b"<html>"), is_unknown=True, arrives=True),
+]
+"""One of each kind, over both transports."""

@@ -117,6 +117,19 @@ def test_many_rows_are_one_request_and_one_entry(db: Connection, connect: object
         cursor.executemany("SELECT ?", [(1,)])
 
 
+def test_many_rows_are_cut_by_the_bytes_that_travel(db: Connection, connect: object) -> None:
+    db.autocommit = True
+    transport = losing(db)
+    # 100,000 characters are 600,000 bytes as JSON, and 700,000 in an event over HTTP.
+    rows_given = [(str(number), "\x01" * 100_000) for number in range(12)]
+
+    changed = db.cursor().executemany("INSERT INTO t (a, b) VALUES (?, ?)", rows_given).rowcount
+
+    assert changed == 12
+    assert transport.sent == 3
+    assert rows(connect, "SELECT count(*), sum(length(b)) FROM t") == [(12, 1_200_000)]
+
+
 def test_with_autocommit_each_statement_is_a_transaction(connect: object, db: Connection) -> None:
     db.autocommit = True
     db.execute("INSERT INTO t (a) VALUES ('x')")
