@@ -24,7 +24,7 @@ from sqlexec.database import Databases
 from sqlexec.memory import limit_memory
 from sqlexec.statement import Kind, Outcome, Work
 from sqlexec.store import Gate
-from sqlexec.translate import RecoveryNeeded, Writes
+from sqlexec.translate import DEADLINE_PASSED, RecoveryNeeded, Writes
 
 if TYPE_CHECKING:
     from hrana.baton import Batons
@@ -124,7 +124,7 @@ class Service:
 
     def check_deadline(self, deadline_s: float) -> None:
         if self.clock.now() >= deadline_s:
-            raise Timeout("the deadline passed; nothing was written")
+            raise Timeout(DEADLINE_PASSED)
 
     def close(self) -> None:
         """Close every file and connection. Lambda never asks for it; a test's end does."""
@@ -170,7 +170,7 @@ class Service:
             except Writes:
                 record.kind = Kind.WRITE.value
         if event.read_only or self.settings.read_only:
-            raise ReadOnly("the statement writes, and only reads are allowed here")
+            raise ReadOnly.of_statement()
         with self.lease(event.database, record, deadline_s) as (lease, gate):
             run = database.vacuum if kind is Kind.VACUUM else database.write
             return run(work, deadline_s, gate, taken_over=lease.taken_over)

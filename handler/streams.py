@@ -99,7 +99,7 @@ class AtDatabase:
 
     def _refuse_where_only_reads_are_allowed(self) -> None:
         if self._service.settings.read_only:
-            raise ReadOnly("the statement writes, and only reads are allowed here")
+            raise ReadOnly.of_statement()
 
 
 def answer(

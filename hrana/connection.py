@@ -7,7 +7,7 @@ from hrana.refusals import StatementRefused, refused
 from hrana.room import Room
 from hrana.state import Log, State
 from hrana.transaction import Outcome, Place, Replay, empty_outcome
-from sqlatch.errors import SqlatchError
+from sqlatch.errors import ReadOnly, SqlatchError
 from sqlexec.plan import EMPTY, Description, Plan
 from sqlexec.statement import Kind
 
@@ -106,9 +106,7 @@ class Connection:
     def _vacuum(self, replay: Replay, sql: str) -> Outcome:
         replay.leave()
         if not self._writes:
-            raise StatementRefused(
-                "VACUUM writes, and only reads are allowed here", "SQLITE_READONLY"
-            )
+            raise refused(ReadOnly.of_statement())
         try:
             self._place.vacuum(sql)
         except SqlatchError as error:

@@ -1,5 +1,8 @@
 """A stream within one HTTP request: its requests answered one by one."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from hrana.answers import Answers, Index
 from hrana.connection import Connection
 from hrana.control import control_of, is_empty
@@ -90,7 +93,8 @@ class Stream:
         with self._room.untold():
             for number, sql in enumerate(statements(script)):
                 if is_empty(sql):
-                    self._connection.check_deadline()
+                    with self._of_the_statement():
+                        self._connection.check_deadline()
                 else:
                     self.execute((request, step, number), Stmt(sql=sql, want_rows=False))
 
@@ -112,15 +116,20 @@ class Stream:
         self._connection.leave()
 
     def _run(self, index: Index, sql: str, stmt: Stmt) -> Outcome:
-        """Run it; a refusal says what it says of the statement, not of the request."""
-        try:
+        with self._of_the_statement():
             return self._connection.run(index, sql, stmt)
+
+    @contextmanager
+    def _of_the_statement(self) -> Iterator[None]:
+        """A refusal in it says that nothing of the statement was written, not of the request."""
+        try:
+            yield
         except StatementRefused as refusal:
             if self._connection.has_committed or self._answers.last_commit is not None:
                 refusal.message = refusal.message.replace(
                     NOTHING_WRITTEN,
-                    "nothing of this statement was written;"
-                    " what the request committed before it stays",
+                    "nothing of this statement was written, and what the request committed before"
+                    " it stays",
                 )
             raise
 

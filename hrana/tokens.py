@@ -135,7 +135,7 @@ def _bearer(header: str | None) -> str:
         raise Unauthorized("a token is missing: send it as authorization: Bearer TOKEN")
     if len(header) > TOKEN_CHARACTERS_MAX:
         raise Unauthorized(
-            f"the token has more than {TOKEN_CHARACTERS_MAX} characters, which are taken"
+            f"the token has {len(header):,} characters, the limit is {TOKEN_CHARACTERS_MAX:,}"
         )
     scheme, _, token = header.strip().partition(" ")
     token = token.strip()

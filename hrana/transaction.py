@@ -176,9 +176,7 @@ class Replay:
                 return action(self._entered())
             except Writes:
                 if self.log.read_only:
-                    raise ReadOnly(
-                        "the statement writes, and only reads are allowed here"
-                    ) from None
+                    raise ReadOnly.of_statement() from None
                 # The plan has said so, or SQLite at the last moment.
                 self.log.wrote = True
                 self.leave()
@@ -251,7 +249,7 @@ class Replay:
         statement = _bound(sql, plan.names, stmt)
         if plan.kind is not Kind.READ:
             if self.log.read_only:
-                raise ReadOnly("the statement writes, and only reads are allowed here")
+                raise ReadOnly.of_statement()
             self.log.wrote = True
         result = live.execute(statement, limits, at_ms=at_ms, seed=self.log.seed_of(index))
         columns: tuple[tuple[str, str | None], ...] = ()

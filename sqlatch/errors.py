@@ -97,6 +97,13 @@ class ReadOnly(SqlatchError):
 
     code = "READ_ONLY"
 
+    @classmethod
+    def of_statement(cls) -> "ReadOnly":
+        return cls(
+            "the statement writes, and only reads are allowed here: send it without read_only, not"
+            " to /read, with a token that may write, to a function without SQLATCH_READ_ONLY"
+        )
+
 
 class Unauthorized(SqlatchError):
     """A token that is missing or bad."""

@@ -14,6 +14,11 @@ from sqlatch.errors import (
     Timeout,
 )
 
+DEADLINE_PASSED = (
+    "the deadline passed; nothing was written: give it more time with timeout_ms or"
+    " SQLATCH_TIMEOUT_MS, or less to do"
+)
+
 
 class RecoveryNeeded(Exception):
     """The database must be opened for writing, under the lease, before it can be read.
@@ -100,7 +105,7 @@ def _constraint(error: Exception, _database: str) -> Exception:
 
 
 def _timeout(_error: Exception, _database: str) -> Exception:
-    return Timeout("the deadline passed; nothing was written")
+    return Timeout(DEADLINE_PASSED)
 
 
 def _busy(error: Exception, database: str) -> Exception:

@@ -224,9 +224,14 @@ PROMISES = (
         "Generated events through every door, AWS's own envelopes broken too; statements made to"
         " take all time or all memory, in a process with the memory of a small function; and a table"
         " of escapes from one's own database.",
-        ("tests/faults/test_hostile_input.py", "tests/faults/test_escapes.py"),
+        (
+            "tests/faults/test_hostile_input.py",
+            "tests/faults/test_hostile_pipelines.py",
+            "tests/faults/test_escapes.py",
+        ),
         (
             Figure("events", ("hostile_events",), "events"),
+            Figure("requests of libSQL clients", ("hostile_pipelines",), "requests"),
             Figure("bombs", ("bombs",), "bombs"),
             Figure("latest end past its deadline", ("bombs",), "past_deadline_s_max", unit=" s"),
             Figure("memory of the function", ("bombs",), "memory_of_function_mb", unit=" MB"),

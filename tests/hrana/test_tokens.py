@@ -72,6 +72,8 @@ def test_the_scheme_is_read_in_either_case() -> None:
     assert access(bearer(NOW_S).replace("Bearer", "bearer")).writes
 
 
+TOO_LONG = bearer(NOW_S, padding="x" * TOKEN_CHARACTERS_MAX)
+
 REFUSED: dict[str, tuple[Callable[[], str | None], str]] = {
     "missing": (lambda: None, "a token is missing: send it as authorization: Bearer TOKEN"),
     "empty": (lambda: "", "a token is missing: send it as authorization: Bearer TOKEN"),
@@ -99,8 +101,8 @@ REFUSED: dict[str, tuple[Callable[[], str | None], str]] = {
     "a header nested deep": (lambda: f"Bearer {NESTED}.e30.e30", "the token is malformed"),
     "a part is missing": (lambda: bearer(NOW_S).rpartition(".")[0], "the token is malformed"),
     "too long": (
-        lambda: bearer(NOW_S, padding="x" * TOKEN_CHARACTERS_MAX),
-        f"the token has more than {TOKEN_CHARACTERS_MAX} characters, which are taken",
+        lambda: TOO_LONG,
+        f"the token has {len(TOO_LONG):,} characters, the limit is {TOKEN_CHARACTERS_MAX:,}",
     ),
     "expired": (
         lambda: bearer(NOW_S, exp=NOW_S - LEEWAY_S),
