@@ -282,6 +282,19 @@ def test_of_a_block_of_long_rows_that_is_refused_nothing_is_there(
     assert rows(client, "SELECT count(*), count(DISTINCT n) FROM t") == [(4601, 4601)]
 
 
+def test_nothing_behind_a_block_that_is_refused_is_sent(
+    sqlatch: Sqlatch, client: Client, file: Path
+) -> None:
+    """The blocks have two rows each."""
+    sqlatch("query", "CREATE TABLE t (n INTEGER UNIQUE)")
+    file.write_text("n\n1\n2\n3\n1\n5\n6\n7\n")
+
+    stopped = sqlatch("load", str(file))
+
+    assert (stopped.code, "line 5: CONSTRAINT" in stopped.err) == (3, True)
+    assert rows(client) == [(1,), (2,)]
+
+
 def interrupted_before_the_answer(sqlatch: Sqlatch, file: Path) -> None:
     """A load whose second block was applied, and its answer lost."""
     sqlatch("query", "CREATE TABLE t (n INTEGER)")

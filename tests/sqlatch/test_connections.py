@@ -17,6 +17,14 @@ ROOT = Path(__file__).parents[2]
 KEPT = answer(200, REPLY).replace(b"connection: close", b"connection: keep-alive")
 
 
+def test_a_client_that_is_made_asks_nothing() -> None:
+    with socket_server.running(KEPT) as server:
+        for options in ({"token": "t"}, {"iam": False}, {}):
+            connect(url_of(server), **options).close()
+
+    assert server.requests == []
+
+
 def test_a_connection_is_used_again() -> None:
     with socket_server.running(KEPT, keeps=True) as server, connect(url_of(server)) as client:
         for _call in range(5):

@@ -159,6 +159,18 @@ def end(connection: Connection, how: str) -> None:
         connection.execute(how)
 
 
+def test_a_rollback_asks_nobody(connect: object, db: Connection) -> None:
+    with connect() as connection:
+        transport = losing(connection)
+        connection.execute("INSERT INTO t (a) VALUES ('x')")
+        connection.rollback()
+        connection.executescript("INSERT INTO t (a) VALUES ('y')")
+        connection.rollback()
+        assert transport.sent == 2
+
+    assert rows(connect) == []
+
+
 def test_a_commit_that_is_asked_for_again_is_applied_once(connect: object, db: Connection) -> None:
     with connect() as connection:
         transport = losing(connection)
