@@ -1,6 +1,7 @@
 """Who has written lately, and therefore reads from the leader until the followers have it too."""
 
 import math
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,14 +17,17 @@ from django.core.cache import caches
 from django.db import connections
 from django.db.backends.signals import connection_created
 
+from sqlatch.django.caching import may_fail
 from sqlatch.django.replication import replication
 
 CACHE_PREFIX = "sqlatch.written:"
 
-# The first words of statements that surely leave the database as it is. Whatever else reaches the
-# leader is taken for a write: the error in that direction is a read from the leader too many.
+# The first words of statements that surely leave the database as it is, if they are alone and
+# select into nothing. Whatever else reaches the leader is taken for a write: the error in that
+# direction is a read from the leader too many.
 HARMLESS = frozenset({"SELECT", "BEGIN", "SAVEPOINT", "RELEASE", "ROLLBACK", "PRAGMA", "SHOW"})
 FIRST_WORD_CHARACTERS_MAX = 10
+MAY_WRITE = re.compile(r";.*\S|\binto\b", re.DOTALL | re.IGNORECASE)
 
 now = time.time
 
@@ -80,6 +84,9 @@ class Session:
         if self.key:
             keep(self.key, self.written_at)
 
+
+_not_kept_at = 0.0
+"""When a write was last made in this process whose time the cache could not keep."""
 
 _current: ContextVar[Session | None] = ContextVar("sqlatch_session", default=None)
 _unnoticed: ContextVar[bool] = ContextVar("sqlatch_unnoticed", default=False)
@@ -201,15 +208,28 @@ def unnoticed() -> Iterator[None]:
 
 
 def keep(key: str, written_at: float) -> None:
-    """Remember in the cache when the bearer of the key wrote, as long as that matters."""
+    """Remember in the cache when the bearer of the key wrote, as long as that matters.
+
+    If it cannot be kept there, this process reads from the leader for that long, whoever asks.
+    """
+    global _not_kept_at
     settings = replication()
     timeout_s = max(1, math.ceil(settings.lag_s))
-    caches[settings.cache].set(CACHE_PREFIX + key, written_at, timeout_s)
+    with may_fail("the time of a write was not kept in it, so other processes do not know it"):
+        caches[settings.cache].set(CACHE_PREFIX + key, written_at, timeout_s)
+        return
+    _not_kept_at = max(_not_kept_at, written_at)
 
 
 def kept(key: str) -> float:
-    """When the bearer of the key wrote; 0 if it is longer ago than matters."""
-    return float(caches[replication().cache].get(CACHE_PREFIX + key) or 0.0)
+    """When the bearer of the key wrote; 0 if it is longer ago than matters.
+
+    Just now, as far as is known, where the cache does not answer: then the leader is read.
+    """
+    with may_fail("all reads go to the leader"):
+        kept_at = caches[replication().cache].get(CACHE_PREFIX + key)
+        return max(float(kept_at or 0.0), _not_kept_at)
+    return now()
 
 
 def watch(connection: Any) -> None:
@@ -233,7 +253,9 @@ def _may_write(sql: object) -> bool:
     if not isinstance(sql, str):
         return True
     words = sql.lstrip("( \t\r\n")[:FIRST_WORD_CHARACTERS_MAX].split(None, 1)
-    return not words or words[0].upper().rstrip(";") not in HARMLESS
+    if not words or words[0].upper().rstrip(";") not in HARMLESS:
+        return True
+    return MAY_WRITE.search(sql) is not None
 
 
 def _watch_created(connection: Any, **_signal: object) -> None:

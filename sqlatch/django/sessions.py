@@ -6,9 +6,12 @@ then the cache: a process that dies has lost nothing that was answered.
 
 from typing import Any
 
+from django.conf import settings
 from django.contrib.sessions.backends.cached_db import SessionStore as CachedStore
+from django.core.cache import caches
 
 from sqlatch.django import lag
+from sqlatch.django.caching import SessionCache
 
 KEY_PREFIX = "sqlatch.django.sessions"
 
@@ -19,6 +22,10 @@ class SessionStore(CachedStore):
     """
 
     cache_key_prefix = KEY_PREFIX
+
+    def __init__(self, session_key: str | None = None) -> None:
+        super().__init__(session_key)
+        self._cache: Any = SessionCache(caches[settings.SESSION_CACHE_ALIAS])
 
     def _get_session_from_db(self) -> Any:
         with lag.leader():

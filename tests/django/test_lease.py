@@ -161,27 +161,29 @@ def test_a_savepoint_opened_before_the_first_write_can_be_rolled_back_to(leases:
 
 
 def test_a_savepoint_that_was_rolled_back_to_is_still_there_after_the_first_write(
-    leases: Counter,
+    connection: DatabaseWrapper, leases: Counter
 ) -> None:
     """The first write begins the transaction anew, and its savepoints with it."""
     with transaction.atomic():
-        outer = transaction.savepoint()
-        transaction.savepoint_rollback(outer)
+        outer = connection.savepoint()
+        connection.savepoint_rollback(outer)
         Account.objects.create(owner="undone")
-        transaction.savepoint_rollback(outer)
+        connection.savepoint_rollback(outer)
         Account.objects.create(owner="kept")
 
     assert [account.owner for account in Account.objects.all()] == ["kept"]
     assert leases.taken() == 1
 
 
-def test_a_savepoint_within_one_that_was_rolled_back_to_is_gone(leases: Counter) -> None:
+def test_a_savepoint_within_one_that_was_rolled_back_to_is_gone(
+    connection: DatabaseWrapper,
+) -> None:
     with pytest.raises(OperationalError, match="no such savepoint"), transaction.atomic():
-        outer = transaction.savepoint()
-        inner = transaction.savepoint()
-        transaction.savepoint_rollback(outer)
+        outer = connection.savepoint()
+        inner = connection.savepoint()
+        connection.savepoint_rollback(outer)
         Account.objects.create(owner="a")
-        transaction.savepoint_rollback(inner)
+        connection.savepoint_rollback(inner)
 
 
 @pytest.mark.parametrize("end", ["commit", "rollback"])
