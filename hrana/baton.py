@@ -41,6 +41,11 @@ class Batons:
         self._shelf = shelf
         self._key: bytes | None = None
 
+    def prepare(self) -> None:
+        """Have the key: without one no baton can be written, and that is known before a commit."""
+        if self._key is None:
+            self._key = self._shelf.key()
+
     def write(self, state: State, now_s: float) -> str:
         """The baton of a state."""
         content = zlib.compress(state.to_bytes(), _LEVEL)
@@ -122,8 +127,8 @@ class Batons:
         return signed
 
     def _sign(self, content: bytes) -> bytes:
-        if self._key is None:
-            self._key = self._shelf.key()
+        self.prepare()
+        assert self._key is not None
         return hmac.digest(self._key, content, hashlib.sha256)[:_SIGNATURE_BYTES]
 
 

@@ -106,8 +106,10 @@ class Door:
                 _result((number, 0, 0), request, stream) for number, request in enumerate(requests)
             ]
 
-        stream, results = self._run(target, pipeline.baton, body, shape, run)
         closed = bool(requests) and isinstance(requests[-1], Close)
+        if not closed:
+            self._batons.prepare()
+        stream, results = self._run(target, pipeline.baton, body, shape, run)
         baton = None if closed else self._baton(stream.state)
         reply = {"baton": baton, "base_url": None, "results": results}
         refusals = [result["error"]["code"] for result in results if result["type"] == "error"]
@@ -115,6 +117,7 @@ class Door:
 
     def _cursor(self, target: Target, body: bytes) -> Answer:
         cursor = parse(Cursor, body)
+        self._batons.prepare()
         shape = Shape(steps=len(cursor.batch.steps), lines=True)
         stream, (results, errors) = self._run(
             target, cursor.baton, body, shape, _steps(cursor.batch)

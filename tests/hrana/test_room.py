@@ -1,6 +1,7 @@
 """What an answer has room for is known before the commit that it tells of."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from handler.service import service
 from hrana import room
 from hrana.http import _entries
 from hrana.refusals import StatementRefused
+from hrana.shelf import DIRECTORY
 from hrana.transaction import empty_outcome
 from tests.handler.test_bad_input import ENDLESS
 from tests.hrana.client import Client, execute
@@ -96,6 +98,19 @@ def test_a_request_behind_close_is_refused_before_any_runs(client: Client, table
 
     assert client.send("/v3/pipeline", body)[0] == 400
     assert client.rows("SELECT count(*) FROM t") == [[0]]
+
+
+@pytest.mark.parametrize("path", ["/v3/pipeline", "/v3/cursor"])
+def test_where_no_baton_can_be_signed_nothing_is_committed(
+    client: Client, directory: Path, path: str
+) -> None:
+    local.invoke({"query": "CREATE TABLE t (n)"})
+    (directory / DIRECTORY).write_text("in the way")
+    insert = "INSERT INTO t VALUES (1)"
+    body = steps(insert) if "cursor" in path else {"requests": [execute(insert)]}
+
+    assert client.send(path, body)[0] == 503
+    assert local.invoke({"query": "SELECT n FROM t"})["rows"] == []
 
 
 def test_a_deadline_says_what_stays_of_the_request(
