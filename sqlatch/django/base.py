@@ -17,6 +17,7 @@ from sqlatch.django.connection import Connection
 from sqlatch.django.creation import DatabaseCreation
 from sqlatch.django.cursor import DjangoCursor
 from sqlatch.django.files import database_file
+from sqlatch.django.handle import Handle, connection_of
 from sqlatch.django.opening import is_ready
 from sqlatch.django.right import Right
 from sqlatch.django.settings import lease_settings
@@ -47,7 +48,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
         factory = partial(
             Connection, file=file, right=right, is_managed=lambda: not self.autocommit
         )
-        return super().get_new_connection({**conn_params, "factory": factory})
+        return Handle(super().get_new_connection({**conn_params, "factory": factory}))
 
     def create_cursor(self, name: str | None = None) -> Any:
         if self._leased is None:
@@ -85,7 +86,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
     @property
     def _leased(self) -> Connection | None:
-        return self.connection if isinstance(self.connection, Connection) else None
+        return connection_of(self.connection) if isinstance(self.connection, Handle) else None
 
     def _start_transaction_under_autocommit(self) -> None:
         self._rollback_is_asked_for = False

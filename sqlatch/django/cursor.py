@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 from django.db.backends.sqlite3.base import SQLiteCursorWrapper
 
+from sqlatch.django.handle import Handle
+
 if TYPE_CHECKING:
     from sqlatch.django.connection import Connection
 
@@ -14,8 +16,16 @@ if TYPE_CHECKING:
 class Cursor(sqlite3.Cursor):
     """A cursor of a Connection. Rows of a statement that has been committed are kept in it."""
 
-    connection: "Connection"
     _kept: deque[Any] | None = None
+
+    @property
+    def connection(self) -> Handle:  # type: ignore[override]
+        return Handle(self._leased)
+
+    @property
+    def _leased(self) -> "Connection":
+        connection: Connection = sqlite3.Cursor.connection.__get__(self)
+        return connection
 
     def execute(self, sql: str, values: Any = None) -> Self:
         arguments = (sql,) if values is None else (sql, values)
@@ -24,7 +34,7 @@ class Cursor(sqlite3.Cursor):
         def action() -> None:
             super(Cursor, self).execute(*arguments)
 
-        self.connection.run(self, action, sql, has_values=bool(values))
+        self._leased.run(self, action, sql, has_values=bool(values))
         return self
 
     def executemany(self, sql: str, value_sets: Iterable[Any]) -> Self:
@@ -35,7 +45,7 @@ class Cursor(sqlite3.Cursor):
         def action() -> None:
             super(Cursor, self).executemany(sql, sets)
 
-        self.connection.run(self, action, sql, has_values=True)
+        self._leased.run(self, action, sql, has_values=True)
         return self
 
     def executescript(self, script: str) -> Self:

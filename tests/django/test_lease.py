@@ -10,6 +10,7 @@ from django.db import OperationalError, connections, models, transaction
 from django.test.utils import CaptureQueriesContext
 
 from sqlatch.django.base import DatabaseWrapper
+from sqlatch.django.handle import connection_of
 from tests.django.bank.models import Account, Entry
 from tests.django.conftest import Connect, Counter
 
@@ -331,7 +332,9 @@ def test_what_the_file_stands_on_is_not_to_be_set(sql: str, connection: Database
 
 
 def test_a_cursor_that_goes_around_the_backend_cannot_write(connection: DatabaseWrapper) -> None:
-    raw = sqlite3.Cursor(connection.connection)
+    with pytest.raises(TypeError):
+        sqlite3.Cursor(connection.connection)
+    raw = sqlite3.Cursor(connection_of(connection.connection))
 
     with pytest.raises(sqlite3.OperationalError, match="readonly"):
         raw.execute("DELETE FROM bank_account")
@@ -342,9 +345,32 @@ def test_a_commit_that_goes_around_the_last_check_is_refused(
 ) -> None:
     with pytest.raises(sqlite3.DatabaseError, match="not authorized"), transaction.atomic():
         Account.objects.create(owner="a")
-        sqlite3.Connection.commit(connection.connection)
+        sqlite3.Connection.commit(connection_of(connection.connection))
 
     assert Account.objects.count() == 0
+
+
+@pytest.mark.parametrize("of", ["connection", "cursor"])
+def test_a_copy_into_the_connection_is_refused(
+    of: str, connection: DatabaseWrapper, leases: Counter
+) -> None:
+    """SQLite would write it without a lease."""
+    Account.objects.create(owner="a")
+    leases.taken()
+    target = connection.connection
+    if of == "cursor":
+        with connection.cursor() as cursor:
+            target = cursor.connection
+
+    with closing(sqlite3.connect(":memory:")) as source:
+        source.execute("CREATE TABLE other (a)")
+        with pytest.raises(TypeError, match=r"must be sqlite3\.Connection, not Handle"):
+            source.backup(target)
+        with pytest.raises(OperationalError, match="lost"), connection.wrap_database_errors:
+            target.deserialize(source.serialize())
+
+    assert Account.objects.get().owner == "a"
+    assert leases.taken() == 0
 
 
 def test_the_connection_itself_has_plain_placeholders(connection: DatabaseWrapper) -> None:
