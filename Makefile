@@ -36,6 +36,7 @@ faults: $(VENV)/dev.installed  ## run the fault campaign, slow parts too (SLOW=1
 		tests/faults $(if $(SLOW),-m slow) $(if $(FULL),tests/nfs)
 	@$(if $(FULL),$(BIN)/python -m tests.faults.page)
 
+# In user-mode Linux or, where that panics, in qemu; SQLATCH_NFS_MACHINE=uml or qemu takes that one.
 nfs: $(VENV)/dev.installed  ## the handler in two NFS clients on one server (root, x86-64 Linux; FULL=1 too)
 	@$(if $(FULL),SQLATCH_FAULTS_FULL=1) $(BIN)/python -m pytest -m nfs -rs $(PYTEST_ARGS) tests/nfs
 

@@ -30,7 +30,7 @@ SETTINGS = ("SQLATCH_", "POWERTOOLS_", "AWS_", "LOG_LEVEL", "_X_AMZN_TRACE_ID")
 def pytest_configure() -> None:
     """Take out what the shell that started the tests has set up for its own use."""
     for name in [name for name in os.environ if name.startswith(SETTINGS)]:
-        if not name.startswith("SQLATCH_FAULTS_"):
+        if not name.startswith(("SQLATCH_FAULTS_", "SQLATCH_NFS_")):
             del os.environ[name]
     os.environ |= {
         "AWS_CONFIG_FILE": os.devnull,

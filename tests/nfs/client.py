@@ -8,16 +8,14 @@ import socket
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
+from tests.nfs.machines import Boot, Machine
 from tests.nfs.network import HOST, Network, Process, kill
 
 PORT = 9000
-BOOTS_WITHIN_S = 60
-ANSWERS_WITHIN_S = 100
-MEMORY_MB = 320
+ANSWERS_WITHIN_S = 300
+CONSOLE_LINES = 5
 SHARE = "/mnt/efs"
 USER = 1000
 """Whom the function runs as. Not root, for whom SQLite does more."""
@@ -26,13 +24,8 @@ OPTIONS = "nfsvers=4.1,rsize=1048576,wsize=1048576,hard,timeo=600,retrans=2,nore
 """What EFS's mount helper mounts with."""
 
 
-@dataclass(frozen=True, slots=True)
-class Boot:
-    """What a client is booted from: the lab's files, the code under test, a place for logs."""
-
-    lab: Path
-    code: Path
-    run: Path
+class NotBooted(Exception):
+    """The machine ended, or did not answer in time; says what its console showed last."""
 
 
 class InstanceGone(Exception):
@@ -42,9 +35,12 @@ class InstanceGone(Exception):
 class Client:
     """One virtual machine on the network. `number` makes its address, 10.77.0.(10 + number)."""
 
-    def __init__(self, network: Network, boot: Boot, *, name: str, number: int) -> None:
+    def __init__(
+        self, network: Network, machine: Machine, boot: Boot, *, name: str, number: int
+    ) -> None:
         self.name = name
         self._network = network
+        self._machine = machine
         self._boot = boot
         self._address = f"10.77.0.{10 + number}"
         self._tap = f"tap-{name}"
@@ -52,26 +48,16 @@ class Client:
 
     def power_on(self) -> None:
         """Begin to boot; `mount` waits for it."""
-        boot = self._boot
+        boot, machine = self._boot, self._machine
         self._network.plug_in(self._tap)
-        command = [
-            boot.lab / "uml/usr/bin/linux.uml",
-            f"mem={MEMORY_MB}M",
-            *(f"ubd0r={boot.lab}/root.ext4", "root=/dev/ubda", "ro", "init=/sbin/lab-init"),
-            *("quiet", "panic=-1", "con=null", "con0=null,fd:1"),
-            *(f"umid={self.name}", f"uml_dir={boot.run}/"),
-            f"vec0:transport=tap,ifname={self._tap},depth=64,gro=1",
-            *(f"lab.name={self.name}", f"lab.address={self._address}"),
-            *(f"lab.code={boot.code}", f"lab.packages={boot.lab}/packages"),
-        ]
         self._process = self._network.start(
-            command,
+            machine.command(boot, name=self.name, address=self._address, tap=self._tap),
             log=boot.run / f"{self.name}.log",
-            env={**os.environ, "TMPDIR": "/dev/shm"},
+            env=machine.environment(boot),
         )
 
     def mount(self) -> None:
-        """Mount the share, as soon as the machine answers."""
+        """Mount the share, as soon as the machine answers; NotBooted if it never does."""
         self._wait_until_it_answers()
         self.shell(f"mount -t nfs4 -o {OPTIONS} {HOST}:/ {SHARE}")
 
@@ -128,16 +114,22 @@ class Client:
         os.kill(self._process.pid, number)
 
     def _wait_until_it_answers(self) -> None:
-        give_up_at_s = time.monotonic() + BOOTS_WITHIN_S
+        assert self._process is not None
+        give_up_at_s = time.monotonic() + self._machine.boots_within_s
         while True:
             try:
                 self.shell("true")
-            except (OSError, InstanceGone):
-                if time.monotonic() > give_up_at_s:
-                    raise
+            except (OSError, InstanceGone) as error:
+                if self._process.poll() is not None or time.monotonic() > give_up_at_s:
+                    raise NotBooted(self._last_lines()) from error
                 time.sleep(0.1)
             else:
                 return
+
+    def _last_lines(self) -> str:
+        console = (self._boot.run / f"{self.name}.log").read_text(errors="replace")
+        lines = [line.strip() for line in console.splitlines() if line.strip()]
+        return " | ".join(lines[-CONSOLE_LINES:]) or "nothing on its console"
 
 
 class Instance:

@@ -12,15 +12,21 @@ from hashlib import sha256
 from pathlib import Path
 
 from tests import dynamodb_server
-from tests.nfs.client import SHARE, USER, Boot, Client
+from tests.nfs.client import SHARE, USER, Client, NotBooted
+from tests.nfs.machines import MACHINES, Boot, Machine
 from tests.nfs.network import HOST, network
 from tests.nfs.server import serving
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
-BUILT_FROM = (HERE / "build.sh", HERE / "guest-init.sh", ROOT / "requirements/demo.txt")
+BUILT_FROM = (
+    HERE / "build.sh", HERE / "guest-init.sh", HERE / "initrd-init.sh",
+    ROOT / "requirements/demo.txt",
+)  # fmt: skip
 NEEDED = ("ip", "setpriv", "apt-get", "dpkg", "mke2fs", "chroot")
-BUILD_WITHIN_S = 300
+BUILD_WITHIN_S = 600
+CHOSEN = "SQLATCH_NFS_MACHINE"
+"""The variable that names one kind of machine, where the first that boots would be taken."""
 
 
 class Unavailable(Exception):
@@ -33,6 +39,7 @@ class Lab:
 
     a: Client
     b: Client
+    built: Path
     export: Path
     environment: dict[str, str]
 
@@ -51,31 +58,54 @@ class Lab:
 
 @contextmanager
 def lab(run: Path) -> Iterator[Lab]:
-    """The lab, running inside the block; `run` is for logs and the shared files."""
-    built = build()
-    with ExitStack() as stack:
-        net = stack.enter_context(network())
-        url = stack.enter_context(dynamodb_server.running(address=HOST, launcher=net.launcher))
-        stack.enter_context(serving(net, root=built / "root", run=run, export=run / "export"))
-        boot = Boot(built, ROOT, run)
-        clients = [Client(net, boot, name=name, number=number) for number, name in enumerate("ab")]
-        for client in clients:
-            stack.callback(client.power_off)
-            client.power_on()
-        for client in clients:
-            client.mount()
-        yield Lab(
-            *clients,
-            run / "export",
-            {
-                **dynamodb_server.CREDENTIALS,
-                "AWS_ENDPOINT_URL": url,
-                "SQLATCH_LEASES": f"dynamodb:{dynamodb_server.TABLE}",
-            },
-        )
+    """The lab, running inside the block; `run` is for logs and the shared files.
+
+    Unavailable, with the reason for each kind of machine, if none boots here.
+    """
+    reasons = []
+    chosen = os.environ.get(CHOSEN)
+    for name in [chosen] if chosen else MACHINES:
+        machine = MACHINES[name]()
+        with ExitStack() as stack:
+            try:
+                running = _running(stack, machine, build(name), run / name)
+            except (Unavailable, NotBooted) as error:
+                reasons.append(f"{machine.name}: {error}")
+                continue
+            yield running
+            return
+    raise Unavailable("; ".join(reasons))
 
 
-def build() -> Path:
+def _running(stack: ExitStack, machine: Machine, built: Path, run: Path) -> Lab:
+    """Boot the clients, which end with the stack; NotBooted if one does not."""
+    run.mkdir()
+    net = stack.enter_context(network())
+    url = stack.enter_context(dynamodb_server.running(address=HOST, launcher=net.launcher))
+    stack.enter_context(serving(net, root=built / "root", run=run, export=run / "export"))
+    boot = Boot(built, ROOT, run)
+    machine.prepare(boot)
+    clients = [
+        Client(net, machine, boot, name=name, number=number) for number, name in enumerate("ab")
+    ]
+    for client in clients:
+        stack.callback(client.power_off)
+        client.power_on()
+    for client in clients:
+        client.mount()
+    return Lab(
+        *clients,
+        built,
+        run / "export",
+        {
+            **dynamodb_server.CREDENTIALS,
+            "AWS_ENDPOINT_URL": url,
+            "SQLATCH_LEASES": f"dynamodb:{dynamodb_server.TABLE}",
+        },
+    )
+
+
+def build(machine: str) -> Path:
     """Where the lab's files are, made if need be; Unavailable if they cannot be."""
     if reason := _why_not():
         raise Unavailable(reason)
@@ -85,14 +115,14 @@ def build() -> Path:
     directory.mkdir(parents=True, exist_ok=True)
     with (directory / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (directory / "ready").exists():
-            _make(directory)
+        if not (directory / f"ready-{machine}").exists():
+            _make(directory, machine)
     return directory
 
 
 def _why_not() -> str | None:
     if sys.platform != "linux" or os.uname().machine != "x86_64":
-        return "the clients are user-mode Linux, which is Linux on x86-64"
+        return "the clients are built for Linux on x86-64"
     if os.geteuid() != 0:
         return "only root may make network namespaces and devices"
     if not Path("/dev/net/tun").exists():
@@ -101,10 +131,10 @@ def _why_not() -> str | None:
     return f"not installed: {', '.join(missing)}" if missing else None
 
 
-def _make(directory: Path) -> None:
+def _make(directory: Path, machine: str) -> None:
     try:
         subprocess.run(
-            ["bash", HERE / "build.sh", directory],
+            ["bash", HERE / "build.sh", directory, machine],
             check=True,
             capture_output=True,
             text=True,

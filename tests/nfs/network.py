@@ -7,7 +7,8 @@ import socket
 import subprocess
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ BRIDGE = "bridge"
 CLONE_NEWNET = 0x40000000
 
 Process = subprocess.Popen[bytes]
+
+_numbers = count()
 
 
 class Network:
@@ -89,15 +92,16 @@ class Network:
 
 
 def kill(process: Process) -> None:
-    """End a program that `Network.start` began, with all its processes."""
-    os.killpg(process.pid, signal.SIGKILL)
+    """End a program that `Network.start` began, with all its processes, if it has not ended."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
     process.wait()
 
 
 @contextmanager
 def network() -> Iterator[Network]:
     """A network that is gone after the block. Its name has our process id: two can be at once."""
-    made = Network(f"sqlatch-nfs-{os.getpid()}")
+    made = Network(f"sqlatch-nfs-{os.getpid()}-{next(_numbers)}")
     subprocess.run(["ip", "netns", "add", made.name], check=True, capture_output=True)
     try:
         made._ip("link", "set", "lo", "up")

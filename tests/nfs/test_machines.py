@@ -1,0 +1,54 @@
+"""A machine that does not boot is a reason to skip, and told with what it showed last."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.nfs import lab
+from tests.nfs.machines import Boot, Command, UserModeLinux
+
+pytestmark = pytest.mark.nfs
+
+
+class Panicking(UserModeLinux):
+    name = "a kernel that panics"
+
+    def command(self, boot: Boot, *, name: str, address: str, tap: str) -> Command:
+        lines = "booting\n\nkernel panic: no init\nrebooting"
+        return ["sh", "-c", f"echo '{lines}'; exit 1"]
+
+
+class Silent(UserModeLinux):
+    name = "a kernel that never answers"
+    boots_within_s = 1.0
+
+    def command(self, boot: Boot, *, name: str, address: str, tap: str) -> Command:
+        return ["sleep", "60"]
+
+
+def test_machines_that_do_not_boot_are_told_with_their_last_lines(
+    the_lab: lab.Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(lab.CHOSEN, raising=False)
+    monkeypatch.setattr(lab, "build", lambda _name: the_lab.built)
+    monkeypatch.setattr(lab, "MACHINES", {"panics": Panicking, "silent": Silent})
+
+    with pytest.raises(lab.Unavailable) as none, lab.lab(tmp_path):
+        pass
+
+    assert str(none.value) == (
+        "a kernel that panics: booting | kernel panic: no init | rebooting;"
+        " a kernel that never answers: nothing on its console"
+    )
+
+
+def test_the_next_machine_is_taken_where_one_does_not_boot(
+    the_lab: lab.Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(lab.CHOSEN, raising=False)
+    monkeypatch.setattr(lab, "build", lambda _name: the_lab.built)
+    machine = type(the_lab.a._machine)
+    monkeypatch.setattr(lab, "MACHINES", {"panics": Panicking, "boots": machine})
+
+    with lab.lab(tmp_path) as running:
+        assert running.b.shell("cat /etc/debian_version").startswith("12")
