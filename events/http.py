@@ -13,6 +13,7 @@ from pydantic_core import from_json, to_json
 from events.request import HealthEvent, QueryEvent, parse
 from events.values import escapes_bytes
 from sqlatch.errors import BadEvent, ResultTooLarge, SqlatchError
+from sqlatch.hints import did_you_mean
 
 BODY_BYTES_MAX = 6 * 1024 * 1024
 ANSWER_BYTES_MAX = 6 * 1024 * 1024
@@ -74,7 +75,8 @@ def unwrap(event: Mapping[str, Any]) -> Call:
     method, path = route(event)
     headers = headers_of(event)
     if path not in ROUTES or OPEN_ROUTE in str(event.get("routeKey")):
-        raise BadRequest(f"no such path: {path!r}; there are {', '.join(ROUTES)}", status=404)
+        hint = did_you_mean(path, ROUTES)
+        raise BadRequest(f"no such path: {path!r}; there are {', '.join(ROUTES)}{hint}", status=404)
     if method != ROUTES[path]:
         raise BadRequest(f"send {ROUTES[path]} to {path}, not {method}", status=405)
     accepts_gzip = accepts(headers)

@@ -16,6 +16,12 @@ TIMEOUT_MS_MAX = 900_000
 ROWS_MAX = 1_000_000_000
 PROBLEMS_SHOWN_MAX = 5
 
+OTHER_NAMES = {
+    "sql": "query", "statement": "query", "stmt": "query", "args": "parameters",
+    "arguments": "parameters", "bindings": "parameters", "values": "parameters", "db": "database",
+}  # fmt: skip
+"""Fields as others call them."""
+
 
 def _without_nul(text: str) -> str:
     if "\0" in text:
@@ -163,8 +169,9 @@ def _reason(problem: Any, kind: type) -> str:
     bounds, given = problem.get("ctx", {}), problem.get("input")
     if problem["type"] == "extra_forbidden":
         *outer, name = problem["loc"]
-        known = fields(StatementEvent if outer else kind)
-        hint = did_you_mean(str(name), [field.name for field in known])
+        known = [field.name for field in fields(StatementEvent if outer else kind)]
+        meant = OTHER_NAMES.get(str(name), "")
+        hint = f"; did you mean {meant}?" if meant in known else did_you_mean(str(name), known)
         return f"is not a field of a {'statement' if outer else 'request'}{hint}"
     if problem["type"] == "string_pattern_mismatch":
         return (

@@ -203,6 +203,7 @@ def test_gzip_is_used_only_where_the_client_takes_it(header: str, *, taken: bool
         (v2("POST", "/query", '{"query": NaN}'), (400, "BAD_EVENT", "not JSON")),
         (v2("POST", "/query", "%", isBase64Encoded=True), (400, "BAD_EVENT", "not base64")),
         (v2("POST", "/query", '{"health": true}'), (400, "BAD_EVENT", "GET /health")),
+        (v2("POST", "/qeury", "{}"), (404, "BAD_EVENT", "/health; did you mean /query?")),
         (v2("POST", "/query", "x" * (6 * 2**20 + 1)), (413, "BAD_EVENT", "the limit is 6,291,456")),
         (v2("POST", "/query", "\udcff"), (400, "BAD_EVENT", "not Unicode")),
         (v2("POST", "/query", '{"query": "SELECT"}'), (404, "DATABASE_NOT_FOUND", "")),

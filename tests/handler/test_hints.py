@@ -75,6 +75,10 @@ EVENTS: dict[str, tuple[dict[str, Any], str]] = {
         {"statements": [{"query": "SELECT 1", "parameter": []}]},
         "statements.0.parameter: is not a field of a statement; did you mean parameters?",
     ),
+    "a field by another name": (
+        {"sql": "SELECT 1"},
+        "sql: is not a field of a request; did you mean query?",
+    ),
     "a parameter": (
         {"query": "SELECT :carrier", "parameters": {"carier": 1}},
         "the statement has no parameter 'carier'; did you mean carrier?",
