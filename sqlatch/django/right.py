@@ -2,6 +2,7 @@
 
 import os
 import socket
+import threading
 from contextlib import ExitStack
 from functools import cache
 from sqlite3 import OperationalError
@@ -15,8 +16,20 @@ from sqlatch.django.opening import make_ready
 from sqlatch.django.settings import LeaseSettings
 from sqlatch.errors import LeaseBusy, SqlatchError
 
+AGAINST_ORDER = 0.25
+"""The share of its patience for which a transaction that holds another database's lease waits for
+one whose name comes before: of two that wait for each other, the one in order goes on."""
+
+OUT_OF_ORDER = (
+    " (it was waited for {:g} s only, since this thread holds the lease on {!r}: write to several"
+    " databases in the order of their names)"
+)
+
 LOOKS_AGAIN_S = 0.1
 """How long the lease to recover under is waited for, before a look whether others have."""
+
+
+_of_thread = threading.local()
 
 
 class Right:
@@ -46,10 +59,16 @@ class Right:
         After the crash of another, directory and journal are opened, so that SQLite is shown what
         that one left.
         """
+        patience_s = self._settings.patience_s if patience_s is None else patience_s
+        hint = ""
+        if (held := self._held_out_of_order()) is not None:
+            patience_s *= AGAINST_ORDER
+            hint = OUT_OF_ORDER.format(patience_s, held._file.name)
         try:
-            self._take(self._settings.patience_s if patience_s is None else patience_s)
+            self._take(patience_s)
         except SqlatchError as error:
-            raise _in_djangos_words(error) from error
+            raise _in_djangos_words(error, hint) from error
+        _rights_of_thread().add(self)
 
     def check(self) -> None:
         """Refuse if the lease has run out: the last step before a commit."""
@@ -91,6 +110,16 @@ class Right:
         finally:
             self.give_back()
 
+    def _held_out_of_order(self) -> "Right | None":
+        """One in this thread's hand that would have to be taken after this one."""
+        rights = _rights_of_thread()
+        rights -= {right for right in rights if not right.is_held}
+        return next((right for right in rights if right._place > self._place), None)
+
+    @property
+    def _place(self) -> tuple[str, str]:
+        return self._file.name, self._settings.address
+
     def _take(self, patience_s: float) -> None:
         if self._leases is None:
             self._leases = Leases(_table(self._settings.address, os.getpid()), clock=self._clock)
@@ -105,6 +134,13 @@ class Right:
         if self._lease.taken_over:
             self._file.open_directory()
             self._file.is_perhaps_hot()
+
+
+def _rights_of_thread() -> set[Right]:
+    if not hasattr(_of_thread, "rights"):
+        _of_thread.rights = set()
+    rights: set[Right] = _of_thread.rights
+    return rights
 
 
 def _table(address: str, process: int) -> LeaseTable:
@@ -122,7 +158,7 @@ def _holder() -> str:
     return f"{name}:django:{os.getpid()}"
 
 
-def _in_djangos_words(error: SqlatchError) -> OperationalError:
+def _in_djangos_words(error: SqlatchError, hint: str = "") -> OperationalError:
     if isinstance(error, LeaseBusy):
-        return OperationalError(f"database is locked: {error}")
+        return OperationalError(f"database is locked: {error}{hint}")
     return OperationalError(str(error))
