@@ -17,7 +17,7 @@ PYTHON_6 ?= $(firstword $(foreach python,python3.13 python3.12 \
 # The lock files name every package there is to install, so pip has nothing to resolve.
 PIP_INSTALL := pip install --quiet --disable-pip-version-check --require-hashes --no-deps
 ROOMS := events handler hrana locking sqlatch sqlexec
-CODE := $(ROOMS) tests examples benchmarks
+CODE := $(ROOMS) tests examples benchmarks tools
 
 .PHONY: help demo test faults nfs django django6 django-suite check bench format lock build build-transfer e2e clients wheel sam-local clean
 
@@ -69,79 +69,24 @@ format: $(VENV)/dev.installed  ## bring the code into its form
 
 # --------------------------------------------------------------------------------- the artifact
 #
-# `sam build` calls the target build-<logical id> for each function, with ARTIFACTS_DIR in the
-# environment. SAM never shares a makefile build between functions, so the dependencies are
-# installed once, into build/, and the three targets copy them: the three artifacts are the same.
-#
-# boto3 is not among the dependencies: the runtime brings it, only a write loads it, and with
-# botocore it is larger than all the rest.
+# tools/artifact.py is the recipe. `sam build` calls the target build-<logical id> for each function,
+# with ARTIFACTS_DIR in the environment.
 
 ARCHITECTURE ?= arm64
 RUNTIME_PYTHON ?= 3.13
 BUILD_DIR ?= .aws-sam/build
 export ARCHITECTURE RUNTIME_PYTHON PYTHON
 
-# 40 MB unpacked: what is larger starts slower. 15 of them are what checks tokens.
-ARTIFACT_BYTES_MAX := 41943040
-FUNCTIONS := QueryFunction ReadFunction ReaperFunction
-SERVICE_DEPENDENCIES := build/dependencies-$(ARCHITECTURE)-$(RUNTIME_PYTHON)
-
-# Lambda cannot keep what it compiles, so without bytecode in the artifact every cold start compiles
-# every import anew (240 ms of processor time against 100): precompiled where that Python is here.
-COMPILING_PYTHON = $(firstword $(foreach python,$(BIN)/python $(PYTHON) python$(RUNTIME_PYTHON),$(shell \
-	$(python) -c 'import sys; sys.exit("%d.%d" % sys.version_info[:2] != "$(RUNTIME_PYTHON)")' \
-	2>/dev/null && echo $(python))))
-
-# python3.13 on Lambda is Amazon Linux 2023 with glibc 2.34. The newer tag comes first: some wheels
-# exist only for it, and with manylinux2014 alone pip would find none.
-MACHINE := $(if $(filter arm64,$(ARCHITECTURE)),aarch64,x86_64)
-WHEEL_PLATFORMS := --platform manylinux_2_28_$(MACHINE) --platform manylinux_2_17_$(MACHINE) \
-	--platform manylinux2014_$(MACHINE)
-
 build: $(SAM)  ## build what Lambda runs, and print its size (ARCHITECTURE=arm64 or x86_64)
-	@$(SAM) build --build-dir $(BUILD_DIR) --parameter-overrides Architecture=$(ARCHITECTURE)
-	@for function in $(FUNCTIONS); do \
-		bytes=$$(find $(BUILD_DIR)/$$function -type f -exec cat {} + | wc -c); \
-		echo "$$function ($(ARCHITECTURE), Python $(RUNTIME_PYTHON)):" \
-			"$$((bytes / 1048576)).$$((bytes % 1048576 * 10 / 1048576)) MB unpacked"; \
-		if [ $$bytes -gt $(ARTIFACT_BYTES_MAX) ]; then echo "more than 40 MB" >&2; exit 1; fi; \
-	done
+	@$(PYTHON) -m tools.artifact build --sam $(SAM) --build-dir $(BUILD_DIR)
 
 build-transfer: $(SAM)  ## build the function that copies databases in and out (docs/transfer.yaml)
-	@$(SAM) build --template docs/transfer.yaml --build-dir .aws-sam/transfer \
-		--parameter-overrides Architecture=$(ARCHITECTURE)
+	@$(PYTHON) -m tools.artifact build --sam $(SAM) --template docs/transfer.yaml --build-dir .aws-sam/transfer
 
-# Only what runs on Lambda: no tests, no samples, no notes, and neither the server for one's own
-# machine nor the command line.
-.PHONY: $(FUNCTIONS:%=build-%) build-TransferFunction
-$(FUNCTIONS:%=build-%) build-TransferFunction: $(SERVICE_DEPENDENCIES).stamp
-	rm -rf "$(ARTIFACTS_DIR)"
-	mkdir -p "$(ARTIFACTS_DIR)"
-	cp -R $(SERVICE_DEPENDENCIES)/. "$(ARTIFACTS_DIR)"
-	find $(ROOMS) -type f \( -name '*.py' -o -name py.typed \) \
-		! -path '*/samples/*' ! -path 'handler/local*.py' ! -path 'sqlatch/command/*' -print0 \
-		| tar -cf - --null -T - | tar -xf - -C "$(ARTIFACTS_DIR)"
-	$(if $(COMPILING_PYTHON),$(COMPILING_PYTHON) -m compileall -q --invalidation-mode unchecked-hash \
-		-s "$(ARTIFACTS_DIR)" -p /var/task "$(ARTIFACTS_DIR)",@echo \
-		"no Python $(RUNTIME_PYTHON) here: not precompiled, cold starts are slower")
-
-# --no-compile: this machine's Python need not be Lambda's. Of *.dist-info the METADATA and the
-# licences stay, because Amazon Inspector and pip-audit learn from METADATA what is installed.
-# sqlite_extra_binaries are loadable extensions and tools, 13 MB that the service refuses to load.
-# cffi and pycparser make bindings; of them cryptography needs only _cffi_backend, which stays.
-$(SERVICE_DEPENDENCIES).stamp: requirements/service.txt
-	rm -rf $(SERVICE_DEPENDENCIES)
-	$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-compile \
-		--require-hashes --no-deps --only-binary=:all: \
-		--implementation cp --python-version $(RUNTIME_PYTHON) $(WHEEL_PLATFORMS) \
-		--requirement requirements/service.txt --target $(SERVICE_DEPENDENCIES)
-	rm -rf $(SERVICE_DEPENDENCIES)/bin $(SERVICE_DEPENDENCIES)/apsw/sqlite_extra_binaries \
-		$(SERVICE_DEPENDENCIES)/cffi $(SERVICE_DEPENDENCIES)/pycparser*
-	find $(SERVICE_DEPENDENCIES) -type d \( -name __pycache__ -o -name tests \) -prune \
-		-exec rm -rf {} +
-	find $(SERVICE_DEPENDENCIES) -type f \( -name '*.pyi' \
-		-o -path '*.dist-info/*' ! -name METADATA ! -name 'LICEN[CS]E*' \) -exec rm -f {} +
-	touch $@
+FUNCTIONS := QueryFunction ReadFunction ReaperFunction TransferFunction
+.PHONY: $(FUNCTIONS:%=build-%)
+$(FUNCTIONS:%=build-%):
+	@$(PYTHON) -m tools.artifact pack
 
 # The artifact for this machine, its Python and its processor: the recipe is the same.
 e2e: $(VENV)/dev.installed $(SAM)  ## the built artifact, run by Lambda's own emulator and client

@@ -1,0 +1,1 @@
+"""Programs that the Makefile calls, on Python's standard library alone."""
