@@ -14,7 +14,7 @@ from handler.service import Service
 from hrana.http import Answer, Caller, Door, answer_probe, refused
 from hrana.paths import Target, check_target
 from hrana.refusals import RequestRefused
-from sqlatch.errors import BadEvent, ReadOnly, SqlatchError
+from sqlatch.errors import BadEvent, IdempotencyConflict, ReadOnly, SqlatchError
 from sqlexec.statement import Kind, Limits, Statement, Work
 from sqlexec.transaction import Transaction
 
@@ -134,7 +134,8 @@ def answer_direct(
 ) -> Any:
     """The answer to a pipeline that is invoked directly: who may do that may do all.
 
-    What breaks the protocol is a BadEvent, its code the fact `refusal`.
+    What breaks the protocol is a BadEvent, its code the fact `refusal`; a key that another request
+    had, an IdempotencyConflict.
     """
     direct = parse_pipeline(event)
     target = Target(direct.database, "v3", "pipeline")
@@ -145,6 +146,8 @@ def answer_direct(
     try:
         said = door.answer(target, _as_json(direct.pipeline))
     except RequestRefused as refusal:
+        if refusal.code == IdempotencyConflict.code:
+            raise IdempotencyConflict(refusal.message) from refusal
         raise BadEvent(refusal.message, refusal=refusal.code) from refusal
     record.statements = said.statements
     record.code = said.refusal

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +115,25 @@ def run(scenario: Scenario, directory: Path, *, seeds: int, every: int = 1) -> C
             counts.directories += 1
             where = f"{scenario.name}: operation {point}, {way}"
             _check(scenario, wreck, directory, act, counts=counts, where=where)
+    return counts
+
+
+def run_twice(scenario: Scenario, directory: Path, *, every: int) -> Counts:
+    """Crash at each so many operations, let others write, and crash the repeat of it likewise."""
+    counts = Counts()
+    start, act = _start_of(scenario, directory)
+    for first, wrecks in crashes(start, directory, act, seeds=0, every=every):
+        for way, wreck in wrecks.items():
+            begun = undisturbed(
+                after_the_lease(wreck), directory, lambda instance: instance.ask(**OTHERS[0])
+            )
+            for point, seconds in crashes(begun, directory, act, seeds=0, every=every):
+                counts.crash_points += 1
+                for second_way, second in seconds.items():
+                    counts.directories += 1
+                    both = replace(second, reply=wreck.reply or second.reply)
+                    where = f"{scenario.name}: operations {first}, {way}, {point}, {second_way}"
+                    _check(scenario, both, directory, act, counts=counts, where=where)
     return counts
 
 

@@ -9,6 +9,7 @@ from tests.faults.streams import SCENARIOS, Scenario
 
 SEEDS = 12 if tally.FULL else 1
 EVERY_IN_SHORT = 5
+TWICE_EVERY = 3 if tally.FULL else 13
 
 each_scenario = pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
 
@@ -31,3 +32,14 @@ def test_a_crash_at_any_operation_of_a_request_that_is_sent_again(
     tally.keep("once, sent again while others write", scenario.name, counts)
     assert counts.crash_points > 20, "nothing was met"
     assert 0 < counts.replayed < counts.directories, "nothing was met"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(tally.TIMEOUT_S)
+@each_scenario
+def test_a_crash_of_the_repeat_too(scenario: Scenario, memory: Path) -> None:
+    counts = streams.run_twice(scenario, memory, every=TWICE_EVERY)
+
+    tally.keep("once, sent again, crashed twice", scenario.name, counts)
+    assert counts.crash_points > 20, "nothing was met"
+    assert counts.replayed_in_part + counts.replayed > 0, "nothing was met"

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
+from handler import local
 from handler.streams import AtDatabase
+from sqlatch.errors import IdempotencyConflict
 from tests.hrana.client import Client, execute, plain
 
 Send = Callable[..., dict[str, Any]]
@@ -198,6 +200,16 @@ def test_a_key_used_for_another_request_is_refused(client: Client) -> None:
     for requests in ([execute(log("y"))], [execute("SELECT 1 FROM log")]):
         status, body = keyed.send("/v3/pipeline", {"requests": requests})
         assert (status, body["code"]) == (409, "IDEMPOTENCY_CONFLICT")
+    assert client.rows("SELECT * FROM log") == [["x"]]
+
+
+def test_a_key_used_for_another_pipeline_is_refused_as_the_direct_door_says_it(
+    client: Client,
+) -> None:
+    local.invoke({"pipeline": {"requests": [execute(log("x"))]}, "idempotency_key": "k"})
+
+    with pytest.raises(IdempotencyConflict):
+        local.invoke({"pipeline": {"requests": [execute(log("y"))]}, "idempotency_key": "k"})
     assert client.rows("SELECT * FROM log") == [["x"]]
 
 
