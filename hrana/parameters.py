@@ -13,7 +13,7 @@ from sqlexec.statement import Value
 
 _TOKEN = re.compile(
     rf"""{SPACE} | {QUOTED} | [\w\x80-\U0010ffff][\w$\x80-\U0010ffff]*+
-    | (?P<parameter> \?\d*+ | [$@\#:](?:[\w$\x80-\U0010ffff]|::|(?<=[\w$)])\([^)\s]*+\))++ )
+    | (?P<parameter> \?[0-9]*+ | [$@\#:](?:[\w$\x80-\U0010ffff]|::)++(?:\([^)\s]*+\))? )
     | .""",
     re.VERBOSE | re.DOTALL,
 )
@@ -29,20 +29,19 @@ def names_of(sql: str, bare: Names) -> Names:
     the bare names, their prefix is `:`.
     """
     names: dict[int, str] = {}
+    known: set[str] = set()
     last = 0
     for found in _TOKEN.finditer(sql):
         name = found["parameter"]
-        if name is None:
+        if name is None or name in known:
             continue
-        number = next((at for at, known in names.items() if known == name), 0)
         if name == "?":
             last += 1
-        elif name[0] == "?":
-            last = max(last, int(name[1:]))
-            names.setdefault(int(name[1:]), name)
-        elif not number:
-            last += 1
-            names[last] = name
+            continue
+        known.add(name)
+        number = int(name[1:]) if name[0] == "?" else last + 1
+        last = max(last, number)
+        names.setdefault(number, name)
     numbered = [names.get(number) for number in range(1, last + 1)]
     agrees = [name and name[1:] for name in numbered] == list(bare)
     return numbered if agrees else [name and f":{name}" for name in bare]

@@ -100,7 +100,7 @@ class Room:
         if len(message) > MESSAGE_CHARACTERS_MAX:
             message = f"{message[:MESSAGE_CHARACTERS_MAX]}..."
         size_bytes = self._size_bytes(message)
-        if size_bytes > self._left and not self._untold:
+        if size_bytes > self._left:
             return StatementRefused(FULL, refusal.code)
         self._left -= size_bytes
         return StatementRefused(message, refusal.code)

@@ -229,6 +229,17 @@ def test_describe_keeps_the_prefix_of_parameter_names(
     assert [one["name"] for one in described["params"]] == names
 
 
+def test_a_statement_may_have_thousands_of_named_parameters(client: Client) -> None:
+    names = [f":n{number}" for number in range(5_000)]
+    given = {"type": "execute", "stmt": stmt(f"SELECT 1 IN ({','.join(names)})", args=[VALUES[0]])}
+
+    (result,) = results(client, {"type": "describe", "sql": f"SELECT 1 IN ({','.join(names)})"})
+    (refused,) = results(client, given)
+
+    assert [one["name"] for one in result["response"]["result"]["params"]] == names
+    assert refused["error"]["message"] == "parameter n1 was not given"
+
+
 def test_parameters_that_only_their_prefix_tells_apart_get_their_own_values(client: Client) -> None:
     given = [{"name": name, "value": value(name)} for name in ("@a", ":a", "$a")]
     request = {"type": "execute", "stmt": stmt("SELECT :a, @a, $a", named_args=given)}
