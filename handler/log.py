@@ -53,6 +53,7 @@ class Record:
     hot_journals_recovered: int = 0
     leases_reaped: int = 0
     records_purged: int = 0
+    databases_reached: int = 0
     messages: int | None = None
     messages_failed: int | None = None
     replayed: bool = False

@@ -3,17 +3,22 @@
 It tidies and reports. Nobody waits for it: an expired lease is taken over by the next writer.
 """
 
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from handler.log import Record, logged
 from handler.query import REPLY_RESERVE_S, Context
 from handler.service import Service, service
+from handler.turn import Turn
 from sqlatch.errors import SqlatchError
 
 DATABASE_S = 5.0
 """What the reaper spends on one database at most, before it goes on to the next."""
+
+PAUSE_S = 0.1
+"""Between two purges of one database, in which a writer that waits for its lease gets it."""
 
 SECONDS_A_DAY = 86_400
 
@@ -38,19 +43,73 @@ def reap(service: Service, record: Record, *, ends_at_s: float) -> dict[str, Any
     streams_cleared = 0
     with _noting("(streams)", record, failures):
         streams_cleared = _clear_streams(service)
-    names = _in_turn(service.databases.files.sizes_bytes(), service.clock.now())
-    for name in names:
-        if service.clock.now() >= ends_at_s:
-            break
-        with _noting(name, record, failures):
-            _tend(service, name, record, ends_at_s)
+    names = service.databases.files.names()
+    _tend_in_turn(service, names, record, failures, ends_at_s)
     return {
         "leases_reaped": reaped,
         "hot_journals_recovered": record.hot_journals_recovered,
         "records_purged": record.records_purged,
         "streams_cleared": streams_cleared,
+        "databases": len(names),
+        "databases_reached": record.databases_reached,
         "failures": failures,
     }
+
+
+def _tend_in_turn(
+    service: Service,
+    names: Sequence[str],
+    record: Record,
+    failures: list[dict[str, Any]],
+    ends_at_s: float,
+) -> None:
+    """See to each database, in turn over the runs, and purge in those where it is due.
+
+    Where not all can be reached, half of the time is for seeing to them, half for purging.
+    """
+    turn = Turn(service.settings.databases)
+    waiting = deque(turn.order(names))
+    if not waiting:
+        return
+    with _noting("(turn)", record, failures):
+        # Beforehand, so that one on which the process dies is the first only once.
+        turn.served(waiting[0])
+    now_s = service.clock.now()
+    half_s = now_s + (ends_at_s - now_s) / 2
+    due: list[str] = []
+    served = waiting[-1]
+    while waiting and service.clock.now() < (half_s if due else ends_at_s):
+        served = waiting.popleft()
+        record.databases_reached += 1
+        with _noting(served, record, failures):
+            if _is_due(service, served, record, ends_at_s):
+                due.append(served)
+    unserved = _purge_each(service, due, record, failures, ends_at_s)
+    if unserved or waiting:
+        with _noting("(turn)", record, failures):
+            # The first who waits for a purge is the next.
+            turn.served(names[names.index(unserved[0]) - 1] if unserved else served)
+
+
+def _purge_each(
+    service: Service,
+    due: Sequence[str],
+    record: Record,
+    failures: list[dict[str, Any]],
+    ends_at_s: float,
+) -> Sequence[str]:
+    """Purge some records of each, round after round; those that time left no turn for."""
+    waiting = deque(due)
+    turns = 0
+    while waiting and service.clock.now() < ends_at_s:
+        name = waiting.popleft()
+        turns += 1
+        with _noting(name, record, failures):
+            if _purge(service, name, record, ends_at_s):
+                waiting.append(name)
+        if waiting and waiting[0] == name:
+            service.clock.sleep(PAUSE_S)
+    return due[turns:]
 
 
 def _expired(service: Service) -> list[str]:
@@ -67,20 +126,36 @@ def _reap_lease(service: Service, name: str, record: Record, ends_at_s: float) -
             record.hot_journals_recovered += recovered
 
 
-def _tend(service: Service, name: str, record: Record, ends_at_s: float) -> None:
-    """See that the database can be read, and purge the records that are past their time."""
+def _is_due(service: Service, name: str, record: Record, ends_at_s: float) -> bool:
+    """See that the database can be read; whether it has records that are past their time."""
     deadline_s = min(service.clock.now() + DATABASE_S, ends_at_s)
-    before_s = service.clock.now() - service.settings.idempotency_days * SECONDS_A_DAY
+    return service.recovering(
+        name,
+        record,
+        deadline_s,
+        lambda: service.databases.get(name).has_records_before(_past(service), deadline_s),
+    )
 
-    def purge() -> None:
+
+def _purge(service: Service, name: str, record: Record, ends_at_s: float) -> bool:
+    """Purge a bounded number of records under the lease; whether there are more."""
+    deadline_s = min(service.clock.now() + DATABASE_S, ends_at_s)
+
+    def purge() -> bool:
         database = service.databases.get(name)
-        if database.has_records_before(before_s, deadline_s):
-            with service.lease(name, record, deadline_s) as (lease, gate):
-                record.records_purged += database.purge_records(
-                    before_s, deadline_s, gate, taken_over=lease.taken_over
-                )
+        with service.lease(name, record, deadline_s) as (lease, gate):
+            purged = database.purge_records(
+                _past(service), deadline_s, gate, taken_over=lease.taken_over
+            )
+        record.records_purged += purged
+        return purged > 0 and database.has_records_before(_past(service), deadline_s)
 
-    service.recovering(name, record, deadline_s, purge)
+    return service.recovering(name, record, deadline_s, purge)
+
+
+def _past(service: Service) -> float:
+    """Until when a record must have been made to be purged."""
+    return service.clock.now() - service.settings.idempotency_days * SECONDS_A_DAY
 
 
 def _clear_streams(service: Service) -> int:
@@ -88,13 +163,6 @@ def _clear_streams(service: Service) -> int:
     from hrana.shelf import Shelf
 
     return Shelf(service.settings.databases).clear(service.clock.now())
-
-
-def _in_turn(names: Iterable[str], now_s: float) -> list[str]:
-    """The names, beginning with another one each minute: time may run out before the last."""
-    ordered = list(names)
-    start = int(now_s // 60) % max(len(ordered), 1)
-    return ordered[start:] + ordered[:start]
 
 
 @contextmanager

@@ -131,7 +131,7 @@ class Database:
     def has_records_before(self, before_s: float, deadline_s: float) -> bool:
         """Whether an idempotency record is older than that."""
         return self._on_reader_that_exists(
-            lambda session: idempotency.is_due(session, before_s), deadline_s
+            lambda session: idempotency.is_due(session, before_s, self._now()), deadline_s
         )
 
     def purge_records(
@@ -141,7 +141,7 @@ class Database:
 
         def apply(session: Session) -> int:
             with self._store.transaction(session, gate):
-                return idempotency.purge(session, before_s)
+                return idempotency.purge(session, before_s, self._now())
 
         return self._on_writer_that_exists(apply, deadline_s, gate, taken_over=taken_over)
 

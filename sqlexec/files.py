@@ -84,6 +84,15 @@ class Files:
             raise in_our_words(error, name) from error
         return _WAL_VERSION in versions
 
+    def names(self) -> list[str]:
+        """The databases there are, by name; the files are not asked for."""
+        with self._storage_errors(), os.scandir(self.directory) as entries:
+            return sorted(
+                entry.name.removesuffix(SUFFIX)
+                for entry in entries
+                if entry.name.endswith(SUFFIX) and entry.is_file(follow_symlinks=False)
+            )
+
     def sizes_bytes(self) -> dict[str, int]:
         """Each database's name and size, by name."""
         with self._storage_errors(), os.scandir(self.directory) as entries:

@@ -8,6 +8,11 @@ from sqlexec.session import Session
 from sqlexec.statement import Once, Outcome, Row, Value
 
 PURGED_AT_ONCE_MAX = 1_000
+"""Of one transaction, so that writers get in between two."""
+
+LOOKED_AT_MAX = 100
+"""How many of the oldest records are looked at for one past its time. One would do if all clocks
+were right: a record dated by one that was ahead stands before others that are due."""
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS sqlatch_idempotency (
@@ -18,8 +23,8 @@ CREATE TABLE IF NOT EXISTS sqlatch_idempotency (
     created_at_s INTEGER NOT NULL
 ) STRICT
 """
-"""`id` grows with time, so the oldest records are the first. `fingerprint` and `reply` are null for
-a message of a queue, to which nobody waits for an answer."""
+"""`id` grows with time, so the oldest records are the first, by whatever clock they are dated.
+`fingerprint` and `reply` are null for a message of a queue, to which nobody waits for an answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,21 +133,32 @@ def forget_changes(session: Session) -> None:
         _run(session, "DELETE FROM sqlatch_idempotency WHERE 0")
 
 
-def is_due(session: Session, before_s: float) -> bool:
-    """Whether the oldest record is older than that; no record, or no table, is not."""
+def is_due(session: Session, before_s: float, now_s: float) -> bool:
+    """Whether one of the oldest records is older than that; no record, or no table, is not.
+
+    What is dated later than now is passed over: it says nothing of what stands behind it.
+    """
     if not has_table(session):
         return False
-    oldest = _run(session, "SELECT created_at_s FROM sqlatch_idempotency ORDER BY id LIMIT 1")
-    return bool(oldest) and float(oldest[0][0] or 0) < before_s
+    due = _run(
+        session,
+        "SELECT 1 FROM (SELECT created_at_s FROM sqlatch_idempotency"
+        " WHERE created_at_s <= ? ORDER BY id LIMIT ?) WHERE created_at_s < ? LIMIT 1",
+        int(now_s),
+        LOOKED_AT_MAX,
+        int(before_s),
+    )
+    return bool(due)
 
 
-def purge(session: Session, before_s: float) -> int:
+def purge(session: Session, before_s: float, now_s: float) -> int:
     """Delete records older than that, a bounded number of them; how many."""
     _run(
         session,
         "DELETE FROM sqlatch_idempotency WHERE created_at_s < ? AND id IN"
-        " (SELECT id FROM sqlatch_idempotency ORDER BY id LIMIT ?)",
+        " (SELECT id FROM sqlatch_idempotency WHERE created_at_s <= ? ORDER BY id LIMIT ?)",
         int(before_s),
+        int(now_s),
         PURGED_AT_ONCE_MAX,
     )
     return session.connection.changes()

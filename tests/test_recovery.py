@@ -251,6 +251,8 @@ def test_the_reaper_clears_an_expired_lease_recovers_and_reports(
         "hot_journals_recovered": 1,
         "records_purged": 0,
         "streams_cleared": 0,
+        "databases": 1,
+        "databases_reached": 1,
         "failures": [],
     }
     assert (record.leases_reaped, record.hot_journals_recovered) == (1, 1)

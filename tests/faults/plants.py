@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from math import inf
 from typing import Any
 
 import pytest
@@ -229,7 +228,9 @@ def takeover_opens_no_journal(patch: Patch) -> None:
 
 def purge_takes_young_records(patch: Patch) -> None:
     purge = idempotency.purge
-    patch.setattr(idempotency, "purge", lambda session, _before_s: purge(session, inf))
+    patch.setattr(
+        idempotency, "purge", lambda session, _before_s, now_s: purge(session, now_s + 1, now_s)
+    )
 
 
 def fuse_that_never_blows(patch: Patch) -> None:
