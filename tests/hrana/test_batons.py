@@ -391,23 +391,19 @@ def test_a_file_of_the_shelf_is_added_to_only_by_who_knows_its_end(directory: Pa
     assert shelf.append(name, 3, b"two")
     assert not shelf.append(name, 3, b"2!")
     assert not shelf.append("log-gone", 3, b"two")
-    with (directory / DIRECTORY / name).open("r+b") as file:
-        # In this process the lock would be shared.
-        holder = subprocess.Popen(
-            [
-                sys.executable,
-                "-c",
-                "import fcntl, sys; file = open(sys.argv[1], 'r+b');"
-                " fcntl.lockf(file, fcntl.LOCK_EX); print(flush=True); sys.stdin.read()",
-                file.name,
-            ],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-        )
+    # In this process the lock would be shared.
+    locking = "import fcntl, sys; file = open(sys.argv[1], 'r+b');"
+    locking += " fcntl.lockf(file, fcntl.LOCK_EX); print(flush=True); sys.stdin.read()"
+    with subprocess.Popen(
+        [sys.executable, "-c", locking, str(directory / DIRECTORY / name)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as holder:
         assert holder.stdout is not None
         holder.stdout.readline()
         assert not shelf.append(name, 6, b"three")
         holder.communicate()
+    assert shelf.append(name, 6, b"")
 
     assert (shelf.get(name, 3), shelf.get(name, 6)) == (b"one", b"onetwo")
     assert shelf.get(name, 7) is None
