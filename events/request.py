@@ -112,9 +112,8 @@ _STATEMENT = schema.object_of(StatementEvent, query=_SQL, **_PARAMETERS)
 _DATABASE = schema.text(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}\z")
 _KEY = schema.nullable(schema.then(_without_controls, schema.text(min_length=1, max_length=255)))
 
-_parse_query = schema.parser(
+QUERY = schema.object_of(
     QueryEvent,
-    strict=True,
     query=schema.nullable(_SQL),
     **_PARAMETERS,
     statements=schema.nullable(
@@ -127,6 +126,7 @@ _parse_query = schema.parser(
     rows_max=schema.nullable(schema.integer(ge=1, le=ROWS_MAX)),
     timeout_ms=schema.nullable(schema.integer(ge=1, le=TIMEOUT_MS_MAX)),
 )
+_parse_query = schema.parser_by(QUERY, strict=True)
 _parse_health = schema.parser(HealthEvent, strict=True, health=schema.one_of([True]))
 _parse_pipeline = schema.parser(
     PipelineEvent,

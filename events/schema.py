@@ -6,7 +6,7 @@ pydantic's models do the like; importing and building them was a third of a cold
 from collections.abc import Callable
 from dataclasses import MISSING, fields
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pydantic_core import SchemaValidator, core_schema
 from pydantic_core import ValidationError as ValidationError
@@ -22,7 +22,7 @@ from pydantic_core.core_schema import str_schema as text
 
 __all__ = [
     "CoreSchema", "ValidationError", "boolean", "integer", "made_by", "mapping", "nullable",
-    "object_of", "one_of", "parser", "real", "text", "then", "tuple_of",
+    "object_of", "one_of", "parser", "parser_by", "real", "text", "then", "tuple_of",
 ]  # fmt: skip
 
 T = TypeVar("T")
@@ -56,5 +56,9 @@ def object_of(kind: type, **of: CoreSchema) -> CoreSchema:
 
 def parser(kind: type[T], *, strict: bool, **of: CoreSchema) -> Callable[[object], T]:
     """What parses such an object, or raises ValidationError; `strict` if `"1"` is no integer."""
-    validator = SchemaValidator(object_of(kind, **of))
-    return partial(validator.validate_python, strict=strict)
+    return parser_by(object_of(kind, **of), strict=strict)
+
+
+def parser_by(given: CoreSchema, *, strict: bool) -> Callable[[object], Any]:
+    """The same by a schema that is kept, to be described to callers too."""
+    return partial(SchemaValidator(given).validate_python, strict=strict)
