@@ -13,6 +13,9 @@ from sqlexec.statement import Kind
 
 NO_TRANSACTION = "no transaction is active"
 
+SAVEPOINTS_CHARACTERS_MAX = 10_000
+"""Of the names of open savepoints, which travel in the baton."""
+
 
 class Connection:
     """SQLite's own states, autocommit and a transaction, as the stream's `state` carries them on.
@@ -123,8 +126,7 @@ class Connection:
         elif verb is Verb.BEGIN:
             self._begin(index, read_only=control.flag)
         elif verb is Verb.SAVEPOINT and self._open is None:
-            self._begin(index, read_only=False).log.by_savepoint = True
-            self._savepoint(index, control, sql, stmt)
+            self._begin_by_savepoint(index, control, sql, stmt)
         elif self._open is None:
             raise _no_transaction(control)
         elif verb is Verb.COMMIT:
@@ -144,6 +146,17 @@ class Connection:
         self._open.log.read_only |= read_only
         self._state.log = self._open.log
         return self._open
+
+    def _begin_by_savepoint(self, index: Index, control: Control, sql: str, stmt: Stmt) -> None:
+        """A SAVEPOINT outside a transaction begins one, unless it is refused."""
+        replay = self._begin(index, read_only=False)
+        replay.log.by_savepoint = True
+        try:
+            self._savepoint(index, control, sql, stmt)
+        except StatementRefused:
+            replay.leave()
+            self._transaction_is_over()
+            raise
 
     def _commit_open(self, replay: Replay, index: Index) -> None:
         self._commit(replay, index, empty_outcome())
@@ -183,6 +196,14 @@ class Connection:
         assert self._open is not None
         log = self._open.log
         name = control.name.lower()
+        if control.verb is Verb.SAVEPOINT:
+            characters = len(name) + sum(map(len, log.savepoints))
+            if characters > SAVEPOINTS_CHARACTERS_MAX:
+                raise StatementRefused(
+                    f"the names of the open savepoints would have {characters:,} characters, the"
+                    f" limit is {SAVEPOINTS_CHARACTERS_MAX:,}: release some, or name them shorter",
+                    "TRANSACTION_TOO_LARGE",
+                )
         place = max((at for at, other in enumerate(log.savepoints) if other == name), default=-1)
         if control.verb is Verb.RELEASE and place == 0 and log.by_savepoint:
             self._commit_open(self._open, index)

@@ -209,6 +209,29 @@ def test_a_transaction_too_large_to_go_on_in_another_request_can_only_be_rolled_
     assert client.rows("SELECT n FROM t") == [[3]]
 
 
+def test_the_names_of_savepoints_have_a_limit(client: Client) -> None:
+    stream = client.stream()
+    stream.execute("BEGIN")
+    stream.execute("SAVEPOINT a")
+    names = [os.urandom(3_000).hex() for _number in range(20)]
+    answers = stream.ask(*[execute(f'SAVEPOINT "{name}"') for name in names])
+
+    assert [one["type"] for one in answers] == ["ok", *["error"] * 19]
+    assert answers[1]["error"]["code"] == "TRANSACTION_TOO_LARGE"
+    assert len(stream.baton or "") < 44 * 1024
+    stream.execute("ROLLBACK TO a")
+    stream.execute("COMMIT")
+
+
+def test_a_savepoint_that_is_refused_begins_no_transaction(client: Client) -> None:
+    stream = client.stream()
+    stream.execute("CREATE TABLE t (n)")
+    stream.refused(f"SAVEPOINT {'a' * 10_001}")
+    stream.execute("INSERT INTO t VALUES (1)")
+
+    assert client.rows("SELECT n FROM t") == [[1]]
+
+
 BAD_BODIES: list[Any] = [
     "",
     "{",
