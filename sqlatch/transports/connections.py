@@ -44,6 +44,13 @@ class _Bounded(HTTPConnection):
             raise exceptions.NewConnectionError(self, str(error)) from error
         except (OSError, ValueError) as error:  # ValueError: a certificate of another host
             raise exceptions.NewConnectionError(self, str(error)) from error
+        self.sock.settimeout(_left_s())
+
+    def request(self, *arguments: Any, **options: Any) -> None:
+        # Sending has all the time that is left, not that of connecting, which urllib3 gives it.
+        if self.sock is not None:
+            self.timeout = _left_s()
+        super().request(*arguments, **options)
 
     def getresponse(self) -> Any:
         # A timeout of the socket is one for each read of it, so it is set anew before each.
@@ -53,6 +60,10 @@ class _Bounded(HTTPConnection):
             return super().getresponse()
         finally:
             self.response_class = made
+
+
+def _left_s() -> float:
+    return max(0.001, _ENDS_AT_S.get() - time.monotonic())
 
 
 def _response(made: Any, ends_at_s: float, sock: socket.socket, *rest: Any, **more: Any) -> Any:

@@ -1,4 +1,4 @@
-"""An answer whose bytes come one by one: it ends with the time of the call, wherever it is."""
+"""Slow ends: an answer that trickles in ends with the call, and a slow reader has all its time."""
 
 import socket
 import threading
@@ -8,8 +8,11 @@ from contextlib import contextmanager, suppress
 import pytest
 
 from sqlatch import failures
+from sqlatch.transports import http, lambda_
 from tests.sqlatch.conftest import connected
 from tests.sqlatch.lambda_server import FUNCTION, LambdaServer
+from tests.sqlatch.socket_server import request_of
+from tests.sqlatch.test_connections import KEPT
 from tests.sqlatch.test_http_failures import CHUNKED, answer
 
 PAUSE_S = 0.02
@@ -77,3 +80,36 @@ def test_an_answer_that_trickles_in_ends_at_the_time_of_the_attempt(
         sent_in_time = sent[0]
 
     assert sent_in_time < BYTES_MAX
+
+
+@pytest.mark.parametrize("transport", ["http", "lambda"])
+def test_a_request_may_be_sent_for_longer_than_a_connection_is_waited_for(
+    transport: str, lambda_api: LambdaServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (http, lambda_):
+        monkeypatch.setattr(module, "CONNECT_S_MAX", 0.3)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        requests: list[bytes] = []
+
+        def serve() -> None:
+            # Two calls on one connection, and each body is more than what the kernel holds.
+            connection, _address = listener.accept()
+            with connection:
+                for _call in range(2):
+                    threading.Event().wait(0.9)
+                    requests.append(request_of(connection))
+                    connection.sendall(KEPT)
+
+        server = threading.Thread(target=serve)
+        server.start()
+        url = f"http://127.0.0.1:{port}/main"
+        if transport == "lambda":
+            monkeypatch.setenv("AWS_ENDPOINT_URL_LAMBDA", f"http://127.0.0.1:{port}")
+            url = f"lambda://{FUNCTION}/main"
+        with connected(url) as client:
+            for _call in range(2):
+                client.execute("INSERT INTO t VALUES (?)", ["x" * 6_000_000])
+        server.join()
+
+    assert [len(request) > 6_000_000 for request in requests] == [True, True]
