@@ -8,13 +8,14 @@ import io
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from functools import partial
 from typing import Any
 
 from urllib3 import HTTPConnectionPool, exceptions
 from urllib3.connection import HTTPConnection
+from urllib3.util.connection import allowed_gai_family
 
 _ENDS_AT_S: ContextVar[float] = ContextVar("ends_at_s")
 
@@ -46,6 +47,24 @@ class _Bounded(HTTPConnection):
             raise exceptions.NewConnectionError(self, str(error)) from error
         self.sock.settimeout(_left_s())
 
+    def _new_conn(self) -> socket.socket:
+        """Connect to the first address that answers; they share what urllib3 would give each."""
+        host, timeout_s = self._dns_host, float(self.timeout or _left_s())
+        ends_at_s = time.monotonic() + min(timeout_s, _left_s())
+        addresses = _addresses(host, self.port)
+        try:
+            while len(addresses) > 1:
+                left_s = ends_at_s - time.monotonic()
+                self.timeout = max(0.001, left_s / len(addresses))
+                self._dns_host = addresses.pop(0)
+                with suppress(exceptions.NewConnectionError, exceptions.ConnectTimeoutError):
+                    return super()._new_conn()
+            self.timeout = max(0.001, ends_at_s - time.monotonic())
+            self._dns_host = addresses[0]
+            return super()._new_conn()
+        finally:
+            self._dns_host, self.timeout = host, timeout_s
+
     def request(self, *arguments: Any, **options: Any) -> None:
         # Sending has all the time that is left, not that of connecting, which urllib3 gives it.
         if self.sock is not None:
@@ -60,6 +79,15 @@ class _Bounded(HTTPConnection):
             return super().getresponse()
         finally:
             self.response_class = made
+
+
+def _addresses(host: str, port: int) -> list[str]:
+    """The addresses of a host; the host itself if it has none, which urllib3 says in its words."""
+    try:
+        found = socket.getaddrinfo(host.strip("[]"), port, allowed_gai_family(), socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        return [host]
+    return list(dict.fromkeys(str(address[0]) for *_kind, address in found))
 
 
 def _left_s() -> float:

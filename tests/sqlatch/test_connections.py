@@ -1,11 +1,18 @@
 """Connections that are kept: used again, and made anew where the other end has gone."""
 
+import socket
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack
+from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from sqlatch import failures
 from sqlatch.client import connect
 from tests.sqlatch import socket_server
 from tests.sqlatch.conftest import connected
@@ -40,6 +47,75 @@ def test_an_end_that_said_it_would_stay_and_went_costs_no_error() -> None:
             client.execute("INSERT INTO t VALUES (1)")
 
     assert server.connections >= 5
+
+
+ADDRESSES = [f"127.0.0.{number}" for number in range(11, 21)]
+
+
+@pytest.fixture
+def silent(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
+    """The port at which no address of a host answers: their queues of connections are full."""
+    with ExitStack() as stack:
+        port = 0
+        for address in ADDRESSES:
+            listener = stack.enter_context(socket.socket())
+            listener.bind((address, port))
+            listener.listen(0)
+            port = listener.getsockname()[1]
+            for _ in range(3):
+                waiting = stack.enter_context(socket.socket())
+                waiting.settimeout(0)
+                waiting.connect_ex((address, port))
+        known = socket.getaddrinfo
+
+        def addresses(host: str, *rest: Any) -> Any:
+            hosts = ADDRESSES if host == "many.invalid" else [host]
+            return [found for one in hosts for found in known(one, *rest)]
+
+        monkeypatch.setattr(socket, "getaddrinfo", addresses)
+        yield port
+
+
+def test_the_addresses_of_a_host_share_the_time_of_a_call(silent: int) -> None:
+    ended = threading.Event()
+    ticks = count()
+
+    def tick() -> None:
+        while not ended.wait(0.1):
+            next(ticks)
+
+    clock = threading.Thread(target=tick)
+    clock.start()
+    with (
+        connect(f"http://many.invalid:{silent}/main", timeout_s=1.0) as client,
+        pytest.raises(failures.Unreachable),
+    ):
+        client.query("SELECT 1")
+    ended.set()
+    clock.join()
+
+    assert next(ticks) < 40, "each address had all of it"
+
+
+def test_an_address_that_is_silent_is_followed_by_one_that_answers(
+    silent: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(globals(), "ADDRESSES", [ADDRESSES[0], "127.0.0.1"])
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", silent))
+        listener.listen()
+        server = threading.Thread(target=answer_one, args=(listener,))
+        server.start()
+        with connect(f"http://many.invalid:{silent}/main", timeout_s=10.0) as client:
+            assert client.query("SELECT 1").rows == [(1,)]
+        server.join()
+
+
+def answer_one(listener: socket.socket) -> None:
+    connection, _address = listener.accept()
+    with connection:
+        socket_server.request_of(connection)
+        connection.sendall(answer(200, REPLY))
 
 
 FORKS = """
