@@ -5,19 +5,27 @@ from typing import Any
 from handler.service import Service
 from sqlatch import __version__
 from sqlatch.errors import SqlatchError
+from sqlexec.memory import keeps_too_much, sqlite_bytes, sqlite_bytes_max
 from sqlexec.session import sqlite_version
 
 
 def health(service: Service) -> dict[str, Any]:
-    """`status` is `ok`, or `degraded` where the directory or the lease table does not answer."""
+    """`status` is `ok`, or `degraded`.
+
+    It is degraded where the directory or the lease table does not answer, or where SQLite still
+    holds too much memory after all has been given back that can be.
+    """
     directory, databases = _directory(service)
     lease_table, leases = _lease_table(service)
+    memory = _memory(service)
+    is_ok = directory["ok"] and lease_table["ok"] and memory["ok"]
     return {
-        "status": "ok" if directory["ok"] and lease_table["ok"] else "degraded",
+        "status": "ok" if is_ok else "degraded",
         "version": __version__,
         "sqlite_version": sqlite_version(),
         "directory": directory,
         "lease_table": lease_table,
+        "memory": memory,
         "databases": databases,
         "leases": leases,
     }
@@ -29,6 +37,15 @@ def _directory(service: Service) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     except SqlatchError as error:
         return {"ok": False, "error": error.message}, []
     return {"ok": True}, [{"name": name, "bytes": size} for name, size in sizes.items()]
+
+
+def _memory(service: Service) -> dict[str, Any]:
+    service.databases.make_room()
+    return {
+        "ok": not keeps_too_much(),
+        "sqlite_bytes": sqlite_bytes(),
+        "sqlite_bytes_max": sqlite_bytes_max(),
+    }
 
 
 def _lease_table(service: Service) -> tuple[dict[str, Any], list[dict[str, Any]]]:

@@ -20,11 +20,11 @@ from locking.lease import Lease
 from locking.leases import Leases
 from locking.tables import open_table
 from sqlatch.errors import DatabaseBusy, LeaseBusy, ReadOnly, Timeout
-from sqlexec.database import Databases
+from sqlexec.databases import Databases
 from sqlexec.memory import limit_memory
 from sqlexec.statement import Kind, Outcome, Work
 from sqlexec.store import Gate
-from sqlexec.translate import DEADLINE_PASSED, RecoveryNeeded, Writes
+from sqlexec.translate import DEADLINE_PASSED, NeedsMemory, RecoveryNeeded, Writes
 
 if TYPE_CHECKING:
     from hrana.baton import Batons
@@ -109,8 +109,20 @@ class Service:
     def recovering(
         self, database: str, record: Record, deadline_s: float, action: Callable[[], T]
     ) -> T:
-        """What `action` returns; where it meets a database that needs recovery, after that."""
+        """What `action` returns; where it meets a database that needs recovery, after that.
+
+        One that has run short of memory is done once more, with nothing kept for other requests.
+        """
         self.check_deadline(deadline_s)
+        try:
+            return self._recovering(database, record, deadline_s, action)
+        except NeedsMemory:
+            self.databases.close()
+            return self._recovering(database, record, deadline_s, action)
+
+    def _recovering(
+        self, database: str, record: Record, deadline_s: float, action: Callable[[], T]
+    ) -> T:
         recoveries = 0
         while recoveries < RECOVERIES_MAX:
             try:

@@ -74,6 +74,10 @@ class AtDatabase:
         self._record.kind = Kind.VACUUM.value
         service.recovering(self._database, self._record, self._deadline_s, run)
 
+    def free_memory(self) -> None:
+        """Close what is kept open, of all databases."""
+        self._service.databases.close()
+
     @contextmanager
     def _reading(self, *, foreign_keys: bool) -> Iterator[Transaction]:
         self._record.kind = self._record.kind or Kind.READ.value

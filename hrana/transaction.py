@@ -19,7 +19,7 @@ from sqlatch.errors import ReadOnly, SqlatchError
 from sqlexec.plan import Description, Plan
 from sqlexec.statement import Kind, Limits, Once, Statement
 from sqlexec.transaction import Transaction
-from sqlexec.translate import Writes
+from sqlexec.translate import NeedsMemory, Writes
 
 T = TypeVar("T")
 
@@ -46,6 +46,8 @@ class Place(Protocol):
         """
 
     def vacuum(self, sql: str) -> None: ...
+
+    def free_memory(self) -> None: ...
 
 
 class Replay:
@@ -170,17 +172,14 @@ class Replay:
         self.log.append(entry)
 
     def _as_it_may(self, action: Callable[[Transaction], T]) -> T:
-        """Do it in a transaction that reads, or if it turns out to write, in one that does."""
+        """Do it, and once more with nothing else kept in memory if it has run short of that."""
         try:
             try:
-                return action(self._entered())
-            except Writes:
-                if self.log.read_only:
-                    raise ReadOnly.of_statement() from None
-                # The plan has said so, or SQLite at the last moment.
-                self.log.wrote = True
+                return self._reading_or_writing(action)
+            except NeedsMemory:
                 self.leave()
-                return action(self._entered())
+                self._place.free_memory()
+                return self._reading_or_writing(action)
         except StatementRefused as refusal:
             if not refusal.comes_again:
                 self.leave()
@@ -190,6 +189,18 @@ class Replay:
             if not said.comes_again:
                 self.leave(error)
             raise said from error
+
+    def _reading_or_writing(self, action: Callable[[Transaction], T]) -> T:
+        """Do it in a transaction that reads, or if it turns out to write, in one that does."""
+        try:
+            return action(self._entered())
+        except Writes:
+            if self.log.read_only:
+                raise ReadOnly.of_statement() from None
+            # The plan has said so, or SQLite at the last moment.
+            self.log.wrote = True
+            self.leave()
+            return action(self._entered())
 
     def _entered(self) -> Transaction:
         if self._live is None:

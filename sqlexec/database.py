@@ -10,7 +10,6 @@ from sqlatch.errors import ForbiddenStatement, SqlatchError, StatementError, Sto
 from sqlexec import copies, idempotency
 from sqlexec.batch import apply_each
 from sqlexec.execute import execute_all
-from sqlexec.files import Files
 from sqlexec.interactive import Interactive
 from sqlexec.plan import Plans
 from sqlexec.session import Session
@@ -152,6 +151,12 @@ class Database:
             self._store, plans=self._plans, now=self._now, may_create=self._may_create
         )
 
+    def give_back(self) -> None:
+        """Free the pages of the file that are kept; the connections stay open."""
+        self._store.give_back()
+        if "interactive" in self.__dict__:
+            self.interactive.give_back()
+
     def close(self) -> None:
         self._store.close()
         if "interactive" in self.__dict__:
@@ -266,33 +271,3 @@ class Database:
             return action()
         except Moved as error:
             raise moved_meanwhile(error) from error
-
-
-class Databases:
-    """The databases of a directory. Those used last are kept open, `OPEN_MAX` of them."""
-
-    OPEN_MAX = 64
-
-    def __init__(self, directory: Path, *, now: Callable[[], float], may_create: bool) -> None:
-        self.files = Files(directory)
-        self._now = now
-        self._may_create = may_create
-        self._plans = Plans()
-        self._open: dict[str, Database] = {}
-
-    def get(self, name: str) -> Database:
-        """The database of that name, which need not exist."""
-        database = self._open.pop(name, None) or Database(
-            Store(name, self.files, now=self._now),
-            plans=self._plans,
-            now=self._now,
-            may_create=self._may_create,
-        )
-        self._open[name] = database
-        if len(self._open) > self.OPEN_MAX:
-            self._open.pop(next(iter(self._open))).close()
-        return database
-
-    def close(self) -> None:
-        while self._open:
-            self._open.popitem()[1].close()

@@ -76,6 +76,9 @@ class Interactive:
                 idempotency.forget_changes(session)
                 yield self._transaction(session, lambda: self._store.commit(session, gate))
 
+    def give_back(self) -> None:
+        self._store.give_back()
+
     def close(self) -> None:
         self._store.close()
         self._pins.close()

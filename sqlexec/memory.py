@@ -14,6 +14,10 @@ which are not spilled. The rest is for rows on their way out, and the reply."""
 SQLITE_CACHES_SHARE = 0.2
 """From here on a cache reuses its own pages instead of taking more."""
 
+KEPT_SHARE = 0.4
+"""Of SQLite's memory, what the connections that are kept open may keep from request to request. The
+rest is there for the request that comes."""
+
 PROCESS_SHARE = 0.85
 """Of a Lambda function's memory, what the process may take: at all of it, it would be killed, with
 its lease in hand. The rest is what the system counts besides: libraries, and the runtime's own."""
@@ -30,3 +34,18 @@ def limit_memory(total_bytes: int | None) -> None:
     if total_bytes is not None:
         _soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
         resource.setrlimit(resource.RLIMIT_DATA, (int(total_bytes * PROCESS_SHARE), hard))
+
+
+def sqlite_bytes() -> int:
+    """What SQLite holds now."""
+    return apsw.memory_used()
+
+
+def sqlite_bytes_max() -> int:
+    """What SQLite may hold; 0 where nothing is limited."""
+    return apsw.hard_heap_limit(-1)
+
+
+def keeps_too_much() -> bool:
+    """Whether SQLite holds more than may be kept from request to request."""
+    return sqlite_bytes() > sqlite_bytes_max() * KEPT_SHARE > 0

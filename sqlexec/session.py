@@ -20,7 +20,7 @@ PROGRESS_OPCODES = 1_000
 """How often the deadline is looked at. 1,000 opcodes take some 0.1 ms; asking costs about 1 %."""
 
 BUSY_SLEEPS_S = (0.001, 0.002, 0.005, 0.01, 0.025)
-STATEMENTS_KEPT = 200
+STATEMENTS_KEPT = 64
 
 LIMITS = {
     apsw.SQLITE_LIMIT_LENGTH: 16 * 1024 * 1024,

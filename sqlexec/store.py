@@ -13,7 +13,7 @@ from sqlexec import idempotency
 from sqlexec.files import Files
 from sqlexec.pins import Pins
 from sqlexec.session import Session
-from sqlexec.translate import Moved, RecoveryNeeded
+from sqlexec.translate import Moved, NeedsMemory, RecoveryNeeded
 
 JOURNAL_BYTES_MAX = 1024 * 1024
 """To this size a journal is cut back after a larger transaction."""
@@ -151,6 +151,12 @@ class Store:
             self.close()
             raise
 
+    def give_back(self) -> None:
+        """Free the pages that both connections keep of the file."""
+        for session in (self._reader, self._writer):
+            if session is not None:
+                session.connection.release_memory()
+
     def close(self) -> None:
         """Close both connections; what was not committed is rolled back."""
         reader, self._reader = self._reader, None
@@ -241,7 +247,7 @@ class Store:
     def _commit(self, session: Session) -> None:
         try:
             session.finish("COMMIT")
-        except (StorageError, Moved) as error:
+        except (StorageError, Moved, NeedsMemory) as error:
             facts = error.facts if isinstance(error, StorageError) else {}
             raise StorageError(
                 f"{error}: the commit failed, so whether it is in the file is not known;"

@@ -31,6 +31,10 @@ class Moved(Exception):
     """The file under an open connection is no longer the one of that name."""
 
 
+class NeedsMemory(StatementError):
+    """SQLite, or the process, has not the memory for a statement: perhaps others keep too much."""
+
+
 class Writes(Exception):
     """A statement that SQLite calls read-only, and then refuses where nothing may be written."""
 
@@ -86,7 +90,7 @@ def _unicode(error: Exception, _database: str) -> Exception:
 
 
 def _memory(_error: Exception, _database: str) -> Exception:
-    return StatementError("the statement needs more memory than it is given")
+    return NeedsMemory("the statement needs more memory than it is given")
 
 
 def _read_only(error: Exception, database: str) -> Exception:
