@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, TextIO
 
@@ -25,6 +25,8 @@ SERVER_SIDE = frozenset({
 })  # fmt: skip
 """Codes that the service answers for; LEASE_BUSY is counted apart, the others are the caller's."""
 
+FAILURES_MAX = 100
+"""Kinds of failure that a line tells, each with its database and its count."""
 
 UNITS = {
     "DurationMs": MetricUnit.Milliseconds,
@@ -59,12 +61,36 @@ class Record:
     replayed: bool = False
     copies_failed: int | None = None
     copies_complete: bool = False
+    databases: list[str] = field(default_factory=list)
+    failures: list[dict[str, Fact]] = field(default_factory=list)
 
     def note(self, error: SqlatchError) -> None:
         """Keep why the request was refused; the message only where it cannot speak of its SQL."""
-        self.code = error.code
-        self.sqlite_code = error.facts.get("sqlite_code")
-        self.cause = error.message if error.code in SERVER_SIDE else None
+        cause = error.message if error.code in SERVER_SIDE else None
+        self._note(error.code, error.facts.get("sqlite_code"), cause)
+
+    def note_each(self, error: SqlatchError, database: str | None) -> None:
+        """The same of one of several things that the request did: all of them are kept, counted."""
+        self.note(error)
+        self._count(database, error.code)
+
+    def note_code(self, code: str) -> None:
+        """Keep a refusal that the libSQL protocol has a code for, and we have none."""
+        self._note(code, None, None)
+        self._count(self.database, code)
+
+    def _note(self, code: str, sqlite_code: Fact, cause: str | None) -> None:
+        """The gravest stays: alarms look at `code`."""
+        if self.code is None or _gravity(code) > _gravity(self.code):
+            self.code, self.sqlite_code, self.cause = code, sqlite_code, cause
+
+    def _count(self, database: str | None, code: str) -> None:
+        for failure in self.failures:
+            if (failure["database"], failure["code"]) == (database, code):
+                failure["count"] = int(failure["count"] or 0) + 1
+                return
+        if len(self.failures) < FAILURES_MAX:
+            self.failures.append({"database": database, "code": code, "count": 1})
 
 
 @contextmanager
@@ -154,8 +180,9 @@ def _measured(record: Record) -> Iterator[tuple[str, float]]:
     if record.lease_wait_ms is not None:
         yield "Writes", 1
         yield "LeaseWaitMs", record.lease_wait_ms
-    if record.code is not None:
-        yield _error_metric(record.code), 1
+    codes = [record.code, *(str(failure["code"]) for failure in record.failures)]
+    for metric in sorted({_error_metric(code) for code in codes if code is not None}):
+        yield metric, 1
     if record.hot_journals_recovered:
         yield "HotJournalsRecovered", record.hot_journals_recovered
     if record.leases_reaped:
@@ -163,6 +190,12 @@ def _measured(record: Record) -> Iterator[tuple[str, float]]:
     if record.copies_failed is not None:
         yield "CopiesFailed", record.copies_failed
         yield "CopiesComplete", int(record.copies_complete)
+
+
+def _gravity(code: str) -> int:
+    if code == "DATABASE_CORRUPT":
+        return 3
+    return ("Refusals", "LeaseBusy", "Errors").index(_error_metric(code))
 
 
 def _error_metric(code: str) -> str:

@@ -41,6 +41,8 @@ def answer_messages(
             if task.message.message_id not in applied:
                 failed.add(task.message.message_id)
                 failed_groups |= {task.message.group} - {None}  # type: ignore[arg-type]
+    if len(record.databases) > 1:
+        record.database = None
     record.messages = len(messages)
     record.messages_failed = len(failed)
     return [message.message_id for message in messages if message.message_id in failed]
@@ -59,11 +61,15 @@ def _tasks(
             if message.group is not None:
                 stopped_groups.add(message.group)
             if isinstance(request, SqlatchError):
-                record.note(request)
+                record.note_each(request, _database_of(message))
             continue
         work = work_of(request, service.settings, message_key=message.key, group=message.group)
         tasks.append(_Task(message, request.database, work))
     return tasks
+
+
+def _database_of(message: Message) -> str | None:
+    return message.request.database if isinstance(message.request, QueryEvent) else None
 
 
 def _accepted(service: Service, message: Message) -> QueryEvent | SqlatchError:
@@ -95,6 +101,8 @@ def _apply(
 ) -> list[Outcome | SqlatchError | None]:
     database = tasks[0].database
     record.database = database
+    if database not in record.databases:
+        record.databases.append(database)
     record.kind = "write"
     record.statements += sum(len(task.work.statements) for task in tasks)
     works = [task.work for task in tasks]
@@ -105,9 +113,9 @@ def _apply(
                 works, deadline_s, gate, taken_over=lease.taken_over
             )
     except SqlatchError as error:
-        record.note(error)
+        record.note_each(error, database)
         return []
     for outcome in outcomes:
         if isinstance(outcome, SqlatchError):
-            record.note(outcome)
+            record.note_each(outcome, database)
     return outcomes

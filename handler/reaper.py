@@ -171,5 +171,5 @@ def _noting(name: str, record: Record, failures: list[dict[str, Any]]) -> Iterat
     try:
         yield
     except SqlatchError as error:
-        record.note(error)
+        record.note_each(error, name)
         failures.append({"database": name, **error.body()})

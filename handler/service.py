@@ -104,7 +104,7 @@ class Service:
                 yield lease, self._gate(lease, deadline_s)
         finally:
             if lease is not None:
-                record.lease_not_released = not lease.released
+                record.lease_not_released |= not lease.released
 
     def recovering(
         self, database: str, record: Record, deadline_s: float, action: Callable[[], T]

@@ -18,6 +18,9 @@ from sqlatch.errors import BadEvent, IdempotencyConflict, ReadOnly, SqlatchError
 from sqlexec.statement import Kind, Limits, Statement, Work
 from sqlexec.transaction import Transaction
 
+DOOR = "libsql"
+"""In the log, whether it came over HTTP or was invoked directly."""
+
 
 class AtDatabase:
     """The place of a stream in one request. Nothing of it runs past `deadline_s` (epoch)."""
@@ -115,6 +118,7 @@ def answer(
     ends_at_s: float,
 ) -> dict[str, Any]:
     """The answer to an HTTP request of the protocol, in the shape that API Gateway takes."""
+    record.door = DOOR
     accepts_gzip = http.accepts(http.headers_of(event))
     try:
         form = Form.ENCODED if accepts_gzip else Form.IN_TEXT
@@ -128,8 +132,7 @@ def answer(
         status = int(error.facts.get("status", None) or http.STATUS[error.code])
         said = refused(RequestRefused(error.message, error.code, status=status))
         wrapped = _wrapped(said, accepts_gzip=False)
-    record.statements = said.statements
-    record.code = record.code or said.refusal
+    _note(record, said)
     return wrapped
 
 
@@ -141,6 +144,7 @@ def answer_direct(
     What breaks the protocol is a BadEvent, its code the fact `refusal`; a key that another request
     had, an IdempotencyConflict.
     """
+    record.door = DOOR
     direct = parse_pipeline(event)
     target = Target(direct.database, "v3", "pipeline")
     caller = Caller(
@@ -153,9 +157,21 @@ def answer_direct(
         if refusal.code == IdempotencyConflict.code:
             raise IdempotencyConflict(refusal.message) from refusal
         raise BadEvent(refusal.message, refusal=refusal.code) from refusal
-    record.statements = said.statements
-    record.code = said.refusal
+    _note(record, said)
     return from_json(said.body)
+
+
+def _note(record: Record, said: Answer) -> None:
+    """Keep what was answered, in the codes of the contract where they have one."""
+    record.statements = said.statements
+    record.rows = said.rows
+    for refusal in said.refusals:
+        if refusal.error is not None:
+            record.note_each(refusal.error, record.database)
+        else:
+            record.note_code(refusal.code)
+    if record.code is None and said.refusal is not None:
+        record.note_code(said.refusal)
 
 
 def _as_json(pipeline: Mapping[str, Any]) -> bytes:

@@ -1,7 +1,7 @@
 """The door: paths, bodies and statuses of the protocol over HTTP."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any, TypeVar
 
@@ -60,7 +60,9 @@ class Answer:
     content_type: str
     body: bytes
     statements: int = 0
+    rows: int = 0
     refusal: str | None = None
+    refusals: tuple[StatementRefused, ...] = ()
 
 
 def answer_probe(target: Target) -> Answer:
@@ -73,6 +75,17 @@ def answer_probe(target: Target) -> Answer:
 def refused(refusal: RequestRefused) -> Answer:
     """A refusal as clients read it: they look into a body of exactly this type."""
     return Answer(refusal.status, JSON, to_json(refusal.body()), refusal=refusal.code)
+
+
+def _answered(stream: Stream, body: bytes, content_type: str = JSON) -> Answer:
+    return Answer(
+        200,
+        content_type,
+        body,
+        statements=stream.statements,
+        rows=stream.rows,
+        refusals=tuple(stream.refusals),
+    )
 
 
 class Door:
@@ -112,8 +125,7 @@ class Door:
         stream, results = self._run(target, pipeline.baton, body, shape, run)
         baton = None if closed else self._baton(stream.state)
         reply = {"baton": baton, "base_url": None, "results": results}
-        refusals = [result["error"]["code"] for result in results if result["type"] == "error"]
-        return Answer(200, JSON, to_json(reply), stream.statements, next(iter(refusals), None))
+        return _answered(stream, to_json(reply))
 
     def _cursor(self, target: Target, body: bytes) -> Answer:
         cursor = parse(Cursor, body)
@@ -126,7 +138,7 @@ class Door:
         for number, (result, error) in enumerate(zip(results, errors, strict=True)):
             lines += _entries(number, result, error)
         encoded = b"".join(to_json(line) + b"\n" for line in lines)
-        return Answer(200, LINES, encoded, stream.statements, _first_code(errors))
+        return _answered(stream, encoded, LINES)
 
     def _execute(self, target: Target, body: bytes) -> Answer:
         stmt = parse(ExecuteAlone, body).stmt
@@ -141,16 +153,16 @@ class Door:
         try:
             stream, result = self._run(target, None, body, Shape(requests=1), run)
         except StatementRefused as refusal:
-            refused_whole = RequestRefused(refusal.message, refusal.code)
-            return refused(refused_whole)
-        return Answer(200, JSON, to_json({"result": result}), stream.statements)
+            refused_whole = refused(RequestRefused(refusal.message, refusal.code))
+            return replace(refused_whole, statements=1, refusals=(refusal,))
+        return _answered(stream, to_json({"result": result}))
 
     def _batch(self, target: Target, body: bytes) -> Answer:
         steps = parse(BatchAlone, body).batch
         shape = Shape(steps=len(steps.steps))
         stream, (results, errors) = self._run(target, None, body, shape, _steps(steps))
         reply = {"result": {"step_results": results, "step_errors": errors}}
-        return Answer(200, JSON, to_json(reply), stream.statements, _first_code(errors))
+        return _answered(stream, to_json(reply))
 
     def _run(
         self,
@@ -283,7 +295,3 @@ def _entries(
         *({"type": "row", "row": row} for row in result["rows"]),
         {"type": "step_end", **end},
     ]
-
-
-def _first_code(errors: list[dict[str, str] | None]) -> str | None:
-    return next((error["code"] for error in errors if error is not None), None)

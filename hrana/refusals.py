@@ -33,16 +33,24 @@ NOTHING_WRITTEN = "nothing was written"
 class StatementRefused(Exception):
     """A statement that failed; the stream goes on.
 
-    `comes_again` says whether the same statement on the same data would fail so again.
+    `comes_again` says whether the same statement on the same data would fail so again. `error` is
+    ours, if it was one.
     """
 
     def __init__(
-        self, message: str, code: str, *, comes_again: bool = True, hint: str = ""
+        self,
+        message: str,
+        code: str,
+        *,
+        comes_again: bool = True,
+        hint: str = "",
+        error: SqlatchError | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
         self.code = code
         self.comes_again = comes_again
+        self.error = error
         self._hint = hint
 
     def body(self) -> dict[str, str]:
@@ -70,7 +78,8 @@ def refused(error: SqlatchError) -> StatementRefused:
     """An error of ours as a client reads it."""
     comes_again = error.code in OF_THE_STATEMENT
     message = MANY_STATEMENTS if error.message == SEVERAL else error.message
-    return StatementRefused(message, _code(error), comes_again=comes_again, hint=error.hint)
+    code = _code(error)
+    return StatementRefused(message, code, comes_again=comes_again, hint=error.hint, error=error)
 
 
 def _code(error: SqlatchError) -> str:

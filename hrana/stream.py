@@ -36,6 +36,8 @@ class Stream:
     ) -> None:
         self.state = state
         self.statements = 0
+        self.rows = 0
+        self.refusals: list[StatementRefused] = []
         self._answers = answers
         self._room = room
         if answers.last_commit is not None:
@@ -85,6 +87,7 @@ class Stream:
         outcome: Outcome = self._answers.at(index, lambda: self._run(index, sql, stmt))
         if was_kept:
             self._room.take_kept(outcome)
+        self.rows += len(outcome["rows"])
         return outcome
 
     def sequence(self, index: Index, script: str) -> None:
@@ -105,6 +108,7 @@ class Stream:
 
     def told(self, refusal: StatementRefused) -> StatementRefused:
         """The refusal as the answer has room for it."""
+        self.refusals.append(refusal)
         return self._room.told(refusal)
 
     def look_up(self) -> None:

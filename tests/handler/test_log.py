@@ -5,15 +5,23 @@ import json
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from events.sqs import unwrap
 from handler import log
+from handler.messages import answer_messages
+from locking.leases import Leases
 from tests.conftest import Ask
 from tests.events.test_http import v2
 from tests.faults.machine import Time
 from tests.forge import OTHER_PRIVATE, PUBLIC, bearer
+from tests.handler.test_messages import record as message
+from tests.hrana.client import Client, execute
+from tests.hrana.conftest import keys as keys
+from tests.hrana.conftest import token as token_for_all
 
 pytestmark = pytest.mark.lease_tables
 
@@ -123,3 +131,99 @@ def test_the_line_goes_to_standard_error_as_it_is_now(
     ask(query="SELECT * FROM t")
 
     assert json.loads(second.getvalue())["kind"] == "read"
+
+
+def test_a_libsql_request_has_a_door_of_its_own_and_tells_rows_and_errors_in_our_codes(
+    lines: Any, ask: Ask, keys: None
+) -> None:
+    client = Client(token_for_all())
+    client.stream().execute("CREATE TABLE t (n UNIQUE)")
+    client.stream().ask(
+        execute("INSERT INTO t VALUES (1), (2)"),
+        execute("SELECT * FROM t"),
+        execute("SELECT * FROM t", want_rows=False),
+    )
+    steps = [{"stmt": {"sql": sql}} for sql in ("INSERT INTO t VALUES (1)", "ATTACH 'x' AS y")]
+    client.stream().ask({"type": "batch", "batch": {"steps": steps}})
+    client.send("/v3/cursor", {"baton": None, "batch": {"steps": steps}})
+    ask(pipeline={"requests": [execute("INSERT INTO t VALUES (1)")]})
+    _created, rows, batch, cursor, direct = lines()
+
+    assert {line["door"] for line in (rows, batch, cursor, direct)} == {"libsql"}
+    assert (rows["statements"], rows["rows"]) == (3, 2)
+    assert "code" not in rows
+    for line in (batch, cursor):
+        assert line["code"] == "CONSTRAINT"
+        assert line["sqlite_code"] == "SQLITE_CONSTRAINT_UNIQUE"
+        assert line["failures"] == [
+            {"database": "main", "code": "CONSTRAINT", "count": 1},
+            {"database": "main", "code": "FORBIDDEN_STATEMENT", "count": 1},
+        ]
+        assert "Refusals" in metrics_of(line)
+    assert direct["code"] == "CONSTRAINT"
+
+
+def test_a_malformed_database_is_told_alike_at_every_door(
+    lines: Any, ask: Ask, refused: Ask, directory: Path
+) -> None:
+    (directory / "main.db").write_bytes(b"no database at all, " * 100)
+    refused(query="SELECT 1")
+    ask(pipeline={"requests": [execute("SELECT 1")]})
+    insert = {"query": "INSERT INTO t VALUES (1)"}
+    ask({"Records": [message("a", insert), message("b", {"query": "SELECT", "x": 1})]})
+
+    for line in lines():
+        assert line["code"] == "DATABASE_CORRUPT", "the alarm looks for it"
+        assert "Errors" in metrics_of(line)
+
+
+def test_a_batch_of_messages_tells_each_database_and_each_code(
+    lines: Any, ask: Ask, the_service: Any
+) -> None:
+    for name in ("a", "b", "c"):
+        ask(query="CREATE TABLE t (n UNIQUE)", database=name)
+    insert = {"query": "INSERT INTO t VALUES (1)"}
+    deadline_s = the_service.clock.now() + 30
+    records = [
+        message(f"{name}{number}", {**insert, "database": name})
+        for name in ("a", "b", "c")
+        for number in range(3)
+    ]
+    records.append(message("d", {"query": "SELECT", "x": 1}))
+    with the_service.leases.hold("b", holder="somebody", deadline_s=deadline_s):
+        answer_messages(
+            the_service,
+            unwrap({"Records": records}),
+            record := log.Record("request", "sqs"),
+            ends_at_s=the_service.clock.now() + 1,
+        )
+
+    assert record.database is None
+    assert record.databases == ["a", "b", "c"]
+    assert record.code == "LEASE_BUSY", "the gravest"
+    assert record.failures == [
+        {"database": None, "code": "BAD_EVENT", "count": 1},
+        {"database": "a", "code": "CONSTRAINT", "count": 2},
+        {"database": "b", "code": "LEASE_BUSY", "count": 1},
+        {"database": "c", "code": "CONSTRAINT", "count": 2},
+    ]
+
+
+def test_a_lease_that_was_not_given_back_is_still_told_when_the_next_one_was(
+    ask: Ask, the_service: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a", "b"):
+        ask(query="CREATE TABLE t (n)", database=name)
+    release = Leases._release
+
+    def release_all_but_one(self: Leases, database: str, *values: Any, **named: Any) -> bool:
+        return release(self, database, *values, **named) and database != "a"
+
+    monkeypatch.setattr(Leases, "_release", release_all_but_one)
+    insert = {"query": "INSERT INTO t VALUES (1)"}
+    records = [message(name, {**insert, "database": name}) for name in ("a", "b")]
+    record = log.Record("request", "sqs")
+    ends_at_s = the_service.clock.now() + 10
+    answer_messages(the_service, unwrap({"Records": records}), record, ends_at_s=ends_at_s)
+
+    assert record.lease_not_released is True
