@@ -1,8 +1,10 @@
 """Who wrote reads the leader; who did not reads a follower."""
 
 import pytest
-from django.test import Client
+from django.http import HttpResponse
+from django.test import Client, RequestFactory
 
+from sqlatch.django.middleware import ReplicationLagMiddleware
 from tests.django_routing.project.shop.models import Customer
 
 FOLLOWERS = {"follower1", "follower2"}
@@ -28,6 +30,20 @@ def test_a_session_that_wrote_reads_its_write_until_the_lag_is_over(client, cloc
 
     assert within == {"db": "default", "names": ["Ada"]}
     assert after["db"] in FOLLOWERS
+
+
+def test_the_lag_counts_from_the_end_of_a_request(clock):
+    def write_and_work_on(_request):
+        Customer.objects.create(name="Ada")
+        clock.forward(60)
+        return HttpResponse()
+
+    response = ReplicationLagMiddleware(write_and_work_on)(RequestFactory().post("/"))
+
+    cookie = RequestFactory().get("/")
+    cookie.COOKIES["sqlatch_written"] = response.cookies["sqlatch_written"].value
+    written_at = cookie.get_signed_cookie("sqlatch_written", salt="sqlatch.django.middleware")
+    assert int(written_at) / 1000 == clock()
 
 
 def test_the_write_of_one_session_sends_no_other_to_the_leader(client):
