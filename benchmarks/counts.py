@@ -7,7 +7,10 @@ MEGABYTE = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Rounds of each experiment, and the sizes it goes up to."""
+    """Rounds of each experiment, and the sizes it goes up to.
+
+    An experiment is run up to `runs_max` times, until none of its goals is decided by noise.
+    """
 
     read_rounds: int
     write_rounds: int
@@ -24,6 +27,7 @@ class Counts:
     calls: int = 20
     processes: int = 8
     traces_peers: bool = False
+    runs_max: int = 3
 
 
 COUNTS = {
@@ -71,6 +75,7 @@ COUNTS = {
         databases=(1, 3),
         calls=1,
         processes=2,
+        runs_max=1,
     ),
 }
 """`full` is what docs/performance.md shows, `tiny` what the test suite runs."""

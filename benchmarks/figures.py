@@ -1,5 +1,6 @@
 """Figures and verdicts in words, for terminal, page and plot alike."""
 
+from collections.abc import Sequence
 from typing import Any
 
 WHOLE_FROM = 100
@@ -14,8 +15,19 @@ def number(value: float | None) -> str:
     return f"{value:.3g}"
 
 
+def goals_line(tables: Sequence[dict[str, Any]]) -> str:
+    """How many goals were reached, and how many the machine was too noisy for."""
+    goals = [goal for table in tables for goal in table["goals"]]
+    reached = sum(goal["reached"] is True for goal in goals)
+    noisy = sum(goal.get("is_noisy", False) for goal in goals)
+    line = f"{reached} of {len(goals)} reached"
+    return f"{line}, {noisy} not judged: this machine is too noisy" if noisy else line
+
+
 def verdict_word(goal: dict[str, Any]) -> str:
     """What a goal came to."""
+    if goal.get("is_noisy"):
+        return "too noisy to judge"
     if goal["reached"] is None:
         return "not measured"
     return "reached" if goal["reached"] else "MISSED"

@@ -2,14 +2,14 @@
 
 from typing import Any
 
-from benchmarks.figures import number, verdict_word
+from benchmarks.figures import goals_line, number, verdict_word
 from benchmarks.reasons import REASONS
 
 HEAD = """# Performance
 
 What the service costs beside bare SQLite and the tools that do the like, all measured in one run on one machine, in turn. Written by `make bench` from [benchmarks/results.json](../benchmarks/results.json); do not edit.
 
-The floor is apsw doing the same statements on a warm connection, with the same journal mode and the same fsyncs. The peers keep the settings they come with. Of everything the median is given, the 99th percentile, and the ratio to the floor, which is what carries over to another machine. DynamoDB is a small server on the same machine that takes 0.1 ms for a call, one at a time, and answers as moto does (tested).
+The floor is apsw doing the same statements on a warm connection, with the same journal mode and the same fsyncs. The peers keep the settings they come with. Of everything the median is given, the 99th percentile, and the ratio to the floor, which is what carries over to another machine. A goal that compares two subjects is judged on the ratios of blocks of samples taken in turn; where these disagree and do not lie within 5 % of each other, the experiment is run again, and at last the goal is not judged: the machine is too noisy. DynamoDB is a small server on the same machine that takes 0.1 ms for a call, one at a time, and answers as moto does (tested).
 
 ![Time or rate of each subject](performance.svg)
 """
@@ -30,9 +30,8 @@ def page(results: dict[str, Any]) -> str:
 
 def _goals(results: dict[str, Any]) -> str:
     rows = [(table, goal) for table in results["tables"] for goal in table["goals"]]
-    reached = sum(goal["reached"] is True for _table, goal in rows)
     lines = [
-        f"\n## Goals: {reached} of {len(rows)} reached\n",
+        f"\n## Goals: {goals_line(results['tables'])}\n",
         "| what | goal | measured | limit | |",
         "|---|---|--:|--:|---|",
     ]

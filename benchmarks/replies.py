@@ -24,7 +24,7 @@ MILLISECONDS = 1e3
 
 def rows(work: Workplace) -> Tables:
     """Milliseconds of the whole table as arrays, and as objects."""
-    template = work.directory / "replies.db"
+    template = work.place()
     files.make(template, rows=work.counts.reply_rows - 1)
     floor = Bare(files.copy(template, work.place()) / data.FILE)
     subject = service.open_subject(files.copy(template, work.place()), settings=ROOM)

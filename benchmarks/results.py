@@ -55,7 +55,7 @@ def table_of(table: Table, samples: Samples) -> Results:
         "note": table.note,
         "plotted": table.plotted,
         "figures": figures,
-        "goals": [_verdict(asdict(goal.judge(medians, table.unit))) for goal in table.goals],
+        "goals": [_verdict(asdict(goal.judge(samples, table.unit))) for goal in table.goals],
     }
 
 

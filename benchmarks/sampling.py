@@ -40,6 +40,14 @@ def rotated(names: Sequence[str], number: int) -> list[str]:
     return [*names[start:], *names[:start]]
 
 
+def joined(first: Tables, second: Tables) -> Tables:
+    """The samples of two runs of one experiment."""
+    return {
+        key: {name: [*first.get(key, {}).get(name, []), *values] for name, values in table.items()}
+        for key, table in second.items()
+    }
+
+
 def scaled(samples: Samples, factor: float) -> Samples:
     """The samples in another unit."""
     return {name: [value * factor for value in values] for name, values in samples.items()}

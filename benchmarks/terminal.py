@@ -6,9 +6,14 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from benchmarks.figures import number, verdict_word
+from benchmarks.figures import goals_line, number, verdict_word
 
-STYLES = {"reached": "green", "MISSED": "bold red", "not measured": "yellow"}
+STYLES = {
+    "reached": "green",
+    "MISSED": "bold red",
+    "not measured": "yellow",
+    "too noisy to judge": "yellow",
+}
 
 
 def show(console: Console, table: dict[str, Any]) -> None:
@@ -38,8 +43,7 @@ def show(console: Console, table: dict[str, Any]) -> None:
 def show_sum(console: Console, tables: list[dict[str, Any]]) -> None:
     """How many goals were reached, and which were not."""
     goals = [(table, goal) for table in tables for goal in table["goals"]]
-    reached = sum(goal["reached"] is True for _table, goal in goals)
-    console.rule(f"{reached} of {len(goals)} goals reached")
+    console.rule(f"Goals: {goals_line(tables)}")
     for table, goal in goals:
         if goal["reached"] is not True:
             word = verdict_word(goal)
