@@ -20,7 +20,7 @@ SqlatchError
 
 import json
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 Fact = str | int | float | bool | None
 
@@ -28,11 +28,22 @@ Fact = str | int | float | bool | None
 class SqlatchError(Exception):
     """A refusal: `code` names it, `retryable` says whether the same request may succeed later.
 
-    Facts are given as keywords, are attributes of the error, and stand in `body()`.
+    Facts are given as keywords, are attributes of the error, and stand in `body()`. The attributes
+    declared are those that an error may have: one that it has not raises AttributeError.
     """
 
     code: ClassVar[str]
     retryable: ClassVar[bool] = False
+
+    outcome: str
+    """`nothing` was written, or it is `unknown` whether it was."""
+    statement: int
+    parameter_set: int
+    """Which one it was, of several."""
+    row: int
+    rows_loaded: int
+    """Of a load: at which row it stopped, and what was loaded before."""
+    sqlite_code: str
 
     def __init__(self, message: str, **facts: Fact) -> None:
         super().__init__(message)
@@ -46,11 +57,13 @@ class SqlatchError(Exception):
         self.message += hint
         self.args = (self.message,)
 
-    def __getattr__(self, name: str) -> Fact:
-        facts: dict[str, Fact] = self.__dict__.get("facts", {})
-        if name not in facts:
-            raise AttributeError(name)
-        return facts[name]
+    if not TYPE_CHECKING:  # which would take any name for a fact
+
+        def __getattr__(self, name: str) -> Fact:
+            facts: dict[str, Fact] = self.__dict__.get("facts", {})
+            if name not in facts:
+                raise AttributeError(name)
+            return facts[name]
 
     def body(self) -> dict[str, Fact]:
         """The error as callers read it: code, message, retryable, then the facts."""
@@ -73,11 +86,16 @@ class BadEvent(SqlatchError):
 
     code = "BAD_EVENT"
 
+    field: str | None
+    refusal: str
+
 
 class StatementError(SqlatchError):
     """SQLite refused the statement: syntax, missing table, wrong parameters."""
 
     code = "STATEMENT_ERROR"
+
+    offset: int
 
 
 class Constraint(SqlatchError):
@@ -116,6 +134,8 @@ class DatabaseNotFound(SqlatchError):
 
     code = "DATABASE_NOT_FOUND"
 
+    database: str
+
 
 class IdempotencyConflict(SqlatchError):
     """The idempotency key was used for another request."""
@@ -127,6 +147,11 @@ class ResultTooLarge(SqlatchError):
     """The result passed the limit of rows or bytes; says how far it got."""
 
     code = "RESULT_TOO_LARGE"
+
+    rows: int
+    rows_max: int
+    bytes: int
+    bytes_max: int
 
 
 class Timeout(SqlatchError):
@@ -141,12 +166,19 @@ class LeaseBusy(SqlatchError):
     code = "LEASE_BUSY"
     retryable = True
 
+    holder: str
+    expires_at: float
+    waited_ms: float
+
 
 class LeaseLost(SqlatchError):
     """The lease ran out before the commit; nothing was written."""
 
     code = "LEASE_LOST"
     retryable = True
+
+    expired_at: float
+    late_s: float
 
 
 class DatabaseBusy(SqlatchError):
@@ -161,6 +193,11 @@ class StorageError(SqlatchError):
 
     code = "STORAGE_ERROR"
     retryable = True
+
+    errno: int | None
+    table: str
+    aws_code: str
+    waited_ms: float
 
 
 class DatabaseCorrupt(SqlatchError):
