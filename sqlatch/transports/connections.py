@@ -37,6 +37,8 @@ def bounded(pool: type[HTTPConnectionPool]) -> type[HTTPConnectionPool]:
 
 
 class _Bounded(HTTPConnection):
+    """What differs from urllib3's own connection."""
+
     def connect(self) -> None:
         """Connect; whatever fails here, TLS too, fails before anything was sent."""
         try:
