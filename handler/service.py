@@ -111,13 +111,14 @@ class Service:
     ) -> T:
         """What `action` returns; where it meets a database that needs recovery, after that.
 
-        One that has run short of memory is done once more, with nothing kept for other requests.
+        One that has run short of memory is done once more if what is kept open could be freed.
         """
         self.check_deadline(deadline_s)
         try:
             return self._recovering(database, record, deadline_s, action)
         except NeedsMemory:
-            self.databases.close()
+            if not self.databases.free_memory():
+                raise
             return self._recovering(database, record, deadline_s, action)
 
     def _recovering(

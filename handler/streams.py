@@ -77,9 +77,8 @@ class AtDatabase:
         self._record.kind = Kind.VACUUM.value
         service.recovering(self._database, self._record, self._deadline_s, run)
 
-    def free_memory(self) -> None:
-        """Close what is kept open, of all databases."""
-        self._service.databases.close()
+    def free_memory(self) -> bool:
+        return self._service.databases.free_memory()
 
     @contextmanager
     def _reading(self, *, foreign_keys: bool) -> Iterator[Transaction]:

@@ -47,7 +47,8 @@ class Place(Protocol):
 
     def vacuum(self, sql: str) -> None: ...
 
-    def free_memory(self) -> None: ...
+    def free_memory(self) -> bool:
+        """Free what other requests would need; whether what ran short is worth another try."""
 
 
 class Replay:
@@ -172,13 +173,14 @@ class Replay:
         self.log.append(entry)
 
     def _as_it_may(self, action: Callable[[Transaction], T]) -> T:
-        """Do it, and once more with nothing else kept in memory if it has run short of that."""
+        """Do it; once more if it has run short of memory and some could be freed."""
         try:
             try:
                 return self._reading_or_writing(action)
             except NeedsMemory:
                 self.leave()
-                self._place.free_memory()
+                if not self._place.free_memory():
+                    raise
                 return self._reading_or_writing(action)
         except StatementRefused as refusal:
             if not refusal.comes_again:

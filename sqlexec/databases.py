@@ -5,9 +5,12 @@ from pathlib import Path
 
 from sqlexec.database import Database
 from sqlexec.files import Files
-from sqlexec.memory import keeps_too_much
+from sqlexec.memory import keeps_too_much, sqlite_bytes
 from sqlexec.plan import Plans
 from sqlexec.store import Store
+
+FREED_BYTES_MIN = 16 * 1024 * 1024
+"""Of less a statement that ran short would make nothing: it is about what one database keeps."""
 
 
 class Databases:
@@ -49,6 +52,12 @@ class Databases:
         for name in list(self._open)[:-1]:
             if keeps_too_much():
                 self._open.pop(name).close()
+
+    def free_memory(self) -> bool:
+        """Close all that is kept open; whether that was enough to try again what ran short."""
+        before_bytes = sqlite_bytes()
+        self.close()
+        return before_bytes - sqlite_bytes() >= FREED_BYTES_MIN
 
     def close(self) -> None:
         while self._open:
