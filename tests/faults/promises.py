@@ -223,10 +223,13 @@ PROMISES = (
         "Whatever comes in, only the errors of the contract come out",
         "Generated events through every door, AWS's own envelopes broken too; statements made to"
         " take all time or all memory, in a process with the memory of a small function; and a table"
-        " of escapes from one's own database.",
+        " of escapes from one's own database. A deadline ends a statement between two steps of a"
+        " loop, not within a function; so each function of SQLite is called with the largest values"
+        " that it takes.",
         (
             "tests/faults/test_hostile_input.py",
             "tests/faults/test_hostile_pipelines.py",
+            "tests/faults/test_functions.py",
             "tests/faults/test_escapes.py",
         ),
         (
@@ -234,8 +237,41 @@ PROMISES = (
             Figure("requests of libSQL clients", ("hostile_pipelines",), "requests"),
             Figure("bombs", ("bombs",), "bombs"),
             Figure("latest end past its deadline", ("bombs",), "past_deadline_s_max", unit=" s"),
+            Figure("functions, with the largest values", ("functions",), "functions"),
+            Figure(
+                "latest end past a deadline, of one call",
+                ("functions",),
+                "past_deadline_s_max",
+                unit=" s",
+            ),
+            Figure(
+                "of one LIKE or GLOB of 16 MiB by a pattern made to be slow",
+                ("patterns",),
+                "past_deadline_s_max",
+                unit=" s",
+            ),
             Figure("memory of the function", ("bombs",), "memory_of_function_mb", unit=" MB"),
             Figure("most memory taken", ("bombs",), "peak_mb_max", unit=" MB"),
+        ),
+    ),
+    Promise(
+        "It is after an hour as it was after a minute",
+        "Reads, writes, batches, mistakes, statements past their deadline and libSQL requests, one"
+        " after the other on three databases: connections, files and threads are as many at the end,"
+        " the memory is the same, and a request costs what it did.",
+        ("tests/faults/test_soak.py",),
+        (
+            Figure("seconds, with each kind of lease table", ("soak_*",), "seconds", largest=True),
+            Figure("requests", ("soak_*",), "requests"),
+            Figure("memory grown by", ("soak_*",), "grown_mb", largest=True, unit=" MB"),
+            Figure(
+                "a request at first, median",
+                ("soak_*",),
+                "first_median_ms",
+                largest=True,
+                unit=" ms",
+            ),
+            Figure("and at last", ("soak_*",), "last_median_ms", largest=True, unit=" ms"),
         ),
     ),
     Promise(
@@ -307,6 +343,10 @@ PROMISES = (
 )
 
 NOT_RUN = (
+    "Calls that no deadline ends and whose cost is a product: json_patch of objects of many keys,"
+    " geopoly_overlap and geopoly_within of polygons of many vertices, a JSON function with hundreds"
+    " of paths into a document of megabytes, many calls in one expression. They end with the"
+    " function's own timeout.",
     "Against AWS: EFS, DynamoDB and Lambda are an NFS server on the same machine, moto behind a"
     " lock, and Lambda's own runtime client and emulator.",
     "The NFS server itself failing, restarting or moving: the server of these tests stays up.",

@@ -1,0 +1,148 @@
+"""The service at work for minutes: nothing of it grows, and it gets no slower.
+
+With SQLATCH_FAULTS_FULL=1 it is an hour; SQLATCH_FAULTS_SOAK_S says how many seconds instead.
+"""
+
+import gc
+import logging
+import os
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import apsw
+import pytest
+
+from handler import local
+from handler.service import service
+from sqlatch.errors import Constraint, StatementError, Timeout
+from tests.conftest import Ask
+from tests.faults.report import FULL, record
+
+pytestmark = pytest.mark.slow
+
+SOAK_S = float(os.environ.get("SQLATCH_FAULTS_SOAK_S", 3_600 if FULL else 120))
+PART = 0.05
+"""Of the time, what is the first part, and what the last; the rest is between them."""
+
+GROWTH_MAX_MB = 16
+SLOWER_MAX = 1.5
+"""The median of the last part to that of the first, in the time of this process's processor."""
+
+ROWS_KEPT = 500
+DATABASES = ("main", "orders", "logs")
+
+Step = Callable[[int], Any]
+
+
+@pytest.fixture(autouse=True)
+def silent() -> Iterator[None]:
+    """Without the log: pytest would keep every line of it in memory."""
+    logging.disable()
+    yield
+    logging.disable(logging.NOTSET)
+
+
+@pytest.mark.timeout(SOAK_S * 2 + 600)
+def test_it_is_after_hours_as_it_was_after_minutes(ask: Ask, environment: dict[str, str]) -> None:
+    for database in DATABASES:
+        ask(
+            database=database,
+            statements=[
+                {"query": "CREATE TABLE t (id INTEGER PRIMARY KEY, n, x TEXT)"},
+                {"query": "CREATE INDEX t_n ON t (n)"},
+            ],
+        )
+    steps = mixed()
+    warm_up(steps)
+    first, started_s = part(steps, 0, SOAK_S * PART)
+    before = held()
+    between, _ = part(steps, len(first), SOAK_S * (1 - 2 * PART))
+    last, _ = part(steps, len(first) + len(between), SOAK_S * PART)
+    after = held()
+
+    assert after["connections"] == before["connections"]
+    assert after["files"] <= before["files"]
+    assert after["threads"] == before["threads"]
+    assert after["memory_mb"] <= before["memory_mb"] + GROWTH_MAX_MB
+    assert statistics.median(last) <= statistics.median(first) * SLOWER_MAX
+    assert service().leases.held() == []
+    for database in DATABASES:
+        assert ask(database=database, query="PRAGMA integrity_check")["rows"] == [["ok"]]
+    record(
+        f"soak_{environment.get('SQLATCH_LEASES', 'sqlite').partition(':')[0]}",
+        seconds=round(time.monotonic() - started_s),
+        requests=len(first) + len(between) + len(last),
+        grown_mb=round(after["memory_mb"] - before["memory_mb"], 1),
+        first_median_ms=round(statistics.median(first) * 1000, 3),
+        last_median_ms=round(statistics.median(last) * 1000, 3),
+    )
+
+
+def mixed() -> list[Step]:
+    """What callers do: reads, writes, batches, large values, mistakes, texts sent but once."""
+
+    def send(**event: Any) -> None:
+        with suppress(StatementError, Timeout, Constraint):
+            local.invoke(event)
+
+    def database(number: int) -> str:
+        return DATABASES[number % len(DATABASES)]
+
+    insert = "INSERT OR REPLACE INTO t VALUES (?, ?, ?)"
+    endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n"
+    return [
+        lambda n: send(database=database(n), query=insert,
+                       parameters=[n % ROWS_KEPT, n, "x" * (n % 3_000)]),
+        lambda n: send(database=database(n), query="SELECT * FROM t WHERE id = ?",
+                       parameters=[n % ROWS_KEPT]),
+        lambda n: send(database=database(n), query=f"SELECT {n} FROM t WHERE n > ? LIMIT 20",
+                       parameters=[n - 50]),
+        lambda n: send(database=database(n), statements=[
+            {"query": insert, "parameters": [n % ROWS_KEPT, n, "y"]},
+            {"query": "SELECT count(*) FROM t"}]),
+        lambda n: send(database=database(n), query=insert, parameter_sets=[
+            [(n + more) % ROWS_KEPT, n, "z" * 100] for more in range(50)]),
+        lambda n: send(database=database(n), query=f"SELEC {n}"),
+        lambda n: send(database=database(n), query="INSERT INTO t VALUES (1, 1, 1), (1, 1, 1)"),
+        lambda n: send(database=database(n), query=endless, timeout_ms=5),
+        lambda n: send(database=database(n), query="SELECT instr(hex(zeroblob(200000)), ?)",
+                       parameters=[str(n)]),
+        lambda n: local.invoke({"database": database(n), "pipeline": {"requests": [
+            {"type": "execute", "stmt": {"sql": "SELECT count(*) FROM t"}},
+            {"type": "execute", "stmt": {"sql": f"UPDATE t SET n = {n} WHERE id = 1"}},
+            {"type": "close"}]}}),
+    ]  # fmt: skip
+
+
+def warm_up(steps: list[Step]) -> None:
+    """Fill the caches: a connection keeps 200 statements, the plans are 1,000."""
+    for number in range(1_500):
+        steps[number % len(steps)](number)
+
+
+def part(steps: list[Step], begun: int, length_s: float) -> tuple[list[float], float]:
+    """The processor's seconds of each request of a time, and when the first began."""
+    started_s = time.monotonic()
+    took_s = []
+    while time.monotonic() - started_s < length_s:
+        number = begun + len(took_s)
+        before_s = time.process_time()
+        steps[number % len(steps)](number)
+        took_s.append(time.process_time() - before_s)
+    return took_s, started_s
+
+
+def held() -> dict[str, float]:
+    """What this process holds now."""
+    gc.collect()
+    status = Path("/proc/self/status").read_text()
+    return {
+        "connections": len(apsw.connections()),
+        "files": len(list(Path("/proc/self/fd").iterdir())),
+        "threads": int(status.split("Threads:")[1].split()[0]),
+        "memory_mb": int(status.split("VmRSS:")[1].split()[0]) / 1024,
+    }
