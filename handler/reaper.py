@@ -11,7 +11,6 @@ from typing import Any
 from handler.log import Record, logged
 from handler.query import REPLY_RESERVE_S, Context
 from handler.service import Service, service
-from handler.turn import Turn
 from sqlatch.errors import SqlatchError
 
 DATABASE_S = 5.0
@@ -67,7 +66,7 @@ def _tend_in_turn(
 
     Where not all can be reached, half of the time is for seeing to them, half for purging.
     """
-    turn = Turn(service.settings.databases)
+    turn = service.turn
     waiting = deque(turn.order(names))
     if not waiting:
         return

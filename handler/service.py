@@ -27,6 +27,7 @@ from sqlexec.store import Gate
 from sqlexec.translate import DEADLINE_PASSED, NeedsMemory, RecoveryNeeded, Writes
 
 if TYPE_CHECKING:
+    from handler.turn import Turn
     from hrana.baton import Batons
     from hrana.tokens import Tokens
 
@@ -70,6 +71,13 @@ class Service:
         from hrana.shelf import Shelf
 
         return Batons(Shelf(self.settings.databases))
+
+    @cached_property
+    def turn(self) -> "Turn":
+        """Whose turn it is at the reaper; remembered beside the databases."""
+        from handler.turn import Turn
+
+        return Turn(self.settings.databases)
 
     def answer(self, event: QueryEvent, record: Record, *, ends_at_s: float) -> dict[str, Any]:
         """The reply to a request. Nothing of it runs past `ends_at_s`, in epoch seconds."""

@@ -15,6 +15,7 @@ from handler.reaper import reap
 from handler.service import Service
 from handler.settings import Settings
 from handler.streams import answer_direct
+from handler.turn import Turn
 from hrana.baton import Batons
 from hrana.shelf import Shelf
 from locking.clock import Clock
@@ -100,7 +101,7 @@ class Machine:
 
     @property
     def streams(self) -> Path:
-        """Where batons have their key: beside the disk that crashes."""
+        """Where batons have their key, and the reaper its turn: beside the disk that crashes."""
         path = self.directory.with_name(self.directory.name + "-streams")
         path.mkdir(exist_ok=True)
         return path
@@ -112,6 +113,7 @@ class Machine:
         table = FusedTable(self.table, fuse or Fuse(), lost or LostAnswers())
         service.__dict__["leases"] = Leases(table, clock=service.clock)
         service.__dict__["batons"] = Batons(Shelf(self.streams))
+        service.__dict__["turn"] = Turn(self.streams)
         return Instance(service)
 
     @property
