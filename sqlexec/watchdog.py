@@ -28,7 +28,8 @@ class Watchdog:
     """
 
     def __init__(self) -> None:
-        self._changed = threading.Condition(threading.Lock())
+        self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
         self._watched: dict[Hashable, tuple[Interruptible, float]] = {}
         self._wakes_at_s = inf
         self._thread: threading.Thread | None = None
@@ -36,23 +37,24 @@ class Watchdog:
     def watch(self, statement: Hashable, connection: Interruptible, left_s: float) -> None:
         """Interrupt the connection after that time, unless the statement is forgotten before."""
         ends_at_s = time.monotonic() + left_s
-        with self._changed:
+        with self._lock:
             self._watched[statement] = (connection, ends_at_s)
-            if self._thread is None:
-                self._thread = threading.Thread(
-                    target=self._run, name="sqlatch-watchdog", daemon=True
-                )
-                self._thread.start()
-            elif ends_at_s < self._wakes_at_s:
+            if ends_at_s >= self._wakes_at_s:
+                return
+            self._wakes_at_s = ends_at_s
+            if self._thread is not None:
                 self._changed.notify()
+                return
+            self._thread = threading.Thread(target=self._run, name="sqlatch-watchdog", daemon=True)
+            self._thread.start()
 
     def forget(self, statement: Hashable) -> None:
         """The statement is over: what the connection does next is not interrupted."""
-        with self._changed:
+        with self._lock:
             self._watched.pop(statement, None)
 
     def _run(self) -> None:
-        with self._changed:
+        with self._lock:
             while True:
                 now_s = time.monotonic()
                 for connection, ends_at_s in self._watched.values():
