@@ -67,7 +67,7 @@ def unlocked(monkeypatch: pytest.MonkeyPatch) -> None:
     """Connections without SQLite's file locks: the lease is all there is."""
     opened = apsw.Connection
     monkeypatch.setattr(
-        apsw, "Connection", lambda path, **options: opened(path, vfs="unix-none", **options)
+        apsw, "Connection", lambda path, **options: opened(path, **{**options, "vfs": "unix-none"})
     )
 
 

@@ -15,7 +15,8 @@ from handler.reaper import reap
 from handler.service import Service
 from locking.clock import Clock
 from sqlexec import idempotency
-from sqlexec.database import Database, Databases
+from sqlexec.database import Database
+from sqlexec.databases import Databases
 from tests.conftest import Ask
 from tests.faults.plants import purge_takes_young_records
 from tests.faults.report import record_planted
