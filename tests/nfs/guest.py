@@ -132,7 +132,7 @@ def free_leases() -> int:
     leases = service().leases
     held = leases.held()
     for lease in held:
-        leases._release(lease.database, lease.lock_id)
+        leases._release(lease.database, lease.lock_id, until_s=0.0)
     return len(held)
 
 
