@@ -74,6 +74,8 @@ class Files:
         Read through SQLite, without a lock: closing any other descriptor of the file would drop
         the locks that this process holds on it.
         """
+        if self.path(name).is_fifo():
+            return False  # to open it would wait for a writer for ever
         try:
             connection = apsw.Connection(str(self.path(name)), flags=_READ_ONLY)
             with closing(connection):
