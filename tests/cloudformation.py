@@ -1,6 +1,7 @@
 """Reads a CloudFormation template as plain data, short tags (`!Ref`, `!Sub`) in their long form."""
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -55,12 +56,45 @@ def rendered(part: Any, template: dict[str, Any], parameters: dict[str, Any]) ->
     return {name: one for name, one in each_named.items() if one is not ABSENT}
 
 
+def exists(part: dict[str, Any], template: dict[str, Any], parameters: dict[str, Any]) -> bool:
+    """Whether the condition of a resource or an output, if it has one, holds."""
+    named = part.get("Condition")
+    return named is None or bool(rendered(template["Conditions"][named], template, parameters))
+
+
+def references(part: Any, template: dict[str, Any], parameters: dict[str, Any]) -> Iterator[str]:
+    """What a part refers to by name, only through the branches that the conditions choose."""
+    if isinstance(part, list):
+        for one in part:
+            yield from references(one, template, parameters)
+    if not isinstance(part, dict):
+        return
+    for name, given in part.items():
+        if name == "Fn::If":
+            holds = rendered(template["Conditions"][given[0]], template, parameters)
+            yield from references(given[1 if holds else 2], template, parameters)
+            continue
+        if name == "Ref":
+            yield given
+        elif name == "Fn::GetAtt":
+            yield given[0]
+        elif name == "DependsOn":
+            yield from given
+        elif name == "Fn::Sub":
+            text, own = (given, {}) if isinstance(given, str) else given
+            yield from (one for one in _SUBSTITUTED.findall(text) if one not in own)
+        yield from references(given, template, parameters)
+
+
+_SUBSTITUTED = re.compile(r"\$\{([^!.}][^.}]*)")
+
 _FUNCTIONS: dict[str, Callable[[Any], Any]] = {
     "Fn::Equals": lambda given: given[0] == given[1],
     "Fn::Not": lambda given: not given[0],
     "Fn::And": all,
     "Fn::Or": any,
     "Fn::Split": lambda given: given[1].split(given[0]),
+    "Fn::Join": lambda given: given[0].join(given[1]),
     "Fn::Sub": str,
     "Fn::GetAtt": ".".join,
 }

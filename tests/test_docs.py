@@ -3,12 +3,14 @@
 import json
 import re
 from decimal import Decimal
+from fnmatch import fnmatchcase
 from itertools import pairwise
 from typing import Any
 
 from tests.cloudformation import ROOT, load
 
 RUNBOOK = (ROOT / "docs" / "runbook.md").read_text()
+DEPLOYING = (ROOT / "docs" / "deploying.md").read_text()
 STEP_FUNCTIONS = (ROOT / "docs" / "step-functions.md").read_text()
 
 
@@ -54,6 +56,46 @@ def test_a_write_of_the_state_machine_can_be_repeated() -> None:
     assert "Constraint" not in retried
     targets = {machine["StartAt"], book["Next"], *(catcher["Next"] for catcher in book["Catch"])}
     assert targets == set(machine["States"])
+
+
+def test_one_table_names_every_parameter_with_its_default() -> None:
+    template = load("template.yaml")
+    section = DEPLOYING.partition("## Parameters")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| `(\w+)` \| (?:`(.+?)`)? ?\| .+ \|$", section, re.MULTILINE)
+    groups = template["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
+
+    assert rows == [(name, str(one["Default"])) for name, one in template["Parameters"].items()]
+    grouped = [name for group in groups for name in group["Parameters"]]
+    assert sorted(grouped) == sorted(name for name, _default in rows), "as the console shows them"
+
+
+def test_the_overrides_of_the_pages_are_parameters() -> None:
+    parameters = set(load("template.yaml")["Parameters"])
+    commands = " ".join(re.findall(r"```sh\n(sam deploy .*?)```", DEPLOYING, re.DOTALL))
+
+    named = set(re.findall(r"(\w+)=", commands))
+
+    assert {"VpcId", "AvailabilityZoneA"} <= named <= parameters
+
+
+def test_the_key_policy_of_the_page_lets_in_who_the_stack_encrypts_for() -> None:
+    (policy,) = (block for block in json_blocks(DEPLOYING) if "LogGroups" in str(block))
+    statements = {one["Sid"]: one for one in policy["Statement"]}
+    resources = load("template.yaml")["Resources"]
+    log_groups = [
+        one["Properties"]["LogGroupName"]["Fn::Sub"].replace("${AWS::StackName}", "STACK")
+        for one in resources.values()
+        if one["Type"] == "AWS::Logs::LogGroup"
+    ]
+    publishers = {
+        one["Principal"]["Service"]
+        for one in resources["AlarmTopicPolicy"]["Properties"]["PolicyDocument"]["Statement"]
+    }
+
+    pattern = statements["LogGroups"]["Condition"]["ArnLike"]["kms:EncryptionContext:aws:logs:arn"]
+    name = pattern.partition(":log-group:")[2]
+    assert all(fnmatchcase(group, name) for group in log_groups)
+    assert set(statements["AlarmsAndFailedBackups"]["Principal"]["Service"]) == publishers
 
 
 def test_every_link_inside_the_runbook_leads_to_a_heading() -> None:

@@ -6,7 +6,6 @@ import tomllib
 from collections.abc import Iterator
 from typing import Any
 
-import openapi_spec_validator
 import pytest
 
 from events.http import OPEN_ROUTE
@@ -178,31 +177,6 @@ def test_prod_refuses_a_stack_whose_alarms_reach_nobody() -> None:
         applies = rendered(rule["RuleCondition"], TEMPLATE, given)
         (assertion,) = rule["Assertions"]
         assert (not applies or rendered(assertion["Assert"], TEMPLATE, given)) is holds
-
-
-CHOICES = [
-    {"Authorization": authorization, "TokenKeys": keys, "CorsOrigins": origins}
-    for authorization in PARAMETERS["Authorization"]["AllowedValues"]
-    for keys in ("", "a key")
-    for origins in ("", "https://a.example,https://b.example")
-    if keys or authorization != "TOKEN"
-]
-
-
-@pytest.mark.parametrize("choice", CHOICES, ids=str)
-def test_the_body_of_the_api_is_openapi_whatever_is_chosen(choice: dict[str, str]) -> None:
-    given = {name: one.get("Default", "x") for name, one in PARAMETERS.items()} | choice
-    body = rendered(RESOURCES["HttpApi"]["Properties"]["DefinitionBody"], TEMPLATE, given)
-
-    # OpenAPI wants them; API Gateway, as its documentation has it, does without.
-    for scheme in body["components"]["securitySchemes"].values():
-        if scheme["type"] == "oauth2":
-            scheme["flows"] = {}
-    openapi_spec_validator.validate(body)
-
-    named = {path for path in body["paths"] if "{" in path}
-    assert named == ({"/{libsql+}"} if choice["TokenKeys"] else set())
-    assert ("x-amazon-apigateway-cors" in body) is bool(choice["CorsOrigins"])
 
 
 def test_a_browser_that_signs_may_send_what_it_signs() -> None:
