@@ -72,7 +72,7 @@ class Policy:
     SQLite asks it when a statement is prepared; `refusal` says why it was refused, if it was.
     `defines` says whether it makes, changes or drops a table, an index, a trigger or a view,
     `changes` whether it is itself, and no trigger of it, an INSERT, an UPDATE or a DELETE,
-    `inserts` whether it is an INSERT, `inspects` whether it is a PRAGMA.
+    `inserted` into which tables it inserts, `inspects` whether it is a PRAGMA.
     """
 
     def __init__(self) -> None:
@@ -94,13 +94,9 @@ class Policy:
         return bool(self._changes)
 
     @property
-    def inserts(self) -> bool:
-        """A virtual table's own statements are on tables of its name with something behind."""
-        tables = {table for _operation, table in self._changes}
-        return any(
-            operation == apsw.SQLITE_INSERT and table.rpartition("_")[0] not in tables
-            for operation, table in self._changes
-        )
+    def inserted(self) -> set[str]:
+        """The tables of its INSERTs, and of those that virtual tables prepare when it opens them."""
+        return {table for operation, table in self._changes if operation == apsw.SQLITE_INSERT}
 
     def end(self) -> None:
         self._in_force = False

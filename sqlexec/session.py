@@ -54,6 +54,9 @@ FIRING = (
 """Unlike PRAGMA foreign_keys they can be switched within a transaction, at some 10 us."""
 
 
+_SHADOW = "SELECT 1 FROM pragma_table_list(?) WHERE type = 'shadow'"
+
+
 class Session:
     """One connection. The user's statements run inside `user()`, under the policy; ours in `run()`.
 
@@ -181,8 +184,11 @@ class Session:
 
     @property
     def inserts(self) -> bool:
-        """Whether it is an INSERT."""
-        return self._policy.inserts
+        """Whether it is an INSERT.
+
+        A virtual table that it opens prepares INSERTs of its own, into its shadow tables.
+        """
+        return any(not self._is_shadow(table) for table in self._policy.inserted)
 
     @property
     def inspects(self) -> bool:
@@ -214,6 +220,10 @@ class Session:
             watchdog().forget(cursor)
             self._policy.end()
             cursor.close(force=True)
+
+    def _is_shadow(self, table: str) -> bool:
+        # The name of a shadow table is that of its virtual table, with an underscore behind.
+        return "_" in table and bool(self.run(_SHADOW, table))
 
     def _configure(self, first: str | None) -> None:
         connection = self.connection

@@ -6,6 +6,7 @@ from time import time
 
 import pytest
 
+from handler.service import service
 from sqlatch.errors import ForbiddenStatement
 from sqlexec import plan
 from sqlexec.files import Files
@@ -100,3 +101,34 @@ def test_the_plans_that_are_kept_are_bounded_by_their_bytes(tmp_path: Path) -> N
 
     kept = sum(_size_bytes(sql, known) for sql, known in plans._known.items())
     assert PLANS_BYTES_MAX / 4 < kept <= PLANS_BYTES_MAX
+
+
+INSERTS = {
+    "INSERT INTO orders_data SELECT * FROM orders": True,
+    "INSERT INTO tree (id, x0, x1) SELECT 1, 2, 3": True,
+    "UPDATE words SET word = 'x' FROM (SELECT id FROM tree)": False,
+    "UPDATE orders SET n = (SELECT count(*) FROM words)": False,
+    "DELETE FROM tree": False,
+}
+
+
+@pytest.mark.parametrize("sql", INSERTS)
+def test_an_insert_is_told_from_what_virtual_tables_insert(
+    sql: str, ask: Ask, environment: dict[str, str]
+) -> None:
+    """Each prepares statements on tables of its own, when a connection first opens it."""
+    ask(
+        statements=[
+            {"query": "CREATE TABLE orders (n)"},
+            {"query": "CREATE TABLE orders_data (n)"},
+            {"query": "INSERT INTO orders VALUES (1)"},
+            {"query": "CREATE VIRTUAL TABLE tree USING rtree (id, x0, x1)"},
+            {"query": "CREATE VIRTUAL TABLE words USING fts5 (word)"},
+            {"query": "INSERT INTO words VALUES ('a')"},
+        ]
+    )
+    service().databases.close()
+
+    reply = ask(query=sql)
+
+    assert (reply["last_insert_rowid"] is not None) is INSERTS[sql]
