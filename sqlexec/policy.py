@@ -95,7 +95,7 @@ class Policy:
 
     @property
     def inserted(self) -> set[str]:
-        """The tables of its INSERTs, and of those that virtual tables prepare when it opens them."""
+        """The tables of its INSERTs, and of those that a virtual table prepares when opened."""
         return {table for operation, table in self._changes if operation == apsw.SQLITE_INSERT}
 
     def end(self) -> None:

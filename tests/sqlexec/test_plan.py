@@ -125,9 +125,11 @@ def test_an_insert_is_told_from_what_virtual_tables_insert(
             {"query": "CREATE VIRTUAL TABLE tree USING rtree (id, x0, x1)"},
             {"query": "CREATE VIRTUAL TABLE words USING fts5 (word)"},
             {"query": "INSERT INTO words VALUES ('a')"},
+            {"query": "INSERT INTO tree VALUES (9, 1, 2)"},
         ]
     )
     service().databases.close()
+    ask(query="INSERT INTO orders VALUES (2)")
 
     reply = ask(query=sql)
 
