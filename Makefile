@@ -86,7 +86,7 @@ build: $(SAM)  ## build what Lambda runs, and print its size (ARCHITECTURE=arm64
 build-transfer: $(SAM)  ## build the function that copies databases in and out (docs/transfer.yaml)
 	@$(PYTHON) -m tools.artifact build --sam $(SAM) --template docs/transfer.yaml --build-dir .aws-sam/transfer
 
-FUNCTIONS := QueryFunction ReadFunction ReaperFunction TransferFunction
+FUNCTIONS := QueryFunction ReadFunction ReaperFunction CheckFunction TransferFunction
 .PHONY: $(FUNCTIONS:%=build-%)
 $(FUNCTIONS:%=build-%):
 	@$(PYTHON) -m tools.artifact pack

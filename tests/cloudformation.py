@@ -75,7 +75,7 @@ def references(part: Any, template: dict[str, Any], parameters: dict[str, Any]) 
             yield from references(given[1 if holds else 2], template, parameters)
             continue
         if name == "Ref":
-            yield given
+            yield given.removesuffix(".Alias").removesuffix(".Version")  # which SAM makes
         elif name == "Fn::GetAtt":
             yield given[0]
         elif name == "DependsOn":
@@ -93,6 +93,7 @@ _FUNCTIONS: dict[str, Callable[[Any], Any]] = {
     "Fn::Not": lambda given: not given[0],
     "Fn::And": all,
     "Fn::Or": any,
+    "Fn::Contains": lambda given: given[1] in given[0],
     "Fn::Split": lambda given: given[1].split(given[0]),
     "Fn::Join": lambda given: given[0].join(given[1]),
     "Fn::Sub": str,

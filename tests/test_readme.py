@@ -121,5 +121,9 @@ def test_every_function_of_the_template_is_there() -> None:
         if resource["Type"] == "AWS::Serverless::Function"
     }
 
-    assert handlers == {"handler.query.lambda_handler", "handler.reaper.lambda_handler"}
+    assert handlers == {
+        "handler.query.lambda_handler",
+        "handler.reaper.lambda_handler",
+        "handler.rollout.lambda_handler",
+    }
     assert yaml.safe_load((ROOT / "events/local-env.json").read_text())

@@ -124,9 +124,10 @@ def test_functions_mount_targets_and_outputs_are_in_one_network(network: str) ->
         if exists(one, TEMPLATE, given(made))
     }
     outputs = rendered(TEMPLATE["Outputs"], TEMPLATE, given(made))
-    functions = rendered(TEMPLATE["Globals"], TEMPLATE, given(made))["Function"]
 
-    assert functions["VpcConfig"] == {"SubnetIds": subnets, "SecurityGroupIds": [group]}
+    for function in ("QueryFunction", "ReadFunction", "ReaperFunction"):
+        config = resources[function]["Properties"]["VpcConfig"]
+        assert config == {"SubnetIds": subnets, "SecurityGroupIds": [group]}
     targets = [
         resources[name]["Properties"]["SubnetId"] for name in ("MountTargetA", "MountTargetB")
     ]
@@ -139,6 +140,9 @@ def test_functions_mount_targets_and_outputs_are_in_one_network(network: str) ->
     kinds = {one["Type"] for one in resources.values() if one["Type"].startswith("AWS::EC2::")}
     assert ("AWS::EC2::VPC" in kinds) is ("AWS::EC2::VPCEndpoint" in kinds) is not own
     assert ("ClientSecurityGroup" in resources) is ("ClientSecurityGroupId" not in made)
+
+
+KEPT_STARTED: dict[str, Any] = {"ProvisionedConcurrency": 2}
 
 
 @pytest.mark.parametrize(
@@ -154,13 +158,24 @@ def test_functions_mount_targets_and_outputs_are_in_one_network(network: str) ->
         ({**ZONES, "AvailabilityZoneA": ""}, {"ZonesAreTwo"}),
         ({**ZONES, "AvailabilityZoneB": ""}, {"ZonesAreTwo"}),
         ({**ZONES, "AvailabilityZoneB": "us-east-1b"}, {"ZonesAreTwo"}),
+        (
+            {**KEPT_STARTED, "Deployment": "Canary10Percent5Minutes"},
+            {"NoShiftWithProvisionedInstances"},
+        ),
+        (
+            {**KEPT_STARTED, "Deployment": "Linear10PercentEvery1Minute"},
+            {"NoShiftWithProvisionedInstances"},
+        ),
+        ({**KEPT_STARTED, "Deployment": "Unchecked"}, set()),
+        (KEPT_STARTED, set()),
+        ({"Deployment": "Canary10Percent5Minutes"}, set()),
         ({"Authorization": "TOKEN"}, {"TokenNeedsKeys"}),
         ({"Authorization": "JWT", "JwtIssuer": "https://a"}, {"JwtNeedsIssuerAndAudience"}),
     ],
     ids=str,
 )
 def test_what_does_not_belong_together_is_refused(
-    choice: dict[str, str], refused_by: set[str]
+    choice: dict[str, Any], refused_by: set[str]
 ) -> None:
     assert refusals(TEMPLATE, given(choice)) == refused_by
 
@@ -175,6 +190,7 @@ STORED = {
     "QueryLogs": "KmsKeyId",
     "ReadLogs": "KmsKeyId",
     "ReaperLogs": "KmsKeyId",
+    "CheckLogs": "KmsKeyId",
     "HttpLogs": "KmsKeyId",
     "AlarmTopic": "KmsMasterKeyId",
 }
