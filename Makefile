@@ -76,6 +76,7 @@ format: $(VENV)/dev.installed  ## bring the code into its form
 # with ARTIFACTS_DIR in the environment.
 
 ARCHITECTURE ?= arm64
+MACHINE := $(if $(filter aarch64 arm64,$(shell uname -m)),arm64,x86_64)
 RUNTIME_PYTHON ?= 3.13
 BUILD_DIR ?= .aws-sam/build
 export ARCHITECTURE RUNTIME_PYTHON PYTHON
@@ -94,7 +95,7 @@ $(FUNCTIONS:%=build-%):
 # The artifact for this machine, its Python and its processor: the recipe is the same.
 e2e: $(VENV)/dev.installed $(SAM)  ## the built artifact, run by Lambda's own emulator and client
 	@$(MAKE) --no-print-directory build BUILD_DIR=.aws-sam/e2e \
-		ARCHITECTURE=$(if $(filter aarch64 arm64,$(shell uname -m)),arm64,x86_64) \
+		ARCHITECTURE=$(MACHINE) \
 		RUNTIME_PYTHON=$$($(BIN)/python -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 	@$(BIN)/python -m pytest -m e2e $(PYTEST_ARGS) tests/e2e
 
@@ -109,8 +110,10 @@ wheel: $(VENV)/dev.installed  ## build dist/sqlatch-*.whl, and prove it in an en
 	@ls dist/*.whl
 	@$(BIN)/python -m pytest -m wheel $(PYTEST_ARGS) tests/wheel
 
-sam-local: $(VENV)/dev.installed $(SAM)  ## three samples through `sam local invoke` (needs Docker)
-	@$(BIN)/python -m tests.e2e.sam_local $(SAM)
+# For this machine's processor, unless ARCHITECTURE is given: another one needs emulation.
+sam-local: ARCHITECTURE := $(if $(filter file,$(origin ARCHITECTURE)),$(MACHINE),$(ARCHITECTURE))
+sam-local: $(VENV)/dev.installed $(SAM)  ## every sample through `sam local invoke` (needs Docker; ARCHITECTURE=arm64 or x86_64)
+	@$(BIN)/python -m tests.e2e.sam_local
 
 # ------------------------------------------------------------------------------- environments
 

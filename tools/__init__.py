@@ -1,1 +1,1 @@
-"""Programs that the Makefile calls, on Python's standard library alone."""
+"""Programs beside the service: on Python's standard library alone, but for the SAM CLI's own."""
