@@ -28,7 +28,16 @@ GZIP_BYTES_MIN = 1_024
 GZIP_LEVEL = 1
 """The fastest: it takes a fifth of level 9's time on rows, and gives up a few percent of size."""
 
-ROUTES = {"/query": "POST", "/read": "POST", "/health": "GET"}
+ROUTES = {
+    "/{database}/query": "POST",
+    "/{database}/read": "POST",
+    "/query": "POST",
+    "/read": "POST",
+    "/health": "GET",
+}
+"""The paths with a database are for IAM, which cannot look into a body."""
+
+_OF_DATABASE = re.compile(r"/([^/]+)(/query|/read)")
 
 OPEN_ROUTE = "{libsql+}"
 """In the keys of the template's routes for libSQL clients, into which the gateway lets everybody.
@@ -72,13 +81,16 @@ class Call:
 
 def unwrap(event: Mapping[str, Any]) -> Call:
     """The request in a payload of either version; BadEvent if there is none."""
-    method, path = route(event)
+    method, whole = route(event)
+    path, database = path_and_database(whole)
     headers = headers_of(event)
     if path not in ROUTES or OPEN_ROUTE in str(event.get("routeKey")):
-        hint = did_you_mean(path, ROUTES)
-        raise BadRequest(f"no such path: {path!r}; there are {', '.join(ROUTES)}{hint}", status=404)
+        hint = did_you_mean(whole, ROUTES)
+        raise BadRequest(
+            f"no such path: {whole!r}; there are {', '.join(ROUTES)}{hint}", status=404
+        )
     if method != ROUTES[path]:
-        raise BadRequest(f"send {ROUTES[path]} to {path}, not {method}", status=405)
+        raise BadRequest(f"send {ROUTES[path]} to {whole}, not {method}", status=405)
     accepts_gzip = accepts(headers)
     if path == "/health":
         return Call(HealthEvent(health=True), accepts_gzip)
@@ -87,6 +99,12 @@ def unwrap(event: Mapping[str, Any]) -> Call:
         fields.setdefault("idempotency_key", headers["idempotency-key"])
     if path == "/read":
         fields["read_only"] = True
+    if database is not None and fields.setdefault("database", database) != database:
+        raise BadEvent(
+            f"the path is for database {database!r}, and the body names {fields['database']!r}:"
+            " leave it out of the body",
+            field="database",
+        )
     request = parse(fields)
     if isinstance(request, HealthEvent):
         raise BadEvent("health is asked with GET /health, not in a body", field="health")
@@ -156,6 +174,20 @@ def route(event: Mapping[str, Any]) -> tuple[str, str]:
             path = path.removeprefix(f"/{stage}")
         return str(http.get("method", "")), path
     return str(event.get("httpMethod", "")), str(event.get("path", ""))
+
+
+def path_and_database(path: str) -> tuple[str, str | None]:
+    """A path of ROUTES without the database in it, and that; any other path as it is."""
+    found = _OF_DATABASE.fullmatch(path)
+    return (found[2], found[1]) if found else (path, None)
+
+
+def jwt_claims(event: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The claims that API Gateway has verified; empty if it has verified none."""
+    part: Any = event
+    for name in ("requestContext", "authorizer", "jwt", "claims"):
+        part = part.get(name) if isinstance(part, Mapping) else None
+    return part if isinstance(part, Mapping) else {}
 
 
 def base_url(event: Mapping[str, Any]) -> str:

@@ -1,23 +1,28 @@
-"""What a caller over HTTP may: all that he asks, or what his token permits."""
+"""HTTP authorization: unrestricted, or limited to what a token allows."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
+from events import http
 from events.request import HealthEvent, QueryEvent
 from handler.service import Service
 from sqlatch.errors import Unauthorized
 
+if TYPE_CHECKING:
+    from hrana.tokens import Access
+
 Request = QueryEvent | HealthEvent
 
 
-def permission(service: Service, authorization: str | None) -> Callable[[Request], Request]:
+def permission(service: Service, event: Mapping[str, Any]) -> Callable[[Request], Request]:
     """What makes of a request the one that is permitted; Unauthorized if none is.
 
     In two steps, so that a body is parsed only for a caller who may ask something.
     """
-    if service.settings.http_auth == "none":
+    access = _access(service, event)
+    if access is None:
         return lambda request: request
-    access = service.tokens.access(authorization, service.clock.now())
 
     def permitted(request: Request) -> Request:
         if isinstance(request, HealthEvent):
@@ -28,3 +33,17 @@ def permission(service: Service, authorization: str | None) -> Callable[[Request
         return request if access.writes else replace(request, read_only=True)
 
     return permitted
+
+
+def _access(service: Service, event: Mapping[str, Any]) -> "Access | None":
+    """What the token of a caller permits; None where API Gateway alone decides."""
+    settings = service.settings
+    if settings.http_auth == "token":
+        return service.tokens.access(
+            http.headers_of(event).get("authorization"), service.clock.now()
+        )
+    if settings.jwt_databases_claim:
+        from hrana.tokens import access_by_claim
+
+        return access_by_claim(http.jwt_claims(event), settings.jwt_databases_claim)
+    return None

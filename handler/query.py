@@ -69,8 +69,7 @@ def _http(event: Any, record: Record, ends_at_s: float) -> dict[str, Any]:
     if (streamed := _streamed(event, record, ends_at_s)) is not None:
         return streamed
     try:
-        authorization = http.headers_of(event).get("authorization")
-        permitted = permission(service(), authorization)
+        permitted = permission(service(), event)
         call = http.unwrap(event)
         request = permitted(call.request)
         if isinstance(request, HealthEvent):
@@ -91,7 +90,7 @@ def _streamed(event: Any, record: Record, ends_at_s: float) -> dict[str, Any] | 
     from events import http
 
     _method, path = http.route(event)
-    if path in http.ROUTES:
+    if http.path_and_database(path)[0] in http.ROUTES:
         return None
     from hrana.paths import target_of
 

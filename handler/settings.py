@@ -59,6 +59,13 @@ class Settings:
     http_auth: Literal["none", "token"] = field(
         default="none", metadata={"description": "`token`: HTTP takes only requests with a token"}
     )
+    jwt_databases_claim: str = field(
+        default="",
+        metadata={
+            "description": "claim of a JWT, verified by API Gateway, that names the databases;"
+            " unset: all"
+        },
+    )
 
     def __post_init__(self) -> None:
         if not self.leases:
@@ -97,6 +104,7 @@ _parse = schema.parser(
     idempotency_days=schema.real(gt=0),
     token_keys=schema.text(),
     http_auth=schema.one_of(["none", "token"]),
+    jwt_databases_claim=schema.text(),
 )
 
 

@@ -32,6 +32,8 @@ RSA_BITS_MIN = 2_048
 ALL = "*"
 """In place of a list of databases: every one."""
 
+_NAMES = re.compile(r"""[^\s,"\[\]]+""")
+
 PEM = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----(.*?)-----END \1-----", re.DOTALL)
 
 
@@ -47,6 +49,18 @@ class Access:
         """Unauthorized if the token is not for this database."""
         if self.databases is not None and database not in self.databases:
             raise Unauthorized(f"the token is not for database {database!r}")
+
+
+def access_by_claim(claims: Mapping[str, Any], name: str) -> Access:
+    """What a token permits that API Gateway has verified, by the claim that names its databases.
+
+    Whether it may write is decided there, by its scopes. API Gateway hands a list over as a text,
+    `[a b]`; a claim that is a text may name several databases too.
+    """
+    given = claims.get(name)
+    if isinstance(given, str) and given != ALL:
+        given = _NAMES.findall(given)
+    return Access(writes=True, databases=_databases(given, name), identity="")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +90,7 @@ class Tokens:
         _check_times(claims, now_s)
         return Access(
             writes=_writes(claims),
-            databases=_databases(claims),
+            databases=_databases(claims.get("databases"), "databases"),
             identity=sha256(token.encode()).hexdigest(),
         )
 
@@ -174,12 +188,11 @@ def _writes(claims: Mapping[str, Any]) -> bool:
     return bool(access == "rw")
 
 
-def _databases(claims: Mapping[str, Any]) -> frozenset[str] | None:
-    databases = claims.get("databases")
+def _databases(databases: object, claim: str) -> frozenset[str] | None:
     if databases == ALL:
         return None
     if not isinstance(databases, list) or not all(isinstance(name, str) for name in databases):
-        raise Unauthorized(f"the token's `databases` is no list of names, and not {ALL!r}")
+        raise Unauthorized(f"the token's `{claim}` is no list of names, and not {ALL!r}")
     return frozenset(databases)
 
 

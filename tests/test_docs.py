@@ -7,6 +7,7 @@ from fnmatch import fnmatchcase
 from itertools import pairwise
 from typing import Any
 
+from events.http import ROUTES
 from tests.cloudformation import ROOT, load
 
 RUNBOOK = (ROOT / "docs" / "runbook.md").read_text()
@@ -96,6 +97,23 @@ def test_the_key_policy_of_the_page_lets_in_who_the_stack_encrypts_for() -> None
     name = pattern.partition(":log-group:")[2]
     assert all(fnmatchcase(group, name) for group in log_groups)
     assert set(statements["AlarmsAndFailedBackups"]["Principal"]["Service"]) == publishers
+
+
+def test_the_page_on_callers_names_the_policies_of_the_stack() -> None:
+    template = load("template.yaml")
+    policies = {
+        name: one["Value"]["Ref"]
+        for name, one in template["Outputs"].items()
+        if name.endswith("PolicyArn")
+    }
+    section = DEPLOYING.partition("## Callers")[2]
+    rows = re.findall(r"^\| `(\w+PolicyArn)` \| (.+) \|$", section, re.MULTILINE)
+
+    assert {name for name, _permits in rows} == set(policies)
+    tag = re.findall(r"Key=([\w-]+)", section)[0]
+    assert f"${{!aws:PrincipalTag/{tag}}}" in str(template["Resources"]["TenantPolicy"])
+    for path in (path for path in ROUTES if "{" in path):
+        assert path.format(database="DATABASE") in section
 
 
 def test_every_link_inside_the_runbook_leads_to_a_heading() -> None:

@@ -19,6 +19,12 @@ from tests.conftest import Ask
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
+NO_DEFAULT = (
+    "SQLATCH_DATABASES",
+    "SQLATCH_LEASES",
+    "SQLATCH_TOKEN_KEYS",
+    "SQLATCH_JWT_DATABASES_CLAIM",
+)
 ROOMS = ("events", "sqlexec", "locking")
 
 
@@ -60,7 +66,7 @@ def test_the_settings_table_is_the_model_and_the_template_sets_them_all() -> Non
 
     assert list(rows) == list(settings)
     for variable, field in settings.items():
-        if variable not in ("SQLATCH_DATABASES", "SQLATCH_LEASES", "SQLATCH_TOKEN_KEYS"):
+        if variable not in NO_DEFAULT:
             assert rows[variable] == str(field.default).lower()
     assert {name for name in declared if name.startswith("SQLATCH_")} == set(settings)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from events.http import OPEN_ROUTE
+from events.http import OPEN_ROUTE, ROUTES
 from tests.cloudformation import ABSENT, ROOT, load, rendered
 
 SETTINGS = {
@@ -22,6 +22,7 @@ SETTINGS = {
     "SQLATCH_IDEMPOTENCY_DAYS",
     "SQLATCH_TOKEN_KEYS",
     "SQLATCH_HTTP_AUTH",
+    "SQLATCH_JWT_DATABASES_CLAIM",
     "POWERTOOLS_SERVICE_NAME",
     "POWERTOOLS_METRICS_NAMESPACE",
     "LOG_LEVEL",
@@ -74,7 +75,7 @@ def test_both_queues_hear_of_each_failed_message() -> None:
 
 def test_clients_of_libsql_are_let_through_only_where_tokens_are_taken() -> None:
     paths = RESOURCES["HttpApi"]["Properties"]["DefinitionBody"]["paths"]
-    streams = {path: paths[path]["Fn::If"] for path in paths if "{" in path}
+    streams = {path: paths[path]["Fn::If"] for path in paths if OPEN_ROUTE in path}
 
     assert {path: list(item[1]) for path, item in streams.items()} == {
         "/{libsql+}": ["get", "post"],
@@ -199,9 +200,16 @@ def test_all_instances_together_stay_below_the_locks_of_a_file() -> None:
     assert instances_max < EFS_LOCKS_A_FILE
 
 
-@pytest.mark.parametrize("route", ["/query post", "/read post", "/health get"])
-def test_no_route_is_open(route: str) -> None:
-    path, method = route.split()
+def test_the_routes_of_the_gateway_are_those_of_the_function() -> None:
+    paths = RESOURCES["HttpApi"]["Properties"]["DefinitionBody"]["paths"]
+    closed = {path: list(one) for path, one in paths.items() if OPEN_ROUTE not in path}
+
+    assert closed == {path: [method.lower()] for path, method in ROUTES.items()}
+
+
+@pytest.mark.parametrize(("path", "method"), ROUTES.items())
+def test_no_route_is_open(path: str, method: str) -> None:
+    method = method.lower()
     definition = RESOURCES["HttpApi"]["Properties"]["DefinitionBody"]["paths"][path]
 
     condition, with_jwt, without_jwt = definition[method]["security"]["Fn::If"]

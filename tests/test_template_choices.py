@@ -1,11 +1,14 @@
 """The templates as each choice of their parameters renders them."""
 
+import re
+from fnmatch import fnmatchcase
 from itertools import product
 from typing import Any
 
 import openapi_spec_validator
 import pytest
 
+from events.http import OPEN_ROUTE, ROUTES
 from tests.cloudformation import exists, load, references, rendered
 
 TEMPLATE = load("template.yaml")
@@ -48,8 +51,8 @@ def test_the_body_of_the_api_is_openapi_whatever_is_chosen(choice: dict[str, str
             scheme["flows"] = {}
     openapi_spec_validator.validate(body)
 
-    named = {path for path in body["paths"] if "{" in path}
-    assert named == ({"/{libsql+}"} if choice["TokenKeys"] else set())
+    streams = {f"/{OPEN_ROUTE}"} if choice["TokenKeys"] else set()
+    assert set(body["paths"]) == set(ROUTES) | streams
     assert ("x-amazon-apigateway-cors" in body) is bool(choice["CorsOrigins"])
 
 
@@ -170,6 +173,11 @@ KEPT_STARTED: dict[str, Any] = {"ProvisionedConcurrency": 2}
         (KEPT_STARTED, set()),
         ({"Deployment": "Canary10Percent5Minutes"}, set()),
         ({"Authorization": "TOKEN"}, {"TokenNeedsKeys"}),
+        ({"JwtDatabaseClaim": "databases"}, {"DatabaseClaimIsForJwt"}),
+        (
+            {"Authorization": "TOKEN", "TokenKeys": "a key", "JwtDatabaseClaim": "databases"},
+            {"DatabaseClaimIsForJwt"},
+        ),
         ({"Authorization": "JWT", "JwtIssuer": "https://a"}, {"JwtNeedsIssuerAndAudience"}),
     ],
     ids=str,
@@ -178,6 +186,61 @@ def test_what_does_not_belong_together_is_refused(
     choice: dict[str, Any], refused_by: set[str]
 ) -> None:
     assert refusals(TEMPLATE, given(choice)) == refused_by
+
+
+ROUTE = "arn:<AWS::Partition>:execute-api:<AWS::Region>:<AWS::AccountId>:<HttpApi>/$default/"
+
+
+@pytest.mark.parametrize(
+    ("policy", "tag", "permitted"),
+    [
+        ("ReaderPolicy", None, {"POST/read", "POST/orders/read", "POST/bills/read", "GET/health",
+                                "ReadFunction:live"}),
+        ("WriterPolicy", None, {"POST/read", "POST/orders/read", "POST/bills/read", "GET/health",
+                                "POST/query", "POST/orders/query", "POST/bills/query",
+                                "ReadFunction:live", "QueryFunction:live"}),
+        ("TenantPolicy", "orders", {"POST/orders/query", "POST/orders/read"}),
+        ("TenantPolicy", "bill", set()),
+        ("TenantPolicy", None, set()),
+    ],
+)  # fmt: skip
+def test_a_caller_s_policy_permits_just_its_part(
+    policy: str, tag: str | None, permitted: set[str]
+) -> None:
+    document = TEMPLATE["Resources"][policy]["Properties"]["PolicyDocument"]
+    asked = {
+        *("POST/query", "POST/read", "GET/health", "GET/query", "POST/orders/v3/pipeline"),
+        *("POST/orders/query", "POST/orders/read", "POST/bills/query", "POST/bills/read"),
+        *("QueryFunction", "QueryFunction:live", "ReadFunction", "ReadFunction:live"),
+        *("ReaperFunction", "ReaperFunction:live"),
+    }
+
+    assert {one for one in asked if permits(document, one, tag)} == permitted
+
+
+def permits(document: dict[str, Any], asked: str, tag: str | None) -> bool:
+    """Whether IAM lets a caller with this tag invoke a function, or send a method to a path."""
+    by_route = "/" in asked
+    action = "execute-api:Invoke" if by_route else "lambda:InvokeFunction"
+    target = f"{ROUTE}{asked}" if by_route else asked
+    return any(
+        fnmatchcase(target, pattern)
+        for statement in document["Statement"]
+        if statement["Action"] == action
+        for resource in statement["Resource"]
+        if (pattern := arn_of(resource, tag)) is not None
+    )
+
+
+def arn_of(resource: dict[str, Any], tag: str | None) -> str | None:
+    """The pattern of a resource; None if it needs a tag that the caller has not."""
+    if "Ref" in resource:
+        return str(resource["Ref"]).replace(".Alias", ":live")
+    text = resource["Fn::Sub"]
+    tagged = "${!aws:PrincipalTag/sqlatch-database}"
+    if tagged in text and tag is None:
+        return None
+    return re.sub(r"\$\{([\w:.]+)\}", r"<\1>", text.replace(tagged, tag or ""))
 
 
 STORED = {

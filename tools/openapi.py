@@ -93,8 +93,10 @@ def document() -> dict[str, Any]:
             "description": "SQL over AWS Lambda, on SQLite files. One request is one transaction.",
         },
         "paths": {
-            "/query": {"post": _operation("Read or write.", idempotent=True)},
-            "/read": {"post": _operation("Read; what would write is refused.", idempotent=False)},
+            "/query": {"post": _QUERY},
+            "/read": {"post": _READ},
+            "/{database}/query": {"parameters": [DATABASE], "post": _QUERY},
+            "/{database}/read": {"parameters": [DATABASE], "post": _READ},
             "/health": {"get": _health()},
         },
         "components": {"schemas": schemas},
@@ -226,8 +228,21 @@ def _health() -> dict[str, Any]:
     }
 
 
+DATABASE = {
+    "name": "database",
+    "in": "path",
+    "required": True,
+    "description": "The database of the request, which the body may leave out.",
+    "schema": {"$ref": "#/components/schemas/Request/properties/database"},
+}
+
+
 def _json(model: str) -> dict[str, Any]:
     return {"application/json": {"schema": _reference(model)}}
+
+
+_QUERY = _operation("Read or write.", idempotent=True)
+_READ = _operation("Read; what would write is refused.", idempotent=False)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -3,11 +3,12 @@
 import base64
 import gzip
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from events.http import STATUS, accepts
+from events.http import ROUTES, STATUS, accepts
 from sqlatch import errors
 from tests.conftest import Ask
 from tests.faults.machine import Time
@@ -100,12 +101,16 @@ def test_the_stage_is_no_part_of_the_path(ask: Ask) -> None:
     assert ask(v2("GET", "/dev/health", stage="dev"))["statusCode"] == 200
 
 
-@pytest.mark.parametrize(("method", "path"), [("GET", "/health"), ("POST", "/query")])
-def test_a_route_that_is_open_for_others_leads_nowhere(method: str, path: str, ask: Ask) -> None:
-    ask(query="CREATE TABLE t (n)")
-    body = '{"query": "SELECT 1"}'
+@pytest.mark.parametrize(("route", "method"), ROUTES.items())
+@pytest.mark.parametrize("database", ["main", "v2"])
+def test_a_route_that_is_open_for_others_leads_nowhere(
+    route: str, method: str, database: str, ask: Ask
+) -> None:
+    ask(query="CREATE TABLE t (n)", database=database)
+    path = route.format(database=database)
+    body = json.dumps({"query": "SELECT 1", "database": database})
 
-    for key, status in ((f"{method} {path}", 200), (f"{method} /{{libsql+}}", 404)):
+    for key, status in ((f"{method} {route}", 200), (f"{method} /{{libsql+}}", 404)):
         assert ask(v2(method, path, body, routeKey=key))["statusCode"] == status
 
 
@@ -115,6 +120,65 @@ def test_read_refuses_writes(ask: Ask) -> None:
 
     assert error_of(ask(write))[:2] == (403, "READ_ONLY")
     assert ask(v2("POST", "/read", '{"query": "SELECT 1"}'))["statusCode"] == 200
+
+
+@pytest.mark.parametrize("payload", [v1, v2])
+@pytest.mark.parametrize("named", [{}, {"database": "orders"}], ids=["path", "path and body"])
+def test_the_database_may_stand_in_the_path(named: dict[str, str], payload: Any, ask: Ask) -> None:
+    create = json.dumps({"query": "CREATE TABLE t (n)", **named})
+    write = json.dumps({"query": "INSERT INTO t VALUES (1)", **named})
+    read = json.dumps({"query": "SELECT * FROM t", **named})
+
+    assert ask(payload("POST", "/orders/query", create))["statusCode"] == 200
+    assert ask(payload("POST", "/orders/query", write))["statusCode"] == 200
+    assert error_of(ask(payload("POST", "/orders/read", write)))[:2] == (403, "READ_ONLY")
+    assert json.loads(ask(payload("POST", "/orders/read", read))["body"])["rows"] == [[1]]
+
+    assert ask(query="SELECT * FROM t", database="orders")["rows"] == [[1]]
+    assert error_of(ask(payload("POST", "/read", '{"query": "SELECT 1"}')))[0] == 404, "no main"
+
+
+@pytest.mark.parametrize(
+    ("path", "named", "message"),
+    [
+        ("/orders/query", "main", "the path is for database 'orders', and the body names 'main'"),
+        ("/orders/query", "Orders", "the path is for database 'orders'"),
+        ("/orders/query", None, "the path is for database 'orders', and the body names None"),
+        ("/orders/query", ["orders"], "the path is for database 'orders'"),
+        ("/Orders/query", "Orders", "database"),
+        ("/orders*/query", "orders*", "database"),
+        ("/{database}/query", "{database}", "database"),
+        ("/../query", "..", "database"),
+        ("/%6frders/query", "orders", "the path is for database '%6frders'"),
+        ("/%6frders/query", "%6frders", "database"),
+    ],
+)
+def test_a_path_for_one_database_leads_to_no_other(
+    path: str, named: Any, message: str, ask: Ask, directory: Path
+) -> None:
+    body = json.dumps({"query": "CREATE TABLE t (n)", "database": named})
+
+    for each in (path, path.replace("query", "read")):
+        status, code, said = error_of(ask(v2("POST", each, body)))
+
+        assert (status, code) == (400, "BAD_EVENT")
+        assert message in said
+    assert list(directory.glob("*.db")) == []
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("/a/b/query", "//orders/query", "/orders/query/", "/orders//query", "//query"),
+        *("/orders\n/query", "/orders/query\n", "/orders/health", "/orders/QUERY"),
+    ],
+)
+def test_no_other_path_is_one_for_a_database(path: str, ask: Ask) -> None:
+    ask(query="CREATE TABLE t (n)", database="orders")
+
+    answer = ask(v2("POST", path, '{"query": "SELECT 1"}'))
+
+    assert error_of(answer)[1] == "BAD_EVENT", answer
 
 
 def test_the_idempotency_key_may_come_as_a_header(ask: Ask) -> None:

@@ -144,6 +144,108 @@ def test_unless_it_is_asked_for_nobody_needs_a_token(
         assert ask(v2("POST", "/query", WRITE, headers=headers))["statusCode"] == 200
 
 
+CLAIM = "sqlatch/databases"
+
+
+@pytest.fixture
+def with_claims(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> Post:
+    """Send a body as API Gateway does that has verified these claims, to a service that asks."""
+    monkeypatch.setenv("SQLATCH_JWT_DATABASES_CLAIM", CLAIM)
+    ask(query="CREATE TABLE t (n)")
+
+    def with_claims(
+        body: str | None, claims: Any, path: str = "/query", method: str = "POST"
+    ) -> Any:
+        event = v2(method, path, body)
+        event["requestContext"]["authorizer"] = {"jwt": {"claims": claims, "scopes": None}}
+        return ask(event)
+
+    return with_claims
+
+
+@pytest.mark.parametrize(
+    "databases",
+    [
+        *("*", "main", "[main]", "[other main]", "other main", "other, main", '["other","main"]'),
+        *(["main"], ["other", "main"]),
+    ],
+    ids=str,
+)
+def test_a_claim_lets_in_to_the_databases_that_it_names(databases: Any, with_claims: Post) -> None:
+    """A list comes from API Gateway as a text, `[a b]`."""
+    for path in ("/query", "/main/query"):
+        assert with_claims(READ, {CLAIM: databases}, path)["statusCode"] == 200
+    assert with_claims(WRITE, {CLAIM: databases})["statusCode"] == 200
+
+
+@pytest.mark.parametrize(
+    "databases",
+    [
+        *("", "[]", "other", "[other]", "mai", "main-2", "[*]", "**", "m*", "MAIN"),
+        *([], ["*"], ["other"], [1], {"main": True}, True, 1, None, "left out"),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("path", ["/query", "/read", "/main/query", "/main/read"])
+def test_without_a_claim_for_the_database_nothing_is_read_or_written(
+    databases: Any, path: str, with_claims: Post, directory: Path
+) -> None:
+    files = contents(directory)
+    claims = {} if databases == "left out" else {CLAIM: databases}
+
+    for body in (WRITE, READ):
+        assert error_of(with_claims(body, claims, path))[:2] == (401, "UNAUTHORIZED")
+    assert contents(directory) == files
+    assert service().leases.held() == []
+
+
+@pytest.mark.parametrize(
+    "authorizer",
+    [
+        None,
+        {},
+        {"jwt": None},
+        {"jwt": {}},
+        {"jwt": {"claims": None}},
+        {"jwt": {"claims": CLAIM}},
+        {"claims": {CLAIM: "*"}},
+        {"iam": {"userArn": "arn:aws:iam::111122223333:user/a"}, CLAIM: "*"},
+    ],
+    ids=str,
+)
+def test_who_no_gateway_has_verified_is_refused(
+    authorizer: Any, with_claims: Post, ask: Ask
+) -> None:
+    event = v2("POST", "/query", READ, headers={CLAIM: "*", "authorization": "Bearer x"})
+    event["requestContext"]["authorizer"] = authorizer
+
+    assert error_of(ask(event)) == (
+        401,
+        "UNAUTHORIZED",
+        f"the token's `{CLAIM}` is no list of names, and not '*'",
+    )
+    assert error_of(ask(v1("POST", "/query", READ)))[0] == 401
+
+
+def test_health_takes_a_claim_for_all_databases(with_claims: Post) -> None:
+    def health(databases: str) -> dict[str, Any]:
+        return with_claims(None, {CLAIM: databases}, "/health", "GET")
+
+    assert health("*")["statusCode"] == 200
+    assert error_of(health("main"))[0] == 401
+
+
+def test_a_claim_is_no_more_than_the_route_permits(with_claims: Post) -> None:
+    assert error_of(with_claims(WRITE, {CLAIM: "*"}, "/read"))[:2] == (403, "READ_ONLY")
+
+
+def test_a_token_for_one_database_takes_its_path_and_no_other(post: Post) -> None:
+    token = bearer(time.time(), databases=["main"])
+
+    assert post(READ, token, "/main/query")["statusCode"] == 200
+    assert error_of(post(READ, token, "/other/query"))[:2] == (401, "UNAUTHORIZED")
+
+
 def contents(directory: Path) -> dict[str, bytes]:
     """Every file beside the databases, but for the leases' own."""
     return {

@@ -23,6 +23,7 @@ def test_defaults_need_only_the_directory() -> None:
         "idempotency_days": 5.0,
         "token_keys": "",
         "http_auth": "none",
+        "jwt_databases_claim": "",
     }
 
 

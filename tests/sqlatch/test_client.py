@@ -38,6 +38,20 @@ def test_every_value_comes_back_as_it_went(client: Client) -> None:
     assert repr(result.rows) == repr([tuple(VALUES)]), "types and the sign of zero too"
 
 
+def test_a_url_may_lead_to_the_path_of_one_database(http_url: str, client: Client) -> None:
+    origin = http_url.removesuffix("/main")
+    client.execute("CREATE TABLE t (n)")
+
+    with connect(f"{origin}/main/main/") as of_one:
+        of_one.execute("INSERT INTO t VALUES (1)")
+        assert of_one.query("SELECT * FROM t").rows == [(1,)]
+    with (
+        connect(f"{origin}/main/other/") as of_another,
+        pytest.raises(errors.BadEvent, match="the path is for database 'main'"),
+    ):
+        of_another.query("SELECT 1")
+
+
 def test_a_large_result_arrives_whole(client: Client) -> None:
     client.execute("CREATE TABLE t (n INTEGER PRIMARY KEY, text)")
     rows = [(number, f"{number * 7919 % 10007:x}" * 20) for number in range(20_000)]

@@ -10,7 +10,7 @@ import jsonschema
 import openapi_spec_validator
 import pytest
 
-from events.http import STATUS
+from events.http import ROUTES, STATUS
 from tests.cloudformation import ROOT
 from tests.conftest import Ask
 from tools import openapi
@@ -36,6 +36,15 @@ def test_the_published_document_is_that_of_the_code() -> None:
 
 def test_it_is_openapi() -> None:
     openapi_spec_validator.validate(PUBLISHED)
+
+
+def test_it_has_every_route() -> None:
+    methods = {
+        path: {name.upper() for name in item if name != "parameters"}
+        for path, item in PUBLISHED["paths"].items()
+    }
+
+    assert methods == {path: {method} for path, method in ROUTES.items()}
 
 
 @pytest.mark.parametrize("path", BODIES, ids=lambda path: path.stem)
