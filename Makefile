@@ -19,7 +19,7 @@ PIP_INSTALL := pip install --quiet --disable-pip-version-check --require-hashes 
 ROOMS := events handler hrana locking sqlatch sqlexec
 CODE := $(ROOMS) tests examples benchmarks tools
 
-.PHONY: help demo test faults nfs django django6 django-suite check openapi bench format lock build build-transfer e2e clients wheel sam-local clean
+.PHONY: help demo test faults nfs django django6 django-suite check openapi bench format lock build build-transfer e2e clients wheel smoke sam-local clean
 
 help:  ## list the commands
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -109,6 +109,9 @@ wheel: $(VENV)/dev.installed  ## build dist/sqlatch-*.whl, and prove it in an en
 	@$(BIN)/uv build --quiet --wheel --python $(BIN)/python --out-dir dist
 	@ls dist/*.whl
 	@$(BIN)/python -m pytest -m wheel $(PYTEST_ARGS) tests/wheel
+
+smoke: $(VENV)/dev.installed  ## try every door of a deployed stack, and say where to look (STACK=name)
+	@$(BIN)/python -m tools.smoke $(STACK)
 
 # For this machine's processor, unless ARCHITECTURE is given: another one needs emulation.
 sam-local: ARCHITECTURE := $(if $(filter file,$(origin ARCHITECTURE)),$(MACHINE),$(ARCHITECTURE))

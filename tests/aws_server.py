@@ -58,12 +58,14 @@ class _Handler(BaseHTTPRequestHandler):
             refusal = {"Message": f"Function not found: {function}"}
             return self._answer(404, refusal, {"x-amzn-ErrorType": "ResourceNotFoundException"})
         answer = aws.functions[function](body)
+        if self.headers.get("x-amz-invocation-type") == "Event":
+            return self._answer(202, None)
         failed = isinstance(answer, dict) and "errorType" in answer
         headers = {"X-Amz-Function-Error": "Unhandled"} if failed else {}
         return self._answer(200, answer, headers)
 
     def _answer(self, status: int, body: Any, headers: dict[str, str] | None = None) -> None:
-        content = json.dumps(body).encode()
+        content = b"" if body is None else json.dumps(body).encode()
         self.send_response(status)
         self.send_header("content-length", str(len(content)))
         for name, value in (headers or {}).items():
