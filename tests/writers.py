@@ -86,7 +86,7 @@ def without_protection(taken_out: Sequence[str]) -> None:
         opened = apsw.Connection
 
         def unlocked(path: str, **options: Any) -> apsw.Connection:
-            return opened(path, vfs="unix-none", **options)
+            return opened(path, **options | {"vfs": "unix-none"})
 
         apsw.Connection = unlocked  # type: ignore[assignment, misc]
 
