@@ -17,6 +17,7 @@ from uuid import uuid4
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from events.http import ROUTES
 from sqlatch import dbapi
 from sqlatch.errors import SqlatchError
 from tools.stack import CALL_S, OUTPUTS, Refused, Stack, find
@@ -134,7 +135,8 @@ def http(smoke: Smoke) -> str:
 def closed(smoke: Smoke) -> str:
     question = "Does API Gateway let everybody through to a route with `security: []`?"
     smoke.answers[question] = "not asked: only with TokenKeys there are such routes"
-    for method, path in (("POST", "/query"), ("POST", "/read"), ("GET", "/health")):
+    for route, method in ROUTES.items():
+        path = route.format(database=smoke.stack.database)
         status, body = smoke.stack.http(method, path, {"query": "SELECT 1"}, credentials=False)
         expect(status in {UNAUTHORIZED, FORBIDDEN}, f"{method} {path} without any: {status} {body}")
     if smoke.stack.parameters.get("TokenKeys"):

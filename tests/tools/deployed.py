@@ -17,6 +17,7 @@ from urllib.request import Request, urlopen
 import boto3
 from moto.server import ThreadedMotoServer
 
+from events.http import ROUTES
 from tests import aws_server, http_server
 from tests.aws_server import Aws
 from tests.instance import Instance
@@ -24,7 +25,7 @@ from tests.instance import Instance
 NAME = "sqlatch"
 POLL_S = 0.05
 QUERY, READ, REAPER = "sqlatch-query:live", "sqlatch-read:live", "sqlatch-reaper"
-SIGNED_ROUTES = ("/query", "/read", "/health", "/smoke/read")
+SIGNED_ROUTES = {path.format(database="smoke") for path in ROUTES}
 
 
 @dataclass(slots=True)
