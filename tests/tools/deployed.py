@@ -1,6 +1,6 @@
 """A deployed stack on this machine: moto's CloudFormation and SQS, and functions in processes.
 
-API Gateway in front of them asks for a signature as it does with IAM, but does not check it.
+API Gateway in front of them asks for a signature (IAM) or a token (JWT), but does not check it.
 """
 
 import base64
@@ -26,6 +26,8 @@ NAME = "sqlatch"
 POLL_S = 0.05
 QUERY, READ, REAPER = "sqlatch-query:live", "sqlatch-read:live", "sqlatch-reaper"
 SIGNED_ROUTES = {path.format(database="smoke") for path in ROUTES}
+JWT = "a-jwt"
+CREDENTIALS = {"IAM": "AWS4-HMAC-SHA256 ", "JWT": f"Bearer {JWT}", "TOKEN": ""}
 
 
 @dataclass(slots=True)
@@ -141,9 +143,9 @@ class _Gateway(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         it: Deployed = self.server.deployed  # type: ignore[attr-defined]
         body = self.rfile.read(int(self.headers.get("content-length", "0")))
-        signed = self.headers.get("authorization", "").startswith("AWS4-HMAC-SHA256 ")
-        by_iam = it.parameters["Authorization"] == "IAM" and not it.open_to_all
-        if self.path in SIGNED_ROUTES and by_iam and not signed:
+        asked = "" if it.open_to_all else CREDENTIALS[it.parameters["Authorization"]]
+        given = self.headers.get("authorization", "")
+        if self.path in SIGNED_ROUTES and not given.startswith(asked):
             return self._send(403, {}, b'{"message":"Forbidden"}')
         if self.path not in SIGNED_ROUTES and not it.parameters.get("TokenKeys"):
             return self._send(404, {}, b'{"message":"Not Found"}')

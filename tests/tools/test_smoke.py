@@ -14,6 +14,7 @@ from tests.tools.deployed import QUERY, READ, REAPER, Deployed
 from tools import smoke
 
 IAM = {"Authorization": "IAM", "TokenKeys": ""}
+JWT = {"Authorization": "JWT", "TokenKeys": ""}
 IAM_WITH_KEYS = {"Authorization": "IAM", "TokenKeys": PUBLIC}
 TOKEN = {"Authorization": "TOKEN", "TokenKeys": PUBLIC}
 SURE = dict.fromkeys((name for name, _, _ in smoke.CHECKS if name != "kill"), "ok")
@@ -58,8 +59,12 @@ def test_every_door_of_a_stack_that_is_well_answers(deployed: Deployed, run: Run
     assert left["rows"] == [["sqlatch_idempotency"]]
 
 
-@pytest.mark.parametrize("deployed", [IAM], indirect=True, ids=["IAM"])
-def test_a_stack_without_keys_has_nothing_for_a_libsql_client(deployed: Deployed, run: Run) -> None:
+@pytest.mark.parametrize("deployed", [IAM, JWT], indirect=True, ids=["IAM", "JWT"])
+def test_a_stack_without_keys_has_nothing_for_a_libsql_client(
+    deployed: Deployed, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SQLATCH_JWT", fake.JWT)
+
     status, results, printed = run()
 
     assert (status, results) == (0, {**ALL_OK, "libSQL client": "skipped"})
