@@ -50,9 +50,11 @@ def generous(start: Start, settings: dict[str, str]) -> Instance:
 
 def rows_that_pass(refusal: str) -> int:
     """How many rows are below the limit, told by where it was passed and by how much."""
-    found = re.search(r"or (\d+) bytes after (\d+) rows and (\d+) bytes", refusal)
+    found = re.search(
+        r"after ([\d,]+) rows and ([\d,]+) bytes: the limit is ([\d,]+) bytes", refusal
+    )
     assert found is not None, refusal
-    limit, rows, size = map(int, found.groups())
+    rows, size, limit = (int(number.replace(",", "")) for number in found.groups())
     return int(limit / (size / rows) * 0.9999)
 
 
