@@ -111,6 +111,10 @@ class Scene:
         assert [note.facts["traceback"] for note in notes if note.kind == "crashed"] == []
         return notes
 
+    def acknowledged(self) -> int:
+        """How many transfers have been acknowledged so far."""
+        return sum(note.kind == "acknowledged" for note in read_notes(self.notes))
+
     def books(self, notes: list[Note]) -> Books:
         return audit(self.ask, self.databases, notes)
 
@@ -206,6 +210,9 @@ def test_with_the_lease_out_too_the_same_writers_lose(scene: Scene, chance: rand
     scene.open_banks(1)
     without = ["file locks", "lease"]
     scene.people("writer", WRITERS, scene.databases, without=without)
+    # Those that are killed before they have begun lose nothing.
+    while scene.acknowledged() < 3:
+        time.sleep(0.1)
 
     disturb(scene, chance, seconds=3, kills=10, stalling=False)
     notes = scene.close()
