@@ -50,7 +50,7 @@ print("boto3" in sys.modules)
 
 def settings_for(url: str, token: str) -> str:
     """The page's settings, for another database."""
-    block = SETTINGS.replace("lambda://sqlatch-QueryFunction/shop", url)
+    block = SETTINGS.replace("lambda://sqlatch-query:live/shop", url)
     assert block != SETTINGS
     return block.replace('"timeout": 20', f'"timeout": 20, "token": "{token}"')
 
