@@ -111,6 +111,7 @@ def test_after_a_kill_the_reaper_clears_the_lease_and_recovers(
 
     assert report == {
         "leases_reaped": ["main"],
+        "databases": 1,
         "databases_reached": 1,
         "hot_journals_recovered": 1,
         "records_purged": 0,
