@@ -16,8 +16,9 @@ from typing import Any
 from handler.log import Record, logged
 from handler.query import REPLY_RESERVE_S, Context
 from handler.service import Service, service
-from sqlatch.errors import BadEvent, SqlatchError, StorageError, Timeout
+from sqlatch.errors import BadEvent, DatabaseBusy, SqlatchError, StorageError, Timeout
 from sqlexec import copies
+from sqlexec.translate import RecoveryNeeded
 
 Bucket = Any
 """A bucket of boto3's."""
@@ -137,8 +138,15 @@ def _copy_out(service: Service, name: str, copy: Path, record: Record, ends_at_s
     try:
         service.recovering(name, record, ends_at_s, once)
     except copies.KeepsChanging:
-        with service.lease(name, record, ends_at_s):
-            once()
+        try:
+            with service.lease(name, record, ends_at_s) as (_lease, gate):
+                database.recover(ends_at_s, gate)
+                once()
+        except (copies.KeepsChanging, RecoveryNeeded) as error:
+            raise DatabaseBusy(
+                f"database {name!r} was changed under the lease by a program that does not take it:"
+                " stop that program"
+            ) from error
 
 
 def _write_over(service: Service, name: str, copy: Path, record: Record, ends_at_s: float) -> None:

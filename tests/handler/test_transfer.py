@@ -266,6 +266,25 @@ def test_where_commits_never_cease_the_copy_is_made_under_the_lease(
     assert service().leases.held() == []
 
 
+@pytest.mark.usefixtures("_small_steps")
+def test_a_program_that_writes_without_the_lease_ends_no_other_copy(
+    move: Move, ask: Ask, live: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask(query="CREATE TABLE t (n)", database="zulu")
+
+    def write_past_the_lease(_wait_s: float) -> None:
+        with closing(apsw.Connection(str(live))) as connection:
+            connection.execute("PRAGMA journal_mode = PERSIST").fetchall()
+            connection.execute("INSERT INTO t VALUES ('past')")
+
+    monkeypatch.setattr(copies, "sleep", write_past_the_lease)
+    told = move(move="out")
+
+    assert list(told["copied"]) == ["zulu"]
+    assert told["failed"]["main"]["code"] == "DATABASE_BUSY"
+    assert service().leases.held() == []
+
+
 def test_a_database_comes_in_under_its_name_and_out_of_wal(
     move: Move, ask: Ask, bucket: Any, live: Path, tmp_path: Path
 ) -> None:
