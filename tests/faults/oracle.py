@@ -137,4 +137,6 @@ def _refused(error: Exception) -> Refused:
         return Refused("STATEMENT_ERROR")
     if isinstance(error, apsw.FullError):  # AUTOINCREMENT after the last rowid there is.
         return Refused("STATEMENT_ERROR")
+    if isinstance(error, apsw.CorruptError):  # Of a sound file too: a defect of SQLite's own.
+        return Refused("DATABASE_CORRUPT")
     raise error

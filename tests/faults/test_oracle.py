@@ -14,7 +14,11 @@ from pathlib import Path
 
 import pytest
 
+from sqlatch.errors import DatabaseCorrupt
+from tests.conftest import Ask
+from tests.faults.oracle import Oracle, Refused
 from tests.faults.oracle_plants import PLANTED
+from tests.faults.oracle_sql import Query
 from tests.faults.report import record, record_planted
 from tests.writers import ROOT
 
@@ -75,6 +79,31 @@ def test_the_handler_answers_as_plain_sqlite_does(memory: Path) -> None:
         counts += run(range(first_seed, first_seed + PROGRAMS_OF_A_PROCESS), memory)
 
     record("oracle", programs=PROGRAMS, signals=0, **dict(sorted(counts.items())))
+
+
+CALLED_MALFORMED = (
+    "CREATE TABLE t (a PRIMARY KEY, b REFERENCES t ON UPDATE CASCADE)",
+    "CREATE INDEX i ON t (a + NULL) WHERE b IS NOT NULL",
+    "INSERT INTO t VALUES (2, 2)",
+    "UPDATE t SET a = 1",
+)
+"""SQLite 3.54.1 says at the last one that the file is malformed; its integrity check disagrees."""
+
+
+def test_a_sound_file_that_sqlite_calls_malformed_is_called_so_by_both(
+    ask: Ask, tmp_path: Path
+) -> None:
+    oracle = Oracle(tmp_path / "oracle.db")
+    for sql in CALLED_MALFORMED[:-1]:
+        ask(query=sql)
+        oracle.answer([Query(sql)])
+
+    with pytest.raises(DatabaseCorrupt):
+        ask(query=CALLED_MALFORMED[-1])
+
+    assert oracle.answer([Query(CALLED_MALFORMED[-1])]) == Refused("DATABASE_CORRUPT")
+    assert ask(query="SELECT a, b FROM t")["rows"] == [[2, 2]]
+    assert ask(query="PRAGMA integrity_check")["rows"] == [["ok"]]
 
 
 @pytest.mark.parametrize("bug", PLANTED)
