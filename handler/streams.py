@@ -15,7 +15,7 @@ from hrana.http import Answer, Caller, Door, answer_probe, refused
 from hrana.paths import Target, check_target
 from hrana.refusals import RequestRefused
 from sqlatch.errors import BadEvent, IdempotencyConflict, ReadOnly, SqlatchError
-from sqlexec.statement import Kind, Limits, Statement, Work
+from sqlexec.statement import Encoder, Kind, Limits, Statement, Work
 from sqlexec.transaction import Transaction
 
 DOOR = "libsql"
@@ -63,12 +63,13 @@ class AtDatabase:
         """VACUUM, a transaction of its own."""
         self._refuse_where_only_reads_are_allowed()
         service = self._service
-        limits = Limits(1, 1, lambda _columns, _rows: ([], 0), timeout_s=0)
+        limits = Limits(1, 1, timeout_s=0)
+        encoder = Encoder(rows=lambda _columns, _rows: ([], 0), reply=lambda _results: "")
 
         def run() -> None:
             with service.lease(self._database, self._record, self._deadline_s) as (lease, gate):
                 service.databases.get(self._database).vacuum(
-                    Work((Statement(sql),), limits),
+                    Work((Statement(sql),), limits, encoder),
                     self._deadline_s,
                     gate,
                     taken_over=lease.taken_over,

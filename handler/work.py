@@ -10,7 +10,7 @@ from pydantic_core import to_json
 from events.reply import Form, ResultReply, encoded, result_out, rows_out
 from events.request import QueryEvent
 from handler.settings import Settings
-from sqlexec.statement import Limits, Once, Parameters, Result, Statement, Work
+from sqlexec.statement import Encoder, Limits, Once, Parameters, Result, Statement, Work
 
 
 def work_of(
@@ -33,12 +33,15 @@ def work_of(
     limits = Limits(
         rows_max=settings.rows_max,
         bytes_max=settings.result_bytes_max,
-        rows_out=partial(rows_out, as_objects=event.rows_as == "objects", form=form),
         timeout_s=(event.timeout_ms or settings.timeout_ms) / 1000,
         truncate_rows=event.rows_max,
         fewer_rows_with="rows_max or LIMIT",
     )
-    return Work(statements, limits, _once(event, statements, message_key, form), group)
+    encoder = Encoder(
+        rows=partial(rows_out, as_objects=event.rows_as == "objects", form=form),
+        reply=partial(_kept_reply, event, form),
+    )
+    return Work(statements, limits, encoder, _once(event, statements, message_key), group)
 
 
 def reply_of(event: QueryEvent, results: list[Result]) -> dict[str, Any]:
@@ -58,19 +61,18 @@ def _result(event: QueryEvent, result: Result) -> ResultReply:
     )
 
 
+def _kept_reply(event: QueryEvent, form: Form, results: list[Result]) -> str:
+    """Return the reply that a repeat of the request gets back."""
+    encode = to_json if form is Form.OBJECTS else encoded
+    return encode(reply_of(event, results)).decode()
+
+
 def _once(
-    event: QueryEvent, statements: tuple[Statement, ...], message_key: str | None, form: Form
+    event: QueryEvent, statements: tuple[Statement, ...], message_key: str | None
 ) -> Once | None:
     if event.idempotency_key is not None:
-        encode = to_json if form is Form.OBJECTS else encoded
-        return Once(
-            event.idempotency_key,
-            _fingerprint(event, statements),
-            lambda results: encode(reply_of(event, results)).decode(),
-        )
-    if message_key is not None:
-        return Once(message_key, None, lambda _results: "")
-    return None
+        return Once(event.idempotency_key, _fingerprint(event, statements))
+    return None if message_key is None else Once(message_key, None)
 
 
 def _fingerprint(event: QueryEvent, statements: tuple[Statement, ...]) -> bytes:

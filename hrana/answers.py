@@ -133,14 +133,14 @@ class Answers:
 
     def record(
         self, index: Index, answer: Answer, *, carried: str | None, **stream: Any
-    ) -> Once | None:
-        """The record of a commit that is about to be made, with the answer to it."""
+    ) -> tuple[Once, str] | None:
+        """Return the record of a commit that is about to be made, and its reply."""
         request = self._request
         if not request.comes_again:
             return None
         key = self._key(index) if carried is None else TRANSACTION_PREFIX + carried
         commit = Commit(index, [*self._new, (index, answer)], **stream)
-        return Once(key, request.fingerprint, lambda _results: to_json(asdict(commit)).decode())
+        return Once(key, request.fingerprint), to_json(asdict(commit)).decode()
 
     def committed(self, index: Index) -> None:
         """The commit was made: what was answered up to it is kept."""

@@ -69,13 +69,16 @@ class Room:
     def limits(self, rows_max: int) -> Limits:
         """The limits of the statement that runs next."""
         self._rows_bytes_now = 0
-        return Limits(
-            rows_max,
-            self._rows_bytes_max,
-            self._rows_out,
-            timeout_s=0,
-            bytes_spent=self._rows_bytes,
-        )
+        return Limits(rows_max, self._rows_bytes_max, timeout_s=0, bytes_spent=self._rows_bytes)
+
+    def encode_rows(self, columns: tuple[str, ...], rows: list[Row]) -> tuple[list[Any], int]:
+        """Return rows as they are sent, and count their bytes."""
+        sent, size_bytes = values.rows_out(columns, rows, in_text=self._form is Form.IN_TEXT)
+        if self._form is Form.OBJECTS:
+            # Lambda's runtime writes a space behind each comma and colon.
+            size_bytes += sum(map(len, sent)) * 4 + len(sent)
+        self._rows_bytes_now += size_bytes
+        return sent, size_bytes
 
     def take(self, outcome: dict[str, Any]) -> None:
         """Set aside what the statement's outcome takes; StatementRefused if it does not fit."""
@@ -125,14 +128,6 @@ class Room:
                 comes_again=False,
             )
         self._left -= size_bytes
-
-    def _rows_out(self, columns: tuple[str, ...], rows: list[Row]) -> tuple[list[Any], int]:
-        sent, size_bytes = values.rows_out(columns, rows, in_text=self._form is Form.IN_TEXT)
-        if self._form is Form.OBJECTS:
-            # Lambda's runtime writes a space behind each comma and colon.
-            size_bytes += sum(map(len, sent)) * 4 + len(sent)
-        self._rows_bytes_now += size_bytes
-        return sent, size_bytes
 
     def _size_bytes(self, content: object) -> int:
         encoded = to_json(content)

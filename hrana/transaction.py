@@ -17,7 +17,7 @@ from hrana.room import Room
 from hrana.state import LOG_BYTES_MAX, STATEMENTS_MAX, Entry, Log, digest_of
 from sqlatch.errors import ReadOnly, SqlatchError
 from sqlexec.plan import Description, Plan
-from sqlexec.statement import Kind, Limits, Once, Statement
+from sqlexec.statement import EncodeRows, Kind, Limits, Once, Statement
 from sqlexec.transaction import Transaction
 from sqlexec.translate import NeedsMemory, Writes
 
@@ -111,7 +111,7 @@ class Replay:
         """What a statement is by the schema as this transaction sees it."""
         return self._as_it_may(lambda live: (live.plan(sql), live.describe(sql, has_run=False)))
 
-    def commit(self, record: Callable[[int], Once | None]) -> bool:
+    def commit(self, record: Callable[[int], tuple[Once, str] | None]) -> bool:
         """Commit; whether there was anything to commit.
 
         `record` makes what is kept with it, of the rowid that was inserted last.
@@ -128,7 +128,7 @@ class Replay:
                 self._enter(commits=True)
             assert self._live is not None
             self.committed_rowid = self._live.last_insert_rowid
-            self._live.commit(record(self.committed_rowid))
+            self._live.commit(*(record(self.committed_rowid) or ()))
         except SqlatchError as error:
             self.leave(error)
             raise refused(error) from error
@@ -229,9 +229,14 @@ class Replay:
 
     def _again(self, live: Transaction, index: int, entry: Entry) -> str:
         try:
-            limits = Limits(self._place.rows_max, _NO_LIMIT, _RUN_AGAIN, timeout_s=0)
             return self._run(
-                entry.sql, entry.stmt, live, at_ms=entry.at_ms, index=index, limits=limits
+                entry.sql,
+                entry.stmt,
+                live,
+                at_ms=entry.at_ms,
+                index=index,
+                limits=Limits(self._place.rows_max, _NO_LIMIT, timeout_s=0),
+                encode_rows=_RUN_AGAIN,
             )[1]
         except StatementRefused as refusal:
             return digest_of(refusal.known_by())
@@ -245,12 +250,28 @@ class Replay:
         self, sql: str, stmt: Stmt, live: Transaction, *, at_ms: int, index: int
     ) -> tuple[Outcome, str]:
         limits = self._room.limits(self._place.rows_max)
-        ran = self._run(sql, stmt, live, at_ms=at_ms, index=index, limits=limits)
+        ran = self._run(
+            sql,
+            stmt,
+            live,
+            at_ms=at_ms,
+            index=index,
+            limits=limits,
+            encode_rows=self._room.encode_rows,
+        )
         self._room.take(_shown(stmt, ran[0]))
         return ran
 
     def _run(
-        self, sql: str, stmt: Stmt, live: Transaction, *, at_ms: int, index: int, limits: Limits
+        self,
+        sql: str,
+        stmt: Stmt,
+        live: Transaction,
+        *,
+        at_ms: int,
+        index: int,
+        limits: Limits,
+        encode_rows: EncodeRows,
     ) -> tuple[Outcome, str]:
         """What came of a statement, and the digest by which that is known again."""
         control = control_of(sql)
@@ -264,7 +285,9 @@ class Replay:
             if self.log.read_only:
                 raise ReadOnly.of_statement()
             self.log.wrote = True
-        result = live.execute(statement, limits, at_ms=at_ms, seed=self.log.seed_of(index))
+        result = live.execute(
+            statement, limits, encode_rows, at_ms=at_ms, seed=self.log.seed_of(index)
+        )
         columns: tuple[tuple[str, str | None], ...] = ()
         if result.columns:
             columns = live.describe(sql, has_run=not plan.inspects).columns

@@ -206,7 +206,9 @@ class Database:
             return first
         outcome = Outcome(execute_all(work, session, self._plans))
         if work.once:
-            idempotency.keep(session, work.once, outcome, self._now())
+            has_reply = work.once.fingerprint is not None
+            reply = work.encoder.reply(outcome.results) if has_reply else None
+            idempotency.keep(session, work.once, reply, self._now())
         return outcome
 
     def _rehearse(self, apply: Callable[[Session], T], deadline_s: float) -> T:

@@ -18,7 +18,7 @@ from sqlatch.values import INTEGER_MAX
 from sqlexec.idempotency import refuse_own_names
 from sqlexec.plan import Plan, Plans, description, names_of_columns
 from sqlexec.session import Session
-from sqlexec.statement import Kind, Limits, Parameters, Result, Statement, Work
+from sqlexec.statement import EncodeRows, Kind, Limits, Parameters, Result, Statement, Work
 
 ROWS_AT_ONCE_FIRST = 8
 ROWS_AT_ONCE_MAX = 1_000
@@ -31,7 +31,7 @@ def execute_all(work: Work, session: Session, plans: Plans) -> list[Result]:
     """Run the statements in order; an error says which one it was."""
     # An earlier request's is none of this one's; from here on it is what SQLite says it is.
     session.connection.set_last_insert_rowid(0)
-    budget = Budget(work.limits)
+    budget = Budget(work.limits, work.encoder.rows)
     results = []
     for index, statement in enumerate(work.statements):
         try:
@@ -186,8 +186,9 @@ class _Changes:
 class Budget:
     """What a request may still return: rows of each statement, bytes of all together."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, encode_rows: EncodeRows) -> None:
         self._limits = limits
+        self._encode_rows = encode_rows
         self._bytes = limits.bytes_spent
 
     def fetch(
@@ -203,7 +204,7 @@ class Budget:
             truncated = stop_at is not None and count + len(chunk) > stop_at
             if truncated:
                 del chunk[(stop_at or 0) - count :]
-            sent, size_bytes = self._limits.rows_out(columns(), chunk)
+            sent, size_bytes = self._encode_rows(columns(), chunk)
             rows += sent
             count += len(chunk)
             self._bytes += size_bytes
@@ -216,7 +217,7 @@ class Budget:
     def _spend_names(self, names: tuple[str, ...]) -> None:
         """A thousand results name their columns a thousand times: as much as a row of texts."""
         if names:
-            self._bytes += self._limits.rows_out(names, [names])[1]
+            self._bytes += self._encode_rows(names, [names])[1]
             self._check(0)
 
     def _check(self, rows: int) -> None:

@@ -110,9 +110,8 @@ def records(session: Session, *, after: str, before: str, also: str) -> list[Rec
     return [Record(fingerprint, str(reply)) for fingerprint, reply in found]
 
 
-def keep(session: Session, once: Once, outcome: Outcome, now_s: float) -> None:
+def keep(session: Session, once: Once, reply: str | None, now_s: float) -> None:
     """Keep the record of a request that has just run, in its transaction."""
-    reply = None if once.fingerprint is None else once.encode(outcome.results)
     _run(
         session,
         "INSERT INTO sqlatch_idempotency (key, fingerprint, reply, created_at_s)"

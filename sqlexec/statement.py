@@ -21,7 +21,7 @@ class Statement:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What one statement gave: so many rows, and what `Limits.rows_out` made of them.
+    """What one statement gave: so many rows, and what `Encoder.rows` made of them.
 
     `rows_affected` counts direct changes only, as sqlite3_changes(). `last_insert_rowid` is None
     but of an INSERT that inserted a row.
@@ -43,30 +43,41 @@ class Kind(Enum):
     VACUUM = "vacuum"
 
 
+EncodeRows = Callable[[tuple[str, ...], list[Row]], tuple[list[Any], int]]
+"""Turns columns and rows into what the caller will send, row by row or several in one, and says how
+many bytes that is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Encoder:
+    """The form in which a request's results leave.
+
+    `rows` is called while rows are fetched, so that the values of a row are freed at once: they
+    take six times as much memory. `reply` makes the text that a repeat of the request gets back.
+    """
+
+    rows: EncodeRows
+    reply: Callable[[list[Result]], str]
+
+
 @dataclass(frozen=True, slots=True)
 class Once:
-    """An idempotency key, and what is kept with it: nothing but the time if `fingerprint` is None.
-
-    `encode` turns the results into the reply text that a repeat gets back.
-    """
+    """An idempotency key; without a `fingerprint` only the time is kept with it, and no reply."""
 
     key: str
     fingerprint: bytes | None
-    encode: Callable[[list[Result]], str]
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
     """How much one request may take: rows of a statement, bytes of all rows, seconds.
 
-    With `truncate_rows` a statement stops there and says so. `rows_out` turns columns and rows into
-    what the caller will send, row by row or several in one, and says how many bytes that is. Of the
-    bytes, `bytes_spent` are those of rows before. `fewer_rows_with` is for the error's message.
+    With `truncate_rows` a statement stops there and says so. Of the bytes, `bytes_spent` are those
+    of rows before. `fewer_rows_with` is for the error's message.
     """
 
     rows_max: int
     bytes_max: int
-    rows_out: Callable[[tuple[str, ...], list[Row]], tuple[list[Any], int]]
     timeout_s: float
     truncate_rows: int | None = None
     bytes_spent: int = 0
@@ -82,6 +93,7 @@ class Work:
 
     statements: tuple[Statement, ...]
     limits: Limits
+    encoder: Encoder
     once: Once | None = None
     group: str | None = None
 

@@ -9,7 +9,7 @@ from sqlexec.idempotency import Record
 from sqlexec.pins import Pins
 from sqlexec.plan import Description, Plan, Plans, description
 from sqlexec.session import Session
-from sqlexec.statement import Kind, Limits, Once, Outcome, Result, Statement
+from sqlexec.statement import EncodeRows, Kind, Limits, Once, Result, Statement
 from sqlexec.translate import Moved, RecoveryNeeded, Writes, moved_meanwhile
 
 
@@ -55,7 +55,15 @@ class Transaction:
     def describe(self, sql: str, *, has_run: bool) -> Description:
         return description(sql, self._session, has_run=has_run)
 
-    def execute(self, statement: Statement, limits: Limits, *, at_ms: int, seed: bytes) -> Result:
+    def execute(
+        self,
+        statement: Statement,
+        limits: Limits,
+        encode_rows: EncodeRows,
+        *,
+        at_ms: int,
+        seed: bytes,
+    ) -> Result:
         """Run a statement at a time, with a seed for chance.
 
         Writes if it writes, and this transaction does not.
@@ -67,7 +75,7 @@ class Transaction:
             raise Writes(statement.sql)
         self._pins.pin(at_ms, seed)
         try:
-            return execute(statement, self._session, self._plans, Budget(limits))
+            return execute(statement, self._session, self._plans, Budget(limits, encode_rows))
         except Writes:
             self._plans.turns_out_to_write(statement)
             raise
@@ -95,13 +103,13 @@ class Transaction:
             return []
         return idempotency.records(self._session, after=after, before=before, also=also)
 
-    def commit(self, once: Once | None = None) -> None:
-        """Commit for real, the record in the same transaction.
+    def commit(self, once: Once | None = None, reply: str = "") -> None:
+        """Commit for real, the record of `once` with its `reply` in the same transaction.
 
         Constraint if a deferred foreign key does not hold. Whatever is raised, only its end is left
         to this transaction.
         """
         assert self._commit is not None, "a transaction that reads, or rehearses, is not committed"
         if once is not None:
-            idempotency.keep(self._session, once, Outcome([]), self._now())
+            idempotency.keep(self._session, once, reply, self._now())
         self._commit()
