@@ -36,7 +36,7 @@ def peak(door: str, rows: int, directory: Path) -> dict[str, int]:
     `reply_bytes` is 0 if the service refused it as too large.
     """
     from benchmarks import service
-    from sqlatch.errors import ResultTooLarge
+    from sqlatch.kernel.errors import ResultTooLarge
 
     subject = service.open_subject(directory)
     for turn in range(READS):

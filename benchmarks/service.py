@@ -11,7 +11,7 @@ from benchmarks import data
 from benchmarks.table_names import LEASE_TABLE
 from handler.query import lambda_handler
 from handler.service import service
-from sqlatch.errors import SqlatchError
+from sqlatch.kernel.errors import SqlatchError
 
 REFUSALS: tuple[type[Exception], ...] = (SqlatchError,)
 PATIENCE_MS = 20_000

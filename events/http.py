@@ -12,8 +12,8 @@ from pydantic_core import from_json, to_json
 
 from events.request import HealthEvent, QueryEvent, parse
 from events.values import escapes_bytes
-from sqlatch.errors import BadEvent, ResultTooLarge, SqlatchError
-from sqlatch.hints import did_you_mean
+from sqlatch.kernel.errors import BadEvent, ResultTooLarge, SqlatchError
+from sqlatch.kernel.hints import did_you_mean
 
 BODY_BYTES_MAX = 6 * 1024 * 1024
 ANSWER_BYTES_MAX = 6 * 1024 * 1024

@@ -8,7 +8,7 @@ from pydantic_core import to_json
 
 from events import values
 from events.values import Row, escapes_bytes
-from sqlatch.values import names_apart
+from sqlatch.kernel.values import names_apart
 
 
 class ResultReply(TypedDict):

@@ -6,8 +6,8 @@ from typing import Any, Literal
 
 from events import schema
 from events.values import parameter_sets_in, parameters_in
-from sqlatch.errors import BadEvent
-from sqlatch.hints import did_you_mean
+from sqlatch.kernel.errors import BadEvent
+from sqlatch.kernel.hints import did_you_mean
 
 STATEMENTS_MAX = 1_000
 PARAMETER_SETS_MAX = 1_000_000

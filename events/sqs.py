@@ -7,7 +7,7 @@ from typing import Any
 from pydantic_core import from_json
 
 from events.request import HealthEvent, QueryEvent, parse
-from sqlatch.errors import BadEvent
+from sqlatch.kernel.errors import BadEvent
 
 KEY_PREFIX = "\tmessage:"
 """Before a messageId used as idempotency key. A caller's own key holds no control character."""

@@ -7,11 +7,11 @@ from typing import Any, NamedTuple, cast
 
 from pydantic_core import to_json
 
-from sqlatch.values import INTEGER_MAX as INTEGER_MAX
-from sqlatch.values import INTEGER_MIN as INTEGER_MIN
-from sqlatch.values import Row as Row
-from sqlatch.values import Value as Value
-from sqlatch.values import special_in, value_out
+from sqlatch.kernel.values import INTEGER_MAX as INTEGER_MAX
+from sqlatch.kernel.values import INTEGER_MIN as INTEGER_MIN
+from sqlatch.kernel.values import Row as Row
+from sqlatch.kernel.values import Value as Value
+from sqlatch.kernel.values import special_in, value_out
 
 BLOCK_ROWS = 500
 """Of a bulk what is looked at together: more does not stay in the processor's cache."""

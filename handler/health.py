@@ -3,8 +3,8 @@
 from typing import Any
 
 from handler.service import Service
-from sqlatch import __version__
-from sqlatch.errors import SqlatchError
+from sqlatch.kernel.errors import SqlatchError
+from sqlatch.kernel.version import __version__
 from sqlexec.memory import keeps_too_much, sqlite_bytes, sqlite_bytes_max
 from sqlexec.session import sqlite_version
 

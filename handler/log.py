@@ -18,7 +18,7 @@ from aws_lambda_powertools.metrics.provider.cloudwatch_emf.cloudwatch import (
 )
 from pydantic_core import to_json
 
-from sqlatch.errors import Fact, SqlatchError
+from sqlatch.kernel.errors import Fact, SqlatchError
 
 SERVER_SIDE = frozenset({
     "DATABASE_BUSY", "DATABASE_CORRUPT", "LEASE_LOST", "STORAGE_ERROR", "TIMEOUT",

@@ -9,7 +9,7 @@ from events.sqs import Message
 from handler.log import Record
 from handler.service import Service
 from handler.work import work_of
-from sqlatch.errors import BadEvent, ReadOnly, SqlatchError
+from sqlatch.kernel.errors import BadEvent, ReadOnly, SqlatchError
 from sqlexec.statement import Outcome, Work
 
 

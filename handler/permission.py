@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from events import http
 from events.request import HealthEvent, QueryEvent
 from handler.service import Service
-from sqlatch.errors import Unauthorized
+from sqlatch.kernel.errors import Unauthorized
 
 if TYPE_CHECKING:
     from hrana.tokens import Access

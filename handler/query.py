@@ -6,7 +6,7 @@ from events.doors import Door, door_of
 from events.request import HealthEvent, parse
 from handler.log import Record, logged
 from handler.service import service
-from sqlatch.errors import BadEvent, SqlatchError
+from sqlatch.kernel.errors import BadEvent, SqlatchError
 
 REPLY_RESERVE_S = 0.5
 """Of an invocation's time, what is kept for commit, release and reply after the last statement."""

@@ -11,7 +11,7 @@ from typing import Any
 from handler.log import Record, logged
 from handler.query import REPLY_RESERVE_S, Context
 from handler.service import Service, service
-from sqlatch.errors import SqlatchError
+from sqlatch.kernel.errors import SqlatchError
 
 DATABASE_S = 5.0
 """What the reaper spends on one database at most, before it goes on to the next."""

@@ -19,7 +19,7 @@ from locking.clock import Clock
 from locking.lease import Lease
 from locking.leases import Leases
 from locking.tables import open_table
-from sqlatch.errors import DatabaseBusy, LeaseBusy, ReadOnly, Timeout
+from sqlatch.kernel.errors import DatabaseBusy, LeaseBusy, ReadOnly, Timeout
 from sqlexec.databases import Databases
 from sqlexec.memory import limit_memory
 from sqlexec.statement import Kind, Outcome, Work

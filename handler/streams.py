@@ -14,7 +14,7 @@ from handler.service import Service
 from hrana.http import Answer, Caller, Door, answer_probe, refused
 from hrana.paths import Target, check_target
 from hrana.refusals import RequestRefused
-from sqlatch.errors import BadEvent, IdempotencyConflict, ReadOnly, SqlatchError
+from sqlatch.kernel.errors import BadEvent, IdempotencyConflict, ReadOnly, SqlatchError
 from sqlexec.statement import Encoder, Kind, Limits, Statement, Work
 from sqlexec.transaction import Transaction
 

@@ -16,7 +16,7 @@ from typing import Any
 from handler.log import Record, logged
 from handler.query import REPLY_RESERVE_S, Context
 from handler.service import Service, service
-from sqlatch.errors import BadEvent, DatabaseBusy, SqlatchError, StorageError, Timeout
+from sqlatch.kernel.errors import BadEvent, DatabaseBusy, SqlatchError, StorageError, Timeout
 from sqlexec import copies
 from sqlexec.translate import RecoveryNeeded
 

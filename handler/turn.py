@@ -8,7 +8,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from pathlib import Path
 
-from sqlatch.errors import StorageError
+from sqlatch.kernel.errors import StorageError
 
 FILE = ".reaper"
 NAME_BYTES_MAX = 64

@@ -7,7 +7,7 @@ from hrana.refusals import StatementRefused, refused
 from hrana.room import Room
 from hrana.state import Log, State
 from hrana.transaction import Outcome, Place, Replay, empty_outcome
-from sqlatch.errors import ReadOnly, SqlatchError
+from sqlatch.kernel.errors import ReadOnly, SqlatchError
 from sqlexec.plan import EMPTY, Description, Plan
 from sqlexec.statement import Kind
 

@@ -7,7 +7,7 @@ from hrana import values
 from hrana.protocol import Stmt
 from hrana.refusals import StatementRefused
 from hrana.script import QUOTED
-from sqlatch.hints import did_you_mean
+from sqlatch.kernel.hints import did_you_mean
 from sqlexec.plan import SPACE
 from sqlexec.statement import Value
 

@@ -1,6 +1,6 @@
 """The protocol's two kinds of no: to a statement, inside a reply, and to a whole request."""
 
-from sqlatch.errors import SqlatchError, StatementError
+from sqlatch.kernel.errors import SqlatchError, StatementError
 from sqlexec.plan import EMPTY, SEVERAL
 
 CODES = {

@@ -7,7 +7,7 @@ from contextlib import suppress
 from io import FileIO
 from pathlib import Path
 
-from sqlatch.errors import StorageError
+from sqlatch.kernel.errors import StorageError
 
 DIRECTORY = ".streams"
 KEY = "key"

@@ -15,7 +15,7 @@ from hrana.protocol import Stmt
 from hrana.refusals import StatementRefused, refused
 from hrana.room import Room
 from hrana.state import LOG_BYTES_MAX, STATEMENTS_MAX, Entry, Log, digest_of
-from sqlatch.errors import ReadOnly, SqlatchError
+from sqlatch.kernel.errors import ReadOnly, SqlatchError
 from sqlexec.plan import Description, Plan
 from sqlexec.statement import EncodeRows, Kind, Limits, Once, Statement
 from sqlexec.transaction import Transaction

@@ -9,7 +9,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from botocore.session import get_session
 
 from locking.lease import GRACE_S, Claim, Held, TableUnavailable, Taken, Throttled
-from sqlatch.errors import StorageError
+from sqlatch.kernel.errors import StorageError
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from locking.clock import Clock
-from sqlatch.errors import LeaseLost
+from sqlatch.kernel.errors import LeaseLost
 
 GRACE_S = 1.0
 """A contender waits so long past `expires_at_s`: two clocks may be that far apart."""

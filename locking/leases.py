@@ -9,7 +9,7 @@ from uuid import uuid4
 from locking.clock import Clock
 from locking.lease import Claim, Held, Lease, LeaseTable, TableUnavailable, Taken, Throttled
 from locking.waiting import Queue, waits
-from sqlatch.errors import LeaseBusy, StorageError
+from sqlatch.kernel.errors import LeaseBusy, StorageError
 
 MARGIN_S = 2.0
 """What a lease lasts beyond its request's deadline: the time that a commit may take."""

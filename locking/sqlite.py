@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from locking.lease import GRACE_S, Claim, Held, TableUnavailable, Taken
-from sqlatch.errors import StorageError
+from sqlatch.kernel.errors import StorageError
 
 BUSY_S = 1.0
 

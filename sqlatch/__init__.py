@@ -2,13 +2,13 @@
 
 from typing import TYPE_CHECKING, Any
 
+from sqlatch.kernel.version import __version__ as __version__
+
 if TYPE_CHECKING:
     from sqlatch.client import Client as Client
     from sqlatch.client import connect as connect
     from sqlatch.result import Result as Result
     from sqlatch.statement import Statement as Statement
-
-__version__ = "0.1.0"
 
 _FROM = {
     "Client": "sqlatch.client",
@@ -19,7 +19,7 @@ _FROM = {
 
 
 def __getattr__(name: str) -> Any:
-    """Loaded when it is asked for: the service imports this package for its errors alone."""
+    """Load a name when it is asked for: the service imports this package for its kernel alone."""
     if name not in _FROM:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module

@@ -7,12 +7,12 @@ from uuid import uuid4
 from sqlatch.attempts import Attempts
 from sqlatch.errors import SqlatchError
 from sqlatch.failures import NOTHING, BadUrl
+from sqlatch.kernel.values import Parameters
 from sqlatch.load import Loaded, Progress, load
 from sqlatch.result import Result, results_of
 from sqlatch.statement import Statement, statement_of
 from sqlatch.transports.transport import Transport
 from sqlatch.url import HttpTarget, LambdaTarget, target_of
-from sqlatch.values import Parameters
 
 TIMEOUT_S = 30.0
 ATTEMPT_S = 12.0

@@ -7,8 +7,8 @@ from typing import Any
 
 from sqlatch.errors import BadEvent, SqlatchError
 from sqlatch.failures import ForeignAnswer, RequestTooLarge
+from sqlatch.kernel.values import Parameters, parameters_out
 from sqlatch.transports.transport import Transport, encoded
-from sqlatch.values import Parameters, parameters_out
 
 Ask = Callable[[Mapping[str, Any]], dict[str, Any]]
 Progress = Callable[[int], None]

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sqlatch.failures import ForeignAnswer
-from sqlatch.values import Row, Value, names_apart, rows_in
+from sqlatch.kernel.values import Row, Value, names_apart, rows_in
 
 
 @dataclass(frozen=True, slots=True)

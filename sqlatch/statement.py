@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlatch.errors import BadEvent
-from sqlatch.values import Parameters, parameters_out
+from sqlatch.kernel.values import Parameters, parameters_out
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 
-from sqlatch.errors import DatabaseBusy, DatabaseCorrupt, SqlatchError, StorageError
+from sqlatch.kernel.errors import DatabaseBusy, DatabaseCorrupt, SqlatchError, StorageError
 from sqlexec.session import Session
 from sqlexec.statement import Outcome, Work
 

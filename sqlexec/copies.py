@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import apsw
 
-from sqlatch.errors import BadEvent, DatabaseCorrupt
+from sqlatch.kernel.errors import BadEvent, DatabaseCorrupt
 from sqlexec.store import JOURNAL_BYTES_MAX, KEEP_JOURNAL
 from sqlexec.translate import FOREIGN_ERRORS, in_our_words
 

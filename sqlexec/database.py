@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
 
-from sqlatch.errors import ForbiddenStatement, SqlatchError, StatementError, StorageError
+from sqlatch.kernel.errors import ForbiddenStatement, SqlatchError, StatementError, StorageError
 from sqlexec import copies, idempotency
 from sqlexec.batch import apply_each
 from sqlexec.execute import execute_all

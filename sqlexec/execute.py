@@ -7,14 +7,14 @@ from typing import Any
 
 import apsw
 
-from sqlatch.errors import (
+from sqlatch.kernel.errors import (
     ForbiddenStatement,
     ResultTooLarge,
     SqlatchError,
     StatementError,
     StorageError,
 )
-from sqlatch.values import INTEGER_MAX
+from sqlatch.kernel.values import INTEGER_MAX
 from sqlexec.idempotency import refuse_own_names
 from sqlexec.plan import Plan, Plans, description, names_of_columns
 from sqlexec.session import Session

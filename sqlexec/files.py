@@ -8,7 +8,7 @@ from pathlib import Path
 
 import apsw
 
-from sqlatch.errors import StorageError
+from sqlatch.kernel.errors import StorageError
 from sqlexec.translate import FOREIGN_ERRORS, in_our_words
 
 SUFFIX = ".db"

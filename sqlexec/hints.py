@@ -3,8 +3,8 @@
 import re
 from collections.abc import Callable
 
-from sqlatch.errors import SqlatchError
-from sqlatch.hints import NAMES_MAX, did_you_mean
+from sqlatch.kernel.errors import SqlatchError
+from sqlatch.kernel.hints import NAMES_MAX, did_you_mean
 from sqlexec.policy import FUNCTIONS_REFUSED
 from sqlexec.statement import Row
 from sqlexec.translate import Moved, RecoveryNeeded, Writes

@@ -2,7 +2,12 @@
 
 from dataclasses import dataclass
 
-from sqlatch.errors import Constraint, ForbiddenStatement, IdempotencyConflict, StatementError
+from sqlatch.kernel.errors import (
+    Constraint,
+    ForbiddenStatement,
+    IdempotencyConflict,
+    StatementError,
+)
 from sqlexec.policy import OWN_PREFIX
 from sqlexec.session import Session
 from sqlexec.statement import Once, Outcome, Row, Value

@@ -8,8 +8,8 @@ from typing import Any
 
 import apsw
 
-from sqlatch.errors import Fact, ForbiddenStatement, StatementError
-from sqlatch.hints import did_you_mean
+from sqlatch.kernel.errors import Fact, ForbiddenStatement, StatementError
+from sqlatch.kernel.hints import did_you_mean
 from sqlexec.session import Session
 from sqlexec.statement import Kind, Parameters, Statement
 

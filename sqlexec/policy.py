@@ -2,7 +2,7 @@
 
 import apsw
 
-from sqlatch.hints import did_you_mean
+from sqlatch.kernel.hints import did_you_mean
 
 OWN_PREFIX = "sqlatch_"
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import apsw
 
-from sqlatch.errors import StatementError
+from sqlatch.kernel.errors import StatementError
 from sqlexec import functions
 from sqlexec.hints import hint_of
 from sqlexec.pins import Pins

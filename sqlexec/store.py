@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import apsw
 
-from sqlatch.errors import DatabaseBusy, DatabaseCorrupt, DatabaseNotFound, StorageError
+from sqlatch.kernel.errors import DatabaseBusy, DatabaseCorrupt, DatabaseNotFound, StorageError
 from sqlexec import idempotency
 from sqlexec.files import Files
 from sqlexec.pins import Pins

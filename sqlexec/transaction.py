@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from sqlatch.errors import ForbiddenStatement, StorageError
+from sqlatch.kernel.errors import ForbiddenStatement, StorageError
 from sqlexec import idempotency
 from sqlexec.execute import Budget, execute
 from sqlexec.idempotency import Record

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import apsw
 
-from sqlatch.errors import (
+from sqlatch.kernel.errors import (
     Constraint,
     DatabaseBusy,
     DatabaseCorrupt,

@@ -12,7 +12,7 @@ from hypothesis import settings
 
 from handler import local
 from handler.service import Service, service
-from sqlatch.errors import SqlatchError
+from sqlatch.kernel.errors import SqlatchError
 from tests import dynamodb_server
 from tests.faults import tally
 from tests.faults.machine import Time

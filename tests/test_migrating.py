@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from sqlatch.client import Client, connect
-from sqlatch.errors import Constraint, ForbiddenStatement, StatementError
+from sqlatch.kernel.errors import Constraint, ForbiddenStatement, StatementError
 from tests.cloudformation import ROOT
 from tests.command.conftest import serving
 

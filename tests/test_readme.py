@@ -13,7 +13,7 @@ import yaml
 from events.http import STATUS
 from events.request import QueryEvent
 from handler.settings import Settings, variable_of
-from sqlatch import errors
+from sqlatch.kernel import errors
 from tests.cloudformation import load
 from tests.conftest import Ask
 

@@ -46,7 +46,7 @@ def run_together(
 def write(count: int, sql: str, number: int) -> list[Any]:
     """Write through the handler; the rows returned, without those of refused writes."""
     from handler import local
-    from sqlatch.errors import SqlatchError
+    from sqlatch.kernel.errors import SqlatchError
 
     local.TIMEOUT_S = PATIENCE_MS / 1000
     rows: list[Any] = []

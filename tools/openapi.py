@@ -17,7 +17,7 @@ from events import http
 from events.reply import BatchReply, Meta, QueryReply, ResultReply
 from events.request import QUERY
 from events.values import parameters_in
-from sqlatch import __version__
+from sqlatch.kernel.version import __version__
 
 REFERENCES = "#/components/schemas/{model}"
 

@@ -19,7 +19,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from events.http import ROUTES
 from sqlatch import dbapi
-from sqlatch.errors import SqlatchError
+from sqlatch.kernel.errors import SqlatchError
 from tools.stack import CALL_S, OUTPUTS, Refused, Stack, find
 
 ANCHOR = "docs/runbook.md#"

@@ -5,7 +5,7 @@ from enum import Enum
 
 from sqlatch.client import Client
 from sqlatch.command.schema import Definition, Table, folded, quoted
-from sqlatch.values import Row
+from sqlatch.kernel.values import Row
 
 _TOKEN = re.compile(
     r"""

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from sqlatch.values import Value
+from sqlatch.kernel.values import Value
 
 SUFFIX = ".sqlatch-load"
 

@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable
 from enum import Enum
 
-from sqlatch.values import INTEGER_MAX, INTEGER_MIN, Value
+from sqlatch.kernel.values import INTEGER_MAX, INTEGER_MIN, Value
 
 _INTEGER = re.compile(r"[+-]?\d{1,19}", re.ASCII)
 _REAL = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)

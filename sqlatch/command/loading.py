@@ -13,8 +13,8 @@ from sqlatch.command.schema import quoted
 from sqlatch.command.source import Line
 from sqlatch.errors import SqlatchError
 from sqlatch.failures import UNKNOWN
+from sqlatch.kernel.values import Value
 from sqlatch.load import load
-from sqlatch.values import Value
 
 BLOCK_ROWS = 5_000
 """Rows of a block, which is one request and one transaction; of long rows a block has fewer."""

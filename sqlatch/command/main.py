@@ -5,7 +5,6 @@ from collections.abc import Sequence
 
 import click
 
-from sqlatch import __version__
 from sqlatch.command.dump import dump
 from sqlatch.command.exits import Exit
 from sqlatch.command.load import load
@@ -13,6 +12,7 @@ from sqlatch.command.place import Place, at_place
 from sqlatch.command.query import query
 from sqlatch.command.shell import shell
 from sqlatch.command.token import token
+from sqlatch.kernel.version import __version__
 
 
 def run(arguments: Sequence[str]) -> int:

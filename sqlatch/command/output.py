@@ -10,8 +10,8 @@ from rich.console import Console, JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
+from sqlatch.kernel.values import Value, names_apart, value_out
 from sqlatch.result import Result
-from sqlatch.values import Value, names_apart, value_out
 
 WIDTH_ELSEWHERE = 1_000_000
 """Of a table that no terminal shows: nothing is cut or folded."""

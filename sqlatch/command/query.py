@@ -10,8 +10,8 @@ from sqlatch.command import output, script
 from sqlatch.command.exits import shown
 from sqlatch.command.output import Format
 from sqlatch.command.place import Place, at_place
+from sqlatch.kernel.values import Parameters, special_in
 from sqlatch.statement import Statement
-from sqlatch.values import Parameters, special_in
 
 
 @click.command()

@@ -8,7 +8,7 @@ from sqlatch.client import Client
 from sqlatch.command.fulltext import is_full_text
 from sqlatch.command.schema import Table, folded, quoted
 from sqlatch.errors import ResultTooLarge
-from sqlatch.values import Row, Value
+from sqlatch.kernel.values import Row, Value
 
 PAGE_ROWS_FIRST = 5_000
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from sqlatch.values import INTEGER_MAX, INTEGER_MIN, Value, special_in
+from sqlatch.kernel.values import INTEGER_MAX, INTEGER_MIN, Value, special_in
 
 LINE_BYTES_MAX = 5 * 1024 * 1024
 """Of a row: no request takes more."""

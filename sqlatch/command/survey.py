@@ -13,7 +13,7 @@ from sqlatch.command.kinds import (
     shape_of,
 )
 from sqlatch.command.source import BadLine, Csv, Line, Source
-from sqlatch.values import Value
+from sqlatch.kernel.values import Value
 
 
 @dataclass(frozen=True, slots=True)

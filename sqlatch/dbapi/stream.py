@@ -12,8 +12,8 @@ from sqlatch.client import Client
 from sqlatch.dbapi.errors import DataError, Error, ProgrammingError, error_of, failure_of
 from sqlatch.errors import SqlatchError
 from sqlatch.failures import ForeignAnswer
+from sqlatch.kernel.values import INTEGER_MAX, INTEGER_MIN
 from sqlatch.transports.transport import encoded
-from sqlatch.values import INTEGER_MAX, INTEGER_MIN
 
 Parameters = Sequence[Any] | Mapping[str, Any]
 Sent = dict[str, Any] | str

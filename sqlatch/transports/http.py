@@ -8,7 +8,6 @@ from typing import Any
 import urllib3
 from urllib3 import exceptions
 
-from sqlatch import __version__
 from sqlatch.errors import BadEvent, Unauthorized
 from sqlatch.failures import (
     AnswerCutOff,
@@ -22,6 +21,7 @@ from sqlatch.failures import (
     Throttled,
     Unreachable,
 )
+from sqlatch.kernel.version import __version__
 from sqlatch.transports.connections import bounded, within
 from sqlatch.transports.transport import check_size, encoded, refuse, reply_of, shown
 from sqlatch.url import HttpTarget

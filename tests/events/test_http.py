@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from events.http import ROUTES, STATUS, accepts
-from sqlatch import errors
+from sqlatch.kernel import errors
 from tests.conftest import Ask
 from tests.faults.machine import Time
 

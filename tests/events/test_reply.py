@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pydantic_core import to_json
 
 from events.reply import Form, encoded, result_out, rows_out, with_part
-from sqlatch.values import names_apart
+from sqlatch.kernel.values import names_apart
 from tests.events.test_values import rows
 
 ENCODED = [Form.ENCODED, Form.IN_TEXT]

@@ -173,7 +173,7 @@ def sent(event: dict[str, Any]) -> dict[str, Any]:
     """What came of an event with `TIMEOUT_MS`, which must not keep its lease."""
     from handler import local
     from handler.service import service
-    from sqlatch.errors import SqlatchError
+    from sqlatch.kernel.errors import SqlatchError
 
     # Without the limits the deadline is not to be what saves the memory.
     timeout_ms = TIMEOUT_MS * (20 if os.environ.get("TEST_WITHOUT") == "memory" else 1)

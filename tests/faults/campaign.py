@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from sqlatch.errors import SqlatchError
+from sqlatch.kernel.errors import SqlatchError
 from sqlexec.files import JOURNAL_MAGIC
 from tests.faults.crashes import (
     Act,

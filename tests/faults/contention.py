@@ -11,7 +11,7 @@ from typing import Any
 from locking.clock import Clock
 from locking.dynamodb import DynamoDBTable
 from locking.leases import Leases
-from sqlatch.errors import SqlatchError
+from sqlatch.kernel.errors import SqlatchError
 from tests.faults.simulated_dynamodb import MeteredDynamoDB
 from tests.faults.simulated_time import Timeline
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from locking.lease import Held
-from sqlatch.errors import SqlatchError
+from sqlatch.kernel.errors import SqlatchError
 from tests.faults.disk import (
     Choice,
     Crash,

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from handler import local
-from sqlatch.errors import SqlatchError
+from sqlatch.kernel.errors import SqlatchError
 from tests.faults import bank
 from tests.faults.notes import Notebook
 from tests.writers import without_protection

@@ -4,7 +4,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlatch.errors import DatabaseCorrupt, SqlatchError, StorageError
+from sqlatch.kernel.errors import DatabaseCorrupt, SqlatchError, StorageError
 from tests.faults.crashes import WARM_UP, machine_in, state_of, undisturbed
 from tests.faults.machine import Instance, Machine, State
 from tests.faults.scenarios import MESSAGES, Scenario, start_of

@@ -17,7 +17,7 @@ from locking.clock import Clock
 from locking.dynamodb import DynamoDBTable
 from locking.leases import MARGIN_S, Leases
 from locking.waiting import WAIT_MAX_S
-from sqlatch.errors import LeaseBusy, SqlatchError
+from sqlatch.kernel.errors import LeaseBusy, SqlatchError
 from tests.faults.simulated_dynamodb import SimulatedDynamoDB, refusal
 from tests.faults.simulated_time import Timeline
 from tests.faults.simulated_world import (

@@ -22,7 +22,7 @@ from locking.clock import Clock
 from locking.lease import Claim, Held, LeaseTable, TableUnavailable, Taken
 from locking.leases import Leases
 from locking.sqlite import SQLiteTable
-from sqlatch.errors import DatabaseNotFound
+from sqlatch.kernel.errors import DatabaseNotFound
 from tests.faults.disk import Crash, Fuse
 
 T = TypeVar("T")

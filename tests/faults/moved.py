@@ -17,7 +17,7 @@ from handler.log import Record
 from handler.reaper import SECONDS_A_DAY, reap
 from handler.service import Service, service
 from locking.clock import Clock
-from sqlatch.errors import SqlatchError
+from sqlatch.kernel.errors import SqlatchError
 from sqlexec import store
 from tests.conftest import forget
 from tests.events.test_http import v2

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from sqlatch.errors import StorageError
+from sqlatch.kernel.errors import StorageError
 from tests.faults.campaign import after_the_lease
 from tests.faults.crashes import Act, Situation, crashes, machine_in, undisturbed
 from tests.faults.machine import Instance, LostAnswers

@@ -21,7 +21,7 @@ import pytest
 
 from handler import local
 from handler.service import service
-from sqlatch.errors import SqlatchError
+from sqlatch.kernel.errors import SqlatchError
 from tests.faults.oracle import Oracle, Refused, content, typed
 from tests.faults.oracle_plants import PLANTED
 from tests.faults.oracle_sql import EXPLAIN, FORBIDDEN, LONG, Generator, Query

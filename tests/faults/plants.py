@@ -15,7 +15,7 @@ from locking import waiting
 from locking.lease import Lease, TableUnavailable
 from locking.leases import Leases
 from locking.waiting import waits
-from sqlatch.errors import StatementError, StorageError
+from sqlatch.kernel.errors import StatementError, StorageError
 from sqlexec import idempotency, session
 from sqlexec.database import Database
 from sqlexec.files import Files

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlatch.errors import DatabaseCorrupt, StorageError
+from sqlatch.kernel.errors import DatabaseCorrupt, StorageError
 from tests.faults.crashes import Situation, undisturbed
 from tests.faults.disk import image_of, put_image
 from tests.faults.machine import Instance

@@ -8,7 +8,7 @@ import apsw
 import pytest
 
 from handler.service import service
-from sqlatch.errors import SqlatchError
+from sqlatch.kernel.errors import SqlatchError
 from tests.conftest import Ask
 
 OUR = "sqlatch_idempotency"

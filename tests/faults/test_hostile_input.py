@@ -17,7 +17,7 @@ from events import http
 from events.doors import Door, door_of
 from handler import local
 from handler.service import service
-from sqlatch.errors import SqlatchError
+from sqlatch.kernel.errors import SqlatchError
 from tests.conftest import Ask
 from tests.faults import bombs
 from tests.faults.hostile_events import events

@@ -16,7 +16,7 @@ import pytest
 
 from handler import local
 from handler.service import service
-from sqlatch.errors import SqlatchError
+from sqlatch.kernel.errors import SqlatchError
 from tests.conftest import Ask
 from tests.faults.hostile_pipelines import Hostile, Sent
 from tests.faults.report import record

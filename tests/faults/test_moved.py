@@ -10,7 +10,7 @@ from handler.log import Record
 from handler.service import Service, service
 from handler.settings import Settings
 from locking.clock import Clock
-from sqlatch.errors import SqlatchError
+from sqlatch.kernel.errors import SqlatchError
 from tests.faults import tally
 from tests.faults.moved import (
     READS,

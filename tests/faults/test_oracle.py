@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from sqlatch.errors import DatabaseCorrupt
+from sqlatch.kernel.errors import DatabaseCorrupt
 from tests.conftest import Ask
 from tests.faults.oracle import Oracle, Refused
 from tests.faults.oracle_plants import PLANTED

@@ -15,7 +15,7 @@ import pytest
 
 from handler import local
 from locking.leases import Leases
-from sqlatch.errors import DatabaseNotFound, LeaseLost, StatementError
+from sqlatch.kernel.errors import DatabaseNotFound, LeaseLost, StatementError
 from sqlexec.database import Database
 from tests.conftest import Ask
 from tests.faults.crashes import Situation, crash_at, machine_in

@@ -12,7 +12,7 @@ import pytest
 from locking.lease import Lease
 from locking.leases import Leases
 from locking.tables import open_table
-from sqlatch.errors import LeaseBusy, LeaseLost
+from sqlatch.kernel.errors import LeaseBusy, LeaseLost
 from tests.faults.machine import Time
 
 pytestmark = pytest.mark.lease_tables

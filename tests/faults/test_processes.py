@@ -14,7 +14,7 @@ import pytest
 from handler.service import Service
 from locking.lease import GRACE_S, Held
 from locking.leases import MARGIN_S
-from sqlatch.errors import StorageError
+from sqlatch.kernel.errors import StorageError
 from sqlexec.files import JOURNAL_MAGIC
 from tests.conftest import Ask
 from tests.faults import bank

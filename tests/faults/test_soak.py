@@ -18,7 +18,7 @@ import pytest
 
 from handler import local
 from handler.service import service
-from sqlatch.errors import Constraint, StatementError, Timeout
+from sqlatch.kernel.errors import Constraint, StatementError, Timeout
 from tests.conftest import Ask
 from tests.faults.report import FULL, record
 

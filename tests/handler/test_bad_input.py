@@ -12,7 +12,7 @@ import pytest
 from handler import local
 from handler.service import service
 from locking.clock import Clock
-from sqlatch.errors import SqlatchError
+from sqlatch.kernel.errors import SqlatchError
 from tests.conftest import Ask, forget
 from tests.faults.machine import Time
 

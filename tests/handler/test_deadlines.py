@@ -10,7 +10,7 @@ from events.request import QueryEvent, parse
 from handler.log import Record
 from handler.service import Service
 from locking.clock import Clock
-from sqlatch.errors import Timeout
+from sqlatch.kernel.errors import Timeout
 from tests.conftest import Ask
 
 STATEMENTS = 1_000

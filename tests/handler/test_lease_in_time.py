@@ -11,7 +11,7 @@ from handler.log import Record
 from handler.service import Service
 from locking.clock import Clock
 from locking.leases import MARGIN_S
-from sqlatch.errors import LeaseLost, SqlatchError, Timeout
+from sqlatch.kernel.errors import LeaseLost, SqlatchError, Timeout
 from sqlexec.database import Database
 from tests.conftest import Ask
 

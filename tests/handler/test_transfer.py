@@ -15,7 +15,13 @@ import pytest
 from handler import transfer
 from handler.local import LocalContext
 from handler.service import service
-from sqlatch.errors import BadEvent, DatabaseCorrupt, DatabaseNotFound, SqlatchError, StorageError
+from sqlatch.kernel.errors import (
+    BadEvent,
+    DatabaseCorrupt,
+    DatabaseNotFound,
+    SqlatchError,
+    StorageError,
+)
 from sqlexec import copies
 from tests import dynamodb_server
 from tests.conftest import Ask, forget

@@ -17,7 +17,7 @@ from hrana import baton as batons
 from hrana import shelf as shelves
 from hrana import state as states
 from hrana.shelf import DIRECTORY, KEY_BYTES, Shelf
-from sqlatch.errors import BadEvent
+from sqlatch.kernel.errors import BadEvent
 from tests.hrana.client import Client, execute, plain
 from tests.hrana.conftest import token
 

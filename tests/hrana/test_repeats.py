@@ -9,7 +9,7 @@ import pytest
 
 from handler import local
 from handler.streams import AtDatabase
-from sqlatch.errors import IdempotencyConflict
+from sqlatch.kernel.errors import IdempotencyConflict
 from tests.hrana.client import Client, execute, plain
 
 Send = Callable[..., dict[str, Any]]

@@ -10,7 +10,7 @@ from locking.lease import GRACE_S, Claim, Held, TableUnavailable, Taken, Throttl
 from locking.leases import MARGIN_S, RELEASE_S, Leases
 from locking.sqlite import SQLiteTable
 from locking.waiting import WAIT_MAX_S
-from sqlatch.errors import LeaseBusy, LeaseLost, StorageError
+from sqlatch.kernel.errors import LeaseBusy, LeaseLost, StorageError
 
 START_S = 1_800_000_000.0
 

@@ -9,7 +9,7 @@ import pytest
 from locking.lease import GRACE_S, Claim, Held, LeaseTable, Taken
 from locking.sqlite import SQLiteTable
 from locking.tables import open_table
-from sqlatch.errors import StorageError
+from sqlatch.kernel.errors import StorageError
 from tests.conftest import dynamodb_environment
 
 NOW_S = 1_800_000_000.0

@@ -21,7 +21,7 @@ import boto3
 
 from handler import local
 from handler.service import service
-from sqlatch.errors import SqlatchError
+from sqlatch.kernel.errors import SqlatchError
 from sqlexec.store import Store
 from tests.nfs import faults
 

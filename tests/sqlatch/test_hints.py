@@ -2,7 +2,7 @@
 
 import pytest
 
-from sqlatch.hints import NAME_CHARACTERS_MAX, did_you_mean
+from sqlatch.kernel.hints import NAME_CHARACTERS_MAX, did_you_mean
 
 
 @pytest.mark.parametrize(

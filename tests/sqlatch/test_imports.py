@@ -10,7 +10,7 @@ from tests.writers import ROOT
 SDK = {"boto3", "botocore"}
 URL = "http://127.0.0.1:9/main"
 CASES = [
-    ("import sqlatch", SDK | {"urllib3", "json", "sqlatch.client", "sqlatch.errors"}),
+    ("import sqlatch", SDK | {"urllib3", "json", "sqlatch.client", "sqlatch.kernel.errors"}),
     ("import sqlatch; sqlatch.Client", SDK | {"urllib3"}),
     (f"import sqlatch; sqlatch.connect('{URL}')", SDK | {"asyncio"}),
     ("import sqlatch; sqlatch.connect('https://h/main', token='t')", SDK),

@@ -9,7 +9,7 @@ from pathlib import Path
 import apsw
 import pytest
 
-from sqlatch.errors import Timeout
+from sqlatch.kernel.errors import Timeout
 from sqlexec.files import Files
 from sqlexec.session import Session
 from sqlexec.store import Store

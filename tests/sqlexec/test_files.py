@@ -8,7 +8,7 @@ from pathlib import Path
 import apsw
 import pytest
 
-from sqlatch.errors import StorageError
+from sqlatch.kernel.errors import StorageError
 from sqlexec.files import Files
 
 BEGIN = """

@@ -7,7 +7,7 @@ from time import time
 import pytest
 
 from handler.service import service
-from sqlatch.errors import ForbiddenStatement
+from sqlatch.kernel.errors import ForbiddenStatement
 from sqlexec import plan
 from sqlexec.files import Files
 from sqlexec.plan import PLANS_BYTES_MAX, Plans, _size_bytes

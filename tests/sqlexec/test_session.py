@@ -6,7 +6,7 @@ from pathlib import Path
 import apsw
 import pytest
 
-from sqlatch.errors import DatabaseCorrupt
+from sqlatch.kernel.errors import DatabaseCorrupt
 from sqlexec.session import Session
 
 

@@ -3,7 +3,7 @@
 import apsw
 import pytest
 
-from sqlatch.errors import SqlatchError
+from sqlatch.kernel.errors import SqlatchError
 from sqlexec.translate import BUGS, Moved, RecoveryNeeded, Writes, in_our_words
 
 ERRORS = [

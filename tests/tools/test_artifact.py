@@ -42,5 +42,5 @@ def test_the_code_of_the_artifact_is_what_lambda_runs(monkeypatch: pytest.Monkey
     monkeypatch.chdir(ROOT)
     code = set(map(str, artifact._code()))
 
-    assert {"handler/query.py", "handler/transfer.py", "sqlatch/errors.py"} <= code
+    assert {"handler/query.py", "handler/transfer.py", "sqlatch/kernel/errors.py"} <= code
     assert not {path for path in code if "local" in path or "command" in path or "samples" in path}

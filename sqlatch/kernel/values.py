@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from itertools import chain
 from typing import Any
 
-from sqlatch.errors import BadEvent
+from sqlatch.kernel.errors import BadEvent
 
 Value = None | int | float | str | bytes
 Row = tuple[Value, ...]
