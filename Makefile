@@ -19,7 +19,7 @@ PIP_INSTALL := pip install --quiet --disable-pip-version-check --require-hashes 
 ROOMS := events handler hrana locking sqlatch sqlexec
 CODE := $(ROOMS) tests examples benchmarks tools
 
-.PHONY: help demo test faults nfs django django6 django-suite check openapi bench format lock build build-transfer e2e clients wheel smoke sam-local clean
+.PHONY: help demo test faults nfs django django6 django-suite check mutants openapi bench format lock build build-transfer e2e clients wheel smoke sam-local clean
 
 help:  ## list the commands
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -59,6 +59,9 @@ check: $(VENV)/dev.installed $(SAM) $(CHECKOV)  ## format, lint, types, imports,
 	@$(SAM) validate --lint --template docs/transfer.yaml
 	@$(CHECKOV) --framework cloudformation --skip-download --quiet --compact \
 		--file template.yaml docs/transfer.yaml
+
+mutants: $(VENV)/dev.installed  ## plant small faults, and see that the tests of their room notice (MUTANTS=text)
+	@$(BIN)/python -m tests.mutants $(MUTANTS)
 
 openapi: $(VENV)/dev.installed  ## write docs/openapi.json; refuse what breaks callers (BREAKING=1 writes it)
 	@$(BIN)/python -m tools.openapi docs/openapi.json $(if $(BREAKING),--breaking)

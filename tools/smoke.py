@@ -32,8 +32,7 @@ RUNAWAY = (
 )
 DROP = "DROP TABLE IF EXISTS smoke"
 OK, UNAUTHORIZED, FORBIDDEN = 200, 401, 403
-WAIT_S = 60.0
-PAUSE_S = 0.2
+WAIT_S, PAUSE_S = 60.0, 0.2
 """For a row that comes by a queue, and between two looks for it."""
 
 

@@ -2,9 +2,9 @@
 
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,8 +76,7 @@ def load(
     name = table or file.stem
     with ExitStack() as clients_open:
         clients = [clients_open.enter_context(place.at(url).client()) for url in urls]
-        try:
-            clients_open.enter_context(alone(file))
+        with _failures(file), alone(file):
             journal = journal_of(file, [name, urls, by], restart=restart)
             target = target_of(source, clients, name, create=create, unchecked=unchecked)
             spread = Spread(_place_of(by, target.columns), len(urls))
@@ -93,13 +92,20 @@ def load(
                 urls=urls,
                 journal=journal,
             )
-        except BadLine as error:
-            raise Failure(f"{file}: {error}; nothing is loaded", Exit.BAD_DATA) from error
-        except CannotResume as error:
-            raise Failure(f"{error}; --restart forgets it", Exit.BAD_DATA) from error
-        except SqlatchError as error:
-            raise failure_of(error, writes=True) from error
     return _told(endings, urls, journal)
+
+
+@contextmanager
+def _failures(file: Path) -> Iterator[None]:
+    """Say why nothing is loaded in the words of the command line."""
+    try:
+        yield
+    except BadLine as error:
+        raise Failure(f"{file}: {error}; nothing is loaded", Exit.BAD_DATA) from error
+    except CannotResume as error:
+        raise Failure(f"{error}; --restart forgets it", Exit.BAD_DATA) from error
+    except SqlatchError as error:
+        raise failure_of(error, writes=True) from error
 
 
 def _source(file: Path, form: str | None, *, delimiter: str, encoding: str, null: str) -> Source:
