@@ -83,7 +83,7 @@ def long_files(tree: Tree) -> Iterator[str]:
 def long_functions(tree: Tree) -> Iterator[str]:
     """Functions that do not fit a screen; those of tests too."""
     for path, text in _modules(tree).items():
-        for node in ast.walk(_parsed(text)):
+        for node in _nodes(text):
             if isinstance(node, Function):
                 lines = (node.end_lineno or 0) - node.lineno + 1
                 if lines > FUNCTION_LINES_MAX:
@@ -95,7 +95,7 @@ def modules_without_tests(tree: Tree) -> Iterator[str]:
     """Modules of a room that have functions, and no file of tests under their name."""
     for path, text in _modules(tree).items():
         room, _, name = path.partition("/")
-        if room in ROOMS and any(isinstance(node, Function) for node in ast.walk(_parsed(text))):
+        if room in ROOMS and any(isinstance(node, Function) for node in _nodes(text)):
             folder, _, file = name.rpartition("/")
             wanted = "/".join(filter(None, ["tests", room, folder, f"test_{file}"]))
             if wanted not in tree and file != "__init__.py":
@@ -182,6 +182,11 @@ def _parsed(text: str) -> ast.Module:
     return ast.parse(text)
 
 
+@cache
+def _nodes(text: str) -> tuple[ast.AST, ...]:
+    return tuple(ast.walk(_parsed(text)))
+
+
 def _constants(text: str) -> Iterator[str]:
     for node in _parsed(text).body:
         targets: list[ast.expr] = []
@@ -196,7 +201,7 @@ def _constants(text: str) -> Iterator[str]:
 
 
 def _names_read(text: str) -> Iterator[str]:
-    for node in ast.walk(_parsed(text)):
+    for node in _nodes(text):
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
             yield node.id
         elif isinstance(node, ast.Attribute):
@@ -208,7 +213,7 @@ def _names_read(text: str) -> Iterator[str]:
 def _imports(path: str, text: str) -> Iterator[str]:
     """The modules that a module imports, and the names in them, which may be modules too."""
     package = path.split("/")[:-1]
-    for node in ast.walk(_parsed(text)):
+    for node in _nodes(text):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
