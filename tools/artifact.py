@@ -3,12 +3,15 @@
     python -m tools.artifact build    through `sam build`; prints the sizes
     python -m tools.artifact pack     called back by `sam build`, once for each function
 
-The environment says for what: ARCHITECTURE (arm64, x86_64), RUNTIME_PYTHON (3.13). The functions of
-one template get the same artifact: their dependencies are installed once, into build/, and copied.
+It is built for the processor ARCHITECTURE (arm64 unless set, or x86_64) and the Python
+RUNTIME_PYTHON (3.13 unless set) of the environment; with --here for this machine and this Python.
+The functions of one template get the same artifact: their dependencies are installed once, into
+build/, and copied.
 """
 
 import argparse
 import os
+import platform
 import re
 import shutil
 import subprocess
@@ -16,6 +19,8 @@ import sys
 from collections.abc import Iterator, Sequence
 from fnmatch import fnmatch
 from pathlib import Path
+
+SAM = ".venv-sam/bin/sam"
 
 REQUIREMENTS = Path("requirements/service.txt")
 """boto3 is not among them: the runtime brings it, only a write loads it, and with botocore it is
@@ -49,11 +54,12 @@ class NotPinned(Exception):
     """The built template has no parameter Architecture of the known shape."""
 
 
-def build(sam: str, template: Path, build_dir: Path, architecture: str, python: str) -> None:
+def build(template: Path, build_dir: Path, architecture: str, python: str) -> None:
     """Build the functions of a template, print their sizes, and pin the built template."""
     subprocess.run(
-        [sam, "build", "--template", template, "--build-dir", build_dir, "--build-in-source",
+        [SAM, "build", "--template", template, "--build-dir", build_dir, "--build-in-source",
          "--parameter-overrides", f"Architecture={architecture}"],
+        env={**os.environ, "ARCHITECTURE": architecture, "RUNTIME_PYTHON": python},
         check=True,
     )  # fmt: skip
     built = build_dir / "template.yaml"
@@ -65,6 +71,11 @@ def build(sam: str, template: Path, build_dir: Path, architecture: str, python: 
         )
         if size > BYTES_MAX:
             sys.exit(f"{function.name} has {size} bytes: the limit is {BYTES_MAX}")
+
+
+def own_architecture() -> str:
+    """This machine's processor, as Lambda names it."""
+    return "arm64" if platform.machine() in ("aarch64", "arm64") else "x86_64"
 
 
 def pinned(template: str, architecture: str) -> str:
@@ -112,7 +123,7 @@ def _dependencies(architecture: str, python: str) -> Path:
         [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check",
          "--no-compile", "--require-hashes", "--no-deps", "--only-binary=:all:",
          "--implementation", "cp", "--python-version", python,
-         *(word for platform in platforms for word in ("--platform", platform)),
+         *(word for name in platforms for word in ("--platform", name)),
          "--requirement", REQUIREMENTS, "--target", target],
         check=True,
     )  # fmt: skip
@@ -166,14 +177,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m tools.artifact", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     command = commands.add_parser("build", help="build the functions of a template")
-    command.add_argument("--sam", required=True)
     command.add_argument("--template", type=Path, default=Path("template.yaml"))
     command.add_argument("--build-dir", type=Path, default=Path(".aws-sam/build"))
+    command.add_argument("--here", action="store_true", help="for this machine and this Python")
     commands.add_parser("pack", help="pack one function, for `sam build`")
     options = parser.parse_args(arguments)
-    architecture, python = os.environ["ARCHITECTURE"], os.environ["RUNTIME_PYTHON"]
+    if options.command == "build" and options.here:
+        architecture, python = own_architecture(), _version_of(sys.executable) or ""
+    else:
+        architecture = os.environ.get("ARCHITECTURE", "arm64")
+        python = os.environ.get("RUNTIME_PYTHON", "3.13")
     if options.command == "build":
-        build(options.sam, options.template, options.build_dir, architecture, python)
+        build(options.template, options.build_dir, architecture, python)
     else:
         pack(Path(os.environ["ARTIFACTS_DIR"]), architecture, python)
 

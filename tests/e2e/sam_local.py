@@ -2,6 +2,7 @@
 
     python -m tests.e2e.sam_local [SAMPLE ...]
 
+For this machine's processor unless ARCHITECTURE names another, which needs emulation.
 Needs Docker or Finch: the exit status is 3 where neither answers, and 1 if an answer is not the
 expected one. `sam local invoke` itself exits with 0 also when the function failed, so its output
 is read.
@@ -9,6 +10,7 @@ is read.
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -17,6 +19,7 @@ from typing import Any
 
 from tests.e2e.artifact import ROOT
 from tests.samples import EXPECTED, SAMPLES, function_of
+from tools.artifact import own_architecture
 
 SAM = [".venv-sam/bin/python", "-m", "tools.sam"]
 SETTINGS = ["--env-vars", "events/local-env.json"]
@@ -40,10 +43,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.template is None:
         options.template = BUILT / "template.yaml"
         subprocess.run(
-            [sys.executable, "-m", "tools.artifact", "build", "--sam", ".venv-sam/bin/sam",
-             "--build-dir", BUILT],
-            cwd=ROOT, check=True,
-        )  # fmt: skip
+            [sys.executable, "-m", "tools.artifact", "build", "--build-dir", BUILT],
+            cwd=ROOT,
+            env={"ARCHITECTURE": own_architecture(), **os.environ},
+            check=True,
+        )
     wrong = [sample for sample in options.samples if not _is_right(sample, options)]
     sys.stdout.write(f"{len(options.samples) - len(wrong)} of {len(options.samples)} as expected\n")
     return min(len(wrong), 1)
