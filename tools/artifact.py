@@ -26,9 +26,10 @@ REQUIREMENTS = Path("requirements/service.txt")
 """boto3 is not among them: the runtime brings it, only a write loads it, and with botocore it is
 larger than all the rest."""
 
-ROOMS = ("events", "handler", "hrana", "locking", "sqlatch", "sqlexec")
-LEFT_OUT = ("*/samples/*", "handler/local*.py", "sqlatch/command/*")
-"""Neither the server for one's own machine nor the command line runs on Lambda."""
+ROOMS = ("events", "handler", "hrana", "locking", "sqlexec", "sqlatch/kernel")
+LEFT_OUT = ("handler/local*.py",)
+"""The server for local use does not run on Lambda. The rest of `sqlatch` is the client, which the
+service never imports: only its `__init__.py` is packed beside the kernel."""
 
 BYTES_MAX = 40 * 1024 * 1024
 """What is larger starts slower. 15 MB are what checks tokens."""
@@ -102,10 +103,10 @@ def pack(target: Path, architecture: str, python: str) -> None:
 
 
 def _code() -> Iterator[Path]:
+    yield Path("sqlatch/__init__.py")
     for room in ROOMS:
-        for path in sorted(Path(room).rglob("*")):
-            is_code = path.suffix == ".py" or path.name == "py.typed"
-            if is_code and not any(fnmatch(str(path), pattern) for pattern in LEFT_OUT):
+        for path in sorted(Path(room).rglob("*.py")):
+            if not any(fnmatch(str(path), pattern) for pattern in LEFT_OUT):
                 yield path
 
 

@@ -1,5 +1,9 @@
 """The recipe of what Lambda runs; tests/e2e runs what it makes."""
 
+import shutil
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -38,9 +42,57 @@ def test_a_template_of_another_shape_is_not_left_unpinned() -> None:
         artifact.pinned("Parameters:\n  Architecture:\n    Type: String\n", "arm64")
 
 
-def test_the_code_of_the_artifact_is_what_lambda_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A directory with the code of the artifact, and nothing else of the repository."""
     monkeypatch.chdir(ROOT)
-    code = set(map(str, artifact._code()))
+    for path in artifact._code():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, tmp_path / path)
+    return tmp_path
 
-    assert {"handler/query.py", "handler/transfer.py", "sqlatch/kernel/errors.py"} <= code
-    assert not {path for path in code if "local" in path or "command" in path or "samples" in path}
+
+def modules_in(directory: Path) -> set[str]:
+    paths = [path.relative_to(directory).with_suffix("") for path in directory.rglob("*.py")]
+    return {".".join(path.parts).removesuffix(".__init__") for path in paths}
+
+
+def loaded_in(directory: Path, program: str) -> set[str]:
+    """Return the modules that are loaded after a program has run in a directory."""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", f"{program}\nimport sys; print(*sys.modules)"],
+        cwd=directory,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return set(done.stdout.split())
+
+
+def test_each_handler_of_the_templates_is_in_the_artifact(code: Path) -> None:
+    templates = [ROOT / "template.yaml", ROOT / "docs" / "transfer.yaml"]
+    handlers = {
+        line.split()[1].removesuffix(".lambda_handler")
+        for template in templates
+        for line in template.read_text().splitlines()
+        if line.strip().startswith("Handler: handler.")
+    }
+
+    assert {"handler.query", "handler.transfer"} <= handlers <= modules_in(code)
+
+
+def test_every_module_of_the_artifact_loads_where_nothing_else_is(code: Path) -> None:
+    loaded_in(code, f"for name in {sorted(modules_in(code))}: __import__(name)")
+
+
+def test_of_sqlatch_the_artifact_has_what_a_request_loads_and_nothing_else(code: Path) -> None:
+    loaded = loaded_in(code, "import handler.query")
+
+    of_sqlatch = {name for name in loaded if name.split(".")[0] == "sqlatch"}
+    assert of_sqlatch == {name for name in modules_in(code) if name.split(".")[0] == "sqlatch"}
+    assert {"sqlatch", "sqlatch.kernel.errors"} <= of_sqlatch
+
+
+def test_the_server_for_one_s_own_machine_is_left_out(code: Path) -> None:
+    assert not {name for name in modules_in(code) if "local" in name}

@@ -1,0 +1,82 @@
+"""The contracts of import-linter: what a room may import. Each is broken once in a copy."""
+
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from tests.cloudformation import ROOT
+
+LINT = Path(sys.executable).with_name("lint-imports")
+SETTINGS = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
+
+LAYERS = "handler composes the rooms, hrana is one of its doors; all stand on the errors"
+KERNEL_ONLY = "the service imports only the kernel of sqlatch"
+KERNEL = "the kernel imports nothing but itself"
+AWS = "only locking, what is called beside requests, and a caller's transports speak to AWS"
+SQLITE = "only sqlexec speaks to SQLite (locking has a table in a file of its own)"
+PURE = "the contract is pure: no clock, no environment, no files"
+
+PLANTS = [
+    ("events/http.py", "from sqlatch.client import connect", {KERNEL_ONLY}),
+    ("events/http.py", "from sqlatch.errors import Timeout", {KERNEL_ONLY}),
+    ("handler/query.py", "from sqlatch.django import lag", {KERNEL_ONLY}),
+    ("handler/health.py", "from sqlatch import __version__", {KERNEL_ONLY}),
+    ("hrana/http.py", "import sqlatch.transports.http", {KERNEL_ONLY}),
+    ("locking/lease.py", "import sqlatch.failures", {KERNEL_ONLY}),
+    ("sqlexec/execute.py", "from sqlatch import Client", {KERNEL_ONLY}),
+    ("sqlatch/kernel/errors.py", "from sqlatch.failures import UNKNOWN", {KERNEL}),
+    ("sqlatch/kernel/hints.py", "from sqlatch import Client", {KERNEL}),
+    ("sqlatch/kernel/values.py", "import locking.clock", {KERNEL, LAYERS}),
+    ("sqlatch/client.py", "import sqlexec.database", {LAYERS}),
+    ("sqlexec/execute.py", "import boto3", {AWS}),
+    ("locking/leases.py", "import apsw", {SQLITE}),
+    ("events/reply.py", "import time", {PURE}),
+]
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    for room in SETTINGS["root_packages"]:
+        shutil.copytree(ROOT / room, tmp_path / room, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copyfile(ROOT / "pyproject.toml", tmp_path / "pyproject.toml")
+    return tmp_path
+
+
+def broken(directory: Path) -> set[str]:
+    """Return the names of the contracts that the code in a directory breaks."""
+    done = subprocess.run(
+        [LINT, "--no-cache"],
+        cwd=directory,
+        env={"COLUMNS": "200"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    names = [contract["name"] for contract in SETTINGS["contracts"]]
+    found = {name for name in names if f"\n{name} BROKEN" in done.stdout}
+    assert done.returncode == bool(found), done.stdout
+    return found
+
+
+def test_the_code_breaks_no_contract(copy: Path) -> None:
+    assert broken(copy) == set()
+
+
+@pytest.mark.parametrize(("module", "line", "contracts"), PLANTS)
+def test_a_forbidden_import_breaks_its_contract(
+    copy: Path, module: str, line: str, contracts: set[str]
+) -> None:
+    with (copy / module).open("a") as file:
+        file.write(f"\n{line}\n")
+
+    assert broken(copy) == contracts
+
+
+def test_each_contract_is_planted() -> None:
+    planted = {name for _, _, contracts in PLANTS for name in contracts}
+
+    assert planted == {contract["name"] for contract in SETTINGS["contracts"]}
