@@ -2,7 +2,8 @@
 
 python -m tests.mutants [TEXT ...]     those whose fault or text has one of these in it, or all
 
-A fault that no test notices is printed, and the exit status is 1.
+The tests have to pass on a copy without a fault first. A fault that no test notices is printed, and
+the exit status is 1.
 """
 
 import argparse
@@ -14,19 +15,18 @@ import tomllib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
+
+from tests.tidy import repository
 
 ROOT = Path(__file__).parent.parent
 ROOMS = ("events", "handler", "hrana", "locking", "sqlexec", "storage")
-BESIDE = ("sqlatch", "tests", "pyproject.toml", "examples", "tools", "docs")
-"""What the tests of a room import or read, beside the rooms."""
-
-NOT_COPIED = shutil.ignore_patterns("__pycache__", "*.pyc", ".hypothesis")
 LANES = "not slow and not e2e and not clients and not django and not wheel and not nfs"
 TIMEOUT_S = 600
 
-NOTICED, FAILED = 1, (0, 1)
-"""Exit statuses of pytest: a test failed; and all that are no accident, as no tests found is."""
+PASSED, FAILED = 0, 1
+"""Exit statuses of pytest. The others are accidents: no tests found, an error in a module."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +66,18 @@ def mutants() -> list[Mutant]:
     return [Mutant(**each) for each in content["mutant"]]
 
 
-def is_noticed(mutant: Mutant) -> bool:
-    """Run the tests of the mutant's room on a copy that has the fault; return whether one fails."""
+def passes(room: str, mutant: Mutant | None) -> bool:
+    """Run the tests of a room on a copy that has the fault, if one is given; return how they end.
+
+    RuntimeError if pytest ends otherwise than by tests that pass or fail.
+    """
     with tempfile.TemporaryDirectory(prefix="mutant-") as temporary:
         root = Path(temporary)
-        _copy(root)
-        room = mutant.plant(root).parts[0]
+        for path in repository():
+            (root / path).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / path, root / path)
+        if mutant is not None:
+            mutant.plant(root)
         process = subprocess.run(
             [
                 *(sys.executable, "-m", "pytest", f"tests/{room}", "-x", "-q", "-m", LANES),
@@ -83,24 +89,22 @@ def is_noticed(mutant: Mutant) -> bool:
             timeout=TIMEOUT_S,
             check=False,
         )
-    if process.returncode not in FAILED:
-        raise RuntimeError(f"{mutant.fault}: {process.stdout[-2000:]}{process.stderr[-2000:]}")
-    return process.returncode == NOTICED
-
-
-def _copy(root: Path) -> None:
-    for name in (*ROOMS, *BESIDE):
-        if (ROOT / name).is_dir():
-            shutil.copytree(ROOT / name, root / name, ignore=NOT_COPIED)
-        elif (ROOT / name).exists():
-            shutil.copy(ROOT / name, root / name)
+    if process.returncode not in (PASSED, FAILED):
+        raise RuntimeError(f"{room}, {mutant}: {process.stdout[-2000:]}{process.stderr[-2000:]}")
+    return process.returncode == PASSED
 
 
 def _lines(chosen: Sequence[Mutant], jobs: int) -> Iterator[tuple[bool, str]]:
+    rooms = [mutant.place().parts[0] for mutant in chosen]
     with ThreadPoolExecutor(jobs) as pool:
-        for mutant, noticed in zip(chosen, pool.map(is_noticed, chosen), strict=True):
-            said = "noticed" if noticed else "SURVIVES"
-            yield noticed, f"{said:10}{mutant.place()}: {mutant.fault}"
+        for room, passed in zip(
+            set(rooms), pool.map(passes, set(rooms), repeat(None)), strict=True
+        ):
+            if not passed:
+                raise RuntimeError(f"the tests of {room} fail on a copy without a fault")
+        for mutant, survives in zip(chosen, pool.map(passes, rooms, chosen), strict=True):
+            said = "SURVIVES" if survives else "noticed"
+            yield not survives, f"{said:10}{mutant.place()}: {mutant.fault}"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -3,7 +3,7 @@
 import pytest
 
 from tests import tidy
-from tests.mutants import mutants
+from tests.mutants import Mutant, mutants
 
 MODULE = "LIMIT = 3\n\n\ndef used() -> int:\n    return 1\n"
 LONG = "def long() -> None:\n" + "    pass\n" * 51
@@ -11,7 +11,7 @@ PAGE = (
     "`sqlexec/gone.py` `sqlexec.gone.x` `SQLATCH_GONE` `GONE_MAX` `Gone` `gone_by()`, `make gone`"
 )
 
-PLANTED = {
+PLANTED: dict[tidy.Rule, tuple[dict[str, str], list[str]]] = {
     tidy.unused_constants: (
         {"sqlexec/a.py": MODULE},
         ["sqlexec/a.py: LIMIT is read nowhere"],
@@ -47,12 +47,12 @@ PLANTED = {
 
 
 @pytest.fixture(scope="module")
-def tree() -> dict[str, str]:
+def tree() -> tidy.Tree:
     return tidy.repository()
 
 
 @pytest.mark.parametrize("rule", PLANTED, ids=lambda rule: rule.__name__)
-def test_the_repository_keeps_the_rule(rule: tidy.Rule, tree: dict[str, str]) -> None:
+def test_the_repository_keeps_the_rule(rule: tidy.Rule, tree: tidy.Tree) -> None:
     assert list(rule(tree)) == []
 
 
@@ -72,3 +72,8 @@ def test_what_a_page_names_rightly_is_not_found() -> None:
 
 def test_every_mutant_finds_its_place() -> None:
     assert [mutant.place().suffix for mutant in mutants()] == [".py"] * len(mutants())
+
+
+def test_a_mutant_whose_text_is_gone_is_said() -> None:
+    with pytest.raises(ValueError, match="nowhere"):
+        Mutant("a fault", "no such text " * 2, "").place()

@@ -2,8 +2,6 @@
 
 import base64
 import os
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -146,12 +144,6 @@ def test_a_log_that_was_cleared_is_a_stream_that_has_expired(
 
     assert refusal(client, stream.baton) == (400, "STREAM_EXPIRED")
     nothing_happened(client)
-
-
-def test_one_key_is_made_by_all_who_begin_at_once(directory: Path) -> None:
-    shelves = [Shelf(directory) for _number in range(5)]
-    assert len({shelf.key() for shelf in shelves}) == 1
-    assert [path.name for path in (directory / DIRECTORY).iterdir()] == ["key"]
 
 
 @pytest.mark.parametrize(
@@ -406,30 +398,6 @@ def test_a_request_sent_again_with_an_old_baton_goes_on_with_the_log_as_it_was(
     assert client.rows("SELECT n FROM t WHERE length(n) < 10") == [[1]]
     for baton in (stream.baton, again[1]["baton"], old):
         assert refusal(client, baton) == (400, "BAD_BATON")
-
-
-def test_a_file_of_the_shelf_is_added_to_only_by_who_knows_its_end(directory: Path) -> None:
-    shelf = Shelf(directory)
-    name = shelf.put("log", b"one")
-    assert shelf.append(name, 3, b"two")
-    assert not shelf.append(name, 3, b"2!")
-    assert not shelf.append("log-gone", 3, b"two")
-    # In this process the lock would be shared.
-    locking = "import fcntl, sys; file = open(sys.argv[1], 'r+b');"
-    locking += " fcntl.lockf(file, fcntl.LOCK_EX); print(flush=True); sys.stdin.read()"
-    with subprocess.Popen(
-        [sys.executable, "-c", locking, str(directory / DIRECTORY / name)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    ) as holder:
-        assert holder.stdout is not None
-        holder.stdout.readline()
-        assert not shelf.append(name, 6, b"three")
-        holder.communicate()
-    assert shelf.append(name, 6, b"")
-
-    assert (shelf.get(name, 3), shelf.get(name, 6)) == (b"one", b"onetwo")
-    assert shelf.get(name, 7) is None
 
 
 @pytest.fixture
