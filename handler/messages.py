@@ -108,10 +108,8 @@ def _apply(
     works = [task.work for task in tasks]
     try:
         service.check_deadline(deadline_s)
-        with service.lease(database, record, deadline_s) as (lease, gate):
-            outcomes = service.databases.get(database).write_each(
-                works, deadline_s, gate, taken_over=lease.taken_over
-            )
+        with service.writing(database, record, deadline_s) as grant:
+            outcomes = service.databases.get(database).write_each(works, grant)
     except SqlatchError as error:
         record.note_each(error, database)
         return []

@@ -119,9 +119,9 @@ def _expired(service: Service) -> list[str]:
 def _reap_lease(service: Service, name: str, record: Record, ends_at_s: float) -> None:
     """Take the lease over, as a writer would, recover what its holder left, and give it back."""
     deadline_s = min(service.clock.now() + DATABASE_S, ends_at_s)
-    with service.lease(name, record, deadline_s) as (_lease, gate):
+    with service.writing(name, record, deadline_s) as grant:
         if service.databases.files.exists(name):
-            recovered = service.databases.get(name).recover(deadline_s, gate)
+            recovered = service.databases.get(name).recover(grant)
             record.hot_journals_recovered += recovered
 
 
@@ -142,10 +142,8 @@ def _purge(service: Service, name: str, record: Record, ends_at_s: float) -> boo
 
     def purge() -> bool:
         database = service.databases.get(name)
-        with service.lease(name, record, deadline_s) as (lease, gate):
-            purged = database.purge_records(
-                _past(service), deadline_s, gate, taken_over=lease.taken_over
-            )
+        with service.writing(name, record, deadline_s) as grant:
+            purged = database.purge_records(_past(service), grant)
         record.records_purged += purged
         return purged > 0 and database.has_records_before(_past(service), deadline_s)
 

@@ -21,9 +21,9 @@ from locking.leases import Leases
 from locking.tables import open_table
 from sqlatch.kernel.errors import DatabaseBusy, LeaseBusy, ReadOnly, Timeout
 from sqlexec.databases import Databases
+from sqlexec.grant import Grant
 from sqlexec.memory import limit_memory
 from sqlexec.statement import Kind, Outcome, Work
-from sqlexec.store import Gate
 from sqlexec.translate import DEADLINE_PASSED, NeedsMemory, RecoveryNeeded, Writes
 
 if TYPE_CHECKING:
@@ -97,10 +97,15 @@ class Service:
         return with_part(outcome.replayed, "meta", meta)
 
     @contextmanager
-    def lease(
+    def writing(
         self, database: str, record: Record, deadline_s: float, *, patience_s: float = inf
-    ) -> Iterator[tuple[Lease, Gate]]:
-        """The lease on a database, and the gate that a commit under it has to pass."""
+    ) -> Iterator[Grant]:
+        """The right to write to a database: its lease, held until the block ends.
+
+        ReadOnly where the service must not write; else as `Leases.hold` says.
+        """
+        if self.settings.read_only:
+            raise ReadOnly.of_statement()
         holder = f"{self._holder}:{record.function_request_id}"
         lease: Lease | None = None
         try:
@@ -109,7 +114,7 @@ class Service:
             ) as lease:
                 record.lease_wait_ms = (record.lease_wait_ms or 0) + lease.waited_ms
                 record.leases_taken_over += lease.taken_over
-                yield lease, self._gate(lease, deadline_s)
+                yield self._grant(lease, deadline_s)
         finally:
             if lease is not None:
                 record.lease_not_released |= not lease.released
@@ -153,12 +158,12 @@ class Service:
         if "leases" in self.__dict__:
             self.leases.close()
 
-    def _gate(self, lease: Lease, deadline_s: float) -> Gate:
-        def gate() -> None:
+    def _grant(self, lease: Lease, deadline_s: float) -> Grant:
+        def check() -> None:
             lease.check()
             self.check_deadline(deadline_s)
 
-        return gate
+        return Grant(deadline_s, lease.held.fence, lease.taken_over, check)
 
     def _outcome(
         self, event: QueryEvent, record: Record, ends_at_s: float, form: Form
@@ -176,9 +181,9 @@ class Service:
         return outcome, {
             "database": event.database,
             "duration_ms": round((self.clock.now() - started_s) * 1000, 3),
-            "wrote": record.kind != Kind.READ.value and not record.replayed,
+            "wrote": outcome.wrote,
             "lease_wait_ms": record.lease_wait_ms,
-            "replayed": record.replayed,
+            "replayed": outcome.replayed is not None,
         }
 
     def _run(self, event: QueryEvent, work: Work, record: Record, deadline_s: float) -> Outcome:
@@ -190,11 +195,11 @@ class Service:
                 return database.read(work, deadline_s)
             except Writes:
                 record.kind = Kind.WRITE.value
-        if event.read_only or self.settings.read_only:
+        if event.read_only:
             raise ReadOnly.of_statement()
-        with self.lease(event.database, record, deadline_s) as (lease, gate):
+        with self.writing(event.database, record, deadline_s) as grant:
             run = database.vacuum if kind is Kind.VACUUM else database.write
-            return run(work, deadline_s, gate, taken_over=lease.taken_over)
+            return run(work, grant)
 
     def _recover(
         self, database: str, record: Record, deadline_s: float, needed: RecoveryNeeded
@@ -206,8 +211,8 @@ class Service:
                 f" does every minute: {needed}"
             ) from needed
         try:
-            with self.lease(database, record, deadline_s, patience_s=LOOKS_AGAIN_S) as (_, gate):
-                was_hot = self.databases.get(database).recover(deadline_s, gate)
+            with self.writing(database, record, deadline_s, patience_s=LOOKS_AGAIN_S) as grant:
+                was_hot = self.databases.get(database).recover(grant)
         except LeaseBusy as busy:
             if self.clock.now() >= deadline_s:
                 raise

@@ -14,7 +14,7 @@ from handler.service import Service
 from hrana.http import Answer, Caller, Door, answer_probe, refused
 from hrana.paths import Target, check_target
 from hrana.refusals import RequestRefused
-from sqlatch.kernel.errors import BadEvent, IdempotencyConflict, ReadOnly, SqlatchError
+from sqlatch.kernel.errors import BadEvent, IdempotencyConflict, SqlatchError
 from sqlexec.statement import Encoder, Kind, Limits, Statement, Work
 from sqlexec.transaction import Transaction
 
@@ -46,8 +46,6 @@ class AtDatabase:
         service = self._service
         exists = service.databases.get(self._database).interactive.exists()
         under_lease = write and (commits or exists)
-        if under_lease:
-            self._refuse_where_only_reads_are_allowed()
         with ExitStack() as stack:
 
             def enter() -> Transaction:
@@ -61,18 +59,14 @@ class AtDatabase:
 
     def vacuum(self, sql: str) -> None:
         """VACUUM, a transaction of its own."""
-        self._refuse_where_only_reads_are_allowed()
         service = self._service
         limits = Limits(1, 1, timeout_s=0)
         encoder = Encoder(rows=lambda _columns, _rows: ([], 0), reply=lambda _results: "")
 
         def run() -> None:
-            with service.lease(self._database, self._record, self._deadline_s) as (lease, gate):
+            with service.writing(self._database, self._record, self._deadline_s) as grant:
                 service.databases.get(self._database).vacuum(
-                    Work((Statement(sql),), limits, encoder),
-                    self._deadline_s,
-                    gate,
-                    taken_over=lease.taken_over,
+                    Work((Statement(sql),), limits, encoder), grant
                 )
 
         self._record.kind = Kind.VACUUM.value
@@ -93,20 +87,10 @@ class AtDatabase:
         self._record.kind = Kind.WRITE.value
         interactive = self._service.databases.get(self._database).interactive
         with (
-            self._service.lease(self._database, self._record, self._deadline_s) as (lease, gate),
-            interactive.writing(
-                self._deadline_s,
-                gate,
-                taken_over=lease.taken_over,
-                creates=creates,
-                foreign_keys=foreign_keys,
-            ) as transaction,
+            self._service.writing(self._database, self._record, self._deadline_s) as grant,
+            interactive.writing(grant, creates=creates, foreign_keys=foreign_keys) as transaction,
         ):
             yield transaction
-
-    def _refuse_where_only_reads_are_allowed(self) -> None:
-        if self._service.settings.read_only:
-            raise ReadOnly.of_statement()
 
 
 def answer(

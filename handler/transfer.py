@@ -139,8 +139,8 @@ def _copy_out(service: Service, name: str, copy: Path, record: Record, ends_at_s
         service.recovering(name, record, ends_at_s, once)
     except copies.KeepsChanging:
         try:
-            with service.lease(name, record, ends_at_s) as (_lease, gate):
-                database.recover(ends_at_s, gate)
+            with service.writing(name, record, ends_at_s) as grant:
+                database.recover(grant)
                 once()
         except (copies.KeepsChanging, RecoveryNeeded) as error:
             raise DatabaseBusy(
@@ -151,11 +151,11 @@ def _copy_out(service: Service, name: str, copy: Path, record: Record, ends_at_s
 
 def _write_over(service: Service, name: str, copy: Path, record: Record, ends_at_s: float) -> None:
     """Replace what is in a database under its lease, after what a killed writer left is undone."""
-    with service.lease(name, record, ends_at_s) as (_lease, gate):
+    with service.writing(name, record, ends_at_s) as grant:
         database = service.databases.get(name)
-        database.recover(ends_at_s, gate)
+        database.recover(grant)
         database.close()
-        copies.write_over(copy, service.databases.files.path(name), gate)
+        copies.write_over(copy, service.databases.files.path(name), grant)
 
 
 def _bucket() -> Bucket:

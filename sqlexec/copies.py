@@ -18,8 +18,8 @@ from sqlexec.translate import FOREIGN_ERRORS, in_our_words
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from sqlexec.grant import Grant
     from sqlexec.session import Session
-    from sqlexec.store import Gate
 
 STEP_PAGES = 2_000
 """Pages that are read under one lock (8 MB of pages of 4 KiB): 10 to 80 ms."""
@@ -100,8 +100,8 @@ def bring_in(copy: Path, live: Path) -> None:
         arriving.unlink(missing_ok=True)
 
 
-def write_over(copy: Path, live: Path, gate: "Gate") -> None:
-    """Replace what is in a database, in one transaction; the caller holds the lease."""
+def write_over(copy: Path, live: Path, grant: "Grant") -> None:
+    """Replace what is in a database, in one transaction."""
     flags = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_NOFOLLOW
     with (
         _errors(live.stem),
@@ -112,7 +112,7 @@ def write_over(copy: Path, live: Path, gate: "Gate") -> None:
         target.set_busy_timeout(BUSY_TIMEOUT_MS)
         for setting in OVERWRITES:
             target.execute(setting).fetchall()
-        gate()
+        grant.check()
         _whole(source, target)
 
 

@@ -10,20 +10,21 @@ from sqlatch.kernel.errors import ForbiddenStatement, SqlatchError, StatementErr
 from sqlexec import copies, idempotency
 from sqlexec.batch import apply_each
 from sqlexec.execute import execute_all
+from sqlexec.grant import Grant
 from sqlexec.interactive import Interactive
 from sqlexec.plan import Plans
 from sqlexec.session import Session
 from sqlexec.statement import Kind, Outcome, Result, Statement, Work
-from sqlexec.store import Gate, Store
+from sqlexec.store import Store
 from sqlexec.translate import Moved, Writes, moved_meanwhile
 
 T = TypeVar("T")
 
 
 class Database:
-    """One database. Deadlines are in epoch seconds; what writes is called under the lease.
+    """One database. Deadlines are in epoch seconds; what writes asks for a grant.
 
-    Every method may raise RecoveryNeeded: then `recover`, under the lease, and call it again.
+    Every method may raise RecoveryNeeded: then call `recover`, and the method again.
     """
 
     def __init__(self, store: Store, *, plans: Plans, now: Callable[[], float], may_create: bool):
@@ -46,30 +47,27 @@ class Database:
         Writes if SQLite finds, at the last moment, that one of them would write.
         """
         return Outcome(
-            self._on_reader_that_exists(lambda session: self._read_in(session, work), deadline_s)
+            self._on_reader_that_exists(lambda session: self._read_in(session, work), deadline_s),
+            wrote=False,
         )
 
-    def write(
-        self, work: Work, deadline_s: float, gate: Gate, *, taken_over: bool = False
-    ) -> Outcome:
+    def write(self, work: Work, grant: Grant) -> Outcome:
         """Run the statements in one transaction, and only once if the work says so."""
 
         def apply(session: Session) -> Outcome:
-            with self._store.transaction(session, gate):
+            with self._store.transaction(session, grant):
                 return self._apply(work, session)
 
         def write() -> Outcome:
             exists = self._store.exists()
             if not exists:
-                self._rehearse(apply, deadline_s)
-            return self._on_writer(
-                apply, deadline_s, gate, taken_over=taken_over, creates=not exists
-            )
+                self._rehearse(apply, grant.deadline_s)
+            return self._on_writer(apply, grant, creates=not exists)
 
         return self._again_if_moved(write)
 
     def write_each(
-        self, works: Sequence[Work], deadline_s: float, gate: Gate, *, taken_over: bool = False
+        self, works: Sequence[Work], grant: Grant
     ) -> list[Outcome | SqlatchError | None]:
         """Run several works in one transaction, where one that fails undoes only itself.
 
@@ -80,45 +78,44 @@ class Database:
             return apply_each(
                 works,
                 session,
-                transaction=lambda: self._store.transaction(session, gate),
+                transaction=lambda: self._store.transaction(session, grant),
                 apply=self._apply,
-                deadline_s=deadline_s,
+                deadline_s=grant.deadline_s,
                 now=self._now,
             )
 
         def write() -> list[Outcome | SqlatchError | None]:
             exists = self._store.exists()
             if not exists:
-                rehearsed = self._rehearse(apply, deadline_s)
+                rehearsed = self._rehearse(apply, grant.deadline_s)
                 if not any(isinstance(outcome, Outcome) for outcome in rehearsed):
                     return rehearsed
-            return self._on_writer(
-                apply, deadline_s, gate, taken_over=taken_over, creates=not exists
-            )
+            return self._on_writer(apply, grant, creates=not exists)
 
         return self._again_if_moved(write)
 
-    def vacuum(
-        self, work: Work, deadline_s: float, gate: Gate, *, taken_over: bool = False
-    ) -> Outcome:
+    def vacuum(self, work: Work, grant: Grant) -> Outcome:
         """Run VACUUM: a transaction of its own, with SQLite's exclusive lock from its start."""
 
         def apply(session: Session) -> Outcome:
             # In memory the copy would be as large as the database.
             session.run("PRAGMA temp_store = FILE")
             try:
-                gate()
+                grant.check()
                 session.run(work.statements[0].sql)
             finally:
                 session.run("PRAGMA temp_store = MEMORY")
-            return Outcome([Result((), [], 0, 0, None)])
+            return Outcome([Result((), [], 0, 0, None)], wrote=True)
 
-        return self._on_writer_that_exists(apply, deadline_s, gate, taken_over=taken_over)
+        return self._on_writer_that_exists(apply, grant)
 
-    def recover(self, deadline_s: float, gate: Gate) -> bool:
-        """Make the database readable again, or for the first time; whether a journal was hot."""
+    def recover(self, grant: Grant) -> bool:
+        """Make the database readable again, or for the first time.
+
+        Returns whether a journal was hot.
+        """
         with self._store.closed_on_failure():
-            return self._again_if_moved(lambda: self._store.recover(deadline_s, gate))
+            return self._again_if_moved(lambda: self._store.recover(grant))
 
     def copy_out(self, copy: Path, deadline_s: float) -> None:
         """Write one moment of the database to a new file; copies.KeepsChanging as it says."""
@@ -133,16 +130,14 @@ class Database:
             lambda session: idempotency.is_due(session, before_s, self._now()), deadline_s
         )
 
-    def purge_records(
-        self, before_s: float, deadline_s: float, gate: Gate, *, taken_over: bool = False
-    ) -> int:
-        """Delete idempotency records older than that, a bounded number of them; how many."""
+    def purge_records(self, before_s: float, grant: Grant) -> int:
+        """Delete a bounded number of idempotency records older than that. Returns how many."""
 
         def apply(session: Session) -> int:
-            with self._store.transaction(session, gate):
+            with self._store.transaction(session, grant):
                 return idempotency.purge(session, before_s, self._now())
 
-        return self._on_writer_that_exists(apply, deadline_s, gate, taken_over=taken_over)
+        return self._on_writer_that_exists(apply, grant)
 
     @cached_property
     def interactive(self) -> Interactive:
@@ -204,7 +199,7 @@ class Database:
     def _apply(self, work: Work, session: Session) -> Outcome:
         if work.once and (first := idempotency.find(session, work.once)):
             return first
-        outcome = Outcome(execute_all(work, session, self._plans))
+        outcome = Outcome(execute_all(work, session, self._plans), wrote=True)
         if work.once:
             has_reply = work.once.fingerprint is not None
             reply = work.encoder.reply(outcome.results) if has_reply else None
@@ -236,30 +231,18 @@ class Database:
                     return apply(session)
                 raise
 
-    def _on_writer_that_exists(
-        self, apply: Callable[[Session], T], deadline_s: float, gate: Gate, *, taken_over: bool
-    ) -> T:
+    def _on_writer_that_exists(self, apply: Callable[[Session], T], grant: Grant) -> T:
         def write() -> T:
             if not self._store.exists():
                 raise self._store.not_found()
-            return self._on_writer(apply, deadline_s, gate, taken_over=taken_over, creates=False)
+            return self._on_writer(apply, grant, creates=False)
 
         return self._again_if_moved(write)
 
-    def _on_writer(
-        self,
-        apply: Callable[[Session], T],
-        deadline_s: float,
-        gate: Gate,
-        *,
-        taken_over: bool,
-        creates: bool,
-    ) -> T:
+    def _on_writer(self, apply: Callable[[Session], T], grant: Grant, *, creates: bool) -> T:
         with self._store.closed_on_failure():
             try:
-                return apply(
-                    self._store.writing(deadline_s, gate, taken_over=taken_over, creates=creates)
-                )
+                return apply(self._store.writing(grant, creates=creates))
             except Writes as error:
                 raise StorageError(f"the database file cannot be written: {error}") from error
 

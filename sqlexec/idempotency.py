@@ -99,7 +99,7 @@ def find(session: Session, once: Once) -> Outcome | None:
             f"the idempotency key {once.key!r} was used for another request: give each"
             " request a key of its own"
         )
-    return Outcome([], replayed=str(reply or ""))
+    return Outcome([], wrote=False, replayed=str(reply or ""))
 
 
 def records(session: Session, *, after: str, before: str, also: str) -> list[Record]:

@@ -4,10 +4,11 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 
 from sqlexec import idempotency
+from sqlexec.grant import Grant
 from sqlexec.pins import Pins
 from sqlexec.plan import Plans
 from sqlexec.session import Session
-from sqlexec.store import Gate, Store
+from sqlexec.store import Store
 from sqlexec.transaction import Transaction
 from sqlexec.translate import Moved, moved_meanwhile
 
@@ -56,25 +57,17 @@ class Interactive:
 
     @contextmanager
     def writing(
-        self,
-        deadline_s: float,
-        gate: Gate,
-        *,
-        taken_over: bool,
-        creates: bool,
-        foreign_keys: bool = True,
+        self, grant: Grant, *, creates: bool, foreign_keys: bool = True
     ) -> Iterator[Transaction]:
-        """A transaction that may be committed; the caller holds the lease.
+        """A transaction that may be committed.
 
         It `creates` the database only where that was rehearsed.
         """
         with _named_if_moved(), self._store.closed_on_failure():
-            session = self._store.writing(
-                deadline_s, gate, taken_over=taken_over, creates=creates and self._may_create
-            )
+            session = self._store.writing(grant, creates=creates and self._may_create)
             with _begun(session, "BEGIN IMMEDIATE", foreign_keys=foreign_keys):
                 idempotency.forget_changes(session)
-                yield self._transaction(session, lambda: self._store.commit(session, gate))
+                yield self._transaction(session, lambda: self._store.commit(session, grant))
 
     def give_back(self) -> None:
         self._store.give_back()

@@ -100,7 +100,11 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The results of a request, or the kept reply of the first one that bore the same key."""
+    """The results of a request, or the kept reply of the first one that bore the same key.
+
+    `wrote` says whether it was run under a grant; a kept reply was not run again.
+    """
 
     results: list[Result]
+    wrote: bool
     replayed: str | None = None

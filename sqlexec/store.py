@@ -11,6 +11,7 @@ import apsw
 from sqlatch.kernel.errors import DatabaseBusy, DatabaseCorrupt, DatabaseNotFound, StorageError
 from sqlexec import idempotency
 from sqlexec.files import Files
+from sqlexec.grant import Grant
 from sqlexec.pins import Pins
 from sqlexec.session import Session
 from sqlexec.translate import Moved, NeedsMemory, RecoveryNeeded
@@ -27,15 +28,11 @@ without shared memory.)"""
 IDENTITY_CHECKED_EVERY_S = 1.0
 """How long a warm reader may show a file that was moved away. At a write SQLite itself looks."""
 
-Gate = Callable[[], None]
-"""Called as the last step before COMMIT; raises if the lease is no longer ours."""
-
 
 class Store:
     """A connection that cannot write and one that can, on one file, both kept warm.
 
-    Whoever calls `writing`, `transaction` or `recover` holds the lease. With `pins` time and chance
-    are what they say.
+    What writes asks for a grant. With `pins` time and chance are what they say.
     """
 
     def __init__(
@@ -82,24 +79,22 @@ class Store:
         self._reader.deadline_s = deadline_s
         return self._reader
 
-    def writing(
-        self, deadline_s: float, gate: Gate, *, taken_over: bool, creates: bool = False
-    ) -> Session:
+    def writing(self, grant: Grant, *, creates: bool = False) -> Session:
         """The connection that writes. Moved if there is no file, unless it `creates` one.
 
-        After the crash of another (`taken_over`), before the first use, and where no journal is
+        After the crash of another, before the first use, and where no journal is
         seen, directory and journal are opened, so that SQLite is shown what that one left.
         """
         if self._writer is not None:
             # SQLite checks it too, but only where a page is written: not where a constraint of the
             # old file refuses the write, or a record in it answers for it.
             self.close_if_moved()
-        if taken_over or self._writer is None or not self._files.has_journal(self.name):
+        if grant.taken_over or self._writer is None or not self._files.has_journal(self.name):
             self._files.open_directory()
             self._files.open_journal(self.name)
         if self._writer is None:
-            self._writer = self._open_writer(deadline_s, gate, creates=creates)
-        self._writer.deadline_s = deadline_s
+            self._writer = self._open_writer(grant, creates=creates)
+        self._writer.deadline_s = grant.deadline_s
         return self._writer
 
     def scratch(self, deadline_s: float) -> Session:
@@ -116,30 +111,33 @@ class Store:
         return session
 
     @contextmanager
-    def transaction(self, session: Session, gate: Gate) -> Iterator[None]:
-        """BEGIN IMMEDIATE before the first read; `gate`, then COMMIT, or else ROLLBACK."""
+    def transaction(self, session: Session, grant: Grant) -> Iterator[None]:
+        """BEGIN IMMEDIATE before the first read; the grant's check, then COMMIT; else ROLLBACK."""
         session.run("BEGIN IMMEDIATE")
         try:
             session.load_schema()
             yield
-            self.commit(session, gate)
+            self.commit(session, grant)
         finally:
             if session.connection.in_transaction:
                 session.finish("ROLLBACK")
 
-    def commit(self, session: Session, gate: Gate) -> None:
-        """`gate`, then COMMIT."""
-        gate()
+    def commit(self, session: Session, grant: Grant) -> None:
+        """Commit, if the grant still holds."""
+        grant.check()
         self._commit(session)
 
-    def recover(self, deadline_s: float, gate: Gate) -> bool:
-        """Roll back what a killed writer left and see to the journal; whether one was hot."""
+    def recover(self, grant: Grant) -> bool:
+        """Roll back what a killed writer left, and make sure that there is a journal.
+
+        Returns whether it was hot.
+        """
         self.close()
         if not self.exists():
             raise self.not_found()
         self._files.open_directory()
         was_hot = self._files.open_journal(self.name)
-        self.writing(deadline_s, gate, taken_over=False).load_schema()
+        self.writing(grant).load_schema()
         return was_hot
 
     @contextmanager
@@ -181,15 +179,15 @@ class Store:
             raise RecoveryNeeded("the database is in WAL mode")
         return self._open(apsw.SQLITE_OPEN_READONLY, deadline_s)
 
-    def _open_writer(self, deadline_s: float, gate: Gate, *, creates: bool) -> Session:
+    def _open_writer(self, grant: Grant, *, creates: bool) -> Session:
         if not creates and not self._files.exists(self.name):
             raise Moved("there is no such file any more")
         if self._files.is_wal(self.name):
-            self._leave_wal(deadline_s)
+            self._leave_wal(grant.deadline_s)
         flags = apsw.SQLITE_OPEN_READWRITE | (apsw.SQLITE_OPEN_CREATE if creates else 0)
-        session = self._open(flags, deadline_s, first=KEEP_JOURNAL)
+        session = self._open(flags, grant.deadline_s, first=KEEP_JOURNAL)
         try:
-            self._prepare(session, gate)
+            self._prepare(session, grant)
         except BaseException:
             session.close()
             raise
@@ -215,7 +213,7 @@ class Store:
             raise
         return session
 
-    def _prepare(self, session: Session, gate: Gate) -> None:
+    def _prepare(self, session: Session, grant: Grant) -> None:
         """Set the journal mode; give the file its journal and our table if it lacks one."""
         if session.connection.readonly("main"):
             raise StorageError(f"database {self.name!r}: the file cannot be written")
@@ -230,7 +228,7 @@ class Store:
         if has_table and has_journal and not is_still_hot:
             return
         version = int(str(session.run("PRAGMA user_version")[0][0]))
-        with self.transaction(session, gate):
+        with self.transaction(session, grant):
             session.run(idempotency.SCHEMA)
             # Written though it is the same: a transaction that changes nothing makes no journal.
             session.run(f"PRAGMA user_version = {version}")

@@ -6,7 +6,7 @@ import signal
 import time
 import traceback
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -143,20 +143,20 @@ def _watch_commits(customer: Customer) -> None:
     from handler.service import Service
     from sqlexec.store import Store
 
-    gate_of, commit = Service._gate, Store._commit
+    grant_of, commit = Service._grant, Store._commit
     expires_at_s = 0.0
 
-    def gate_of_watched(self: Service, lease: Any, deadline_s: float) -> Any:
-        gate = gate_of(self, lease, deadline_s)
+    def grant_watched(self: Service, lease: Any, deadline_s: float) -> Any:
+        grant = grant_of(self, lease, deadline_s)
 
-        def watched() -> None:
+        def check() -> None:
             nonlocal expires_at_s
             customer.reached(BEFORE_THE_CHECK)
             if "last check" not in customer.task.without:
-                gate()
+                grant.check()
             expires_at_s = lease.held.expires_at_s
 
-        return watched
+        return replace(grant, check=check)
 
     def commit_watched(self: Store, session: Any) -> None:
         started_s = time.time()
@@ -168,5 +168,5 @@ def _watch_commits(customer: Customer) -> None:
             "committed", database=self.name, started_s=started_s, expires_at_s=expires_at_s
         )
 
-    Service._gate = gate_of_watched  # type: ignore[method-assign]
+    Service._grant = grant_watched  # type: ignore[method-assign]
     Store._commit = commit_watched  # type: ignore[method-assign]

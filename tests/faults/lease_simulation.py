@@ -1,10 +1,10 @@
 """Contenders for one lease, simulated: every schedule of a seed, with what must never happen.
 
-Real are `Leases`, `DynamoDBTable` and the service's gate before a commit; simulated are time, the
-network, and the database, which is a counter that each commit raises by one.
+Real are `Leases`, `DynamoDBTable` and the service's grant, which is checked before a commit;
+simulated are time, the network, and the database, which is a counter that each commit raises by
+one.
 """
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,11 @@ from handler.service import Service
 from handler.settings import Settings
 from locking.clock import Clock
 from locking.dynamodb import DynamoDBTable
+from locking.lease import Lease
 from locking.leases import MARGIN_S, Leases
 from locking.waiting import WAIT_MAX_S
 from sqlatch.kernel.errors import LeaseBusy, SqlatchError
+from sqlexec.grant import Grant
 from tests.faults.simulated_dynamodb import SimulatedDynamoDB, refusal
 from tests.faults.simulated_time import Timeline
 from tests.faults.simulated_world import (
@@ -40,6 +42,17 @@ class Killed(BaseException):
     """The process is gone: no `finally` of it has any effect from here on."""
 
 
+class _Leases(Leases):
+    """Leases that remember which was granted last."""
+
+    lock_id = ""
+
+    def _acquire(self, *arguments: Any) -> Lease:
+        lease = super()._acquire(*arguments)
+        self.lock_id = lease.held.lock_id
+        return lease
+
+
 class Contender:
     """A process with a clock of its own that sends requests, one after the other."""
 
@@ -57,7 +70,8 @@ class Contender:
         )
         self.service = Service(SETTINGS, clock=self.clock)
         table = DynamoDBTable("leases", _Network(self))  # type: ignore[arg-type]
-        self.service.__dict__["leases"] = Leases(table, clock=self.clock)
+        self.leases = _Leases(table, clock=self.clock)
+        self.service.__dict__["leases"] = self.leases
 
     def run(self, requests: int) -> None:
         for number in range(requests):
@@ -70,20 +84,20 @@ class Contender:
                 self.world.ghosts |= self.lock_ids
 
     def request(self, name: str, timeout_s: float) -> None:
-        """One request, as the service makes it: lease, work, gate, commit."""
+        """One request, as the service makes it: lease, work, check, commit."""
         world = self.world
         record = Record(function_request_id=name, door="direct")
         deadline_s = self.clock.now() + timeout_s
         lock_id = None
         before = set(self.lock_ids)
         try:
-            with self.service.lease("main", record, deadline_s) as (lease, gate):
-                lock_id = lease.held.lock_id
+            with self.service.writing("main", record, deadline_s) as grant:
+                lock_id = self.leases.lock_id
                 world.require(
-                    lease.taken_over or lock_id not in world.taken_over,
+                    grant.taken_over or lock_id not in world.taken_over,
                     "a lease taken over, and its new holder is not told",
                 )
-                self.write(lock_id, gate, deadline_s)
+                self.write(lock_id, grant)
         except SqlatchError as error:
             world.counts[error.code] += 1
             if isinstance(error, LeaseBusy):
@@ -92,14 +106,14 @@ class Contender:
                 world.owner() not in self.lock_ids - before - self.asked_back,
                 "a grant whose answer was lost, and nobody gives it back",
             )
-        if lock_id is not None and lease.released and lock_id not in world.ghosts:
+        if lock_id is not None and not record.lease_not_released and lock_id not in world.ghosts:
             world.require(world.owner() != lock_id, "said to be given back, and is not")
 
-    def write(self, lock_id: str, gate: Callable[[], None], deadline_s: float) -> None:
+    def write(self, lock_id: str, grant: Grant) -> None:
         value = self.world.value
-        left_s = max(deadline_s - self.clock.now(), 0)
+        left_s = max(grant.deadline_s - self.clock.now(), 0)
         self.pass_time(self.world.chance.choice((0.002, 0.05, left_s * 0.999, left_s * 1.5)))
-        gate()
+        grant.check()
         self.commit(lock_id, value)
 
     def commit(self, lock_id: str, value: int) -> None:
@@ -218,7 +232,7 @@ def _overcome(world: World) -> None:
     world.require(waits_s <= one_lease_s, "a lease that stands for longer than a lease")
     record = Record(function_request_id="probe", door="direct")
     world.timeline = probe.world.timeline = Timeline(started_s)
-    with probe.service.lease("main", record, started_s + one_lease_s + 1):
+    with probe.service.writing("main", record, started_s + one_lease_s + 1):
         waited_s = world.timeline.now_s - started_s
     world.require(waited_s <= waits_s + WAIT_MAX_S + 0.05, f"waited {waited_s} s for {waits_s} s")
     world.counts["left_behind"] += waits_s > 0

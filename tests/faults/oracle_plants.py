@@ -95,7 +95,7 @@ class _AllChanges(_Changes):
         return self._connection.total_changes() - self._before
 
 
-def _committed_anyway(_store: Store, on: Any, _gate: Any) -> Any:
+def _committed_anyway(_store: Store, on: Any, _grant: Any) -> Any:
     @contextmanager
     def transaction() -> Any:
         on.run("BEGIN IMMEDIATE")

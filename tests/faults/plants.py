@@ -1,12 +1,13 @@
 """Bugs to plant, each of which breaks one promise: a campaign that misses it tests nothing."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from handler.service import Service
 from hrana import transaction
 from hrana.answers import Answers, Commit
 from hrana.state import digest_of
@@ -19,9 +20,10 @@ from sqlatch.kernel.errors import StatementError, StorageError
 from sqlexec import idempotency, session
 from sqlexec.database import Database
 from sqlexec.files import Files
+from sqlexec.grant import Grant
 from sqlexec.session import Session
 from sqlexec.statement import Once, Outcome, Work
-from sqlexec.store import Gate, Store
+from sqlexec.store import Store
 from tests.faults.disk import Fuse
 
 Patch = pytest.MonkeyPatch
@@ -57,10 +59,10 @@ def committed_after_the_reply(patch: Patch) -> None:
     close, reading = Store.close, Store.reading
 
     @contextmanager
-    def transacting(_self: Store, session: Session, gate: Gate) -> Iterator[None]:
+    def transacting(_self: Store, session: Session, grant: Grant) -> Iterator[None]:
         session.run("BEGIN IMMEDIATE")
         yield
-        gate()
+        grant.check()
 
     def commit(self: Store) -> None:
         if self._writer is not None and self._writer.connection.in_transaction:
@@ -83,8 +85,8 @@ def committed_after_the_reply(patch: Patch) -> None:
 
 def each_statement_commits(patch: Patch) -> None:
     @contextmanager
-    def transacting(_self: Store, _session: Session, gate: Gate) -> Iterator[None]:
-        gate()
+    def transacting(_self: Store, _session: Session, grant: Grant) -> Iterator[None]:
+        grant.check()
         yield
 
     patch.setattr(Store, "transaction", transacting)
@@ -133,20 +135,19 @@ def record_after_the_effect(patch: Patch) -> None:
     """The idempotency record is written in a second transaction."""
     write = Database.write
 
-    def write_then_record(
-        self: Database, work: Work, deadline_s: float, gate: Gate, *, taken_over: bool = False
-    ) -> Outcome:
+    def write_then_record(self: Database, work: Work, grant: Grant) -> Outcome:
         def record(store: Store) -> None:
-            session = store.writing(deadline_s, gate, taken_over=taken_over)
-            with store.transaction(session, gate):
-                idempotency.keep(session, once, outcome, self._now())
+            session = store.writing(grant)
+            with store.transaction(session, grant):
+                idempotency.keep(session, once, reply, self._now())
 
         once = work.once
         assert once is not None
-        session = self._store.writing(deadline_s, gate, taken_over=taken_over)
+        session = self._store.writing(grant)
         if first := idempotency.find(session, once):
             return first
-        outcome = write(self, replace(work, once=None), deadline_s, gate)
+        outcome = write(self, replace(work, once=None), grant)
+        reply = work.encoder.reply(outcome.results)
         record(self._store)
         return outcome
 
@@ -162,7 +163,7 @@ def record_before_the_effect(patch: Patch) -> None:
         assert once is not None
         if first := idempotency.find(session, once):
             return first
-        idempotency.keep(session, once, Outcome([]), self._now())
+        idempotency.keep(session, once, "", self._now())
         session.run("COMMIT")
         session.run("BEGIN IMMEDIATE")
         return apply(self, replace(work, once=None), session)
@@ -217,11 +218,28 @@ def replaced_file_never_noticed(patch: Patch) -> None:
     patch.setattr(Store, "close_if_moved", lambda _self: None)
 
 
+def grants_not_checked(patch: Patch) -> None:
+    _change_grants(patch, lambda grant, _lease: replace(grant, check=lambda: None))
+
+
+def grants_checked_without_the_deadline(patch: Patch) -> None:
+    _change_grants(patch, lambda grant, lease: replace(grant, check=lease.check))
+
+
+def _change_grants(patch: Patch, change: Callable[[Grant, Lease], Grant]) -> None:
+    grant_of = Service._grant
+
+    def changed(self: Service, lease: Lease, deadline_s: float) -> Grant:
+        return change(grant_of(self, lease, deadline_s), lease)
+
+    patch.setattr(Service, "_grant", changed)
+
+
 def takeover_opens_no_journal(patch: Patch) -> None:
     writing = Store.writing
 
-    def as_if_calm(self: Store, deadline_s: float, gate: Gate, **how: bool) -> Session:
-        return writing(self, deadline_s, gate, **{**how, "taken_over": False})
+    def as_if_calm(self: Store, grant: Grant, **how: bool) -> Session:
+        return writing(self, replace(grant, taken_over=False), **how)
 
     patch.setattr(Store, "writing", as_if_calm)
 

@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 
-from handler.service import Service
 from locking import dynamodb
 from locking.dynamodb import DynamoDBTable
 from locking.lease import Claim
@@ -89,7 +88,7 @@ PLANTED: dict[str, tuple[Callable[[pytest.MonkeyPatch], None], str]] = {
     ),
     "release before commit": (_commit_after_release, "does not hold the lease"),
     "no check before commit": (
-        lambda patch: patch.setattr(Service, "_gate", lambda *_args: lambda: None),
+        plants.grants_not_checked,
         "does not hold the lease|two holders",
     ),
     "no margin": (
@@ -97,7 +96,7 @@ PLANTED: dict[str, tuple[Callable[[pytest.MonkeyPatch], None], str]] = {
         "two holders within the margin",
     ),
     "the deadline not checked before commit": (
-        lambda patch: patch.setattr(Service, "_gate", lambda _self, lease, _s: lease.check),
+        plants.grants_checked_without_the_deadline,
         "two holders within the margin",
     ),
     "no grace": (

@@ -2,7 +2,7 @@
 
     kill_in_commit_ms   kill it, that long after its first commit began
     half_written        "kill" it or "hold" it when it has written some of a commit's pages
-    hold_at             "gate" or "commit": hold it right before the last check, or right after
+    hold_at             "check" or "commit": hold it right before the last check, or right after
     journal_mode        in place of PERSIST
 
 What is held says so, and goes on when it is told to.
@@ -12,13 +12,15 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import apsw
 
+from sqlexec.grant import Grant
 from sqlexec.session import Session
-from sqlexec.store import Gate, Store
+from sqlexec.store import Store
 
 PAGES_WRITTEN = 100
 """Of the 230 pages that the bank's transaction writes; the other transactions write a few."""
@@ -49,8 +51,8 @@ def put_in(
         file_system = HalfWritten(_kill if half_written == "kill" else hold)
     if hold_at == "commit":
         _at_commit(hold)
-    if hold_at == "gate":
-        _at_gate(hold)
+    if hold_at == "check":
+        _at_check(hold)
     if journal_mode is not None:
         _use_journal_mode(journal_mode)
     return file_system
@@ -97,16 +99,16 @@ def _at_commit(happen: Callable[[], None]) -> None:
     Store._commit = commit_with_that
 
 
-def _at_gate(happen: Callable[[], None]) -> None:
+def _at_check(happen: Callable[[], None]) -> None:
     transaction = Store.transaction
     once = _once(happen)
 
-    def transaction_with_that(store: Store, session: Session, gate: Gate) -> Any:
-        def gate_with_that() -> None:
+    def transaction_with_that(store: Store, session: Session, grant: Grant) -> Any:
+        def check() -> None:
             once()
-            gate()
+            grant.check()
 
-        return transaction(store, session, gate_with_that)
+        return transaction(store, session, replace(grant, check=check))
 
     Store.transaction = transaction_with_that
 

@@ -24,7 +24,7 @@ THAWED_LATE_S = 3
 @pytest.mark.parametrize(
     ("fault", "code"),
     [
-        ({"hold_at": "gate"}, "LEASE_LOST"),
+        ({"hold_at": "check"}, "LEASE_LOST"),
         ({"hold_at": "commit"}, "STORAGE_ERROR"),
         ({"half_written": "hold"}, "STORAGE_ERROR"),
     ],

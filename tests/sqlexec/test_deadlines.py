@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 
 from sqlatch.kernel.errors import Timeout
 from sqlexec.files import Files
+from sqlexec.grant import Grant
 from sqlexec.session import Session
 from sqlexec.store import Store
 
@@ -66,12 +68,15 @@ def test_a_statement_behind_the_deadline_is_not_begun(session: Session) -> None:
 def test_a_commit_during_which_the_deadline_passes_is_acknowledged(tmp_path: Path) -> None:
     store = Store("main", Files(tmp_path), now=time.time)
     with closing(store):
-        session = store.writing(time.time() + 60, lambda: None, taken_over=False, creates=True)
+        grant = Grant(time.time() + 60, fence=1, taken_over=False, check=lambda: None)
+        session = store.writing(grant, creates=True)
 
-        def gate() -> None:
+        def check() -> None:
             session.deadline_s = 0
+
+        late = replace(grant, check=check)
 
         for _each in range(400):
             session.deadline_s = time.time() + 60
-            with store.transaction(session, gate):
+            with store.transaction(session, late):
                 session.run("CREATE TABLE IF NOT EXISTS t (n)")

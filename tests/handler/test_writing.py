@@ -1,0 +1,81 @@
+"""The one place where a request gets the right to write, and what that right says."""
+
+import re
+import time
+from dataclasses import replace
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from handler.log import Record
+from handler.service import Service
+from locking.lease import GRACE_S, Claim
+from sqlatch.kernel.errors import ReadOnly, Timeout
+from sqlexec.grant import Grant
+from tests.conftest import Ask
+
+ROOT = Path(__file__).parents[2]
+ROOMS = ("events", "handler", "hrana", "sqlexec")
+TAKES_A_LEASE = re.compile(r"\.hold\(|leases\.take|Claim\(")
+
+
+def record() -> Record:
+    return Record(function_request_id="a request", door="direct")
+
+
+def granted(service: Service, database: str = "main") -> Grant:
+    with service.writing(database, record(), time.time() + 60) as grant:
+        return grant
+
+
+def test_one_place_takes_a_lease_for_a_request() -> None:
+    sources = [path for room in ROOMS for path in (ROOT / room).rglob("*.py")]
+    lines = [(path.name, line) for path in sources for line in path.read_text().splitlines()]
+
+    assert len(lines) > 1_000
+    assert [name for name, line in lines if TAKES_A_LEASE.search(line)] == ["service.py"]
+
+
+@pytest.mark.lease_tables
+def test_the_fence_of_a_grant_is_greater_than_those_before_it(
+    the_service: Service,
+) -> None:
+    fences = [granted(the_service).fence for _time in range(3)]
+    other = granted(the_service, "other").fence
+
+    assert fences == sorted(set(fences))
+    assert granted(the_service).fence > fences[-1]
+    assert granted(the_service, "other").fence > other
+
+
+@pytest.mark.lease_tables
+def test_a_grant_says_that_the_holder_before_gave_nothing_back(the_service: Service) -> None:
+    assert not granted(the_service).taken_over
+
+    past_s = time.time() - 60
+    claim = Claim("main", str(uuid4()), "killed", past_s, past_s + GRACE_S)
+    the_service.leases._table.take(claim)
+
+    assert granted(the_service).taken_over
+    assert not granted(the_service).taken_over
+
+
+def test_a_grant_is_checked_by_the_deadline_of_its_request(the_service: Service) -> None:
+    clock = the_service.clock
+    with the_service.writing("main", record(), time.time() + 60) as grant:
+        grant.check()
+        the_service.clock = replace(clock, now=lambda: grant.deadline_s)
+
+        with pytest.raises(Timeout):
+            grant.check()
+
+
+def test_a_service_that_must_not_write_grants_nothing(ask: Ask, the_service: Service) -> None:
+    ask(query="CREATE TABLE t (n)")
+    the_service.settings = replace(the_service.settings, read_only=True)
+
+    with pytest.raises(ReadOnly):
+        granted(the_service)
+
+    assert the_service.leases.held() == []
