@@ -10,6 +10,7 @@ from benchmarks import (
     replies,
     sizes,
     together,
+    walk,
     warm,
 )
 from benchmarks.experiment import Experiment, Table
@@ -100,6 +101,16 @@ EXPERIMENTS = (
         Table("strace_write", "System calls on database, journal and directory, warm write",
               "calls", BARE, (SAME_CALLS,),
               "Counted by strace, so with what is done beside SQLite."),
+    )),
+    Experiment("stations of a request", walk.by_profile, (
+        Table("walk_functions", "Functions that a warm request passes", "functions",
+              walk.DIRECT_READ,
+              (Goal(walk.DIRECT_READ, at_most=50), Goal(walk.LIBSQL_WRITE, at_most=110)),
+              "The project's own, each counted once, log line included."),
+        Table("walk_files", "Files that a warm request passes", "files", walk.DIRECT_READ,
+              (Goal(walk.DIRECT_READ, at_most=14),)),
+        Table("walk_rooms", "Changes of room of a warm request", "changes", walk.DIRECT_READ,
+              (Goal(walk.LIBSQL_WRITE, at_most=24),)),
     )),
     Experiment("fresh processes", fresh.first_answers, (
         Table("fresh_read", "Fresh process to the first answer of a read", "ms", BARE, (

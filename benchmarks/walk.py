@@ -7,6 +7,7 @@ part of the function around it.
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from types import CodeType, FrameType
@@ -64,16 +65,18 @@ def by_profile(work: Workplace) -> Tables:
 
 def walks_of(invoke: Invoke) -> dict[str, Walk]:
     """The walk of each kind of request through a function that has the table of `data`."""
-    return {name: _walk(lambda event=event: invoke(event)) for name, event in _requests().items()}
+    return {name: _walk(partial(invoke, event)) for name, event in _requests().items()}
 
 
 def _requests() -> dict[str, dict[str, Any]]:
-    row, values = data.row_of(1), list(data.values_of(1))
+    row = data.row_of(1)
+    name, size, weight, note = data.values_of(1)
+    args = [_text(name), _integer(size), {"type": "float", "value": weight}, _text(note)]
     return {
         DIRECT_READ: {"query": data.READ, "parameters": [row]},
-        DIRECT_WRITE: {"query": data.WRITE, "parameters": values},
+        DIRECT_WRITE: {"query": data.WRITE, "parameters": [name, size, weight, note]},
         LIBSQL_READ: _pipeline(data.READ, [_integer(row)]),
-        LIBSQL_WRITE: _pipeline(data.WRITE, [_libsql(value) for value in values]),
+        LIBSQL_WRITE: _pipeline(data.WRITE, args),
     }
 
 
@@ -82,10 +85,8 @@ def _pipeline(sql: str, args: list[dict[str, Any]]) -> dict[str, Any]:
     return {"pipeline": {"requests": [execute, {"type": "close"}]}}
 
 
-def _libsql(value: float | str) -> dict[str, Any]:
-    if isinstance(value, str):
-        return {"type": "text", "value": value}
-    return {"type": "float", "value": value} if isinstance(value, float) else _integer(value)
+def _text(value: str) -> dict[str, Any]:
+    return {"type": "text", "value": value}
 
 
 def _integer(value: int) -> dict[str, Any]:

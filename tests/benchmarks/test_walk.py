@@ -1,0 +1,36 @@
+"""How many stations a request passes: counts, which hold on every machine."""
+
+import pytest
+
+from benchmarks import data, service
+from benchmarks.walk import DIRECT_READ, LIBSQL_WRITE, Walk, walks_of
+from tests.conftest import Ask
+
+
+@pytest.fixture
+def walks(ask: Ask) -> dict[str, Walk]:
+    values = list(data.values_of(1))
+    ask(statements=[{"query": data.SCHEMA}, {"query": data.WRITE, "parameters": values}])
+    ask(query="UPDATE things SET id = ?", parameters=[data.row_of(1)])
+    return walks_of(service.invoke)
+
+
+def test_a_warm_read_passes_few_functions_in_few_files(walks: dict[str, Walk]) -> None:
+    walk = walks[DIRECT_READ]
+
+    assert len(walk.functions) <= 76, "\n".join(walk.functions)
+    assert len(walk.files) <= 19, "\n".join(walk.files)
+
+
+def test_a_libsql_write_passes_few_functions_and_changes_rooms_seldom(
+    walks: dict[str, Walk],
+) -> None:
+    walk = walks[LIBSQL_WRITE]
+
+    assert len(walk.functions) <= 183, "\n".join(walk.functions)
+    assert walk.room_changes <= 56, "\n".join(walk.functions)
+
+
+def test_the_stations_of_a_request_are_seen(walks: dict[str, Walk]) -> None:
+    assert walks[DIRECT_READ].functions[0] == "handler/query.py:lambda_handler"
+    assert "sqlexec/store.py:Store.reading" in walks[DIRECT_READ].functions
