@@ -93,3 +93,25 @@ def plain(result: dict[str, Any]) -> list[list[Any]]:
         [kinds.get(one["type"], lambda same: same)(one.get("value")) for one in row]
         for row in result["rows"]
     ]
+
+
+def results(client: Client, *requests: Any) -> list[Any]:
+    return client.pipeline(*requests, {"type": "close"})["results"][:-1]
+
+
+def response(client: Client, request: Any) -> Any:
+    (result,) = results(client, request)
+    assert result["type"] == "ok", result
+    return result["response"]
+
+
+def stmt(sql: str, **fields: Any) -> dict[str, Any]:
+    return {"sql": sql, **fields}
+
+
+def batch(*steps: Any) -> dict[str, Any]:
+    return {"steps": list(steps)}
+
+
+def step(sql: str, condition: Any = None) -> dict[str, Any]:
+    return {"stmt": stmt(sql), "condition": condition}

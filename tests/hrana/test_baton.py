@@ -18,6 +18,7 @@ from hrana.shelf import DIRECTORY, KEY_BYTES, Shelf
 from sqlatch.kernel.errors import BadEvent
 from tests.hrana.client import Client, execute, plain
 from tests.hrana.conftest import token
+from tests.hrana.test_batch import nested
 
 SCHEDULE = {"source": "aws.events"}
 
@@ -201,29 +202,6 @@ def test_a_transaction_too_large_to_go_on_in_another_request_can_only_be_rolled_
     assert client.rows("SELECT n FROM t") == [[3]]
 
 
-def test_the_names_of_savepoints_have_a_limit(client: Client) -> None:
-    stream = client.stream()
-    stream.execute("BEGIN")
-    stream.execute("SAVEPOINT a")
-    names = [os.urandom(3_000).hex() for _number in range(20)]
-    answers = stream.ask(*[execute(f'SAVEPOINT "{name}"') for name in names])
-
-    assert [one["type"] for one in answers] == ["ok", *["error"] * 19]
-    assert answers[1]["error"]["code"] == "TRANSACTION_TOO_LARGE"
-    assert len(stream.baton or "") < 44 * 1024
-    stream.execute("ROLLBACK TO a")
-    stream.execute("COMMIT")
-
-
-def test_a_savepoint_that_is_refused_begins_no_transaction(client: Client) -> None:
-    stream = client.stream()
-    stream.execute("CREATE TABLE t (n)")
-    stream.refused(f"SAVEPOINT {'a' * 10_001}")
-    stream.execute("INSERT INTO t VALUES (1)")
-
-    assert client.rows("SELECT n FROM t") == [[1]]
-
-
 BAD_BODIES: list[Any] = [
     "",
     "{",
@@ -261,24 +239,6 @@ BAD_BODIES: list[Any] = [
 ]
 
 
-def nested(levels: int) -> Any:
-    condition: Any = {"type": "is_autocommit"}
-    for _level in range(levels - 1):
-        condition = {"type": "not", "cond": condition}
-    steps = [{"stmt": {"sql": "SELECT 1"}, "condition": condition}]
-    return {"requests": [{"type": "batch", "batch": {"steps": steps}}]}
-
-
-@pytest.mark.parametrize(("levels", "status"), [(50, 200), (51, 400), (90, 400), (400, 400)])
-def test_conditions_are_nested_50_levels_deep_at_most(
-    client: Client, levels: int, status: int
-) -> None:
-    answered, body = client.send("/v3/pipeline", nested(levels))
-
-    assert answered == status
-    assert status == 200 or "deep" in body["message"] or "recursion limit" in body["message"]
-
-
 @pytest.mark.parametrize(
     "pipeline",
     [
@@ -295,11 +255,6 @@ def test_a_direct_pipeline_that_is_not_json_is_a_bad_event(environment: Any, pip
         local.invoke({"pipeline": pipeline})
 
 
-def test_the_first_version_too_wants_one_text(client: Client) -> None:
-    for stmt in ({}, {"sql_id": 1}, {"sql": "SELECT 1", "sql_id": 1}):
-        assert client.send("/v1/execute", {"stmt": stmt})[0] == 400
-
-
 @pytest.mark.parametrize("body", BAD_BODIES, ids=range(len(BAD_BODIES)))
 def test_a_body_that_breaks_the_protocol_is_refused_before_anything_runs(
     client: Client, body: Any
@@ -309,25 +264,6 @@ def test_a_body_that_breaks_the_protocol_is_refused_before_anything_runs(
 
     assert (status, sorted(answer)) == (400, ["code", "message"])
     nothing_happened(client)
-
-
-@pytest.mark.parametrize(
-    ("path", "method", "status"),
-    [
-        ("/main/v1/pipeline", "POST", 404),
-        ("/main/v2/cursor", "POST", 404),
-        ("/main/v3-protobuf/pipeline", "POST", 404),
-        ("/main/v2", "POST", 404),
-        ("/main/v2/pipeline", "DELETE", 405),
-        ("/Main/v2/pipeline", "POST", 400),
-        ("/..%2f/v2/pipeline", "POST", 400),
-    ],
-)
-def test_a_path_that_there_is_not_is_refused(
-    client: Client, path: str, method: str, status: int
-) -> None:
-    answered, body = Client(client.token, "").send(path, {"requests": []}, method=method)
-    assert (answered, sorted(body)) == (status, ["code", "message"])
 
 
 def test_a_token_is_asked_for_and_holds_for_what_it_says(client: Client) -> None:

@@ -139,31 +139,6 @@ def test_a_baton_whose_transaction_is_committed_is_good_for_nothing_else(client:
     assert balances(client) == [101, 100]
 
 
-def test_savepoints_are_nested_in_a_transaction(client: Client) -> None:
-    stream = client.stream()
-    stream.execute("BEGIN")
-    stream.execute("SAVEPOINT a")
-    stream.execute("UPDATE account SET balance = 1 WHERE id = 1")
-    stream.execute("SAVEPOINT b")
-    stream.execute("UPDATE account SET balance = 2 WHERE id = 2")
-    stream.execute("ROLLBACK TO b")
-    stream.execute("RELEASE a")
-    assert "no such savepoint" in stream.refused("RELEASE a")["message"]
-    stream.execute("COMMIT")
-
-    assert balances(client) == [1, 100]
-
-
-def test_the_release_of_a_savepoint_that_began_a_transaction_commits(client: Client) -> None:
-    stream = client.stream()
-    stream.execute("SAVEPOINT a")
-    stream.execute("UPDATE account SET balance = 1 WHERE id = 1")
-    assert balances(client) == [100, 100]
-    stream.execute("RELEASE a")
-
-    assert balances(client) == [1, 100]
-
-
 def test_a_statement_that_fails_is_part_of_the_transaction(client: Client, other: Client) -> None:
     stream = client.stream()
     stream.execute("BEGIN")
@@ -174,18 +149,6 @@ def test_a_statement_that_fails_is_part_of_the_transaction(client: Client, other
 
     assert stream.refused("COMMIT")["code"] == "SQLITE_BUSY"
     assert client.rows("SELECT id FROM account") == [[2]]
-
-
-def test_a_conflict_that_rolls_back_ends_the_transaction_as_in_sqlite(client: Client) -> None:
-    stream = client.stream()
-    stream.execute("BEGIN")
-    stream.execute("UPDATE account SET balance = 1")
-    assert stream.refused("INSERT OR ROLLBACK INTO account VALUES (1, 5)")["code"] == (
-        "SQLITE_CONSTRAINT"
-    )
-
-    assert "no transaction is active" in stream.refused("COMMIT")["message"]
-    assert balances(client) == [100, 100]
 
 
 @pytest.mark.lease_tables
