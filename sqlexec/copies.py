@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import apsw
 
+from sqlatch.kernel import nfs
 from sqlatch.kernel.errors import BadEvent, DatabaseCorrupt
-from sqlexec.store import JOURNAL_BYTES_MAX, KEEP_JOURNAL
 from sqlexec.translate import FOREIGN_ERRORS, in_our_words
 
 if TYPE_CHECKING:
@@ -31,16 +31,8 @@ RESTARTS_MAX = 3
 FINDINGS_MAX = 10
 BUSY_TIMEOUT_MS = 30_000
 
-OVERWRITES = (
-    KEEP_JOURNAL,
-    "PRAGMA journal_mode = PERSIST",
-    f"PRAGMA journal_size_limit = {JOURNAL_BYTES_MAX}",
-    "PRAGMA locking_mode = NORMAL",
-    "PRAGMA synchronous = FULL",
-    "SELECT count(*) FROM sqlite_schema",
-)
-"""Of the connection that replaces a database: as a writer's of a request, the last ends the
-exclusive locking."""
+OVERWRITES = (*nfs.KEEP_JOURNAL, "PRAGMA synchronous = FULL", nfs.READ)
+"""What the connection that replaces a database runs first."""
 
 
 class KeepsChanging(Exception):

@@ -8,23 +8,19 @@ from pathlib import Path
 
 import apsw
 
+from sqlatch.kernel import nfs
 from sqlatch.kernel.errors import StorageError
 from sqlexec.translate import FOREIGN_ERRORS, in_our_words
 
 SUFFIX = ".db"
-JOURNAL_MAGIC = bytes.fromhex("d9d505f920a163d7")
-"""How a rollback journal begins that would be played back; zeros once its transaction ended."""
 
 _READ_ONLY = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_NOFOLLOW
-_WAL_VERSION = 2
-_VERSIONS_OFFSET = 18
 
 
 class Files:
     """`<name>.db` and its `-journal` in one directory. Symbolic links are not followed.
 
-    An NFS client may believe for 30 s that a file is not there, or is empty: opening the directory,
-    then the file, asks the server (close-to-open consistency).
+    What an NFS client must be made to ask the server again, `sqlatch.kernel.nfs` says.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -34,7 +30,7 @@ class Files:
         return self.directory / f"{name}{SUFFIX}"
 
     def journal(self, name: str) -> Path:
-        return self.directory / f"{name}{SUFFIX}-journal"
+        return nfs.journal_of(self.path(name))
 
     def exists(self, name: str) -> bool:
         """Whether the database is there; a no is asked of the server."""
@@ -55,21 +51,19 @@ class Files:
     def open_directory(self) -> None:
         """Make the NFS client ask the server again what is in the directory."""
         with self._storage_errors():
-            os.close(os.open(self.directory, os.O_RDONLY | os.O_DIRECTORY))
+            nfs.open_directory(self.directory)
 
     def open_journal(self, name: str) -> bool:
-        """Make the NFS client ask for the journal; whether SQLite takes it for hot.
-
-        It goes by the first byte: JOURNAL_MAGIC has it, and so may what a crash left of that.
-        """
-        return (self._first_byte(self.journal(name)) or b"\0") != b"\0"
+        """Make the NFS client ask for the journal. Return whether SQLite may take it for hot."""
+        with self._storage_errors():
+            return bool(nfs.open_journal(self.journal(name)))
 
     def has_journal(self, name: str) -> bool:
         """Asked at each read and write, hence no Path, which takes longer than the asking."""
-        return os.path.lexists(f"{self.directory}/{name}{SUFFIX}-journal")
+        return nfs.has_journal(f"{self.directory}/{name}{SUFFIX}-journal")
 
     def is_wal(self, name: str) -> bool:
-        """Whether the header says WAL, which two NFS clients cannot share.
+        """Return whether the header says WAL.
 
         Read through SQLite, without a lock: closing any other descriptor of the file would drop
         the locks that this process holds on it.
@@ -79,12 +73,12 @@ class Files:
         try:
             connection = apsw.Connection(str(self.path(name)), flags=_READ_ONLY)
             with closing(connection):
-                _is_whole, versions = connection.read("main", 0, _VERSIONS_OFFSET, 2)
+                _is_whole, versions = connection.read("main", 0, nfs.VERSIONS_OFFSET, 2)
         except apsw.CantOpenError:
             return False  # whoever opens it next says why
         except FOREIGN_ERRORS as error:
             raise in_our_words(error, name) from error
-        return _WAL_VERSION in versions
+        return nfs.WAL_VERSION in versions
 
     def names(self) -> list[str]:
         """The databases there are, by name; the files are not asked for."""
@@ -105,17 +99,6 @@ class Files:
                     if entry.name.endswith(SUFFIX) and entry.is_file(follow_symlinks=False)
                 )
             )
-
-    def _first_byte(self, path: Path) -> bytes | None:
-        with self._storage_errors():
-            try:
-                descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-            except FileNotFoundError:
-                return None
-            try:
-                return os.read(descriptor, 1)
-            finally:
-                os.close(descriptor)
 
     @contextmanager
     def _storage_errors(self) -> Iterator[None]:

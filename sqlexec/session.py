@@ -7,7 +7,8 @@ from pathlib import Path
 
 import apsw
 
-from sqlatch.kernel.errors import StatementError
+from sqlatch.kernel import nfs
+from sqlatch.kernel.errors import DatabaseBusy, StatementError
 from sqlexec import functions
 from sqlexec.hints import hint_of
 from sqlexec.pins import Pins
@@ -36,15 +37,8 @@ One LIKE is one step, which no deadline ends, and takes 2 ns times text times pa
 VACUUM attaches a database of its own, hence the one.
 """
 
-SETTINGS = (
-    "PRAGMA foreign_keys = ON",
-    "PRAGMA temp_store = MEMORY",
-    "PRAGMA mmap_size = 0",
-    "PRAGMA cache_spill = OFF",
-    "PRAGMA cache_size = -8000",
-    "PRAGMA synchronous = FULL",
-)
-"""Of every connection. No mmap: it is unsafe on NFS. No spill: the file changes at COMMIT only."""
+SETTINGS = ("PRAGMA foreign_keys = ON", *nfs.SETTINGS)
+"""The settings of every connection."""
 
 FIRING = (
     apsw.SQLITE_DBCONFIG_ENABLE_FKEY,
@@ -60,8 +54,8 @@ _SHADOW = "SELECT 1 FROM pragma_table_list(?) WHERE type = 'shadow'"
 class Session:
     """One connection. The user's statements run inside `user()`, under the policy; ours in `run()`.
 
-    `deadline_s` (epoch seconds) holds for both, and for every wait for SQLite's locks. `first` runs
-    before anything that reads the file.
+    `deadline_s` (epoch seconds) holds for both, and for every wait for SQLite's locks. One that
+    `keeps_journal` may write to a file.
     """
 
     def __init__(
@@ -72,7 +66,7 @@ class Session:
         flags: int,
         now: Callable[[], float],
         deadline_s: float,
-        first: str | None = None,
+        keeps_journal: bool = False,
         pins: Pins | None = None,
     ) -> None:
         self.deadline_s = deadline_s
@@ -89,7 +83,7 @@ class Session:
                 statementcachesize=STATEMENTS_KEPT,
             )
             try:
-                self._configure(first)
+                self._configure(keeps_journal=keeps_journal)
                 if pins is not None:
                     pins.install(self.connection)
             except BaseException:
@@ -151,7 +145,7 @@ class Session:
         column it has not heard of) it reports without a look whether the schema is still the same,
         and for PRAGMA index_list of a table that it has not heard of there is nothing to report.
         """
-        self.run("SELECT 1 FROM sqlite_schema LIMIT 1")
+        self.run(nfs.READ)
 
     def schema_has_changed(self) -> bool:
         """Whether the schema is another than when this was last asked; it is loaded."""
@@ -225,7 +219,7 @@ class Session:
         # The name of a shadow table is that of its virtual table, with an underscore behind.
         return "_" in table and bool(self.run(_SHADOW, table))
 
-    def _configure(self, first: str | None) -> None:
+    def _configure(self, *, keeps_journal: bool) -> None:
         connection = self.connection
         connection.authorizer = self._policy
         connection.set_progress_handler(self._is_to_stop, PROGRESS_OPCODES)
@@ -235,7 +229,12 @@ class Session:
         for limit, value in LIMITS.items():
             connection.limit(limit, value)
         functions.install(connection, self.check_deadline)
-        for setting in SETTINGS if first is None else (first, *SETTINGS):
+        if keeps_journal and not nfs.run_first(self.run):
+            raise DatabaseBusy(
+                f"database {self._database!r} is in WAL mode, and in use elsewhere:"
+                " end the program that uses it"
+            )
+        for setting in SETTINGS:
             self.run(setting)
 
     def check_deadline(self) -> None:

@@ -8,22 +8,14 @@ from contextlib import contextmanager
 
 import apsw
 
-from sqlatch.kernel.errors import DatabaseBusy, DatabaseCorrupt, DatabaseNotFound, StorageError
+from sqlatch.kernel import nfs
+from sqlatch.kernel.errors import DatabaseCorrupt, DatabaseNotFound, StorageError
 from sqlexec import idempotency
 from sqlexec.files import Files
 from sqlexec.grant import Grant
 from sqlexec.pins import Pins
 from sqlexec.session import Session
 from sqlexec.translate import Moved, NeedsMemory, RecoveryNeeded
-
-JOURNAL_BYTES_MAX = 1024 * 1024
-"""To this size a journal is cut back after a larger transaction."""
-
-KEEP_JOURNAL = "PRAGMA locking_mode = EXCLUSIVE"
-"""What a connection that writes runs first. SQLite reads the file before it can be told that the
-journal mode is PERSIST, rolls a hot journal back, and deletes it; not so in this locking mode.
-A client that finds a journal gone remembers that for 30 s on NFS. (And WAL can be left in this mode
-without shared memory.)"""
 
 IDENTITY_CHECKED_EVERY_S = 1.0
 """How long a warm reader may show a file that was moved away. At a write SQLite itself looks."""
@@ -182,10 +174,8 @@ class Store:
     def _open_writer(self, grant: Grant, *, creates: bool) -> Session:
         if not creates and not self._files.exists(self.name):
             raise Moved("there is no such file any more")
-        if self._files.is_wal(self.name):
-            self._leave_wal(grant.deadline_s)
         flags = apsw.SQLITE_OPEN_READWRITE | (apsw.SQLITE_OPEN_CREATE if creates else 0)
-        session = self._open(flags, grant.deadline_s, first=KEEP_JOURNAL)
+        session = self._open(flags, grant.deadline_s, keeps_journal=True)
         try:
             self._prepare(session, grant)
         except BaseException:
@@ -193,7 +183,7 @@ class Store:
             raise
         return session
 
-    def _open(self, flags: int, deadline_s: float, *, first: str | None = None) -> Session:
+    def _open(self, flags: int, deadline_s: float, *, keeps_journal: bool = False) -> Session:
         # Before it is opened: a file that takes its place meanwhile is noticed at the next check.
         self.close_if_moved()
         identity = self._files.identity(self.name)
@@ -203,7 +193,7 @@ class Store:
             flags=flags | apsw.SQLITE_OPEN_NOFOLLOW,
             now=self._now,
             deadline_s=deadline_s,
-            first=first,
+            keeps_journal=keeps_journal,
             pins=self._pins,
         )
         try:
@@ -214,33 +204,18 @@ class Store:
         return session
 
     def _prepare(self, session: Session, grant: Grant) -> None:
-        """Set the journal mode; give the file its journal and our table if it lacks one."""
+        """Give the file its journal and our table if it lacks one."""
         if session.connection.readonly("main"):
             raise StorageError(f"database {self.name!r}: the file cannot be written")
-        session.run("PRAGMA journal_mode = PERSIST")
-        session.run(f"PRAGMA journal_size_limit = {JOURNAL_BYTES_MAX}")
-        session.run("PRAGMA locking_mode = NORMAL")
         # This read rolls a hot journal back, and ends the exclusive locking.
         has_table = idempotency.has_table(session)
         has_journal = self._files.has_journal(self.name)
-        # A journal of which a crash left but the beginning is rolled back as nothing, and stays.
         is_still_hot = self._files.open_journal(self.name)
         if has_table and has_journal and not is_still_hot:
             return
-        version = int(str(session.run("PRAGMA user_version")[0][0]))
         with self.transaction(session, grant):
             session.run(idempotency.SCHEMA)
-            # Written though it is the same: a transaction that changes nothing makes no journal.
-            session.run(f"PRAGMA user_version = {version}")
-
-    def _leave_wal(self, deadline_s: float) -> None:
-        """Take the file out of WAL mode."""
-        session = self._open(apsw.SQLITE_OPEN_READWRITE, deadline_s, first=KEEP_JOURNAL)
-        try:
-            if session.run("PRAGMA journal_mode = PERSIST") != [("persist",)]:
-                raise DatabaseBusy(f"database {self.name!r} is in WAL mode, and in use elsewhere")
-        finally:
-            session.close()
+            nfs.dirty(session.run)
 
     def _commit(self, session: Session) -> None:
         try:

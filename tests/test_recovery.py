@@ -18,8 +18,8 @@ from handler.log import Record
 from handler.reaper import reap
 from handler.service import Service, service
 from locking.clock import Clock
-from sqlexec.files import JOURNAL_MAGIC
 from tests.conftest import Ask, forget
+from tests.journal import JOURNAL_MAGIC
 from tests.writers import ROOT
 
 KILLED_WRITER = """

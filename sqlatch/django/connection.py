@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from sqlatch.django.cursor import Cursor, PlainCursor
 from sqlatch.django.guard import Guard, result_code
-from sqlatch.django.opening import KEEP_JOURNAL, READ, SETTINGS
+from sqlatch.django.opening import prepare
 
 if TYPE_CHECKING:
     from sqlatch.django.files import DatabaseFile
@@ -60,8 +60,8 @@ class Connection(sqlite3.Connection):
         self._ended: str | None = None
         self._timeout_ms = int(options.get("timeout", 5.0) * 1000)
         self._guard = Guard(is_writing=lambda: right.is_held)
-        for setting in (*KEEP_JOURNAL, *SETTINGS, READ, CANNOT_WRITE):
-            self._run_ours(setting)
+        prepare(self._run_ours)
+        self._run_ours(CANNOT_WRITE)
         self.set_authorizer(self._guard.authorize)
 
     def cursor(self, factory: Any = PlainCursor) -> Any:

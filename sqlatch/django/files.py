@@ -4,13 +4,14 @@ The database file itself is opened by SQLite alone: any other close of it would 
 this process holds on it (POSIX).
 """
 
-import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
+
+from sqlatch.kernel import nfs
 
 URI = "file:"
 
@@ -29,25 +30,25 @@ class DatabaseFile:
 
     @property
     def journal(self) -> Path:
-        return self.path.with_name(f"{self.path.name}-journal")
+        return nfs.journal_of(self.path)
 
     def open_directory(self) -> None:
         """Make the NFS client ask the server again what is in the directory."""
         with _storage_errors():
-            os.close(os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY))
+            nfs.open_directory(self.path.parent)
 
     def is_perhaps_hot(self) -> bool:
-        """Whether the journal begins as a hot one does; opening it, NFS asks the server.
+        """Open the journal. Return whether it begins as a hot one does.
 
-        SQLite goes by the first byte too, and then looks whether its writer is alive.
+        SQLite goes by that too, and then checks that its writer is no longer alive.
         """
-        return (self._first_byte() or b"\0") != b"\0"
+        return bool(self._open_journal())
 
     def has_journal(self) -> bool:
-        return self._first_byte() is not None
+        return self._open_journal() is not None
 
     def is_wal(self) -> bool:
-        """Whether the header says WAL, which two NFS clients cannot share.
+        """Return whether the header says WAL.
 
         SQLite itself reads it: without locks, and so it cannot open a file in that mode.
         """
@@ -66,7 +67,7 @@ class DatabaseFile:
     def is_hot(self) -> bool:
         """Whether SQLite would roll the journal back: asked through a connection that cannot."""
         try:
-            self._ask("?mode=ro", "SELECT 1 FROM sqlite_schema LIMIT 1")
+            self._ask("?mode=ro", nfs.READ)
         except sqlite3.OperationalError as error:
             return error.sqlite_errorcode == sqlite3.SQLITE_READONLY_ROLLBACK
         return False
@@ -75,25 +76,21 @@ class DatabaseFile:
         with closing(sqlite3.connect(f"{self.path.absolute().as_uri()}{options}", uri=True)) as it:
             it.execute(sql)
 
-    def _first_byte(self) -> bytes | None:
+    def _open_journal(self) -> bool | None:
         with _storage_errors():
-            try:
-                descriptor = os.open(self.journal, os.O_RDONLY | os.O_NONBLOCK)
-            except FileNotFoundError:
-                return None
-            try:
-                return os.read(descriptor, 1)
-            finally:
-                os.close(descriptor)
+            return nfs.open_journal(self.journal)
 
 
 def database_file(name: str | Path) -> DatabaseFile:
-    """The file that a NAME of Django's settings means: a path, or a URI as SQLite reads it."""
+    """Return the file that a NAME of Django's settings means: a path, or a URI as SQLite reads it.
+
+    Symbolic links are followed, as SQLite does: the journal lies beside the file itself.
+    """
     if not str(name).startswith(URI):
-        return DatabaseFile(Path(name))
+        return DatabaseFile(Path(name).resolve())
     uri = urlsplit(str(name))
     modes = parse_qs(uri.query).get("mode", [])
-    return DatabaseFile(Path(unquote(uri.path)), is_read_only=modes == ["ro"])
+    return DatabaseFile(Path(unquote(uri.path)).resolve(), is_read_only=modes == ["ro"])
 
 
 @contextmanager

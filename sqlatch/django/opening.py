@@ -3,30 +3,11 @@
 import sqlite3
 
 from sqlatch.django.files import DatabaseFile
+from sqlatch.kernel import nfs
 
-JOURNAL_BYTES_MAX = 1024 * 1024
-"""To this size a journal is cut back after a larger transaction."""
-
-KEEP_JOURNAL = (
-    "PRAGMA locking_mode = EXCLUSIVE",
-    "PRAGMA journal_mode = PERSIST",
-    f"PRAGMA journal_size_limit = {JOURNAL_BYTES_MAX}",
-    "PRAGMA locking_mode = NORMAL",
+WAL_IN_USE = (
+    "database is locked: it is in WAL mode, and in use elsewhere: end the program that uses it"
 )
-"""What every connection runs first. SQLite reads the file before it can be told that the journal
-mode is PERSIST, rolls a hot journal back, and deletes it; not so in exclusive locking mode. Who
-finds a journal gone remembers that for 30 s on NFS."""
-
-SETTINGS = (
-    "PRAGMA synchronous = FULL",
-    "PRAGMA temp_store = MEMORY",
-    "PRAGMA mmap_size = 0",
-    "PRAGMA cache_spill = OFF",
-    "PRAGMA cache_size = -8000",
-)
-"""No mmap: it is unsafe on NFS. No spill: the file changes at COMMIT only."""
-
-READ = "SELECT 1 FROM sqlite_schema LIMIT 1"
 
 
 def is_ready(file: DatabaseFile) -> bool:
@@ -44,18 +25,22 @@ def make_ready(file: DatabaseFile, *, timeout_s: float) -> None:
     file.is_perhaps_hot()
     connection = sqlite3.connect(file.path, timeout=timeout_s, isolation_level=None)
     try:
-        for setting in (*KEEP_JOURNAL, *SETTINGS, READ):
-            connection.execute(setting).fetchall()
-        # A journal of which a crash left but the beginning is rolled back as nothing, and stays.
+        prepare(lambda sql: connection.execute(sql).fetchall())
         if not file.has_journal() or file.is_perhaps_hot():
             _write_a_journal(connection)
     finally:
         connection.close()
 
 
+def prepare(run: nfs.Run) -> None:
+    """Run what a connection runs first; OperationalError if the file stays in WAL mode."""
+    if not nfs.run_first(run):
+        raise sqlite3.OperationalError(WAL_IN_USE)
+    for statement in (*nfs.SETTINGS, nfs.READ):
+        run(statement)
+
+
 def _write_a_journal(connection: sqlite3.Connection) -> None:
-    ((version,),) = connection.execute("PRAGMA user_version").fetchall()
     connection.execute("BEGIN IMMEDIATE")
-    # Written though it is the same: a transaction that changes nothing makes no journal.
-    connection.execute(f"PRAGMA user_version = {version}")
+    nfs.dirty(lambda sql: connection.execute(sql).fetchall())
     connection.execute("COMMIT")

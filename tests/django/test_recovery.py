@@ -195,3 +195,29 @@ def test_a_directory_that_is_not_there_is_an_error_of_django(
 
     with pytest.raises(OperationalError, match="missing"):
         wrapper.ensure_connection()
+
+
+@pytest.mark.lease_tables
+def test_a_symbolic_link_to_a_database_shares_its_lease_and_its_journal(
+    path: Path, connect: Connect, counted: Counter
+) -> None:
+    link = path.with_name("link.db")
+    link.symlink_to(path)
+    connect(link).ensure_connection()
+    assert counted.taken() == 0
+
+    make_hot_in_place(path)
+    with connect(link).cursor() as cursor:
+        cursor.execute(COUNT)
+
+        assert cursor.fetchone() == (500, 0)
+    assert counted.taken() == 1
+
+
+def test_a_journal_that_is_a_symbolic_link_is_refused(path: Path, connect: Connect) -> None:
+    journal = Path(f"{path}-journal")
+    journal.rename(path.with_name("elsewhere"))
+    journal.symlink_to(path.with_name("elsewhere"))
+
+    with pytest.raises(OperationalError, match="symbolic links"):
+        connect().ensure_connection()

@@ -86,5 +86,5 @@ def test_the_file_and_its_lease(
 ) -> None:
     file = database_file(name)
 
-    assert (file.path, file.name, file.is_read_only) == (Path(path), lease, is_read_only)
-    assert file.journal == Path(f"{path}-journal")
+    assert (file.path, file.name, file.is_read_only) == (Path(path).absolute(), lease, is_read_only)
+    assert file.journal == Path(f"{path}-journal").absolute()

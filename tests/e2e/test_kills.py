@@ -8,9 +8,9 @@ import pytest
 from locking.lease import GRACE_S
 from locking.leases import MARGIN_S
 from locking.waiting import WAIT_MAX_S
-from sqlexec.files import JOURNAL_MAGIC
 from tests.e2e.conftest import Start
 from tests.e2e.emulator import Instance, Killed
+from tests.journal import JOURNAL_MAGIC
 
 BALANCES = "SELECT DISTINCT balance FROM account"
 RAISE = "UPDATE account SET balance = balance + 1"

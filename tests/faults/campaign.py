@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from sqlatch.kernel.errors import SqlatchError
-from sqlexec.files import JOURNAL_MAGIC
 from tests.faults.crashes import (
     Act,
     Situation,
@@ -18,6 +17,7 @@ from tests.faults.crashes import (
 )
 from tests.faults.machine import Instance, Machine, State
 from tests.faults.scenarios import Scenario, start_of
+from tests.journal import JOURNAL_MAGIC
 
 PROBED = "SELECT count(*) FROM sqlite_schema WHERE name = 'probe'"
 

@@ -35,10 +35,14 @@ def syncs_left_out(patch: Patch) -> None:
 
 
 def journal_in_memory(patch: Patch) -> None:
+    """The journal is never in a file, and SQLite's answer to that is not believed."""
     run = Session.run
 
     def running(self: Session, sql: str, *values: Any) -> Any:
-        return run(self, sql.replace("= PERSIST", "= MEMORY"), *values)
+        if sql == "PRAGMA journal_mode = PERSIST":
+            run(self, "PRAGMA journal_mode = MEMORY")
+            return [("persist",)]
+        return run(self, sql, *values)
 
     patch.setattr(Session, "run", running)
 

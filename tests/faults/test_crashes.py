@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from sqlexec import store
+from sqlatch.kernel import nfs
 from tests.faults import tally
 from tests.faults.campaign import Campaign, Counts
 from tests.faults.scenarios import COPIED_IN, LARGE_DATABASE, LARGE_WRITE, SCENARIOS, Scenario
@@ -45,7 +45,8 @@ def test_a_crash_at_the_first_use_of_a_database_copied_in(scenario: Scenario, me
 def test_a_crash_while_the_journal_is_cut_back_changes_nothing(
     memory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store, "JOURNAL_BYTES_MAX", 8192)
+    smaller = [sql.replace(str(nfs.JOURNAL_BYTES_MAX), "8192") for sql in nfs.KEEP_JOURNAL]
+    monkeypatch.setattr(nfs, "KEEP_JOURNAL", smaller)
     counts = Campaign(LARGE_WRITE, memory, seeds=SEEDS).run()
 
     tally.keep("crash", LARGE_WRITE.name, counts)

@@ -15,7 +15,6 @@ from handler.service import Service
 from locking.lease import GRACE_S, Held
 from locking.leases import MARGIN_S
 from sqlatch.kernel.errors import StorageError
-from sqlexec.files import JOURNAL_MAGIC
 from tests.conftest import Ask
 from tests.faults import bank
 from tests.faults.audit import Books, audit, audit_reads, overruns
@@ -23,6 +22,7 @@ from tests.faults.crowd import Crowd, crowd
 from tests.faults.customer import AFTER_THE_CHECK, BEFORE_THE_CHECK, Task
 from tests.faults.notes import Note, read_notes
 from tests.faults.report import record
+from tests.journal import JOURNAL_MAGIC
 
 FULL = "SQLATCH_FAULTS_FULL" in os.environ
 
