@@ -1,6 +1,6 @@
 """The request: a query event as callers write it, parsed into frozen dataclasses or refused."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Literal
 
@@ -89,15 +89,6 @@ class HealthEvent:
     health: Literal[True]
 
 
-@dataclass(frozen=True, slots=True)
-class PipelineEvent:
-    """A pipeline of the libSQL protocol, invoked directly."""
-
-    pipeline: Mapping[str, Any]
-    database: str = "main"
-    idempotency_key: str | None = None
-
-
 def _refuse_both(parameters: object, parameter_sets: object) -> None:
     if parameters is not None and parameter_sets is not None:
         raise ValueError("give `parameters` or `parameter_sets`, not both")
@@ -109,8 +100,8 @@ _PARAMETERS = {
     "parameter_sets": schema.made_by(_parameter_sets),
 }
 _STATEMENT = schema.object_of(StatementEvent, query=_SQL, **_PARAMETERS)
-_DATABASE = schema.text(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}\z")
-_KEY = schema.nullable(schema.then(_without_controls, schema.text(min_length=1, max_length=255)))
+DATABASE = schema.text(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}\z")
+KEY = schema.nullable(schema.then(_without_controls, schema.text(min_length=1, max_length=255)))
 
 QUERY = schema.object_of(
     QueryEvent,
@@ -119,30 +110,15 @@ QUERY = schema.object_of(
     statements=schema.nullable(
         schema.tuple_of(_STATEMENT, min_length=1, max_length=STATEMENTS_MAX)
     ),
-    database=_DATABASE,
+    database=DATABASE,
     read_only=schema.boolean(),
-    idempotency_key=_KEY,
+    idempotency_key=KEY,
     rows_as=schema.one_of(["arrays", "objects"]),
     rows_max=schema.nullable(schema.integer(ge=1, le=ROWS_MAX)),
     timeout_ms=schema.nullable(schema.integer(ge=1, le=TIMEOUT_MS_MAX)),
 )
 _parse_query = schema.parser_by(QUERY, strict=True)
 _parse_health = schema.parser(HealthEvent, strict=True, health=schema.one_of([True]))
-_parse_pipeline = schema.parser(
-    PipelineEvent,
-    strict=True,
-    pipeline=schema.mapping(),
-    database=_DATABASE,
-    idempotency_key=_KEY,
-)
-
-
-def parse_pipeline(event: object) -> PipelineEvent:
-    """The pipeline in an event; BadEvent says which field is wrong, and why."""
-    try:
-        return _parse_pipeline(event)
-    except schema.ValidationError as error:
-        raise _bad_event(error, PipelineEvent) from error
 
 
 def parse(event: object) -> QueryEvent | HealthEvent:
@@ -151,10 +127,11 @@ def parse(event: object) -> QueryEvent | HealthEvent:
     try:
         return _parse_health(event) if asks_health else _parse_query(event)
     except schema.ValidationError as error:
-        raise _bad_event(error, HealthEvent if asks_health else QueryEvent) from error
+        raise bad_event(error, HealthEvent if asks_health else QueryEvent) from error
 
 
-def _bad_event(error: schema.ValidationError, kind: type) -> BadEvent:
+def bad_event(error: schema.ValidationError, kind: type) -> BadEvent:
+    """Return the refusal of an event that should be of that kind, its problems in one text."""
     problems = [(_place(problem["loc"]), _reason(problem, kind)) for problem in error.errors()]
     shown = [f"{place}: {reason}" if place else reason for place, reason in problems]
     return BadEvent("; ".join(shown[:PROBLEMS_SHOWN_MAX]), field=problems[0][0] or None)

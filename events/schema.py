@@ -29,7 +29,7 @@ T = TypeVar("T")
 
 
 def mapping() -> CoreSchema:
-    """An object of whatever."""
+    """An object of any content."""
     return core_schema.dict_schema(core_schema.str_schema(), core_schema.any_schema())
 
 

@@ -10,7 +10,7 @@ from handler.service import Service
 from sqlatch.kernel.errors import Unauthorized
 
 if TYPE_CHECKING:
-    from hrana.tokens import Access
+    from handler.tokens import Access
 
 Request = QueryEvent | HealthEvent
 
@@ -43,7 +43,7 @@ def _access(service: Service, event: Mapping[str, Any]) -> "Access | None":
             http.headers_of(event).get("authorization"), service.clock.now()
         )
     if settings.jwt_databases_claim:
-        from hrana.tokens import access_by_claim
+        from handler.tokens import access_by_claim
 
         return access_by_claim(http.jwt_claims(event), settings.jwt_databases_claim)
     return None

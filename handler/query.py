@@ -51,8 +51,7 @@ def _direct(event: Any, record: Record, ends_at_s: float) -> dict[str, Any]:
         return service().answer(request, record, ends_at_s=ends_at_s)
     except SqlatchError as error:
         # Lambda tells a direct caller the class and the text of an error, and nothing else.
-        error.args = (error.text(),)
-        raise
+        raise error.told() from error.__cause__
 
 
 def _health(record: Record) -> dict[str, Any]:

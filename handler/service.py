@@ -27,9 +27,9 @@ from sqlexec.statement import Kind, Outcome, Work
 from sqlexec.translate import DEADLINE_PASSED, NeedsMemory, RecoveryNeeded, Writes
 
 if TYPE_CHECKING:
+    from handler.tokens import Tokens
     from handler.turn import Turn
     from hrana.baton import Batons
-    from hrana.tokens import Tokens
 
 T = TypeVar("T")
 
@@ -60,7 +60,7 @@ class Service:
     @cached_property
     def tokens(self) -> "Tokens":
         """Made when the first token is checked: most requests bring none."""
-        from hrana.tokens import Tokens
+        from handler.tokens import Tokens
 
         return Tokens(self.settings.token_keys)
 

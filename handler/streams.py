@@ -4,13 +4,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from pydantic_core import from_json, to_json
+from pydantic_core import from_json
 
 from events import http
 from events.reply import Form
-from events.request import parse_pipeline
 from handler.log import Record
 from handler.service import Service
+from hrana.direct import body_of, parse_event
 from hrana.http import Answer, Caller, Door, answer_probe, refused
 from hrana.paths import Target, check_target
 from hrana.refusals import RequestRefused
@@ -129,14 +129,14 @@ def answer_direct(
     had, an IdempotencyConflict.
     """
     record.door = DOOR
-    direct = parse_pipeline(event)
+    direct = parse_event(event)
     target = Target(direct.database, "v3", "pipeline")
     caller = Caller(
         "direct", writes=True, idempotency_key=direct.idempotency_key, form=Form.OBJECTS
     )
     door = _door(service, target.database, caller, record, ends_at_s)
     try:
-        said = door.answer(target, _as_json(direct.pipeline))
+        said = door.answer(target, body_of(direct))
     except RequestRefused as refusal:
         if refusal.code == IdempotencyConflict.code:
             raise IdempotencyConflict(refusal.message) from refusal
@@ -156,14 +156,6 @@ def _note(record: Record, said: Answer) -> None:
             record.note_code(refusal.code)
     if record.code is None and said.refusal is not None:
         record.note_code(said.refusal)
-
-
-def _as_json(pipeline: Mapping[str, Any]) -> bytes:
-    try:
-        return to_json(pipeline)
-    except ValueError as error:
-        # Half a surrogate pair, or more levels than a parser of JSON takes.
-        raise BadEvent(f"the pipeline cannot be sent as JSON: {error}", field="pipeline") from error
 
 
 def _answer(

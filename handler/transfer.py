@@ -45,8 +45,7 @@ def lambda_handler(event: Any, context: Context) -> dict[str, Any]:
                 return {event["database"]: _move(event, event["database"], record, ends_at_s)}
             return _every(record, ends_at_s)
         except SqlatchError as error:
-            error.args = (error.text(),)
-            raise
+            raise error.told() from error.__cause__
 
 
 def _check(event: Any) -> None:

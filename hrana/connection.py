@@ -8,8 +8,9 @@ from hrana.room import Room
 from hrana.state import Log, State
 from hrana.transaction import Outcome, Place, Replay, empty_outcome
 from sqlatch.kernel.errors import ReadOnly, SqlatchError
-from sqlexec.plan import EMPTY, Description, Plan
+from sqlexec.plan import Description, Plan
 from sqlexec.statement import Kind
+from sqlexec.translate import NoStatement
 
 NO_TRANSACTION = "no transaction is active"
 
@@ -49,7 +50,7 @@ class Connection:
         if control is not None:
             return self._control(index, control, sql, stmt)
         if is_empty(sql):
-            raise StatementRefused(EMPTY, "SQL_NO_STATEMENT")
+            raise refused(NoStatement())
         if self._open is None:
             return self._alone(index, sql, stmt)
         return self._in_transaction(self._open, sql, stmt)

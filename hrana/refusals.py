@@ -1,7 +1,7 @@
 """The protocol's two kinds of no: to a statement, inside a reply, and to a whole request."""
 
-from sqlatch.kernel.errors import SqlatchError, StatementError
-from sqlexec.plan import EMPTY, SEVERAL
+from sqlatch.kernel.errors import LeaseLost, SqlatchError, Timeout
+from sqlexec.translate import NoStatement, SeveralStatements
 
 CODES = {
     "FORBIDDEN_STATEMENT": "BLOCKED",
@@ -23,11 +23,16 @@ OF_THE_STATEMENT = frozenset({
 })  # fmt: skip
 """What the same statement on the same data meets again."""
 
-
 MANY_STATEMENTS = "one statement at a time: send several as a batch, or a script as a sequence"
 
-NOTHING_WRITTEN = "nothing was written"
-"""What errors of ours say, meaning the transaction; a request of a stream may have several."""
+UNDONE = "nothing of this statement was written, and what the request committed before it stays"
+AFTER_A_COMMIT: dict[type[SqlatchError], str] = {
+    Timeout: f"the deadline passed; {UNDONE}: give it more time with SQLATCH_TIMEOUT_MS, or send"
+    " fewer statements in one request",
+    LeaseLost: f"the lease ran out before the commit; {UNDONE}",
+}
+"""Messages of errors that otherwise say that nothing was written: a request of a stream may have
+several transactions, and only the last one is undone."""
 
 
 class StatementRefused(Exception):
@@ -56,6 +61,11 @@ class StatementRefused(Exception):
     def body(self) -> dict[str, str]:
         return {"message": self.message, "code": self.code}
 
+    def after_a_commit(self) -> None:
+        """Change the message to what is true where the request has committed before."""
+        if self.error is not None:
+            self.message = AFTER_A_COMMIT.get(type(self.error), self.message)
+
     def known_by(self) -> dict[str, str]:
         """The body without the hint, which depends on more of the schema than the refusal."""
         return {**self.body(), "message": self.message.removesuffix(self._hint)}
@@ -77,14 +87,16 @@ class RequestRefused(Exception):
 def refused(error: SqlatchError) -> StatementRefused:
     """An error of ours as a client reads it."""
     comes_again = error.code in OF_THE_STATEMENT
-    message = MANY_STATEMENTS if error.message == SEVERAL else error.message
+    message = MANY_STATEMENTS if isinstance(error, SeveralStatements) else error.message
     code = _code(error)
     return StatementRefused(message, code, comes_again=comes_again, hint=error.hint, error=error)
 
 
 def _code(error: SqlatchError) -> str:
-    if isinstance(error, StatementError) and error.message in {EMPTY, SEVERAL}:
-        return "SQL_NO_STATEMENT" if error.message == EMPTY else "SQL_MANY_STATEMENTS"
+    if isinstance(error, NoStatement):
+        return "SQL_NO_STATEMENT"
+    if isinstance(error, SeveralStatements):
+        return "SQL_MANY_STATEMENTS"
     extended = error.facts.get("sqlite_code")
     if isinstance(extended, str):
         # SQLITE_CONSTRAINT_UNIQUE is a kind of SQLITE_CONSTRAINT, which is what clients look for.

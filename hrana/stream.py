@@ -8,7 +8,7 @@ from hrana.connection import Connection
 from hrana.control import control_of, is_empty
 from hrana.parameters import names_of
 from hrana.protocol import Stmt
-from hrana.refusals import NOTHING_WRITTEN, StatementRefused
+from hrana.refusals import StatementRefused
 from hrana.room import Room
 from hrana.script import statements
 from hrana.state import State
@@ -130,11 +130,7 @@ class Stream:
             yield
         except StatementRefused as refusal:
             if self._connection.has_committed or self._answers.last_commit is not None:
-                refusal.message = refusal.message.replace(
-                    NOTHING_WRITTEN,
-                    "nothing of this statement was written, and what the request committed before"
-                    " it stays",
-                )
+                refusal.after_a_commit()
             raise
 
     def _description(self, sql: str) -> Outcome:

@@ -7,17 +7,12 @@ from sqlatch.kernel.errors import SqlatchError
 from sqlatch.kernel.hints import NAMES_MAX, did_you_mean
 from sqlexec.policy import FUNCTIONS_REFUSED
 from sqlexec.statement import Row
-from sqlexec.translate import Moved, RecoveryNeeded, Writes
+from sqlexec.translate import Moved, RecoveryNeeded, UnknownName, Writes
 
 Run = Callable[..., list[Row]]
 
 TABLES_MAX = 20
 """Tables named in a statement whose columns are looked up."""
-
-_UNKNOWN = re.compile(
-    r"no such (?P<kind>table|column|function): (?:main\.)?(?P<name>.{1,64})"
-    r"|table (?P<table>.{1,64}) has no column named (?P<column>.{1,64})"
-)
 
 _TABLES = """
 SELECT name FROM sqlite_schema WHERE type IN ('table', 'view')
@@ -26,24 +21,21 @@ ORDER BY name LIMIT ?
 """
 
 
-def hint_of(message: str, sql: str, run: Run) -> str:
+def hint_of(unknown: UnknownName, sql: str, run: Run) -> str:
     """Return what stands behind SQLite's message: `; did you mean X?`, or nothing.
 
     `run` runs a statement of our own. The service's own tables are never named.
     """
-    found = _UNKNOWN.fullmatch(message)
-    if found is None:
-        return ""
     try:
-        if found["kind"] == "function":
-            return did_you_mean(found["name"], _functions(run))
+        if unknown.kind == "function":
+            return did_you_mean(unknown.name, _functions(run))
         tables = _tables(run)
-        if found["kind"] == "table":
-            return did_you_mean(found["name"], tables)
-        if found["table"]:
-            return did_you_mean(found["column"], _columns(run, [found["table"]], tables))
+        if unknown.kind == "table":
+            return did_you_mean(unknown.name, tables)
+        if unknown.table:
+            return did_you_mean(unknown.name, _columns(run, [unknown.table], tables))
         named = _named_in(sql.lower(), tables)
-        return did_you_mean(found["name"].rpartition(".")[2], _columns(run, named, tables))
+        return did_you_mean(unknown.name.rpartition(".")[2], _columns(run, named, tables))
     except (SqlatchError, RecoveryNeeded, Moved, Writes):
         # The statement's own error is the one to tell.
         return ""

@@ -12,9 +12,7 @@ from sqlatch.kernel.errors import Fact, ForbiddenStatement, StatementError
 from sqlatch.kernel.hints import did_you_mean
 from sqlexec.session import Session
 from sqlexec.statement import Kind, Parameters, Statement
-
-EMPTY = "the statement is empty"
-SEVERAL = "one statement in a query: send several as `statements`"
+from sqlexec.translate import NoStatement, SeveralStatements
 
 PLANS_BYTES_MAX = 2 * 1024 * 1024
 PLAN_BYTES_MAX = 64 * 1024
@@ -128,7 +126,7 @@ def _prepare(sql: str, session: Session) -> Plan:
     def look(cursor: apsw.Cursor, prepared: str, _values: object) -> bool:
         nonlocal kind, names, rest, is_explain
         if not cursor.has_vdbe:
-            raise StatementError(EMPTY)
+            raise NoStatement
         names = tuple(cursor.bindings_names)
         rest = sql[len(prepared) :]
         is_explain = bool(cursor.is_explain)
@@ -155,7 +153,7 @@ def _size_bytes(sql: str, plan: Plan) -> int:
 
 def _refuse_second(cursor: apsw.Cursor, _sql: str, _values: object) -> bool:
     if cursor.has_vdbe:
-        raise StatementError(SEVERAL)
+        raise SeveralStatements
     return False
 
 

@@ -8,13 +8,13 @@ from pathlib import Path
 import apsw
 
 from sqlatch.kernel import nfs
-from sqlatch.kernel.errors import DatabaseBusy, StatementError
+from sqlatch.kernel.errors import DatabaseBusy
 from sqlexec import functions
 from sqlexec.hints import hint_of
 from sqlexec.pins import Pins
 from sqlexec.policy import Policy
 from sqlexec.statement import Row, Value
-from sqlexec.translate import FOREIGN_ERRORS, in_our_words
+from sqlexec.translate import FOREIGN_ERRORS, UnknownName, in_our_words
 from sqlexec.watchdog import watchdog
 
 PROGRESS_OPCODES = 1_000
@@ -207,8 +207,8 @@ class Session:
             watchdog().forget(cursor)
             self._policy.end()
             cursor.close(force=True)
-            if isinstance(said, StatementError):
-                said.add_hint(hint_of(str(error), sql, self.run))
+            if isinstance(said, UnknownName):
+                said.add_hint(hint_of(said, sql, self.run))
             raise said from error
         finally:
             watchdog().forget(cursor)

@@ -1,5 +1,6 @@
 """apsw's errors in the contract's words: the one place where they are translated."""
 
+import re
 from collections.abc import Callable
 
 import apsw
@@ -8,6 +9,7 @@ from sqlatch.kernel.errors import (
     Constraint,
     DatabaseBusy,
     DatabaseCorrupt,
+    Fact,
     ForbiddenStatement,
     StatementError,
     StorageError,
@@ -33,6 +35,34 @@ class Moved(Exception):
 
 class NeedsMemory(StatementError):
     """SQLite, or the process, has not the memory for a statement: perhaps others keep too much."""
+
+
+class NoStatement(StatementError):
+    """A text without a statement: empty, or space and comments only."""
+
+    def __init__(self) -> None:
+        super().__init__("the statement is empty")
+
+
+class SeveralStatements(StatementError):
+    """A text of more than one statement."""
+
+    def __init__(self) -> None:
+        super().__init__("one statement in a query: send several as `statements`")
+
+
+class UnknownName(StatementError):
+    """A statement that names something the schema does not have.
+
+    `kind` is table, column or function. `table` is the one that was to have the column, empty where
+    SQLite does not say.
+    """
+
+    def __init__(self, message: str, *, kind: str, name: str, table: str, **facts: Fact) -> None:
+        super().__init__(message, **facts)
+        self.kind = kind
+        self.name = name
+        self.table = table
 
 
 class Writes(Exception):
@@ -131,11 +161,28 @@ def _storage(error: Exception, database: str) -> Exception:
 
 def _statement(error: Exception, _database: str) -> Exception:
     offset = getattr(error, "error_offset", -1)
-    if offset < 0:
-        return StatementError(str(error), sqlite_code=sqlite_code(error))
-    return StatementError(
-        f"{error} (at offset {offset})", sqlite_code=sqlite_code(error), offset=offset
+    message = str(error)
+    facts: dict[str, Fact] = {"sqlite_code": sqlite_code(error)}
+    if offset >= 0:
+        facts["offset"] = offset
+    where = f" (at offset {offset})" if offset >= 0 else ""
+    # SQLite has no code for an unknown name: its text is all that tells it from other errors.
+    unknown = _UNKNOWN.fullmatch(message)
+    if unknown is None:
+        return StatementError(f"{message}{where}", **facts)
+    return UnknownName(
+        f"{message}{where}",
+        kind=unknown["kind"] or "column",
+        name=unknown["name"] or unknown["column"],
+        table=unknown["table"] or "",
+        **facts,
     )
+
+
+_UNKNOWN = re.compile(
+    r"no such (?P<kind>table|column|function): (?:main\.)?(?P<name>.{1,64})"
+    r"|table (?P<table>.{1,64}) has no column named (?P<column>.{1,64})"
+)
 
 
 _TRANSLATIONS: tuple[

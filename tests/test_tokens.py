@@ -19,8 +19,8 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
 )
 
-from hrana.tokens import KEYS_MAX, LEEWAY_S, TOKEN_CHARACTERS_MAX, Tokens
-from sqlatch.kernel.errors import Unauthorized
+from handler.tokens import KEYS_MAX, LEEWAY_S, TOKEN_CHARACTERS_MAX, Tokens
+from sqlatch.errors import Unauthorized
 from sqlatch.tokens import DAY_S, LIFETIME_S_MAX, new_key, sign
 from tests.cloudformation import ROOT, load
 from tests.forge import PRIVATE, PUBLIC, jwk, jwks, rsa

@@ -80,6 +80,16 @@ class SqlatchError(Exception):
         del body["message"]
         return f"{self.message} {json.dumps(body)}"
 
+    def told(self) -> "SqlatchError":
+        """Return the error for a caller who gets nothing but the name of its class and its text.
+
+        The class is that of its code: the service's own subclasses are no part of the contract.
+        """
+        kind = next((kind for kind in kinds() if isinstance(self, kind)), type(self))
+        told = kind(self.message, **self.facts).with_traceback(self.__traceback__)
+        told.args = (self.text(),)
+        return told
+
 
 class BadEvent(SqlatchError):
     """Not a valid event; says which field and why."""

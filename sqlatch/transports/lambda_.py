@@ -270,6 +270,6 @@ def _function_error(content: bytes) -> Exception:
     error = error_of_text(message)
     if error is not None:
         return error
-    if not kind or kind.startswith(KILLED) or "Task timed out" in message:
+    if not kind or kind.startswith(KILLED):
         return FunctionDied(f"the function died: {kind} {message}", error_type=kind)
     return FunctionFailed(f"the function raised {kind}: {message}", error_type=kind)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hrana.tokens import Tokens
+from handler.tokens import Tokens
 from sqlatch.tokens import DAY_S
 from tests.command.conftest import Sqlatch
 from tests.forge import PRIVATE, PUBLIC

@@ -262,7 +262,7 @@ def fuse_that_never_blows(patch: Patch) -> None:
 def answers_before_a_commit_not_kept(patch: Patch) -> None:
     record = Answers.record
 
-    def recording(self: Answers, *arguments: Any, **stream: Any) -> Once | None:
+    def recording(self: Answers, *arguments: Any, **stream: Any) -> tuple[Once, str] | None:
         self._new = []
         return record(self, *arguments, **stream)
 

@@ -129,9 +129,9 @@ def test_only_a_token_loads_what_checks_tokens(ask: Ask, environment: dict[str, 
     code = f"from handler import local; local.invoke({post!r})"
     checked = loaded_after(code, environment | {"SQLATCH_HTTP_AUTH": "token"})
 
-    assert untold & (libraries | {"hrana.tokens"}) == set()
-    assert guarded & (libraries | {"hrana.tokens"}) == {"hrana.tokens"}, "there was no token"
-    assert checked & (libraries | {"hrana.tokens"}) == libraries | {"hrana.tokens"}
+    assert untold & (libraries | {"handler.tokens"}) == set()
+    assert guarded & (libraries | {"handler.tokens"}) == {"handler.tokens"}, "there was no token"
+    assert checked & (libraries | {"handler.tokens"}) == libraries | {"handler.tokens"}
 
 
 def test_the_objects_of_rows_that_are_encoded_are_freed_while_the_next_are_fetched(

@@ -11,6 +11,7 @@ import apsw
 import pytest
 
 from handler.service import Service
+from sqlatch.errors import StatementError
 from tests.conftest import Ask
 from tests.writers import ROOT
 
@@ -111,6 +112,22 @@ def test_what_has_run_short_is_done_again_with_nothing_kept(way: str, full: Ask)
 
     if "write" in way:
         assert full(query="SELECT count(*) FROM t")["rows"] == [[1]]
+
+
+@pytest.mark.parametrize("environment", ["sqlite"], indirect=True)
+def test_a_direct_caller_is_told_the_contracts_class_of_a_shortage(ask: Ask) -> None:
+    ask(query="CREATE TABLE t (x)")
+    held = apsw.Connection(":memory:")
+    held.execute("CREATE TABLE held AS SELECT zeroblob(10000000) AS x")
+    before = apsw.hard_heap_limit(apsw.memory_used() + 1_000_000)
+    try:
+        with pytest.raises(StatementError, match="needs more memory") as refused:
+            ask(WAYS["read"])
+    finally:
+        apsw.hard_heap_limit(before)
+        held.close()
+
+    assert type(refused.value) is StatementError, "Step Functions match the name of the class"
 
 
 @pytest.mark.parametrize("environment", ["sqlite"], indirect=True)

@@ -137,6 +137,20 @@ def test_a_deadline_says_what_stays_of_the_request(
     assert client.rows("SELECT count(*) FROM t") == [[2]]
 
 
+def test_the_text_of_an_error_that_the_client_wrote_is_left_as_it_is(
+    client: Client, table: str
+) -> None:
+    trigger = (
+        "CREATE TRIGGER refuse BEFORE INSERT ON t WHEN NEW.n < 0"
+        " BEGIN SELECT RAISE(ABORT, 'nothing was written'); END"
+    )
+    client.stream().execute(trigger)
+
+    behind_a_commit = client.stream().ask(execute(table), execute("INSERT INTO t VALUES (-1)"))[1]
+
+    assert behind_a_commit["error"]["message"].endswith("nothing was written")
+
+
 def test_the_least_of_each_result_is_what_is_set_aside() -> None:
     error = StatementRefused(room.FULL, "TRANSACTION_TOO_LARGE").body()
     outcome = empty_outcome()

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hrana.tokens import KEYS_MAX, LEEWAY_S, TOKEN_CHARACTERS_MAX, Access, Tokens
-from sqlatch.kernel.errors import Unauthorized
+from handler.tokens import KEYS_MAX, LEEWAY_S, TOKEN_CHARACTERS_MAX, Access, Tokens
+from sqlatch.errors import Unauthorized
 from sqlatch.tokens import new_key
 from tests.forge import (
     LEFT_OUT,
