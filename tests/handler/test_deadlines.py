@@ -27,7 +27,6 @@ def late(ask: Ask, the_service: Service) -> Iterator[Service]:
     service.close()
 
 
-@pytest.mark.parametrize("environment", ["sqlite"], indirect=True)
 @pytest.mark.parametrize("query", ["SELECT {}", "INSERT INTO t VALUES ({})", "PRAGMA user_version"])
 def test_each_statement_looks_at_the_deadline(late: Service, ask: Ask, query: str) -> None:
     statements = [{"query": query.format(number)} for number in range(STATEMENTS)]

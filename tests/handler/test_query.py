@@ -332,24 +332,6 @@ def test_foreign_keys_are_enforced(ask: Ask, refused: Ask) -> None:
     )
 
 
-@pytest.mark.lease_tables
-def test_health_tells_of_databases_and_leases(ask: Ask, the_service: Service) -> None:
-    ask(query="CREATE TABLE t (n)", database="orders")
-    deadline_s = the_service.clock.now() + 60
-    with the_service.leases.hold("orders", holder="somebody", deadline_s=deadline_s):
-        reply = ask(health=True)
-
-    (lease,) = reply.pop("leases")
-    assert (lease["database"], lease["holder"]) == ("orders", "somebody")
-    assert lease["expired"] is False
-    (database,) = reply.pop("databases")
-    assert database["name"] == "orders"
-    assert database["bytes"] > 0
-    assert reply["status"] == "ok"
-    assert reply["directory"] == reply["lease_table"] == {"ok": True}
-    assert ask(health=True)["leases"] == []
-
-
 def test_many_databases_are_kept_apart_and_few_of_them_open(ask: Ask, the_service: Service) -> None:
     names = [f"db-{number}" for number in range(70)]
     for name in names:

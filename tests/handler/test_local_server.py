@@ -1,0 +1,117 @@
+"""The server of one's own machine: HTTP in front of the handler, for programs of that machine."""
+
+import json
+import socket
+import struct
+from collections.abc import Iterator
+from http.client import HTTPConnection
+from typing import Any
+
+import pytest
+
+from handler.local_server import FORM_TYPES, make_server
+from tests import http_server
+from tests.conftest import Ask
+
+PAGE = "http://localhost:5173"
+
+
+@pytest.fixture
+def server(environment: dict[str, str]) -> Iterator[HTTPConnection]:
+    server = make_server(0, origins=[PAGE])
+    with http_server.running(server):
+        connection = HTTPConnection("127.0.0.1", server.server_port, timeout=60)
+        yield connection
+        connection.close()
+
+
+def test_the_server_speaks_http(server: HTTPConnection) -> None:
+    def ask(method: str, path: str, body: str | None = None) -> tuple[int, Any]:
+        server.request(method, path, body)
+        answer = server.getresponse()
+        assert answer.headers["content-type"] == "application/json"
+        return answer.status, json.loads(answer.read())
+
+    assert ask("GET", "/health")[1]["status"] == "ok"
+    assert ask("POST", "/query", '{"query": "CREATE TABLE t AS SELECT 1 AS n"}')[0] == 200
+    assert ask("POST", "/read", '{"query": "SELECT n FROM t"}')[1]["rows"] == [[1]]
+    assert ask("POST", "/read", '{"query": "DELETE FROM t"}')[0] == 403
+    assert ask("POST", "/query", "{")[0] == 400
+    assert ask("GET", "/nope")[0] == 404
+
+
+def raw(server: HTTPConnection, *lines: str, body: str = "") -> tuple[int, str]:
+    """Send a request as it stands; return the status and the whole answer."""
+    with socket.create_connection((server.host, server.port), timeout=10) as connection:
+        head = "\r\n".join([*lines, "connection: close", "", body])
+        connection.sendall(head.encode())
+        answer = b""
+        while part := connection.recv(65_536):
+            answer += part
+    return int(answer.split()[1]), answer.decode()
+
+
+WRITE = '{"query": "CREATE TABLE t (n)"}'
+
+
+FOREIGN: dict[str, tuple[list[str], int]] = {
+    "a page of another site": (["host: 127.0.0.1", "origin: https://evil.example"], 403),
+    "a page of no site": (["host: 127.0.0.1", "origin: null"], 403),
+    "a page on another port": (["host: localhost:8000", "origin: http://localhost:9000"], 403),
+    "a name that leads here": (["host: evil.example"], 403),
+    "that name as its own origin": (["host: evil.example", "origin: http://evil.example"], 403),
+    "no host": ([], 403),
+    **{f"a form's {kind}": (["host: localhost", f"content-type: {kind}"], 415)
+       for kind in FORM_TYPES},
+    "a negative length": (["host: localhost", "content-length: -1"], 400),
+    "a length that is none": (["host: localhost", "content-length: 1_0"], 400),
+    "chunks": (["host: localhost", "transfer-encoding: chunked"], 411),
+    "a body past all limits": (["host: localhost", "content-length: 99999999"], 413),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_what_no_client_of_ones_own_sends_changes_nothing(
+    server: HTTPConnection, ask: Ask, name: str
+) -> None:
+    lines, status = FOREIGN[name]
+    if not any(line.startswith(("content-length", "transfer")) for line in lines):
+        lines = [*lines, f"content-length: {len(WRITE)}"]
+
+    answered, answer = raw(server, "POST /query HTTP/1.1", *lines, body=WRITE)
+
+    assert answered == status
+    assert '{"message": ' in answer
+    assert "access-control-allow-origin" not in answer
+    assert ask(health=True)["databases"] == []
+
+
+@pytest.mark.parametrize("origin", [PAGE, "http://localhost"])
+def test_a_page_that_may_call_is_answered_and_told_so(server: HTTPConnection, origin: str) -> None:
+    said = ["host: localhost", f"origin: {origin}"]
+
+    asked, preflight = raw(
+        server, "OPTIONS /query HTTP/1.1", *said, "access-control-request-method: POST"
+    )
+    answered, answer = raw(
+        server, "POST /query HTTP/1.1", *said, "content-type: application/json",
+        f"content-length: {len(WRITE)}", body=WRITE,
+    )  # fmt: skip
+
+    assert (asked, answered) == (204, 200)
+    for one in (preflight, answer):
+        assert f"access-control-allow-origin: {origin}" in one
+    assert "access-control-allow-headers: authorization, content-type" in preflight
+
+
+def test_a_client_that_hangs_up_leaves_no_traceback(
+    server: HTTPConnection, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with socket.create_connection((server.host, server.port)) as connection:
+        # Closed with a reset, with the answer on its way.
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        connection.sendall(b"POST /query HTTP/1.1\r\nhost: localhost\r\ncontent-length: 9\r\n\r\n")
+    server.request("GET", "/health")
+
+    assert server.getresponse().status == 200
+    assert "Traceback" not in capfd.readouterr().err
