@@ -8,8 +8,9 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.session import get_session
 
-from locking.lease import GRACE_S, Claim, Held, TableUnavailable, Taken, Throttled
 from sqlatch.kernel.errors import StorageError
+
+from .lease import GRACE_S, Claim, Held, TableUnavailable, Taken, Throttled
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

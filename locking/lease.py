@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from typing import Protocol
 
-from locking.clock import Clock
 from sqlatch.kernel.errors import LeaseLost
+
+from .clock import Clock
 
 GRACE_S = 1.0
 """A contender waits so long past `expires_at_s`: two clocks may be that far apart."""

@@ -6,10 +6,11 @@ from dataclasses import replace
 from math import inf
 from uuid import uuid4
 
-from locking.clock import Clock
-from locking.lease import Claim, Held, Lease, LeaseTable, TableUnavailable, Taken, Throttled
-from locking.waiting import Queue, waits
 from sqlatch.kernel.errors import LeaseBusy, StorageError
+
+from .clock import Clock
+from .lease import Claim, Held, Lease, LeaseTable, TableUnavailable, Taken, Throttled
+from .waiting import Queue, waits
 
 MARGIN_S = 2.0
 """What a lease lasts beyond its request's deadline: the time that a commit may take."""

@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from locking.lease import GRACE_S, Claim, Held, TableUnavailable, Taken
 from sqlatch.kernel.errors import StorageError
+
+from .lease import GRACE_S, Claim, Held, TableUnavailable, Taken
 
 BUSY_S = 1.0
 

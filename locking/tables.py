@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from locking.lease import LeaseTable
+from .lease import LeaseTable
 
 DYNAMODB = "dynamodb:"
 SQLITE = "sqlite:"
@@ -14,11 +14,11 @@ def open_table(address: str) -> LeaseTable:
     The AWS SDK is loaded here, at the first write, and not by a process that only reads.
     """
     if address.startswith(DYNAMODB) and address != DYNAMODB:
-        from locking.dynamodb import DynamoDBTable
+        from .dynamodb import DynamoDBTable
 
         return DynamoDBTable(address.removeprefix(DYNAMODB))
     if address.startswith(SQLITE) and address != SQLITE:
-        from locking.sqlite import SQLiteTable
+        from .sqlite import SQLiteTable
 
         return SQLiteTable(Path(address.removeprefix(SQLITE)))
     raise ValueError(f"{address!r} is neither dynamodb:<table> nor sqlite:<file>")

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
-from locking.lease import Held
+from .lease import Held
 
 WAIT_FIRST_S = 0.005
 WAIT_MAX_S = 0.075

@@ -11,13 +11,13 @@ from typing import Any
 from django.db.backends.sqlite3 import base, operations
 from django.utils.asyncio import async_unsafe
 
-from locking.clock import Clock
 from sqlatch.django.client import DatabaseClient
 from sqlatch.django.connection import Connection
 from sqlatch.django.creation import DatabaseCreation
 from sqlatch.django.cursor import DjangoCursor
 from sqlatch.django.files import database_file
 from sqlatch.django.handle import Handle, connection_of
+from sqlatch.django.locking import Clock
 from sqlatch.django.opening import is_ready
 from sqlatch.django.right import Right
 from sqlatch.django.settings import lease_settings

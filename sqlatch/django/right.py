@@ -7,11 +7,16 @@ from contextlib import ExitStack
 from functools import cache
 from sqlite3 import OperationalError
 
-from locking.clock import Clock
-from locking.lease import Lease, LeaseTable
-from locking.leases import MARGIN_S, Leases
-from locking.tables import DYNAMODB, open_table
 from sqlatch.django.files import DatabaseFile
+from sqlatch.django.locking import (
+    DYNAMODB,
+    MARGIN_S,
+    Clock,
+    Lease,
+    Leases,
+    LeaseTable,
+    open_table,
+)
 from sqlatch.django.opening import make_ready
 from sqlatch.django.settings import LeaseSettings
 from sqlatch.errors import LeaseBusy, SqlatchError

@@ -12,6 +12,8 @@ from sqlatch.tokens import new_key, sign
 from tests.command.conftest import ROOT, serving
 
 UV = Path(sys.executable).with_name("uv")
+NAMESAKES = ("events", "handler", "hrana", "locking", "sqlexec", "storage")
+"""Names of the service's packages, which a project may have too."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -81,6 +83,16 @@ def signing(tmp_path_factory: pytest.TempPathFactory) -> Environment:
 @pytest.fixture(scope="session")
 def django(tmp_path_factory: pytest.TempPathFactory) -> Environment:
     return installed(tmp_path_factory.mktemp("django") / "venv", "[django]")
+
+
+@pytest.fixture
+def namesakes(tmp_path: Path) -> Path:
+    """A project whose own packages have the names of the service's."""
+    project = tmp_path / "project"
+    for name in NAMESAKES:
+        (project / name).mkdir(parents=True)
+        (project / name / "__init__.py").write_text(f"MINE = {name!r}\n")
+    return project
 
 
 @pytest.fixture

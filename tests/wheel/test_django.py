@@ -1,18 +1,19 @@
-"""A Django project with apps of its own named `events` and `handler`, on the wheel alone."""
+"""A Django project whose apps have the names of the service's packages, on the wheel alone."""
 
 from pathlib import Path
 
 import pytest
 
-from tests.wheel.conftest import Environment
+from tests.wheel.conftest import NAMESAKES, Environment
 
 SETTINGS = """
+import os
 from pathlib import Path
 
 SECRET_KEY = "only for the test"
 USE_TZ = True
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
-INSTALLED_APPS = ["sqlatch.django", "events", "handler"]
+INSTALLED_APPS = ["sqlatch.django", *os.environ["APPS"].split()]
 MIDDLEWARE = ["sqlatch.django.middleware.ReplicationLagMiddleware"]
 HERE = Path(__file__).parent
 DATABASES = {
@@ -22,63 +23,69 @@ DATABASES = {
 FOLLOWER_DATABASES = ["follower"]
 DATABASE_ROUTERS = ["sqlatch.django.routers.SessionCachedRouter"]
 """
-EVENTS = """
+MODELS = """
 from django.db import models
 
 
-class Event(models.Model):
+class Thing(models.Model):
     name = models.CharField(max_length=20)
 """
-HANDLER = """
-from django.db import models
-
-from events.models import Event
-
-
-class Handler(models.Model):
-    event = models.ForeignKey(Event, on_delete=models.CASCADE)
-"""
 PROGRAM = """
+import sqlite3
+from contextlib import closing
+from importlib import import_module
+
 import django
 
 django.setup()
 
-from events.models import Event
-from handler.models import Handler
+from django.conf import settings
 from django.db import transaction
 from sqlatch.django import lag
 
-with transaction.atomic():
-    Handler.objects.create(event=Event.objects.create(name="opening"))
-with lag.session():
-    (handler,) = Handler.objects.select_related("event")
-print(handler._state.db, handler.event.name, Event.__module__, Handler.__module__)
+
+def holders():
+    with closing(sqlite3.connect(".leases.sqlite")) as leases:
+        return [holder is not None for (holder,) in leases.execute("SELECT holder FROM lease")]
+
+
+for name in settings.INSTALLED_APPS[1:]:
+    Thing = import_module(f"{name}.models").Thing
+    with transaction.atomic():
+        Thing.objects.create(name=name)
+        held = holders()
+    with lag.session():
+        (thing,) = Thing.objects.all()
+    print(thing._state.db, thing.name, held, holders())
 """
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Path:
-    (tmp_path / "settings.py").write_text(SETTINGS)
-    for app, models in (("events", EVENTS), ("handler", HANDLER)):
-        (tmp_path / app).mkdir()
-        (tmp_path / app / "__init__.py").touch()
-        (tmp_path / app / "models.py").write_text(models)
-    return tmp_path
+def project(namesakes: Path) -> Path:
+    (namesakes / "settings.py").write_text(SETTINGS)
+    for app in NAMESAKES:
+        (namesakes / app / "models.py").write_text(MODELS)
+    return namesakes
 
 
-def test_a_project_with_apps_named_events_and_handler_works(
+def test_a_project_whose_apps_have_the_names_of_the_service_s_packages_works(
     django: Environment, project: Path
 ) -> None:
-    here = {"DJANGO_SETTINGS_MODULE": "settings", "PYTHONPATH": str(project)}
+    here = {
+        "APPS": " ".join(NAMESAKES),
+        "DJANGO_SETTINGS_MODULE": "settings",
+        "PYTHONPATH": str(project),
+    }
 
     def manage(*arguments: str) -> str:
         command = [str(django.bin / "python"), "-W", "error", "-m", "django", *arguments]
         return django.run(command, cwd=project, **here)
 
     assert "no issues" in manage("check", "--fail-level", "WARNING")
-    manage("makemigrations", "events", "handler")
-    assert "Applying handler.0001_initial... OK" in manage("migrate")
-    assert django.python(PROGRAM, cwd=project, **here) == (
-        "follower opening events.models handler.models\n"
-    )
+    manage("makemigrations", *NAMESAKES)
+    migrated = manage("migrate")
+    assert all(f"Applying {app}.0001_initial... OK" in migrated for app in NAMESAKES)
+    assert django.python(PROGRAM, cwd=project, **here).splitlines() == [
+        f"follower {app} [True] [False]" for app in NAMESAKES
+    ]
     assert {path.name for path in project.glob("*.db*")} == {"site.db", "site.db-journal"}

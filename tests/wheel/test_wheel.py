@@ -13,7 +13,7 @@ from tests.dynamodb_server import CREDENTIALS
 from tests.sqlatch.conftest import composed as composed
 from tests.sqlatch.conftest import lambda_api as lambda_api
 from tests.sqlatch.lambda_server import FUNCTION, LambdaServer
-from tests.wheel.conftest import Environment
+from tests.wheel.conftest import NAMESAKES, Environment
 
 HERE = "http://127.0.0.1:8000"
 
@@ -23,9 +23,7 @@ def blocks(page: str, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
 
 
-def test_two_packages_are_installed_and_neither_is_named_events_or_handler(
-    bare: Environment, tmp_path: Path
-) -> None:
+def test_one_top_level_package_is_installed(bare: Environment, tmp_path: Path) -> None:
     printed = bare.python(
         "import json, importlib.metadata as m\n"
         "print(json.dumps([str(file) for file in m.files('sqlatch')]))",
@@ -33,10 +31,7 @@ def test_two_packages_are_installed_and_neither_is_named_events_or_handler(
     )
 
     tops = {Path(file).parts[0] for file in json.loads(printed)}
-    assert {top for top in tops if not top.endswith(".dist-info")} - {".."} == {
-        "sqlatch",
-        "locking",
-    }
+    assert {top for top in tops if not top.endswith(".dist-info")} - {".."} == {"sqlatch"}
 
 
 def test_urllib3_is_all_that_comes_with_it(bare: Environment, tmp_path: Path) -> None:
@@ -48,22 +43,48 @@ def test_urllib3_is_all_that_comes_with_it(bare: Environment, tmp_path: Path) ->
     assert printed.split() == ["sqlatch", "urllib3"]
 
 
-def test_a_project_with_its_own_events_and_handler_works(
-    bare: Environment, tmp_path: Path, url: str
-) -> None:
-    for name in ("events", "handler"):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "__init__.py").write_text(f"MINE = {name!r}")
+NAMES = f"from importlib import import_module as load\nfor name in {NAMESAKES}: load(name).MINE\n"
+"""Load a project's own packages, so that nothing of the same name can be loaded behind them."""
 
+
+def test_the_client_works_beside_packages_of_the_service_s_names(
+    bare: Environment, namesakes: Path, url: str
+) -> None:
     printed = bare.python(
-        "import events, handler, sqlatch\n"
-        f"sqlatch.connect('{url}/main').execute('CREATE TABLE t AS SELECT 1 AS n')\n"
-        f"rows = sqlatch.connect('{url}/main').query('SELECT n FROM t').rows\n"
-        "print(events.MINE, handler.MINE, rows)",
-        cwd=tmp_path,
+        f"{NAMES}import sqlatch\n"
+        f"client = sqlatch.connect('{url}/main')\n"
+        "client.execute('CREATE TABLE t AS SELECT 1 AS n')\n"
+        "print(client.query('SELECT n FROM t').rows)",
+        cwd=namesakes,
     )
 
-    assert printed == "events handler [(1,)]\n"
+    assert printed == "[(1,)]\n"
+
+
+def test_dbapi_works_beside_packages_of_the_service_s_names(
+    bare: Environment, namesakes: Path, credentials: dict[str, str]
+) -> None:
+    code, printed = printing("sqlalchemy.md", "DB-API")
+
+    assert bare.python(f"{NAMES}{code}", cwd=namesakes, **credentials) == printed
+
+
+def test_a_lease_works_beside_packages_of_the_service_s_names(
+    full: Environment, namesakes: Path
+) -> None:
+    printed = full.python(
+        f"{NAMES}from pkgutil import iter_modules\n"
+        "import sqlatch.locking\n"
+        "from sqlatch.locking.tables import open_table\n"
+        "for module in iter_modules(sqlatch.locking.__path__, 'sqlatch.locking.'):\n"
+        "    load(module.name)\n"
+        "for address in ('dynamodb:leases', 'sqlite:leases'):\n"
+        "    print(type(open_table(address)).__module__)",
+        cwd=namesakes,
+        **CREDENTIALS,
+    )
+
+    assert printed == "sqlatch.locking.dynamodb\nsqlatch.locking.sqlite\n"
 
 
 def test_the_examples_of_the_client_page_run_without_boto3(
