@@ -1,1 +1,1 @@
-"""Who may write: the lease on a database, its tables, and time."""
+"""The lease: the right to write to a database, its tables, and time."""

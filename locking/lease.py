@@ -28,13 +28,13 @@ class Held:
     ahead: int = 0
 
     def is_expired(self, now_s: float) -> bool:
-        """Whether anybody may take it over."""
+        """Return whether another holder may take the lease over."""
         return now_s > self.expires_at_s + GRACE_S
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What a contender asks for. `lock_id` is new for each request, the same when it retries."""
+    """The claim of a contender. `lock_id` is new for each request, the same when it retries."""
 
     database: str
     lock_id: str
@@ -65,7 +65,7 @@ class Taken:
 
 
 class LeaseTable(Protocol):
-    """Where leases stand. Each method is one atomic step; TableUnavailable says: perhaps it ran.
+    """The table of leases. Each method is one atomic step; after TableUnavailable it may have run.
 
     StorageError is raised where trying again cannot help (no table, no permission).
     """

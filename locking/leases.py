@@ -1,4 +1,4 @@
-"""Taking a lease and giving it back: waiting, retrying, and never holding it past its use."""
+"""Acquire a lease and release it: wait, retry, and never hold it past its use."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +13,7 @@ from .lease import Claim, Held, Lease, LeaseTable, TableUnavailable, Taken, Thro
 from .waiting import Queue, waits
 
 MARGIN_S = 2.0
-"""What a lease lasts beyond its request's deadline: the time that a commit may take."""
+"""The time of a lease beyond its request's deadline: the time that a commit may take."""
 
 RELEASE_S = 0.2
 """A lease is tried to be given back until the deadline of its request, and for this long at least.
@@ -109,7 +109,7 @@ class Leases:
         raise _refusal(database, failure, self._waited_ms(started_s))
 
     def _release(self, database: str, lock_id: str, *, until_s: float) -> bool:
-        """Give the lease back; whether that is certain. If not, it ends by itself."""
+        """Give the lease back and return whether it certainly was; if not, it ends by itself."""
         until_s = max(until_s, self._clock.now() + RELEASE_S)
         wait = waits(self._clock.chance)
         while True:

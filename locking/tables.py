@@ -1,4 +1,4 @@
-"""Which table the leases stand in, by its address in the settings."""
+"""The lease table, opened by its address in the settings."""
 
 from pathlib import Path
 

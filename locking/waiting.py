@@ -1,4 +1,4 @@
-"""How long a contender waits between two tries: the longer, the more others it sees waiting."""
+"""The wait of a contender between two tries: the longer, the more others it sees waiting."""
 
 from collections.abc import Callable, Iterator
 
@@ -36,7 +36,7 @@ def waits(chance: Callable[[], float]) -> Iterator[float]:
 
 
 class Queue:
-    """What a contender has seen of the others since its first try.
+    """The other contenders, as far as one has seen them since its first try.
 
     Each lease says how many were granted to others while its holder waited (`Held.ahead`): about as
     many are ahead of whoever comes now. The fence says how many of them have had their turn.
@@ -52,7 +52,7 @@ class Queue:
 
     @property
     def passed(self) -> int:
-        """How many leases were granted to others meanwhile, as far as is known."""
+        """The number of leases granted to others meanwhile, as far as is known."""
         return 0 if self._first_fence is None else self._last_fence - self._first_fence
 
     def see(self, held: Held) -> None:
@@ -68,9 +68,9 @@ class Queue:
         self._throttled_s = min(max(2 * self._throttled_s, THROTTLED_FIRST_S), THROTTLED_MAX_S)
 
     def wait_s(self, left_s: float) -> float:
-        """How long to wait before the next try, for one that gives up in `left_s`.
+        """Return how long to wait before the next try, for a contender that gives up in `left_s`.
 
-        At most half of that for the sake of those ahead, of whom it knows by hearsay.
+        At most half of that for those ahead, whose number is an estimate.
         """
         ahead_s = EACH_S * (self._length - self.passed - FEW)
         longer_s = max(min(ahead_s, left_s / 2), self._throttled_s)

@@ -1,4 +1,4 @@
-"""What callers of the service install: `connect` opens a client; nothing is loaded before it."""
+"""The package that callers install: `connect` opens a client; nothing is loaded before it."""
 
 from typing import TYPE_CHECKING, Any
 

@@ -15,12 +15,12 @@ ATTEMPTS_MAX = 10
 PAUSE_S_FIRST = 0.1
 PAUSE_S_MAX = 4.0
 ANSWER_S = 2.0
-"""Of an attempt's time, what is for the way there and back, and a cold start: not for execution."""
+"""The part of an attempt's time for the network and a cold start, not for execution."""
 
 
 @dataclass(frozen=True, slots=True)
 class Attempts:
-    """How long a call may take in all, how long one attempt, and what the time is."""
+    """The time limits of a call and of each of its attempts, and the clock."""
 
     timeout_s: float
     attempt_s: float
@@ -39,7 +39,7 @@ class Attempts:
         return max(1, int(1000 * max(self.one_s - ANSWER_S, self.one_s / 2)))
 
     def of(self, call: Callable[[], T], *, repeatable: bool) -> T:
-        """What `call` returns at last. `repeatable` if doing it twice does no harm.
+        """Return what `call` returns, repeating it. `repeatable`: doing it twice does no harm.
 
         An attempt is made only if there is time for all of it. Once an attempt may have been
         applied, the error of every later one says so too.
@@ -66,7 +66,7 @@ class Attempts:
 
 
 def may_repeat(error: SqlatchError, *, repeatable: bool) -> bool:
-    """Whether the same request may succeed, and cannot have been applied already, or not twice."""
+    """Return whether the same request may succeed now, and repeating it cannot apply it twice."""
     return error.retryable and (repeatable or error.facts.get("outcome") != UNKNOWN)
 
 

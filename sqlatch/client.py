@@ -100,7 +100,7 @@ class Client:
             raise
 
     def health(self) -> dict[str, Any]:
-        """How the service is."""
+        """Return the health of the service."""
         one_s = self.attempts.one_s
         return self.attempts.of(
             lambda: self.transport.invoke({"health": True}, timeout_s=one_s), repeatable=True

@@ -1,4 +1,4 @@
-"""How a call can fail before the service has answered it: one class for each way, seen by a caller.
+"""Failures of a call that the service has not answered, as a caller sees them: a class for each.
 
 CallFailed
   BadUrl                  BAD_URL
@@ -40,7 +40,7 @@ class BadUrl(CallFailed):
 
 
 class Unreachable(CallFailed):
-    """No connection was had: nothing was sent."""
+    """The connection could not be made: nothing was sent."""
 
     code = "UNREACHABLE"
     retryable = True
@@ -66,13 +66,13 @@ class Throttled(CallFailed):
 
 
 class RequestTooLarge(CallFailed):
-    """The request is past what the door takes; says how large it may be."""
+    """The request is larger than this way of calling permits; the message says the limit."""
 
     code = "REQUEST_TOO_LARGE"
 
 
 class FunctionFailed(CallFailed):
-    """The function raised what is none of its refusals: a wrong setting, or a bug."""
+    """The function raised an error outside its contract: a wrong setting, or a bug."""
 
     code = "FUNCTION_FAILED"
     outcome_unless_told = UNKNOWN
@@ -103,7 +103,7 @@ class CallTimedOut(CallFailed):
 
 
 class ForeignAnswer(CallFailed):
-    """What answered is not the service."""
+    """The answer is not one of the service: something else stands at the address."""
 
     code = "FOREIGN_ANSWER"
     outcome_unless_told = UNKNOWN

@@ -1,4 +1,4 @@
-"""Many rows through one statement, cut into requests that every door takes."""
+"""Many rows through one statement, cut into requests that fit every way of calling."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -16,15 +16,15 @@ Progress = Callable[[int], None]
 
 CHUNK_ROWS_MAX = 50_000
 CHUNK_BYTES_MAX = 2 * 1024 * 1024
-"""Well below what a door takes: the lease is held, and other writers wait, while one is applied."""
+"""Well below the limit of a request: while one is applied, other writers wait for the lease."""
 
 AROUND_ROWS_BYTES = 2 * 1024
-"""What stands around the rows of a request, beside its SQL."""
+"""The rest of a request, beside its rows and its SQL."""
 
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """What a load did. `rows_replayed` had been there already, from the same load before."""
+    """The counts of a load. `rows_replayed` were there from an earlier run of the same load."""
 
     rows: int
     rows_affected: int

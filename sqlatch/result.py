@@ -1,4 +1,4 @@
-"""What a statement gave."""
+"""The result of a statement."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -39,7 +39,7 @@ class Result:
 
 
 def results_of(reply: Mapping[str, Any]) -> list[Result]:
-    """The results in a reply; ForeignAnswer if it is none of the service's."""
+    """Return the results in a reply; ForeignAnswer if the reply is not one of the service."""
     try:
         replies = reply.get("results", [reply])
         return [_result(one, reply["meta"]) for one in replies]

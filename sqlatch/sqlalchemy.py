@@ -15,7 +15,7 @@ from sqlalchemy.exc import ArgumentError
 OWN_TABLES = "sqlatch_"
 
 OPTIONS = {"token": str, "timeout_s": float, "attempt_s": float}
-"""What a URL's query may say of the connection; `connect_args` may say it too."""
+"""The options of the connection, in a URL's query or in `connect_args`."""
 
 
 class SqlatchDialect(SQLiteDialect):

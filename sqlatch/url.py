@@ -45,7 +45,7 @@ class HttpTarget:
 
     @property
     def is_here(self) -> bool:
-        """Whether the host is this machine."""
+        """True if the host is this machine."""
         return _HERE.fullmatch(self.host) is not None
 
 
@@ -53,7 +53,7 @@ Target = LambdaTarget | HttpTarget
 
 
 def target_of(url: str) -> Target:
-    """What a URL means; BadUrl says what is wrong with it, without what it may hold of secrets."""
+    """Return the target that a URL names; BadUrl says what is wrong, without repeating secrets."""
     if len(url) > URL_CHARACTERS_MAX:
         raise BadUrl(f"a URL has at most {URL_CHARACTERS_MAX} characters")
     try:
@@ -78,7 +78,7 @@ def target_of(url: str) -> Target:
 
 
 def _database_of(path: str) -> tuple[str, str]:
-    """What stands before the database, and the database."""
+    """Split a path into the part before the database, and the database."""
     prefix, slash, database = path.removesuffix("/").rpartition("/")
     database = unquote(database)
     if not slash or not database:

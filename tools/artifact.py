@@ -1,4 +1,4 @@
-"""What Lambda runs: packed for one processor and one Python, and pinned to them.
+"""The artifact that Lambda runs: packed for one processor and one Python, and pinned to them.
 
     python -m tools.artifact build    through `sam build`; prints the sizes
     python -m tools.artifact pack     called back by `sam build`, once for each function
@@ -32,7 +32,7 @@ LEFT_OUT = ("handler/local*.py",)
 service never imports: only its `__init__.py` is packed beside the kernel."""
 
 BYTES_MAX = 40 * 1024 * 1024
-"""What is larger starts slower. 15 MB are what checks tokens."""
+"""A larger artifact starts slower. 15 MB are the libraries that check tokens."""
 
 MACHINES = {"arm64": "aarch64", "x86_64": "x86_64"}
 PLATFORMS = ("manylinux_2_28", "manylinux_2_17", "manylinux2014")

@@ -24,7 +24,7 @@ DJANGO_6_PYTHON = (3, 12)
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """What stands in a directory: from which files it is made, how, and where its stamp lies."""
+    """A directory that is made from some files: its stamp, those files, and the way to make it."""
 
     stamp: Path
     sources: tuple[Path, ...]

@@ -137,7 +137,7 @@ _JSON_TYPES = {
 
 
 def breaking(before: Any, after: Any, where: str = "") -> Iterator[str]:
-    """What in `after` breaks a caller who goes by `before`.
+    """Yield the changes from `before` to `after` that break a caller.
 
     Strict where it cannot know: anything that is gone or changed counts, but for texts meant for
     people. What is added does not, unless it is required.

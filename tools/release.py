@@ -30,7 +30,7 @@ docs/runbook.md says how a new version is rolled out.
 
 
 class NotReady(Exception):
-    """What keeps this tree from being released, and the next step."""
+    """The tree cannot be released; the message says why, and the next step."""
 
 
 def check_tree(status: str) -> None:

@@ -212,7 +212,7 @@ UNWELL = (
     Failed, Refused, SqlatchError, dbapi.Error, BotoCoreError, ClientError,
     LookupError, TypeError, ValueError,
 )  # fmt: skip
-"""What a door can raise that does not answer; the last three, where it answers something else."""
+"""Errors of a door that does not answer; the last three, of one that answers something else."""
 
 CHECKS: list[tuple[str, str, Callable[[Smoke], str]]] = [
     ("direct invoke", "functionerrorratealarm", direct),

@@ -1,4 +1,4 @@
-"""What the next word in a statement may be: tables, columns, words of SQL."""
+"""Completion of the next word in a statement: tables, columns, words of SQL."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence

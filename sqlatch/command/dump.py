@@ -153,7 +153,7 @@ def _defined(
 
 
 def _full_text(client: Client, table: Table, content: Content | None) -> Iterator[str]:
-    """What makes a full-text index whole: its settings, and its index of texts kept elsewhere."""
+    """Yield the settings of a full-text index, and what rebuilds it over texts kept elsewhere."""
     if content is None:
         return
     name = quoted(table.name)
@@ -164,7 +164,7 @@ def _full_text(client: Client, table: Table, content: Content | None) -> Iterato
 
 
 def _sequences(client: Client, chosen: Sequence[Table]) -> Iterator[str]:
-    """Where AUTOINCREMENT is: an id that was given is not given again."""
+    """Yield the state of AUTOINCREMENT, so that an id that was used is not used again."""
     if not client.query(_HAS, ["sqlite_sequence"]).rows:
         return
     names = {table.name for table in chosen}

@@ -14,7 +14,7 @@ from sqlatch.result import Result
 
 
 class Exit(IntEnum):
-    """What a command ends with."""
+    """The exit codes of a command."""
 
     OK = 0
     NOT_SHOWN = 1

@@ -19,7 +19,7 @@ _TOKEN = re.compile(
 
 
 class Content(Enum):
-    """Where the texts of an index are."""
+    """The place of the texts of an index."""
 
     OWN = "in the index"
     OTHER = "in another table or view"
@@ -32,7 +32,7 @@ def is_full_text(table: Table) -> bool:
 
 
 def content_of(made: Definition) -> Content:
-    """Where a full-text index keeps its texts, by the option `content` of its definition.
+    """Return where a full-text index keeps its texts, by the option `content` of its definition.
 
     SQLite answers this nowhere else: an index without texts and one whose texts are all NULL give
     the same rows.
@@ -46,7 +46,7 @@ def content_of(made: Definition) -> Content:
 
 
 def configuration(client: Client, table: Table) -> list[Row]:
-    """What an FTS5 index was told after it was made (rank, automerge, ...): pairs of key, value."""
+    """Return the settings of an FTS5 index that were made after it (rank, automerge, ...)."""
     if "rank" not in map(folded, table.hidden):
         return []
     sql = f"SELECT k, v FROM {quoted(table.name + '_config')} WHERE k <> 'version' ORDER BY k"  # noqa: S608

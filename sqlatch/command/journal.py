@@ -1,4 +1,4 @@
-"""What a load remembers beside its file, so that one that stopped goes on where it was."""
+"""The journal of a load, beside its file: a load that stopped goes on where it was."""
 
 import fcntl
 import json
@@ -32,7 +32,7 @@ class CannotResume(Exception):
 
 @dataclass(slots=True)
 class Done:
-    """How many rows a database has acknowledged, or was sent, and a digest of them."""
+    """The rows that a database has acknowledged, or was sent: their number and a digest."""
 
     rows: int = 0
     digest: str = ""

@@ -1,4 +1,4 @@
-"""What a column takes: from its declared type, or from the values that there are for it."""
+"""The kinds of columns, by their declared types, or by the values that they are to hold."""
 
 import math
 import re
@@ -16,7 +16,7 @@ SHOWN_CHARACTERS_MAX = 40
 
 
 class Kind(Enum):
-    """What a column takes; ANY is not checked, as SQLite would not.
+    """The kind of values that a column takes; ANY is not checked, as SQLite would not.
 
     NUMERIC is of texts: numbers are sent as numbers, all else as it is.
     """
@@ -30,7 +30,7 @@ class Kind(Enum):
 
 
 class Shape(Enum):
-    """How a text looks as a number, if its very text comes back when the number is written."""
+    """The shape of a text that is a number, if writing the number gives the same text again."""
 
     INTEGER = "1"
     FRACTION = "1.5"
@@ -83,7 +83,7 @@ def kind_for_types(types: set[type]) -> Kind:
 
 
 def shape_of(text: str) -> Shape:
-    """How a text looks as a number."""
+    """Return the shape of a text as a number."""
     if _PLAIN.fullmatch(text):
         return Shape.INTEGER if INTEGER_MIN <= int(text) <= INTEGER_MAX else Shape.TEXT
     if not _REAL.fullmatch(text):

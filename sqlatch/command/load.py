@@ -28,7 +28,7 @@ DATABASES_MAX = 32
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How the load of one database ended."""
+    """The end of the load of one database."""
 
     exit_code: Exit
     message: str

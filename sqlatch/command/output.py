@@ -20,7 +20,7 @@ BLOB_BYTES_SHOWN_MAX = 16
 
 
 class Format(StrEnum):
-    """How results are written."""
+    """The forms in which results are written."""
 
     TABLE = "table"
     JSON = "json"

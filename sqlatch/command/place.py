@@ -1,4 +1,4 @@
-"""Where a database is: the options that say it, and the client that they open."""
+"""The options of a command that name a database, and the client that they open."""
 
 import os
 from collections.abc import Callable, Iterator

@@ -26,7 +26,7 @@ SHIFT_MAX = 62
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """How the rows of a table are read and made again. All names are quoted.
+    """A table's rows as SQL that reads them and makes them again. All names are quoted.
 
     `keys` tell rows apart and put them in order; without any, rows come in the order of the table
     itself. `columns` are those that an INSERT names.
@@ -88,7 +88,7 @@ class Rows:
 
 
 def rows_of(table: Table) -> Rows:
-    """How the rows of a table are read so that they can be made again, rowids included."""
+    """Return how to read a table so that its rows can be made again, rowids included."""
     name = quoted(table.name)
     columns = tuple(quoted(column.name) for column in table.stored)
     if not table.has_rowid:

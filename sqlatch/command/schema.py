@@ -1,4 +1,4 @@
-"""What is in a database: its tables and views with their columns, and the SQL that makes them."""
+"""The schema of a database: tables and views with their columns, and the SQL that makes them."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -104,7 +104,7 @@ def tables(client: Client) -> list[Table]:
 
 
 def definitions(client: Client) -> list[Definition]:
-    """What made the database: tables first, then views, indexes and triggers."""
+    """Return the SQL that made the database: tables first, then views, indexes and triggers."""
     try:
         rows = client.query(_SQL).rows
     except DatabaseNotFound:

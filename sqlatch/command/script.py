@@ -7,7 +7,7 @@ SCRIPT_CHARACTERS_MAX = 5_000_000
 
 
 def is_complete(text: str) -> bool:
-    """Whether the text ends where a statement does."""
+    """Return whether the text ends where a statement does."""
     return sqlite3.complete_statement(text)
 
 
@@ -33,7 +33,7 @@ def _parts(text: str) -> Iterator[str]:
 
 
 def _is_blank(text: str) -> bool:
-    """Whether there is nothing but space and comments: to SQLite, a semicolon makes it whole."""
+    """Return whether a text is only space and comments; SQLite takes it for whole with a `;`."""
     return not text.strip() or _is_comment(text)
 
 

@@ -48,7 +48,7 @@ def shell(*, place: Place) -> None:
 
 
 class Shell:
-    """What is typed, done."""
+    """Carry out what is typed."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
@@ -97,7 +97,7 @@ class Shell:
 def prompting(
     client: Client, *, keyboard: Input | None = None, screen: Output | None = None
 ) -> Callable[[], str]:
-    """What asks for the next text: with history, completion, and lines until it is whole."""
+    """Return the prompt for a text: with history, completion, and lines until it is complete."""
     session: PromptSession[str] = PromptSession(
         f"{printable(client.database)}> ",
         multiline=True,

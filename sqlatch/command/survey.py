@@ -18,7 +18,7 @@ from sqlatch.kernel.values import Value
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """Which rows a database gets: those whose value in a column falls to it, or all."""
+    """The distribution of rows over databases: by the value in a column, or all to one."""
 
     column: int | None
     databases: int
@@ -31,7 +31,7 @@ class Spread:
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """What was seen: the columns and their kinds, and how many rows each database gets."""
+    """The survey of a file: its columns, their kinds, and the number of rows for each database."""
 
     columns: list[str]
     kinds: list[Kind]

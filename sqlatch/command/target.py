@@ -57,7 +57,7 @@ def target_of(
 
 
 def _kinds(table: Table, columns: Sequence[str]) -> list[Kind]:
-    """What the table takes in the columns of the file; BadLine if it has not all of them."""
+    """Return the table's kinds for the columns of the file; BadLine if the table lacks one."""
     declared = {column.name.lower(): column.declared for column in table.stored}
     unknown = [name for name in columns if name.lower() not in declared]
     if unknown:

@@ -81,7 +81,7 @@ class Connection:
 
     @property
     def in_transaction(self) -> bool:
-        """Whether one is open, as the service said last."""
+        """True if a transaction is open, as the service said last."""
         return self._stream.in_transaction
 
     def cursor(self) -> Cursor:
@@ -114,7 +114,7 @@ class Connection:
             self._forget()
 
     def mark(self) -> Mark:
-        """Where the transaction stands, or that there is none yet."""
+        """Return the place where the transaction stands, or a mark before its beginning."""
         self._check_open()
         return Mark(self._stream.baton, self.in_transaction, self._has_written, self._asked_at_s)
 
@@ -143,7 +143,7 @@ class Connection:
             client.close()
 
     def run(self, operation: str, parameters: Parameters) -> Answer:
-        """What a statement gives."""
+        """Run a statement and return its answer."""
         word = word_of(operation)
         stmt = stmt_of(operation, parameters)
         answer = self._run(stmt, word=word)

@@ -14,7 +14,7 @@ class Warning(Exception):
 
 
 class Error(Exception):
-    """What went wrong; `sqlite_errorname` is SQLite's code where it has one, or the service's.
+    """Any failure; `sqlite_errorname` is SQLite's code where it has one, or the service's.
 
     `__cause__` is the client's own error where there is one, with its `code` and `retryable`.
     """
@@ -29,7 +29,7 @@ class InterfaceError(Error):
 
 
 class DatabaseError(Error):
-    """What the database said."""
+    """An error of the database."""
 
 
 class DataError(DatabaseError):

@@ -22,7 +22,7 @@ Sent = dict[str, Any] | str
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What one statement gave: (name, declared type) of its columns, rows, counts."""
+    """The answer to one statement: (name, declared type) of its columns, rows, counts."""
 
     columns: list[tuple[str, str | None]]
     rows: list[tuple[Any, ...]]
@@ -42,7 +42,7 @@ class Stream:
         self.in_transaction = False
 
     def run(self, *sent: Sent) -> list[Answer | Error]:
-        """What each statement or script gave; Error if the request had no answer."""
+        """Return the answer to each statement or script; Error if the request had no answer."""
         requests: list[dict[str, Any]] = [
             {"type": "sequence", "sql": one}
             if isinstance(one, str)

@@ -10,7 +10,7 @@ READS = frozenset({"SELECT", "VALUES", "EXPLAIN"})
 """Of other statements it is not known here whether they write."""
 
 CHANGES = frozenset({"INSERT", "UPDATE", "DELETE", "REPLACE", "WITH"})
-"""What has a number of rows that it changed."""
+"""The words of statements that report how many rows they changed."""
 
 
 def word_of(sql: str) -> str:

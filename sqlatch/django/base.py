@@ -63,7 +63,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
     @property
     def needs_rollback(self) -> bool:
-        """Whether Django is to roll back at the end of the block.
+        """True if Django is to roll back at the end of the block.
 
         Not where the transaction is gone already: then it is to commit, which says so. Else an
         error that was caught inside would let the block end as if all were well.

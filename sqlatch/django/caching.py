@@ -21,7 +21,7 @@ def may_fail(what: str) -> Iterator[None]:
 
 
 class SessionCache:
-    """What Django's session store uses of a cache. One that does not answer has nothing."""
+    """A cache as Django's session store uses it. A cache that does not answer is an empty one."""
 
     def __init__(self, cache: Any) -> None:
         self._cache = cache

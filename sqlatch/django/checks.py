@@ -16,7 +16,7 @@ MIDDLEWARE = f"{ReplicationLagMiddleware.__module__}.{ReplicationLagMiddleware._
 
 @checks.register("sqlatch")
 def check_routing(**_asked: Any) -> list[checks.CheckMessage]:
-    """What is wrong with the settings, or makes the followers idle."""
+    """Report settings that are wrong, or that leave the followers idle."""
     names = [
         f"{type(each).__module__}.{type(each).__qualname__}"
         for each in router.routers

@@ -88,11 +88,11 @@ class Cursor(sqlite3.Cursor):
 
 
 class PlainCursor(Cursor):
-    """What the connection itself hands out: with SQLite's own placeholders."""
+    """The cursor of the connection itself: with SQLite's own placeholders."""
 
 
 class DjangoCursor(Cursor, SQLiteCursorWrapper):
-    """What Django gets: with its placeholders, `%s`."""
+    """The cursor for Django: with its placeholders, `%s`."""
 
 
 def statements(script: str) -> Iterator[str]:

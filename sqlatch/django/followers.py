@@ -1,4 +1,4 @@
-"""Which follower answers a read: one that can be reached, at random or in turn."""
+"""The choice of the follower for a read: one that can be reached, at random or in turn."""
 
 import asyncio
 import itertools
@@ -43,7 +43,7 @@ def _order(settings: Replication, preferred: str | None) -> list[str]:
 
 
 def _reach(alias: str, *, retry_s: float) -> bool:
-    """Whether there is a connection to the follower, opened now if need be.
+    """Return whether the follower can be reached; open its connection if there is none.
 
     The query that asks would open it a moment later, so a reachable follower costs nothing more.
     """

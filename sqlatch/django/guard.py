@@ -58,7 +58,7 @@ class Guard:
     def authorize(
         self, action: int, first: str | None, second: str | None, *_where: str | None
     ) -> int:
-        """What SQLite is answered."""
+        """Tell SQLite whether an action is allowed."""
         if action == sqlite3.SQLITE_TRANSACTION and first == "COMMIT":
             is_late = self._is_writing() and not self._has_passed_gate
             return sqlite3.SQLITE_DENY if is_late else sqlite3.SQLITE_OK

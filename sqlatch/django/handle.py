@@ -1,4 +1,4 @@
-"""What a project gets in hand of a connection: all of it, but not as the target of a `backup()`."""
+"""The connection as a project gets it: everything but the target of a `backup()`."""
 
 import sqlite3
 from types import TracebackType

@@ -1,4 +1,4 @@
-"""Who has written lately, and therefore reads from the leader until the followers have it too."""
+"""Sessions that have written lately, which read from the leader until the followers follow."""
 
 import math
 import re
@@ -45,7 +45,7 @@ class Session:
     writing: dict[int, Any] = field(default_factory=dict)
 
     def is_recent(self) -> bool:
-        """Whether a follower may still lack something that this session has written."""
+        """Return whether a follower may still lack something that this session has written."""
         self._settle()
         return (
             self.pinned
@@ -98,7 +98,7 @@ def current() -> Session | None:
 
 
 def recently_written() -> bool:
-    """Whether to read from the leader. Outside every session nobody knows who wrote what: True."""
+    """Return whether to read from the leader; True outside a session, where it is not known."""
     session = _current.get()
     return session is None or session.is_recent()
 

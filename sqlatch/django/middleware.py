@@ -70,7 +70,7 @@ def _keep_under_new_key(request: Any, session: lag.Session) -> None:
 
 
 def _cookie(request: Any) -> float:
-    """What the cookie says; a cookie that is not ours says nothing."""
+    """Return the time of the last write that the cookie holds; 0 if it is not signed by us."""
     value = request.get_signed_cookie(COOKIE, default="0", salt=SALT)
     return int(value) / 1000 if value.isdecimal() else 0.0
 

@@ -19,7 +19,7 @@ CHOICES = ("random", "turn")
 
 @dataclass(frozen=True)
 class Replication:
-    """What the settings say.
+    """The settings of the routers.
 
     `lag_s` is how long after a commit a follower may still lack it; `retry_s` how long a follower
     that could not be reached is left out; `key` names the writer of a request for the cache
@@ -35,7 +35,7 @@ class Replication:
     key: Callable[[Any], str | None] | None
 
     def knows(self, alias: str | None) -> bool:
-        """Whether the database is the leader or one of its followers."""
+        """Return whether the database is the leader or one of its followers."""
         return alias == self.leader or alias in self.followers
 
 

@@ -43,7 +43,7 @@ class DistributedRouter:
 
     @property
     def asks_session(self) -> bool:
-        """Whether the session decides, which in a request the middleware opens."""
+        """True if the session decides, which in a request the middleware opens."""
         return type(self).is_recently_updated is DistributedRouter.is_recently_updated
 
     @property

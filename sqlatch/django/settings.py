@@ -29,7 +29,7 @@ Ours come much closer together, so their number says only how long to wait."""
 
 @dataclass(frozen=True, slots=True)
 class LeaseSettings:
-    """Where leases stand, how long one is waited for, and how long one may be used; seconds."""
+    """The address of the lease table, how long to wait for a lease and how long to use it."""
 
     address: str
     patience_s: float

@@ -1,4 +1,4 @@
-"""What the service and its callers share: errors, values, hints, the version, the NFS rules.
+"""The kernel that service and callers share: errors, values, hints, version, the rules of NFS.
 
 The service imports nothing else of `sqlatch`, and its artifact carries nothing else of it.
 """

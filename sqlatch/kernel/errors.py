@@ -39,7 +39,7 @@ class SqlatchError(Exception):
     """`nothing` was written, or it is `unknown` whether it was."""
     statement: int
     parameter_set: int
-    """Which one it was, of several."""
+    """The statement or the parameter set that failed, counted from 0."""
     row: int
     rows_loaded: int
     """Of a load: at which row it stopped, and what was loaded before."""

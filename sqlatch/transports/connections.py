@@ -37,7 +37,7 @@ def bounded(pool: type[HTTPConnectionPool]) -> type[HTTPConnectionPool]:
 
 
 class _Bounded(HTTPConnection):
-    """What differs from urllib3's own connection."""
+    """A connection of urllib3 whose attempt ends in time, the connecting included."""
 
     def connect(self) -> None:
         """Connect; whatever fails here, TLS too, fails before anything was sent."""
@@ -101,7 +101,7 @@ def _response(made: Any, ends_at_s: float, sock: socket.socket, *rest: Any, **mo
 
 
 class _Socket:
-    """What http.client wants of a socket whose answer it reads."""
+    """A socket as http.client needs it to read an answer, with an end to its time."""
 
     def __init__(self, sock: socket.socket, ends_at_s: float) -> None:
         self._sock = sock

@@ -68,10 +68,10 @@ _FAILURES: dict[str, type[CallFailed]] = {
 """By AWS's code of an error. Any other one is a failure of Lambda's."""
 
 _NOT_STARTED = ("EC2", "EFSMount", "ENI", "KMS", "Resource", "SnapStart", "Subnet")
-"""How AWS's codes begin of a function that could not be started, so that nothing was done."""
+"""Beginnings of AWS's codes for a function that could not be started, so that nothing was done."""
 
 KILLED = ("Runtime.", "Sandbox.", "Function.")
-"""How the error types begin that Lambda gives when the function itself said nothing."""
+"""Beginnings of the error types that Lambda reports when the function ended without an answer."""
 
 
 class LambdaTransport:
@@ -159,7 +159,7 @@ class LambdaTransport:
         }
 
     def _call(self, payload: bytes, timeout_s: float) -> bytes:
-        """What the function returned; its error raised."""
+        """Invoke the function and return its answer; raise its error."""
         qualifier: dict[str, Any] = (
             {} if self._target.qualifier is None else {"Qualifier": self._target.qualifier}
         )

@@ -18,7 +18,7 @@ UNSIGNED = frozenset({"accept-encoding", "user-agent"})
 
 
 def signer(target: HttpTarget) -> Sign:
-    """What signs requests to a host: an HTTP API or a Function URL, or a domain before one."""
+    """Return what signs requests to an HTTP API, a Function URL, or a domain before one."""
     try:
         import boto3
         from botocore.auth import SigV4Auth

@@ -1,4 +1,4 @@
-"""What a way to the service can do, and what both ways share."""
+"""The interface of a transport, and what the two transports share."""
 
 import json
 from collections.abc import Mapping
@@ -29,7 +29,7 @@ class Transport(Protocol):
         """Status and body of the HTTP door's answer, whatever it is."""
 
     def size_bytes(self, encoded: bytes) -> int:
-        """What an encoded part of an event takes of `request_bytes_max`."""
+        """Return the bytes of `request_bytes_max` that an encoded part of an event uses."""
 
     @property
     def request_bytes_max(self) -> int: ...

@@ -23,7 +23,7 @@ from sqlatch.failures import BadUrl
 from sqlatch.url import target_of
 
 OPTIONS = {"token": "token", "iam": "iam", "timeout": "timeout_s", "attempt_timeout": "attempt_s"}
-"""What may stand in OPTIONS, and what `sqlatch.dbapi.connect` calls it."""
+"""The names in OPTIONS, and the parameters of `sqlatch.dbapi.connect` that they set."""
 
 REGEX = frozenset({"regex", "iregex"})
 
@@ -73,7 +73,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
         return False
 
     def is_usable(self) -> bool:
-        """Whether the service answers; inside a transaction that is asked with its next statement.
+        """Return whether the service answers; a transaction finds out with its next statement.
 
         There is no connection to lose: each request is one.
         """
@@ -118,7 +118,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
                 self.connection.go_back(mark)
 
     def _is_only_tests_own(self) -> bool:
-        """Whether only TestCase's transactions are open: what begins here would be one itself.
+        """Return whether only TestCase's transactions are open: the next is then the outermost.
 
         It is rolled back as a transaction is, by forgetting. As a savepoint it would stay in the
         log, with each statement of each test before.

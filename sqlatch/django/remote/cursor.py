@@ -19,11 +19,11 @@ _CONVERTERS: dict[str, Convert] = {
     "datetime": lambda value: parse_datetime(str(value)),
     "timestamp": lambda value: parse_datetime(str(value)),
 }
-"""What Django registers with sqlite3, by the first word of the declared type."""
+"""The converters that Django registers with sqlite3, by the first word of the declared type."""
 
 
 class Cursor(dbapi.Cursor):
-    """What Django gets: `%s` and `%(name)s` in SQL."""
+    """The cursor for Django: `%s` and `%(name)s` in SQL."""
 
     def execute(self, operation: str, parameters: Any = None) -> Self:
         if parameters is None:
@@ -44,7 +44,7 @@ class Cursor(dbapi.Cursor):
 
 
 class _Names(list[str]):
-    """What a format names, in its order; each is a `?`."""
+    """Collects the names of a format in their order, and stands for each with a `?`."""
 
     def __getitem__(self, name: Any) -> Any:
         self.append(name)

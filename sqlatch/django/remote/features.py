@@ -1,4 +1,4 @@
-"""What the service's SQLite can do, which is not that of this Python."""
+"""The features of the service's SQLite, which is not that of this Python."""
 
 from django.db.backends.sqlite3 import features
 
