@@ -1,1 +1,1 @@
-"""What the service costs, measured beside bare SQLite and the tools that do the like."""
+"""The costs of the service, measured beside bare SQLite and tools of the same kind."""

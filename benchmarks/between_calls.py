@@ -1,4 +1,4 @@
-"""What no write under a lease can beat: bare apsw between two bare calls to DynamoDB."""
+"""The floor of a write under a lease: bare apsw between two bare calls to DynamoDB."""
 
 import os
 from pathlib import Path

@@ -49,7 +49,7 @@ def say(process: subprocess.Popen[str], word: str) -> None:
 
 
 def finish(process: subprocess.Popen[str]) -> str:
-    """What the process still prints; ChildFailed if its exit status is not 0."""
+    """Return what the process still prints; ChildFailed if its exit status is not 0."""
     output, _errors = process.communicate(timeout=TIMEOUT_S)
     if process.returncode:
         raise ChildFailed(f"{process.args!r} ended with {process.returncode}")

@@ -1,4 +1,4 @@
-"""How often a run does each thing: all of it, a quick look, or hardly anything."""
+"""The repetitions of a run: full, quick, or hardly any."""
 
 from dataclasses import dataclass
 

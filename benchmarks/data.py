@@ -21,10 +21,10 @@ def row_of(turn: int, rows: int = ROWS) -> int:
 
 
 def name_of(number: int) -> str:
-    """What stands in the column `name` of that row."""
+    """Return the value of the column `name` in that row."""
     return f"thing-{number:06}"
 
 
 def values_of(number: int) -> tuple[str, int, float, str]:
-    """What the write of that number inserts."""
+    """Return the row that the write of that number inserts."""
     return (name_of(number), number * 7 % 1000, number * 0.25, "x" * NOTE_CHARACTERS)

@@ -76,7 +76,7 @@ def open_efs_kept(directory: Path) -> Orm:
 
 
 def refusals() -> tuple[type[Exception], ...]:
-    """What a write raises that was refused."""
+    """Return the exceptions of a refused write."""
     from django_sqlite_efs.exceptions import DatabaseBusy
 
     return (DatabaseBusy, DatabaseError, sqlite3.OperationalError)

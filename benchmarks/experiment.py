@@ -1,4 +1,4 @@
-"""What is measured, as data: an experiment runs, and fills tables that have goals."""
+"""Experiments as data: an experiment runs, and fills tables that have goals."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

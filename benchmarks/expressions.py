@@ -10,7 +10,7 @@ from typing import Any
 Item = dict[str, dict[str, str]]
 Value = dict[str, str]
 Names = dict[str, Any]
-"""What placeholders stand for: `#name` for an attribute, `:value` for a value."""
+"""The meaning of placeholders: `#name` is an attribute, `:value` a value."""
 
 Condition = Callable[[Item, Names], bool]
 Operand = Callable[[Item, Names], Value | None]
@@ -25,13 +25,13 @@ COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
 
 @cache
 def condition(text: str) -> Condition:
-    """Whether an item meets a ConditionExpression."""
+    """Return whether an item meets a ConditionExpression."""
     return _Parser(text).any_of()
 
 
 @cache
 def update(text: str) -> Update:
-    """What an UpdateExpression does to an item."""
+    """Return the steps of an UpdateExpression on an item."""
     steps = _Parser(text).steps()
 
     def apply(item: Item, before: Item, names: Names) -> None:

@@ -16,7 +16,7 @@ def number(value: float | None) -> str:
 
 
 def goals_line(tables: Sequence[dict[str, Any]]) -> str:
-    """How many goals were reached, and how many the machine was too noisy for."""
+    """Return how many goals were reached, and for how many the machine was too noisy."""
     goals = [goal for table in tables for goal in table["goals"]]
     reached = sum(goal["reached"] is True for goal in goals)
     noisy = sum(goal.get("is_noisy", False) for goal in goals)
@@ -25,7 +25,7 @@ def goals_line(tables: Sequence[dict[str, Any]]) -> str:
 
 
 def verdict_word(goal: dict[str, Any]) -> str:
-    """What a goal came to."""
+    """Return the result of a goal in words."""
     if goal.get("is_noisy"):
         return "too noisy to judge"
     if goal["reached"] is None:

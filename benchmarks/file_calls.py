@@ -1,4 +1,4 @@
-"""What one request asks of the file system, counted twice.
+"""The calls of one request to the file system, counted twice.
 
 By SQLite's own VFS, and where strace is installed by the kernel: then also what is done beside
 SQLite, and what peers do whose SQLite is another.
@@ -51,7 +51,7 @@ def by_strace(work: Workplace) -> Tables:
 
 
 def _can_trace() -> bool:
-    """Whether strace is there and may trace, which containers often forbid."""
+    """Return whether strace is there and may trace, which containers often forbid."""
     path = shutil.which(STRACE)
     if path is None:
         return False
@@ -59,7 +59,7 @@ def _can_trace() -> bool:
 
 
 def _traced(work: Workplace, name: str) -> dict[str, list[float]]:
-    """How many calls a process makes for each of its reads, and of its writes."""
+    """Return the calls that a process makes for each of its reads, and of its writes."""
     directory = work.copy()
     database = directory / data.FILE
     mark = directory / MARK_FILE
@@ -73,7 +73,7 @@ def _traced(work: Workplace, name: str) -> dict[str, list[float]]:
 
 
 def _between_marks(lines: list[str], mark: str) -> list[float]:
-    """How many calls stand behind each mark but the last."""
+    """Count the calls behind each mark but the last."""
     counts: list[float] = []
     for line in lines:
         if mark in line:

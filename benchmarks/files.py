@@ -40,7 +40,7 @@ def copy(template: Path, directory: Path) -> Path:
 
 
 def written(directory: Path) -> int:
-    """How many rows were added to a copy."""
+    """Return how many rows were added to a copy."""
     connection = apsw.Connection(str(directory / FILE))
     connection.set_busy_timeout(10_000)
     try:

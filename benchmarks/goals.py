@@ -88,7 +88,7 @@ class Goal:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a goal came to: the figure, its limit in that run, and whether it was reached."""
+    """The result of a goal: the figure, its limit in that run, and whether it was reached."""
 
     text: str
     value: float | None

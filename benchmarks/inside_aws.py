@@ -11,7 +11,7 @@ import botocore.client
 
 @dataclass(slots=True)
 class Meter:
-    """What was spent inside botocore, signing and parsing included, so far."""
+    """The calls to botocore so far and the time in them, signing and parsing included."""
 
     calls: int = 0
     duration_s: float = 0.0

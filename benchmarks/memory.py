@@ -29,7 +29,7 @@ def memory(work: Workplace) -> Tables:
 
 
 def _largest(door: str, rows: int, directory: Path) -> dict[str, int]:
-    """What the largest reply needed that was not refused."""
+    """Return what the largest reply needed that was not refused."""
     while True:
         report: dict[str, int] = children.answer_of("footprint", "peak", door, rows, directory)
         if report["reply_bytes"]:

@@ -1,4 +1,4 @@
-"""What the system says of this process: memory and open files, from /proc."""
+"""The memory and the open files of this process, from /proc."""
 
 from pathlib import Path
 

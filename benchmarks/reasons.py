@@ -1,4 +1,4 @@
-"""What stands against a goal that is missed, with the figures of the profiles that showed it."""
+"""The reasons why goals are missed, with the figures of the profiles that showed them."""
 
 _JOURNAL_LOOK = (
     "Before a statement is looked at, and before it is run, an lstat() sees that there is a journal"

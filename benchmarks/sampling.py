@@ -5,7 +5,7 @@ from statistics import median, quantiles
 from time import perf_counter
 
 Samples = dict[str, list[float]]
-"""What was measured of each subject."""
+"""The measurements of each subject."""
 
 Tables = dict[str, Samples]
 """The samples of each table that an experiment fills."""

@@ -18,7 +18,7 @@ PATIENCE_MS = 20_000
 
 
 class Context:
-    """What Lambda passes beside the event."""
+    """The context that Lambda passes beside the event."""
 
     aws_request_id = "3f6c0d62-7d0c-4a6b-a6a5-5e0b6a5f2a37"
 
@@ -55,7 +55,7 @@ def send(**fields: Any) -> dict[str, Any]:
 
 
 def invoke(event: dict[str, Any]) -> dict[str, Any]:
-    """What the function answers to an event."""
+    """Return the function's answer to an event."""
     return lambda_handler(event, CONTEXT)
 
 

@@ -1,4 +1,4 @@
-"""Whether it stays as fast when the database grows: reads and writes by the size of the file."""
+"""Reads and writes by the size of the file: they must not slow down when the database grows."""
 
 from collections.abc import Callable
 from functools import partial

@@ -1,4 +1,4 @@
-"""Who is measured: the service, the floor, and the peers as far as they are installed."""
+"""The subjects that are measured: the service, the floor, and the peers that are installed."""
 
 from dataclasses import dataclass
 from importlib import import_module
@@ -24,7 +24,7 @@ class Subject(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """Where a subject is opened, what its refusals are, and which package it needs."""
+    """A subject: the module that opens it, its refusals, and the package that it needs."""
 
     module: str
     opener: str = "open_subject"
@@ -63,7 +63,7 @@ def open_subject(name: str, directory: Path) -> Subject:
 
 
 def refusals_of(name: str) -> tuple[type[Exception], ...]:
-    """What a refused write of that subject raises."""
+    """Return the exceptions of a refused write of that subject."""
     module = import_module(SUBJECTS[name].module)
     if hasattr(module, "refusals"):
         return cast("tuple[type[Exception], ...]", module.refusals())

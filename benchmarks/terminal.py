@@ -41,7 +41,7 @@ def show(console: Console, table: dict[str, Any]) -> None:
 
 
 def show_sum(console: Console, tables: list[dict[str, Any]]) -> None:
-    """How many goals were reached, and which were not."""
+    """Print how many goals were reached, and which were not."""
     goals = [(table, goal) for table in tables for goal in table["goals"]]
     console.rule(f"Goals: {goals_line(tables)}")
     for table, goal in goals:

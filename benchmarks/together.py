@@ -9,7 +9,7 @@ from benchmarks.subjects import BARE, BETWEEN_CALLS, EFS, LOCK, SQLATCH, install
 from benchmarks.workplace import Workplace
 
 AWS_DELAY_MS = 4
-"""How long DynamoDB takes within one region of AWS."""
+"""The time of a call to DynamoDB within one region of AWS."""
 
 MILLISECONDS = 1e3
 

@@ -14,7 +14,7 @@ FILE_CALLS = ("xRead", "xWrite", "xTruncate", "xSync", "xFileSize", "xLock", "xU
 
 @contextmanager
 def counting() -> Iterator[Counter[str]]:
-    """What every connection opened inside the block asks of its files, and still does after it."""
+    """Count the file calls of each connection opened inside the block, also after its end."""
     counted: Counter[str] = Counter()
     before = apsw.vfs_names()[0]
     file_system = _CountingVFS(before, counted)

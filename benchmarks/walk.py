@@ -1,4 +1,4 @@
-"""What a warm request passes: functions, files, and changes of room of the project's own code.
+"""The walk of a warm request: functions, files, and changes of room of the project's own code.
 
 These counts do not depend on the machine. A function passed twice counts once; a comprehension is
 part of the function around it.

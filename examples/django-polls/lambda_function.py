@@ -1,4 +1,4 @@
-"""What Lambda calls: the site behind API Gateway, and management commands by direct invocation."""
+"""The Lambda handler: the site behind API Gateway, and management commands by direct invocation."""
 
 import io
 import os
