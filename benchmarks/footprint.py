@@ -31,7 +31,7 @@ def warm(name: str, directory: Path) -> dict[str, int]:
 
 
 def peak(door: str, rows: int, directory: Path) -> dict[str, int]:
-    """Measure what one large reply needs beyond a warm instance, encoded as Lambda's runtime does it.
+    """Measure one large reply beyond a warm instance, encoded as Lambda's runtime does it.
 
     `reply_bytes` is 0 if the service refused it as too large.
     """
