@@ -188,13 +188,12 @@ class Service:
 
     def _run(self, event: QueryEvent, work: Work, record: Record, deadline_s: float) -> Outcome:
         database = self.databases.get(event.database)
-        kind = database.kind(work.statements, deadline_s)
+        record.kind = Kind.READ.value
+        try:
+            return database.read(work, deadline_s)
+        except Writes as writes:
+            kind = writes.kind
         record.kind = kind.value
-        if kind is Kind.READ:
-            try:
-                return database.read(work, deadline_s)
-            except Writes:
-                record.kind = Kind.WRITE.value
         if event.read_only:
             raise ReadOnly.of_statement()
         with self.writing(event.database, record, deadline_s) as grant:

@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
-from typing import TypeVar
+from typing import ParamSpec, TypeVar
 
-from sqlatch.kernel.errors import ForbiddenStatement, SqlatchError, StatementError, StorageError
+from sqlatch.kernel.errors import SqlatchError, StatementError, StorageError
 from sqlexec import copies, idempotency
 from sqlexec.batch import apply_each
 from sqlexec.execute import execute_all
@@ -15,9 +15,10 @@ from sqlexec.interactive import Interactive
 from sqlexec.plan import Plans
 from sqlexec.session import Session
 from sqlexec.statement import Kind, Outcome, Result, Statement, Work
-from sqlexec.store import Store
+from sqlexec.store import FILE_FAILURES, Store
 from sqlexec.translate import Moved, Writes, moved_meanwhile
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 
@@ -33,23 +34,12 @@ class Database:
         self._now = now
         self._may_create = may_create
 
-    def kind(self, statements: Sequence[Statement], deadline_s: float) -> Kind:
-        """What the statements do together; the first that writes settles it.
-
-        Those behind it may need what it makes, so they are looked at when they run. Where there is
-        no database yet, an empty one in memory stands for it.
-        """
-        return self._again_if_moved(lambda: self._kind(statements, deadline_s))
-
     def read(self, work: Work, deadline_s: float) -> Outcome:
-        """Run statements that only read, in one snapshot.
+        """Run statements that only read, in one snapshot; Writes if one of them writes.
 
-        Writes if SQLite finds, at the last moment, that one of them would write.
+        Which they do SQLite says in the same visit, or has said before of the same texts.
         """
-        return Outcome(
-            self._on_reader_that_exists(lambda session: self._read_in(session, work), deadline_s),
-            wrote=False,
-        )
+        return self._again_if_moved(self._read, work, deadline_s)
 
     def write(self, work: Work, grant: Grant) -> Outcome:
         """Run the statements in one transaction, and only once if the work says so."""
@@ -115,7 +105,7 @@ class Database:
         Returns whether a journal was hot.
         """
         with self._store.closed_on_failure():
-            return self._again_if_moved(lambda: self._store.recover(grant))
+            return self._again_if_moved(self._store.recover, grant)
 
     def copy_out(self, copy: Path, deadline_s: float) -> None:
         """Write one moment of the database to a new file; copies.KeepsChanging as it says."""
@@ -126,9 +116,11 @@ class Database:
 
     def has_records_before(self, before_s: float, deadline_s: float) -> bool:
         """Whether an idempotency record is older than that."""
-        return self._on_reader_that_exists(
-            lambda session: idempotency.is_due(session, before_s, self._now()), deadline_s
-        )
+
+        def is_due(session: Session) -> bool:
+            return idempotency.is_due(session, before_s, self._now())
+
+        return self._again_if_moved(self._on_reader, is_due, deadline_s)
 
     def purge_records(self, before_s: float, grant: Grant) -> int:
         """Delete a bounded number of idempotency records older than that. Returns how many."""
@@ -157,38 +149,34 @@ class Database:
         if "interactive" in self.__dict__:
             self.interactive.close()
 
-    def _kind(self, statements: Sequence[Statement], deadline_s: float) -> Kind:
-        if self._store.exists():
-            return self._on_reader(lambda session: self._kind_in(session, statements), deadline_s)
+    def _read(self, work: Work, deadline_s: float) -> Outcome:
+        kind = self._plans.kind(work.statements)
+        if kind is None and not self._store.exists():
+            kind = self._kind_in_memory(work.statements, deadline_s)
+        if kind is None or kind is Kind.READ:
+            return self._on_reader(partial(self._read_in, work, kind), deadline_s)
+        raise Writes("a statement writes", kind)
+
+    def _kind_in_memory(self, statements: Sequence[Statement], deadline_s: float) -> Kind | None:
+        """Return what the statements do; an empty database stands for one that is not there yet."""
         with closing(self._store.scratch(deadline_s)) as scratch:
             try:
-                return self._kind_in(scratch, statements)
+                return self._plans.kind(statements, scratch)
             except StatementError as error:
                 if "sqlite_code" in error.facts and "offset" not in error.facts:
                     raise self._store.not_found(str(error)) from error
                 raise
 
-    def _kind_in(self, session: Session, statements: Sequence[Statement]) -> Kind:
-        for index, statement in enumerate(statements):
-            try:
-                kind = self._plans.of(statement, session).kind
-                if kind is Kind.VACUUM and len(statements) > 1:
-                    raise ForbiddenStatement("not allowed here: VACUUM runs alone")
-            except SqlatchError as error:
-                if len(statements) > 1:
-                    error.facts["statement"] = index
-                raise
-            if kind is not Kind.READ:
-                return kind
-        return Kind.READ
-
-    def _read_in(self, session: Session, work: Work) -> list[Result]:
+    def _read_in(self, work: Work, kind: Kind | None, session: Session) -> Outcome:
+        kind = kind or self._plans.kind(work.statements, session)
+        if kind is not None and kind is not Kind.READ:
+            raise Writes("a statement writes", kind)
         try:
             if len(work.statements) == 1:
-                return execute_all(work, session, self._plans)
+                return Outcome(execute_all(work, session, self._plans), wrote=False)
             session.run("BEGIN")
             try:
-                return execute_all(work, session, self._plans)
+                return Outcome(execute_all(work, session, self._plans), wrote=False)
             finally:
                 session.finish("ROLLBACK")
         except Writes:
@@ -213,16 +201,10 @@ class Database:
         with closing(self._store.scratch(deadline_s)) as scratch:
             return apply(scratch)
 
-    def _on_reader_that_exists(self, apply: Callable[[Session], T], deadline_s: float) -> T:
-        def read() -> T:
-            if not self._store.exists():
-                raise self._store.not_found()
-            return self._on_reader(apply, deadline_s)
-
-        return self._again_if_moved(read)
-
     def _on_reader(self, apply: Callable[[Session], T], deadline_s: float) -> T:
-        with self._store.closed_on_failure():
+        if not self._store.exists():
+            raise self._store.not_found()
+        try:
             session = self._store.reading(deadline_s)
             try:
                 return apply(session)
@@ -230,6 +212,9 @@ class Database:
                 if session.schema_has_changed():
                     return apply(session)
                 raise
+        except FILE_FAILURES:
+            self._store.close()
+            raise
 
     def _on_writer_that_exists(self, apply: Callable[[Session], T], grant: Grant) -> T:
         def write() -> T:
@@ -246,13 +231,15 @@ class Database:
             except Writes as error:
                 raise StorageError(f"the database file cannot be written: {error}") from error
 
-    def _again_if_moved(self, action: Callable[[], T]) -> T:
+    def _again_if_moved(
+        self, action: Callable[P, T], /, *arguments: P.args, **options: P.kwargs
+    ) -> T:
         """What `action` returns; where it met a file that is moved away, at what is there now."""
         try:
-            return action()
+            return action(*arguments, **options)
         except Moved:
             self._store.close()
         try:
-            return action()
+            return action(*arguments, **options)
         except Moved as error:
             raise moved_meanwhile(error) from error

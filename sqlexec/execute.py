@@ -1,6 +1,6 @@
 """Running a request's statements, one after the other, within its limits."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from typing import Any
@@ -12,7 +12,6 @@ from sqlatch.kernel.errors import (
     ResultTooLarge,
     SqlatchError,
     StatementError,
-    StorageError,
 )
 from sqlatch.kernel.values import INTEGER_MAX
 from sqlexec.idempotency import refuse_own_names
@@ -78,37 +77,29 @@ def _run(statement: Statement, plan: Plan, session: Session, budget: "Budget") -
         return Result((), [], 0, 0, None)
     can_cache = not plan.inspects
     connection = session.connection
-    columns: tuple[str, ...] = ()
-
-    def describe(cursor: apsw.Cursor, _sql: str, _values: object) -> bool:
-        nonlocal columns
-        # Not get_description(), which the cursor would keep, and give again when it is out of date.
-        columns = tuple(column[0] for column in cursor.description)
-        cursor.exec_trace = None
-        return True
-
     changes = _Changes(connection)
-    with (
-        _naming_the_set(statement, changes),
-        _naming_the_last_id(session),
-        session.user(statement.sql) as cursor,
-    ):
-        cursor.exec_trace = describe
-        if statement.parameter_sets is None:
-            cursor.execute(statement.sql, statement.parameters or None, can_cache=can_cache)
-        else:
-            sets = changes.between(statement.parameter_sets)
-            cursor.executemany(statement.sql, sets, can_cache=can_cache)
-        if columns:
+    try:
+        with session.user(statement.sql) as cursor:
+            if statement.parameter_sets is None:
+                cursor.execute(statement.sql, statement.parameters or None, can_cache=can_cache)
+            else:
+                sets = changes.between(statement.parameter_sets)
+                cursor.executemany(statement.sql, sets, can_cache=can_cache)
             # The first step may have found another schema, and so more columns or fewer.
-            columns = _columns_of_row(cursor) or columns
-        rows, count, truncated = budget.fetch(cursor, lambda: columns)
-        if truncated and plan.kind is Kind.WRITE:
-            for _row in cursor:
-                pass
-    if columns and not count:
+            columns = _columns_of_row(cursor) if plan.returns else ()
+            rows, count, truncated = budget.fetch(cursor, columns)
+            if truncated and plan.kind is Kind.WRITE:
+                for _row in cursor:
+                    pass
+    except SqlatchError as error:
+        told = _told(error, session)
+        if statement.parameter_sets is not None:
+            told.facts.setdefault("parameter_set", changes.set_number)
+        raise told from (None if told is error else error)
+    if plan.returns and not count:
         found = description(statement.sql, session, has_run=can_cache).columns
         columns = tuple(name for name, _type in found)
+        budget.spend_names(columns)
     if plan.defines:
         # SQLite's own writes to the schema, or to a virtual table's shadows, are no rows of the
         # caller's.
@@ -119,31 +110,19 @@ def _run(statement: Statement, plan: Plan, session: Session, budget: "Budget") -
     return Result(columns, rows, count, changed, rowid or None, truncated)
 
 
-@contextmanager
-def _naming_the_set(statement: Statement, changes: "_Changes") -> Iterator[None]:
-    """Of a bulk load, an error says which of the parameter sets it was."""
-    try:
-        yield
-    except SqlatchError as error:
-        if statement.parameter_sets is not None:
-            error.facts.setdefault("parameter_set", changes.set_number)
-        raise
+def _told(error: SqlatchError, session: Session) -> SqlatchError:
+    """Return the error, or another one for a table without another AUTOINCREMENT id.
 
-
-@contextmanager
-def _naming_the_last_id(session: Session) -> Iterator[None]:
-    """SQLite calls a table without another AUTOINCREMENT id full, as it calls a disk."""
-    try:
-        yield
-    except StorageError as error:
-        if error.facts.get("sqlite_code") == "SQLITE_FULL" and _has_used_the_last_id(session):
-            raise StatementError(
-                f"a table has used its last AUTOINCREMENT id, {INTEGER_MAX}:"
-                " give new rows an id that is free, or give the row of the last id another one and"
-                " lower `seq` in sqlite_sequence",
-                **error.facts,
-            ) from error
-        raise
+    SQLite calls such a table full, as it calls a disk.
+    """
+    if error.facts.get("sqlite_code") != "SQLITE_FULL" or not _has_used_the_last_id(session):
+        return error
+    return StatementError(
+        f"a table has used its last AUTOINCREMENT id, {INTEGER_MAX}:"
+        " give new rows an id that is free, or give the row of the last id another one and"
+        " lower `seq` in sqlite_sequence",
+        **error.facts,
+    )
 
 
 def _has_used_the_last_id(session: Session) -> bool:
@@ -191,20 +170,19 @@ class Budget:
         self._encode_rows = encode_rows
         self._bytes = limits.bytes_spent
 
-    def fetch(
-        self, cursor: apsw.Cursor, columns: Callable[[], tuple[str, ...]]
-    ) -> tuple[list[Any], int, bool]:
+    def fetch(self, cursor: apsw.Cursor, columns: tuple[str, ...]) -> tuple[list[Any], int, bool]:
         """The rows as they are sent, how many they are, and whether some were left out."""
         rows: list[Any] = []
         count = 0
-        self._spend_names(columns())
+        if columns:
+            self.spend_names(columns)
         stop_at = self._limits.truncate_rows
         at_once = ROWS_AT_ONCE_FIRST
         while chunk := list(islice(cursor, at_once)):
             truncated = stop_at is not None and count + len(chunk) > stop_at
             if truncated:
                 del chunk[(stop_at or 0) - count :]
-            sent, size_bytes = self._encode_rows(columns(), chunk)
+            sent, size_bytes = self._encode_rows(columns, chunk)
             rows += sent
             count += len(chunk)
             self._bytes += size_bytes
@@ -214,11 +192,10 @@ class Budget:
             at_once = 1 if size_bytes > CHUNK_BYTES_MAX else min(2 * at_once, ROWS_AT_ONCE_MAX)
         return rows, count, False
 
-    def _spend_names(self, names: tuple[str, ...]) -> None:
+    def spend_names(self, names: tuple[str, ...]) -> None:
         """A thousand results name their columns a thousand times: as much as a row of texts."""
-        if names:
-            self._bytes += self._encode_rows(names, [names])[1]
-            self._check(0)
+        self._bytes += self._encode_rows(names, [names])[1]
+        self._check(0)
 
     def _check(self, rows: int) -> None:
         limits = self._limits

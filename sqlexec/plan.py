@@ -8,7 +8,7 @@ from typing import Any
 
 import apsw
 
-from sqlatch.kernel.errors import Fact, ForbiddenStatement, StatementError
+from sqlatch.kernel.errors import Fact, ForbiddenStatement, SqlatchError, StatementError
 from sqlatch.kernel.hints import did_you_mean
 from sqlexec.session import Session
 from sqlexec.statement import Kind, Parameters, Statement
@@ -39,7 +39,7 @@ class Plan:
     """What one SQL text does, and the names of its parameters (None is a `?`).
 
     `inspects` says that SQLite would answer from the schema that a connection knows, without
-    checking that it is current: a PRAGMA, or an EXPLAIN.
+    checking that it is current: a PRAGMA, or an EXPLAIN. `returns` says that there are columns.
     """
 
     kind: Kind
@@ -48,6 +48,7 @@ class Plan:
     changes: bool = False
     inserts: bool = False
     inspects: bool = False
+    returns: bool = False
 
 
 class Plans:
@@ -62,16 +63,41 @@ class Plans:
         self._known: dict[str, Plan] = {}
         self._bytes = 0
 
-    def of(self, statement: Statement, session: Session) -> Plan:
+    def kind(self, statements: Sequence[Statement], session: Session | None = None) -> Kind | None:
+        """Return what the statements do together, their values checked.
+
+        The first that writes settles it: those behind it may need what it makes, so they are
+        looked at when they run. Without a session to prepare on, None if a text is not known.
+        """
+        for index, statement in enumerate(statements):
+            if session is None and statement.sql not in self._known:
+                return None
+            try:
+                kind = self.of(statement, session).kind
+                if kind is Kind.VACUUM and len(statements) > 1:
+                    raise ForbiddenStatement("not allowed here: VACUUM runs alone")
+            except SqlatchError as error:
+                if len(statements) > 1:
+                    error.facts["statement"] = index
+                raise
+            if kind is not Kind.READ:
+                return kind
+        return Kind.READ
+
+    def of(self, statement: Statement, session: Session | None) -> Plan:
         """The plan of a statement, its values seen to fit; StatementError or ForbiddenStatement."""
-        plan = self.look(statement.sql, session)
-        _check_parameters(statement, plan.names)
+        plan = self._known.get(statement.sql) or self.look(statement.sql, session)
+        if statement.parameter_sets is None:
+            _check_fit(statement.parameters or (), plan.names, "")
+        else:
+            _check_sets(statement.parameter_sets, plan.names)
         return plan
 
-    def look(self, sql: str, session: Session) -> Plan:
+    def look(self, sql: str, session: Session | None) -> Plan:
         """The plan of a text, whatever its values will be."""
         plan = self._known.get(sql)
         if plan is None:
+            assert session is not None, "a text that is not known is prepared on a connection"
             plan = _prepare(sql, session)
             self._keep(sql, plan)
         return plan
@@ -121,15 +147,16 @@ def _prepare(sql: str, session: Session) -> Plan:
     kind = Kind.READ
     names: tuple[str | None, ...] = ()
     rest = ""
-    is_explain = False
+    is_explain = returns = False
 
     def look(cursor: apsw.Cursor, prepared: str, _values: object) -> bool:
-        nonlocal kind, names, rest, is_explain
+        nonlocal kind, names, rest, is_explain, returns
         if not cursor.has_vdbe:
             raise NoStatement
         names = tuple(cursor.bindings_names)
         rest = sql[len(prepared) :]
         is_explain = bool(cursor.is_explain)
+        returns = bool(cursor.description)
         if not (cursor.is_readonly or is_explain):
             kind = Kind.WRITE
         return False
@@ -142,7 +169,8 @@ def _prepare(sql: str, session: Session) -> Plan:
         _look(rest, _refuse_second, session, can_cache=False)
     if kind is Kind.WRITE and _is_vacuum(sql):
         kind = Kind.VACUUM
-    return Plan(kind, names, defines, changes and kind is Kind.WRITE, inserts, inspects)
+    changes = changes and kind is Kind.WRITE
+    return Plan(kind, names, defines, changes, inserts, inspects, returns)
 
 
 def _size_bytes(sql: str, plan: Plan) -> int:
@@ -180,11 +208,8 @@ def _is_vacuum(sql: str) -> bool:
     return found is not None
 
 
-def _check_parameters(statement: Statement, names: tuple[str | None, ...]) -> None:
-    sets = statement.parameter_sets
-    if sets is None:
-        _check_fit(statement.parameters or (), names, "")
-    elif not _are_lists_of(len(names), sets):
+def _check_sets(sets: Sequence[Parameters], names: tuple[str | None, ...]) -> None:
+    if not _are_lists_of(len(names), sets):
         for number, parameters in enumerate(sets):
             _check_fit(parameters, names, f"parameter_sets[{number}]: ", parameter_set=number)
 

@@ -17,6 +17,9 @@ from sqlexec.pins import Pins
 from sqlexec.session import Session
 from sqlexec.translate import Moved, NeedsMemory, RecoveryNeeded
 
+FILE_FAILURES = (StorageError, DatabaseCorrupt, RecoveryNeeded, Moved)
+"""Errors after which no connection is kept: the next request opens the file anew."""
+
 IDENTITY_CHECKED_EVERY_S = 1.0
 """How long a warm reader may show a file that was moved away. At a write SQLite itself looks."""
 
@@ -134,10 +137,10 @@ class Store:
 
     @contextmanager
     def closed_on_failure(self) -> Iterator[None]:
-        """Keep no connection whose file failed under it: the next request opens anew."""
+        """Keep no connection whose file failed under it."""
         try:
             yield
-        except (StorageError, DatabaseCorrupt, RecoveryNeeded, Moved):
+        except FILE_FAILURES:
             self.close()
             raise
 

@@ -15,6 +15,7 @@ from sqlatch.kernel.errors import (
     StorageError,
     Timeout,
 )
+from sqlexec.statement import Kind
 
 DEADLINE_PASSED = (
     "the deadline passed; nothing was written: give it more time with timeout_ms or"
@@ -66,7 +67,14 @@ class UnknownName(StatementError):
 
 
 class Writes(Exception):
-    """A statement that SQLite calls read-only, and then refuses where nothing may be written."""
+    """A statement that writes, where nothing may be written.
+
+    SQLite says so as it prepares it, or at the last moment, of one that it has called read-only.
+    """
+
+    def __init__(self, message: str, kind: Kind = Kind.WRITE) -> None:
+        super().__init__(message)
+        self.kind = kind
 
 
 STATEMENT_ERRORS = (

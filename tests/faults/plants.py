@@ -167,7 +167,7 @@ def record_before_the_effect(patch: Patch) -> None:
         assert once is not None
         if first := idempotency.find(session, once):
             return first
-        idempotency.keep(session, once, "", self._now())
+        idempotency.keep(session, once, work.encoder.reply([]), self._now())
         session.run("COMMIT")
         session.run("BEGIN IMMEDIATE")
         return apply(self, replace(work, once=None), session)

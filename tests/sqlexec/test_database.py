@@ -1,0 +1,120 @@
+"""One database: what a request visits, and how often."""
+
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sqlexec.database import Database
+from sqlexec.databases import Databases
+from sqlexec.files import Files
+from sqlexec.grant import Grant
+from sqlexec.statement import Encoder, Kind, Limits, Statement, Work
+from sqlexec.translate import Writes
+
+ENCODER = Encoder(rows=lambda _columns, rows: (rows, len(rows)), reply=lambda _results: "")
+GRANT = Grant(time.time() + 600, fence=1, taken_over=False, check=lambda: None)
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    with closing(Databases(tmp_path, now=time.time, may_create=True)) as databases:
+        database = databases.get("main")
+        database.write(work("CREATE TABLE t (n)"), GRANT)
+        read(database, "SELECT 1")
+        yield database
+
+
+@pytest.fixture
+def visits(database: Database, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of the journals that were looked for."""
+    visits: list[str] = []
+    has_journal = Files.has_journal
+
+    def noting(self: Files, name: str) -> bool:
+        visits.append(name)
+        return has_journal(self, name)
+
+    monkeypatch.setattr(Files, "has_journal", noting)
+    return visits
+
+
+def work(*texts: str) -> Work:
+    limits = Limits(rows_max=10, bytes_max=1_000, timeout_s=600)
+    return Work(tuple(map(Statement, texts)), limits, ENCODER)
+
+
+def read(database: Database, *texts: str) -> list[Any]:
+    results = database.read(work(*texts), time.time() + 600).results
+    return [result.rows for result in results]
+
+
+@pytest.mark.parametrize("texts", [("SELECT 2",), ("SELECT 2", "SELECT n FROM t")])
+def test_a_read_looks_for_the_journal_once_whether_its_texts_are_known_or_not(
+    texts: tuple[str, ...], database: Database, visits: list[str]
+) -> None:
+    first = read(database, *texts)
+    assert visits == ["main"]
+
+    assert read(database, *texts) == first
+    assert visits == ["main", "main"]
+
+
+@pytest.mark.parametrize("texts", [("INSERT INTO t VALUES (1)",), ("SELECT 2", "DELETE FROM t")])
+def test_a_read_refuses_what_writes_and_visits_the_file_for_unknown_texts_only(
+    texts: tuple[str, ...], database: Database, visits: list[str]
+) -> None:
+    with pytest.raises(Writes) as refused:
+        read(database, *texts)
+    assert refused.value.kind is Kind.WRITE
+    assert visits == ["main"]
+
+    with pytest.raises(Writes):
+        read(database, *texts)
+    assert visits == ["main"]
+    assert read(database, "SELECT count(*) FROM t") == [[(0,)]]
+
+
+def test_a_read_refuses_what_turns_out_to_write_and_remembers_it(database: Database) -> None:
+    with pytest.raises(Writes):
+        read(database, "REINDEX")
+
+    assert database._plans.kind([Statement("REINDEX")]) is Kind.WRITE
+
+
+def test_a_grant_is_checked_before_each_commit(database: Database) -> None:
+    class Refused(Exception):
+        pass
+
+    def refuse() -> None:
+        raise Refused
+
+    ended = Grant(GRANT.deadline_s, fence=2, taken_over=False, check=refuse)
+
+    for write in (
+        lambda: database.write(work("INSERT INTO t VALUES (1)"), ended),
+        lambda: database.write_each([work("INSERT INTO t VALUES (1)")], ended),
+        lambda: database.vacuum(work("VACUUM"), ended),
+        lambda: database.purge_records(time.time(), ended),
+    ):
+        with pytest.raises(Refused):
+            write()
+    assert read(database, "SELECT count(*) FROM t") == [[(0,)]]
+
+
+def test_after_a_takeover_directory_and_journal_are_opened(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[str] = []
+    monkeypatch.setattr(Files, "open_directory", lambda _self: opened.append("directory"))
+    monkeypatch.setattr(Files, "open_journal", lambda _self, name: opened.append(name))
+    insert = work("INSERT INTO t VALUES (1)")
+
+    database.write(insert, GRANT)
+    assert opened == []
+
+    database.write(insert, Grant(GRANT.deadline_s, fence=2, taken_over=True, check=GRANT.check))
+    assert opened == ["directory", "main"]
