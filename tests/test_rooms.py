@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.cloudformation import ROOT
+from tools import artifact
 
 LINT = Path(sys.executable).with_name("lint-imports")
 SETTINGS = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
@@ -74,6 +75,17 @@ def test_a_forbidden_import_breaks_its_contract(
         file.write(f"\n{line}\n")
 
     assert broken(copy) == contracts
+
+
+def test_each_room_is_under_the_contracts_and_in_the_artifact() -> None:
+    packages = {path.parent.name for path in ROOT.glob("*/__init__.py")}
+    rooms = packages - {"benchmarks", "examples", "tests", "tools"}
+    contracts = {contract["name"]: contract for contract in SETTINGS["contracts"]}
+
+    assert set(SETTINGS["root_packages"]) == rooms
+    assert set(contracts[KERNEL_ONLY]["source_modules"]) == rooms - {"sqlatch"}
+    assert set(contracts[KERNEL]["forbidden_modules"]) == rooms - {"sqlatch"} | {"sqlatch.*"}
+    assert set(artifact.ROOMS) == rooms - {"sqlatch"} | {"sqlatch/kernel"}
 
 
 def test_each_contract_is_planted() -> None:
