@@ -5,8 +5,8 @@ from typing import Any
 from handler.service import Service
 from sqlatch.kernel.errors import SqlatchError
 from sqlatch.kernel.version import __version__
-from sqlexec.memory import keeps_too_much, sqlite_bytes, sqlite_bytes_max
-from sqlexec.session import sqlite_version
+from storage.connection import sqlite_version
+from storage.memory import keeps_too_much, sqlite_bytes, sqlite_bytes_max
 
 
 def health(service: Service) -> dict[str, Any]:

@@ -21,10 +21,10 @@ from locking.leases import Leases
 from locking.tables import open_table
 from sqlatch.kernel.errors import DatabaseBusy, LeaseBusy, ReadOnly, Timeout
 from sqlexec.databases import Databases
-from sqlexec.grant import Grant
-from sqlexec.memory import limit_memory
-from sqlexec.statement import Kind, Outcome, Work
-from sqlexec.translate import DEADLINE_PASSED, NeedsMemory, RecoveryNeeded, Writes
+from sqlexec.statement import Kind, Outcome, Work, Writes
+from storage.engine import Grant
+from storage.memory import limit_memory
+from storage.translate import DEADLINE_PASSED, NeedsMemory, RecoveryNeeded
 
 if TYPE_CHECKING:
     from handler.tokens import Tokens

@@ -17,8 +17,8 @@ from handler.log import Record, logged
 from handler.query import REPLY_RESERVE_S, Context
 from handler.service import Service, service
 from sqlatch.kernel.errors import BadEvent, DatabaseBusy, SqlatchError, StorageError, Timeout
-from sqlexec import copies
-from sqlexec.translate import RecoveryNeeded
+from storage.inplace import copies
+from storage.translate import RecoveryNeeded
 
 Bucket = Any
 """A bucket of boto3's."""

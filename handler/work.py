@@ -10,7 +10,8 @@ from pydantic_core import to_json
 from events.reply import Form, ResultReply, encoded, result_out, rows_out
 from events.request import QueryEvent
 from handler.settings import Settings
-from sqlexec.statement import Encoder, Limits, Once, Parameters, Result, Statement, Work
+from sqlatch.kernel.values import Parameters
+from sqlexec.statement import Encoder, Limits, Once, Result, Statement, Work
 
 
 def work_of(

@@ -10,7 +10,7 @@ from hrana.transaction import Outcome, Place, Replay, empty_outcome
 from sqlatch.kernel.errors import ReadOnly, SqlatchError
 from sqlexec.plan import Description, Plan
 from sqlexec.statement import Kind
-from sqlexec.translate import NoStatement
+from storage.translate import NoStatement
 
 NO_TRANSACTION = "no transaction is active"
 

@@ -8,8 +8,8 @@ from hrana.protocol import Stmt
 from hrana.refusals import StatementRefused
 from hrana.script import QUOTED
 from sqlatch.kernel.hints import did_you_mean
+from sqlatch.kernel.values import Value
 from sqlexec.plan import SPACE
-from sqlexec.statement import Value
 
 _TOKEN = re.compile(
     rf"""{SPACE} | {QUOTED} | [\w\x80-\U0010ffff][\w$\x80-\U0010ffff]*+

@@ -1,7 +1,7 @@
 """The protocol's two kinds of no: to a statement, inside a reply, and to a whole request."""
 
 from sqlatch.kernel.errors import LeaseLost, SqlatchError, Timeout
-from sqlexec.translate import NoStatement, SeveralStatements
+from storage.translate import NoStatement, SeveralStatements
 
 CODES = {
     "FORBIDDEN_STATEMENT": "BLOCKED",

@@ -12,7 +12,8 @@ from events.reply import Form
 from events.values import escapes_bytes
 from hrana import values
 from hrana.refusals import RequestRefused, StatementRefused
-from sqlexec.statement import Limits, Row
+from sqlatch.kernel.values import Row
+from sqlexec.statement import Limits
 
 AROUND_BYTES = 64 * 1024
 """Kept free for what stands around the results: a baton, at most 44 KiB, status and headers."""

@@ -17,9 +17,9 @@ from hrana.room import Room
 from hrana.state import LOG_BYTES_MAX, STATEMENTS_MAX, Entry, Log, digest_of
 from sqlatch.kernel.errors import ReadOnly, SqlatchError
 from sqlexec.plan import Description, Plan
-from sqlexec.statement import EncodeRows, Kind, Limits, Once, Statement
+from sqlexec.statement import EncodeRows, Kind, Limits, Once, Statement, Writes
 from sqlexec.transaction import Transaction
-from sqlexec.translate import NeedsMemory, Writes
+from storage.translate import NeedsMemory
 
 T = TypeVar("T")
 

@@ -11,7 +11,7 @@ from pydantic_core import to_json
 
 from events.values import INTEGER_MAX, INTEGER_MIN, escapes_bytes
 from hrana.refusals import StatementRefused
-from sqlexec.statement import Row, Value
+from sqlatch.kernel.values import Row, Value
 
 SHOWN_CHARACTERS_MAX = 40
 

@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 
 from sqlatch.kernel.errors import DatabaseBusy, DatabaseCorrupt, SqlatchError, StorageError
-from sqlexec.session import Session
 from sqlexec.statement import Outcome, Work
+from storage.connection import Session
 
 Outcomes = list[Outcome | SqlatchError | None]
 

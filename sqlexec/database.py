@@ -7,16 +7,17 @@ from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 from sqlatch.kernel.errors import SqlatchError, StatementError, StorageError
-from sqlexec import copies, idempotency
+from sqlexec import idempotency
 from sqlexec.batch import apply_each
 from sqlexec.execute import execute_all
-from sqlexec.grant import Grant
 from sqlexec.interactive import Interactive
 from sqlexec.plan import Plans
-from sqlexec.session import Session
-from sqlexec.statement import Kind, Outcome, Result, Statement, Work
-from sqlexec.store import FILE_FAILURES, Store
-from sqlexec.translate import Moved, Writes, moved_meanwhile
+from sqlexec.statement import Kind, Outcome, Result, Statement, Work, Writes
+from storage.connection import Session
+from storage.engine import Grant
+from storage.inplace import copies
+from storage.inplace.store import FILE_FAILURES, Store
+from storage.translate import Moved, WriteRefused, moved_meanwhile
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -179,10 +180,10 @@ class Database:
                 return Outcome(execute_all(work, session, self._plans), wrote=False)
             finally:
                 session.finish("ROLLBACK")
-        except Writes:
+        except WriteRefused as error:
             for statement in work.statements:
                 self._plans.turns_out_to_write(statement)
-            raise
+            raise Writes(str(error)) from error
 
     def _apply(self, work: Work, session: Session) -> Outcome:
         if work.once and (first := idempotency.find(session, work.once)):
@@ -228,7 +229,7 @@ class Database:
         with self._store.closed_on_failure():
             try:
                 return apply(self._store.writing(grant, creates=creates))
-            except Writes as error:
+            except WriteRefused as error:
                 raise StorageError(f"the database file cannot be written: {error}") from error
 
     def _again_if_moved(

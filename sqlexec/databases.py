@@ -4,10 +4,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from sqlexec.database import Database
-from sqlexec.files import Files
-from sqlexec.memory import keeps_too_much, sqlite_bytes
+from sqlexec.idempotency import TABLE
 from sqlexec.plan import Plans
-from sqlexec.store import Store
+from storage.inplace.files import Files
+from storage.inplace.store import Store
+from storage.memory import keeps_too_much, sqlite_bytes
 
 FREED_BYTES_MIN = 16 * 1024 * 1024
 """Of less a statement that ran short would make nothing: it is about what one database keeps."""
@@ -28,7 +29,7 @@ class Databases:
     def get(self, name: str) -> Database:
         """The database of that name, which need not exist."""
         database = self._open.pop(name, None) or Database(
-            Store(name, self.files, now=self._now),
+            Store(name, self.files, table=TABLE, now=self._now),
             plans=self._plans,
             now=self._now,
             may_create=self._may_create,

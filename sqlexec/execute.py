@@ -13,11 +13,11 @@ from sqlatch.kernel.errors import (
     SqlatchError,
     StatementError,
 )
-from sqlatch.kernel.values import INTEGER_MAX
+from sqlatch.kernel.values import INTEGER_MAX, Parameters
 from sqlexec.idempotency import refuse_own_names
 from sqlexec.plan import Plan, Plans, description, names_of_columns
-from sqlexec.session import Session
-from sqlexec.statement import EncodeRows, Kind, Limits, Parameters, Result, Statement, Work
+from sqlexec.statement import EncodeRows, Kind, Limits, Result, Statement, Work
+from storage.connection import Session
 
 ROWS_AT_ONCE_FIRST = 8
 ROWS_AT_ONCE_MAX = 1_000

@@ -8,9 +8,11 @@ from sqlatch.kernel.errors import (
     IdempotencyConflict,
     StatementError,
 )
-from sqlexec.policy import OWN_PREFIX
-from sqlexec.session import Session
-from sqlexec.statement import Once, Outcome, Row, Value
+from sqlatch.kernel.values import Row, Value
+from sqlexec.statement import Once, Outcome
+from storage.connection import Session
+from storage.engine import Table
+from storage.policy import OWN_PREFIX
 
 PURGED_AT_ONCE_MAX = 1_000
 """Of one transaction, so that writers get in between two."""
@@ -19,7 +21,9 @@ LOOKED_AT_MAX = 100
 """How many of the oldest records are looked at for one past its time. One would do if all clocks
 were right: a record dated by one that was ahead stands before others that are due."""
 
-SCHEMA = """
+TABLE = Table(
+    "sqlatch_idempotency",
+    """
 CREATE TABLE IF NOT EXISTS sqlatch_idempotency (
     id INTEGER PRIMARY KEY,
     key TEXT NOT NULL UNIQUE,
@@ -27,7 +31,8 @@ CREATE TABLE IF NOT EXISTS sqlatch_idempotency (
     reply TEXT,
     created_at_s INTEGER NOT NULL
 ) STRICT
-"""
+""",
+)
 """`id` grows with time, so the oldest records are the first, by whatever clock they are dated.
 `fingerprint` and `reply` are null for a message of a queue, to which nobody waits for an answer."""
 
@@ -41,9 +46,7 @@ class Record:
 
 
 def has_table(session: Session) -> bool:
-    return bool(
-        session.run("SELECT 1 FROM sqlite_schema WHERE lower(name) = 'sqlatch_idempotency'")
-    )
+    return bool(session.run("SELECT 1 FROM sqlite_schema WHERE lower(name) = ?", TABLE.name))
 
 
 def refuse_own_names(session: Session) -> None:
@@ -55,7 +58,7 @@ def refuse_own_names(session: Session) -> None:
     named = session.run(
         "SELECT name FROM sqlite_schema WHERE name LIKE ? ESCAPE '!' AND lower(tbl_name) <> ?",
         _OWN_PATTERN,
-        "sqlatch_idempotency",
+        TABLE.name,
     )
     if named:
         raise ForbiddenStatement(
@@ -66,7 +69,7 @@ def refuse_own_names(session: Session) -> None:
         "SELECT name FROM sqlite_schema"
         " WHERE type = 'table' AND sql LIKE ? ESCAPE '!' AND lower(name) <> ?",
         f"%{_OWN_PATTERN}",
-        "sqlatch_idempotency",
+        TABLE.name,
     )
     for (table,) in suspects:
         _refuse_references(session, str(table))

@@ -4,13 +4,13 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 
 from sqlexec import idempotency
-from sqlexec.grant import Grant
-from sqlexec.pins import Pins
 from sqlexec.plan import Plans
-from sqlexec.session import Session
-from sqlexec.store import Store
 from sqlexec.transaction import Transaction
-from sqlexec.translate import Moved, moved_meanwhile
+from storage.connection import Session
+from storage.engine import Grant
+from storage.inplace.store import Store
+from storage.pins import Pins
+from storage.translate import Moved, moved_meanwhile
 
 
 class Interactive:

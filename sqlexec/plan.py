@@ -10,9 +10,10 @@ import apsw
 
 from sqlatch.kernel.errors import Fact, ForbiddenStatement, SqlatchError, StatementError
 from sqlatch.kernel.hints import did_you_mean
-from sqlexec.session import Session
-from sqlexec.statement import Kind, Parameters, Statement
-from sqlexec.translate import NoStatement, SeveralStatements
+from sqlatch.kernel.values import Parameters
+from sqlexec.statement import Kind, Statement
+from storage.connection import Session
+from storage.translate import NoStatement, SeveralStatements
 
 PLANS_BYTES_MAX = 2 * 1024 * 1024
 PLAN_BYTES_MAX = 64 * 1024

@@ -1,13 +1,11 @@
 """What is executed and what comes back: statements in, results out."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-Value = None | int | float | str | bytes
-Row = tuple[Value, ...]
-Parameters = Sequence[Value] | Mapping[str, Value]
+from sqlatch.kernel.values import Parameters, Row
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +64,17 @@ class Once:
 
     key: str
     fingerprint: bytes | None
+
+
+class Writes(Exception):
+    """A statement that writes, where nothing may be written.
+
+    SQLite says so as it prepares it, or at the last moment, of one that it has called read-only.
+    """
+
+    def __init__(self, message: str, kind: Kind = Kind.WRITE) -> None:
+        super().__init__(message)
+        self.kind = kind
 
 
 @dataclass(frozen=True, slots=True)

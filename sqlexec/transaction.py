@@ -6,11 +6,11 @@ from sqlatch.kernel.errors import ForbiddenStatement, StorageError
 from sqlexec import idempotency
 from sqlexec.execute import Budget, execute
 from sqlexec.idempotency import Record
-from sqlexec.pins import Pins
 from sqlexec.plan import Description, Plan, Plans, description
-from sqlexec.session import Session
-from sqlexec.statement import EncodeRows, Kind, Limits, Once, Result, Statement
-from sqlexec.translate import Moved, RecoveryNeeded, Writes, moved_meanwhile
+from sqlexec.statement import EncodeRows, Kind, Limits, Once, Result, Statement, Writes
+from storage.connection import Session
+from storage.pins import Pins
+from storage.translate import Moved, RecoveryNeeded, WriteRefused, moved_meanwhile
 
 
 class Transaction:
@@ -76,9 +76,9 @@ class Transaction:
         self._pins.pin(at_ms, seed)
         try:
             return execute(statement, self._session, self._plans, Budget(limits, encode_rows))
-        except Writes:
+        except WriteRefused as error:
             self._plans.turns_out_to_write(statement)
-            raise
+            raise Writes(str(error)) from error
         except Moved as error:
             raise moved_meanwhile(error) from error
         except RecoveryNeeded as error:

@@ -27,7 +27,7 @@ import os, signal, time
 import handler.service
 from handler import local
 from locking.clock import Clock
-from sqlexec.store import Store
+from storage.inplace.store import Store
 
 handler.service.Clock = lambda: Clock(now=lambda: time.time() - 11)
 Store._commit = lambda self, session: os.kill(os.getpid(), signal.SIGKILL)

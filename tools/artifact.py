@@ -26,7 +26,7 @@ REQUIREMENTS = Path("requirements/service.txt")
 """boto3 is not among them: the runtime brings it, only a write loads it, and with botocore it is
 larger than all the rest."""
 
-ROOMS = ("events", "handler", "hrana", "locking", "sqlexec", "sqlatch/kernel")
+ROOMS = ("events", "handler", "hrana", "locking", "sqlexec", "storage", "sqlatch/kernel")
 LEFT_OUT = ("handler/local*.py",)
 """The server for local use does not run on Lambda. The rest of `sqlatch` is the client, which the
 service never imports: only its `__init__.py` is packed beside the kernel."""

@@ -33,4 +33,4 @@ def test_a_libsql_write_passes_few_functions_and_changes_rooms_seldom(
 
 def test_the_stations_of_a_request_are_seen(walks: dict[str, Walk]) -> None:
     assert walks[DIRECT_READ].functions[0] == "handler/query.py:lambda_handler"
-    assert "sqlexec/store.py:Store.reading" in walks[DIRECT_READ].functions
+    assert "storage/inplace/store.py:Store.reading" in walks[DIRECT_READ].functions

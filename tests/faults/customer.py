@@ -141,7 +141,7 @@ def run(task: Task) -> None:
 def _watch_commits(customer: Customer) -> None:
     """Note when each commit began and ended, and when its lease ran out; stop where asked."""
     from handler.service import Service
-    from sqlexec.store import Store
+    from storage.inplace.store import Store
 
     grant_of, commit = Service._grant, Store._commit
     expires_at_s = 0.0

@@ -19,7 +19,7 @@ from locking.lease import Lease
 from locking.leases import MARGIN_S, Leases
 from locking.waiting import WAIT_MAX_S
 from sqlatch.kernel.errors import LeaseBusy, SqlatchError
-from sqlexec.grant import Grant
+from storage.engine import Grant
 from tests.faults.simulated_dynamodb import SimulatedDynamoDB, refusal
 from tests.faults.simulated_time import Timeline
 from tests.faults.simulated_world import (

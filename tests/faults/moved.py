@@ -18,7 +18,7 @@ from handler.reaper import SECONDS_A_DAY, reap
 from handler.service import Service, service
 from locking.clock import Clock
 from sqlatch.kernel.errors import SqlatchError
-from sqlexec import store
+from storage.inplace import store
 from tests.conftest import forget
 from tests.events.test_http import v2
 from tests.handler.test_messages import record

@@ -8,18 +8,19 @@ from typing import Any
 import apsw
 import pytest
 
-from sqlexec import execute, plan, session
+from sqlexec import execute, plan
 from sqlexec.execute import _Changes
 from sqlexec.plan import NO_VALUES, Plan
-from sqlexec.session import Session
 from sqlexec.statement import Kind
-from sqlexec.store import Store
+from storage import connection
+from storage.connection import Session
+from storage.inplace.store import Store
 
 Patch = pytest.MonkeyPatch
 
 
 def foreign_keys_off(patch: Patch) -> None:
-    patch.setattr(session, "SETTINGS", session.SETTINGS[1:])
+    patch.setattr(connection, "SETTINGS", connection.SETTINGS[1:])
 
 
 def changes_of_an_earlier_statement(patch: Patch) -> None:

@@ -17,21 +17,22 @@ from locking.lease import Lease, TableUnavailable
 from locking.leases import Leases
 from locking.waiting import waits
 from sqlatch.kernel.errors import StatementError, StorageError
-from sqlexec import idempotency, session
+from sqlexec import idempotency
 from sqlexec.database import Database
-from sqlexec.files import Files
-from sqlexec.grant import Grant
-from sqlexec.session import Session
 from sqlexec.statement import Once, Outcome, Work
-from sqlexec.store import Store
+from storage import connection
+from storage.connection import Session
+from storage.engine import Grant
+from storage.inplace.files import Files
+from storage.inplace.store import Store
 from tests.faults.disk import Fuse
 
 Patch = pytest.MonkeyPatch
 
 
 def syncs_left_out(patch: Patch) -> None:
-    settings = (*session.SETTINGS, "PRAGMA synchronous = OFF")
-    patch.setattr(session, "SETTINGS", settings)
+    settings = (*connection.SETTINGS, "PRAGMA synchronous = OFF")
+    patch.setattr(connection, "SETTINGS", settings)
 
 
 def journal_in_memory(patch: Patch) -> None:
@@ -203,7 +204,7 @@ def storage_called_a_statement_error(patch: Patch) -> None:
     def in_other_words(error: Exception, _database: str, *, refusal: str = "") -> Exception:
         return StatementError(f"{error}{refusal}")
 
-    patch.setattr(session, "in_our_words", in_other_words)
+    patch.setattr(connection, "in_our_words", in_other_words)
 
 
 def lease_kept_after_an_error(patch: Patch) -> None:

@@ -1,4 +1,4 @@
-"""The system calls by which SQLite and `sqlexec.files` reach the disk; they fail where told to."""
+"""The system calls by which SQLite and the storage reach the disk; they fail where told to."""
 
 import ctypes
 import os
@@ -10,7 +10,7 @@ from typing import Any
 
 import apsw
 
-from sqlexec import files
+from storage.inplace import files
 from tests.faults.vfs import BASE, OrdinaryFile
 
 _INT, _LONG, _POINTER = ctypes.c_int, ctypes.c_ssize_t, ctypes.c_void_p
@@ -134,7 +134,7 @@ def _replacement(name: str, address: int, fault: Fault) -> Any:
 
 
 def _python_os(fault: Fault) -> ModuleType:
-    """The module `os`, its calls of `sqlexec.files` failing likewise."""
+    """The module `os`, its calls of `storage.inplace.files` failing likewise."""
 
     def replacement(name: str) -> Callable[..., Any]:
         def call(*arguments: Any, **options: Any) -> Any:

@@ -11,7 +11,7 @@ from handler.settings import LEASES_FILE
 from locking.leases import MARGIN_S
 from locking.sqlite import SQLiteTable
 from sqlatch.kernel.errors import DatabaseBusy, LeaseBusy, LeaseLost, ReadOnly, Timeout
-from sqlexec.translate import NeedsMemory, RecoveryNeeded
+from storage.translate import NeedsMemory, RecoveryNeeded
 from tests.conftest import Ask
 from tests.faults.machine import Time
 

@@ -22,7 +22,7 @@ from sqlatch.kernel.errors import (
     SqlatchError,
     StorageError,
 )
-from sqlexec import copies
+from storage.inplace import copies
 from tests import dynamodb_server
 from tests.conftest import Ask, forget
 

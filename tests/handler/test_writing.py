@@ -12,11 +12,11 @@ from handler.log import Record
 from handler.service import Service
 from locking.lease import GRACE_S, Claim
 from sqlatch.kernel.errors import ReadOnly, Timeout
-from sqlexec.grant import Grant
+from storage.engine import Grant
 from tests.conftest import Ask
 
 ROOT = Path(__file__).parents[2]
-ROOMS = ("events", "handler", "hrana", "sqlexec")
+ROOMS = ("events", "handler", "hrana", "sqlexec", "storage")
 TAKES_A_LEASE = re.compile(r"\.hold\(|leases\.take|Claim\(")
 
 

@@ -8,8 +8,8 @@ import pytest
 from hrana.connection import Connection
 from hrana.control import Verb
 from hrana.transaction import Replay
-from sqlexec.pins import Pins
 from sqlexec.transaction import Transaction
+from storage.pins import Pins
 from tests.hrana.client import Client, execute
 
 Plant = pytest.MonkeyPatch

@@ -7,7 +7,7 @@ import pytest
 
 from hrana.refusals import StatementRefused
 from hrana.values import rows_out, value_in, value_out
-from sqlexec.statement import Value
+from sqlatch.kernel.values import Value
 
 MOST, LEAST = 2**63 - 1, -(2**63)
 BOTH_WAYS: list[tuple[dict[str, Any], Value]] = [

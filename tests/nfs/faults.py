@@ -18,9 +18,9 @@ from typing import Any
 
 import apsw
 
-from sqlexec.grant import Grant
-from sqlexec.session import Session
-from sqlexec.store import Store
+from storage.connection import Session
+from storage.engine import Grant
+from storage.inplace.store import Store
 
 PAGES_WRITTEN = 100
 """Of the 230 pages that the bank's transaction writes; the other transactions write a few."""

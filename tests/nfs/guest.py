@@ -22,7 +22,7 @@ import boto3
 from handler import local
 from handler.service import service
 from sqlatch.kernel.errors import SqlatchError
-from sqlexec.store import Store
+from storage.inplace.store import Store
 from tests.nfs import faults
 
 PORT = 9000

@@ -10,10 +10,9 @@ import pytest
 
 from sqlexec.database import Database
 from sqlexec.databases import Databases
-from sqlexec.files import Files
-from sqlexec.grant import Grant
-from sqlexec.statement import Encoder, Kind, Limits, Statement, Work
-from sqlexec.translate import Writes
+from sqlexec.statement import Encoder, Kind, Limits, Statement, Work, Writes
+from storage.engine import Grant
+from storage.inplace.files import Files
 
 ENCODER = Encoder(rows=lambda _columns, rows: (rows, len(rows)), reply=lambda _results: "")
 GRANT = Grant(time.time() + 600, fence=1, taken_over=False, check=lambda: None)

@@ -9,10 +9,11 @@ import pytest
 from handler.service import service
 from sqlatch.kernel.errors import ForbiddenStatement
 from sqlexec import plan
-from sqlexec.files import Files
+from sqlexec.idempotency import TABLE
 from sqlexec.plan import PLANS_BYTES_MAX, Plans, _size_bytes
 from sqlexec.statement import Kind
-from sqlexec.store import Store
+from storage.inplace.files import Files
+from storage.inplace.store import Store
 from tests.conftest import Ask
 
 VACUUMS = (
@@ -46,8 +47,12 @@ OTHERS = {
 }
 
 
+def store_in(directory: Path) -> Store:
+    return Store("main", Files(directory), table=TABLE, now=time)
+
+
 def kind_of(sql: str, tmp_path: Path) -> Kind:
-    with closing(Store("main", Files(tmp_path), now=time).scratch(time() + 60)) as session:
+    with closing(store_in(tmp_path).scratch(time() + 60)) as session:
         session.run('CREATE TABLE "vacuum" (a)')
         return Plans().look(sql, session).kind
 
@@ -94,7 +99,7 @@ def test_a_text_that_is_repeated_may_not_take_a_name_of_ours(ask: Ask, refused: 
 
 def test_the_plans_that_are_kept_are_bounded_by_their_bytes(tmp_path: Path) -> None:
     plans = Plans()
-    with closing(Store("main", Files(tmp_path), now=time).scratch(time() + 60)) as session:
+    with closing(store_in(tmp_path).scratch(time() + 60)) as session:
         for number in range(200):
             plans.look(f"SELECT {number}, '{'é☃' * 8_000}'", session)
             plans.look("SELECT " + ",".join(f":a{n}" for n in range(300 + number)), session)

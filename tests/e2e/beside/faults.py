@@ -10,8 +10,8 @@ import time
 from typing import Any, NoReturn
 
 from handler import query
-from sqlexec.session import Session
-from sqlexec.store import Store
+from storage.connection import Session
+from storage.inplace.store import Store
 
 
 def _stall(_store: Store, session: Session) -> NoReturn:

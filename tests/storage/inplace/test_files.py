@@ -9,7 +9,7 @@ import apsw
 import pytest
 
 from sqlatch.kernel.errors import StorageError
-from sqlexec.files import Files
+from storage.inplace.files import Files
 
 BEGIN = """
 import sqlite3, sys

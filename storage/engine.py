@@ -1,7 +1,15 @@
-"""The grant: what a caller must hold to write to a database."""
+"""How a database is kept: what its storage is given."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table that is created in each database. `sql` may be run where the table exists."""
+
+    name: str
+    sql: str
 
 
 @dataclass(frozen=True, slots=True)

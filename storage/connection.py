@@ -9,13 +9,13 @@ import apsw
 
 from sqlatch.kernel import nfs
 from sqlatch.kernel.errors import DatabaseBusy
-from sqlexec import functions
-from sqlexec.hints import hint_of
-from sqlexec.pins import Pins
-from sqlexec.policy import Policy
-from sqlexec.statement import Row, Value
-from sqlexec.translate import FOREIGN_ERRORS, UnknownName, in_our_words
-from sqlexec.watchdog import watchdog
+from sqlatch.kernel.values import Row, Value
+from storage import functions
+from storage.hints import hint_of
+from storage.pins import Pins
+from storage.policy import Policy
+from storage.translate import FOREIGN_ERRORS, UnknownName, in_our_words
+from storage.watchdog import watchdog
 
 PROGRESS_OPCODES = 1_000
 """How often SQLite asks whether the deadline is past: every 10 us, unless its values are large. For

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sqlexec import functions
+from storage import functions
 from tests.conftest import Ask
 
 PIECES = ("a", "b", "A", "0", "f", " ", "-", ".", "\0", "é", "ñ", "\ufffd", "\ufffe", "\uffff",

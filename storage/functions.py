@@ -10,7 +10,7 @@ from typing import AnyStr
 
 import apsw
 
-from sqlexec.statement import Value
+from sqlatch.kernel.values import Value
 
 FLAGS = apsw.SQLITE_INNOCUOUS | apsw.SQLITE_DETERMINISTIC
 """They may stand in a schema, as SQLite's own do: an index of instr(x, '/'), a generated column."""

@@ -13,13 +13,13 @@ import apsw
 
 from sqlatch.kernel import nfs
 from sqlatch.kernel.errors import BadEvent, DatabaseCorrupt
-from sqlexec.translate import FOREIGN_ERRORS, in_our_words
+from storage.translate import FOREIGN_ERRORS, in_our_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from sqlexec.grant import Grant
-    from sqlexec.session import Session
+    from storage.connection import Session
+    from storage.engine import Grant
 
 STEP_PAGES = 2_000
 """Pages that are read under one lock (8 MB of pages of 4 KiB): 10 to 80 ms."""

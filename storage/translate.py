@@ -15,7 +15,6 @@ from sqlatch.kernel.errors import (
     StorageError,
     Timeout,
 )
-from sqlexec.statement import Kind
 
 DEADLINE_PASSED = (
     "the deadline passed; nothing was written: give it more time with timeout_ms or"
@@ -66,15 +65,8 @@ class UnknownName(StatementError):
         self.table = table
 
 
-class Writes(Exception):
-    """A statement that writes, where nothing may be written.
-
-    SQLite says so as it prepares it, or at the last moment, of one that it has called read-only.
-    """
-
-    def __init__(self, message: str, kind: Kind = Kind.WRITE) -> None:
-        super().__init__(message)
-        self.kind = kind
+class WriteRefused(Exception):
+    """A statement that SQLite has called read-only, and refuses where nothing may be written."""
 
 
 STATEMENT_ERRORS = (
@@ -138,7 +130,7 @@ def _read_only(error: Exception, database: str) -> Exception:
     if extended in _MOVED:
         return Moved(str(error))
     if extended == apsw.SQLITE_READONLY:
-        return Writes(str(error))
+        return WriteRefused(str(error))
     return _storage(error, database)
 
 

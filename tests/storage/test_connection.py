@@ -7,7 +7,7 @@ import apsw
 import pytest
 
 from sqlatch.kernel.errors import DatabaseCorrupt
-from sqlexec.session import Session
+from storage.connection import Session
 
 
 def test_a_connection_that_fails_while_it_is_set_up_is_closed_at_once(tmp_path: Path) -> None:

@@ -10,12 +10,11 @@ import apsw
 
 from sqlatch.kernel import nfs
 from sqlatch.kernel.errors import DatabaseCorrupt, DatabaseNotFound, StorageError
-from sqlexec import idempotency
-from sqlexec.files import Files
-from sqlexec.grant import Grant
-from sqlexec.pins import Pins
-from sqlexec.session import Session
-from sqlexec.translate import Moved, NeedsMemory, RecoveryNeeded
+from storage.connection import Session
+from storage.engine import Grant, Table
+from storage.inplace.files import Files
+from storage.pins import Pins
+from storage.translate import Moved, NeedsMemory, RecoveryNeeded
 
 FILE_FAILURES = (StorageError, DatabaseCorrupt, RecoveryNeeded, Moved)
 """Errors after which no connection is kept: the next request opens the file anew."""
@@ -23,17 +22,27 @@ FILE_FAILURES = (StorageError, DatabaseCorrupt, RecoveryNeeded, Moved)
 IDENTITY_CHECKED_EVERY_S = 1.0
 """How long a warm reader may show a file that was moved away. At a write SQLite itself looks."""
 
+_FIND_TABLE = "SELECT 1 FROM sqlite_schema WHERE lower(name) = ?"
+
 
 class Store:
     """A connection that cannot write and one that can, on one file, both kept warm.
 
-    What writes asks for a grant. With `pins` time and chance are what they say.
+    What writes asks for a grant. A database gets the `table` with its first write. With `pins`
+    time and chance are what they say.
     """
 
     def __init__(
-        self, name: str, files: Files, *, now: Callable[[], float], pins: Pins | None = None
+        self,
+        name: str,
+        files: Files,
+        *,
+        table: Table,
+        now: Callable[[], float],
+        pins: Pins | None = None,
     ) -> None:
         self.name = name
+        self._table = table
         self._pins = pins
         self._files = files
         self._now = now
@@ -44,7 +53,7 @@ class Store:
 
     def pinned(self, pins: Pins) -> "Store":
         """The same file on connections of its own, in which time and chance are pinned."""
-        return Store(self.name, self._files, now=self._now, pins=pins)
+        return Store(self.name, self._files, table=self._table, now=self._now, pins=pins)
 
     def exists(self) -> bool:
         """Whether there is such a file.
@@ -102,7 +111,7 @@ class Store:
             deadline_s=deadline_s,
             pins=self._pins,
         )
-        session.run(idempotency.SCHEMA)
+        session.run(self._table.sql)
         return session
 
     @contextmanager
@@ -207,17 +216,17 @@ class Store:
         return session
 
     def _prepare(self, session: Session, grant: Grant) -> None:
-        """Give the file its journal and our table if it lacks one."""
+        """Give the file its journal and the table if it lacks one."""
         if session.connection.readonly("main"):
             raise StorageError(f"database {self.name!r}: the file cannot be written")
         # This read rolls a hot journal back, and ends the exclusive locking.
-        has_table = idempotency.has_table(session)
+        has_table = session.run(_FIND_TABLE, self._table.name)
         has_journal = self._files.has_journal(self.name)
         is_still_hot = self._files.open_journal(self.name)
         if has_table and has_journal and not is_still_hot:
             return
         with self.transaction(session, grant):
-            session.run(idempotency.SCHEMA)
+            session.run(self._table.sql)
             nfs.dirty(session.run)
 
     def _commit(self, session: Session) -> None:

@@ -4,7 +4,7 @@ import apsw
 import pytest
 
 from sqlatch.errors import SqlatchError
-from sqlexec.translate import BUGS, Moved, RecoveryNeeded, UnknownName, Writes, in_our_words
+from storage.translate import BUGS, Moved, RecoveryNeeded, UnknownName, WriteRefused, in_our_words
 
 ERRORS = [
     each
@@ -21,7 +21,7 @@ def test_an_error_of_apsw_is_translated_or_named_a_bug(error: type[apsw.Error]) 
     if error in BUGS:
         assert translated is raised
     else:
-        assert isinstance(translated, SqlatchError | RecoveryNeeded | Moved | Writes)
+        assert isinstance(translated, SqlatchError | RecoveryNeeded | Moved | WriteRefused)
 
 
 UNKNOWN = {

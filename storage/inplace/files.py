@@ -10,7 +10,7 @@ import apsw
 
 from sqlatch.kernel import nfs
 from sqlatch.kernel.errors import StorageError
-from sqlexec.translate import FOREIGN_ERRORS, in_our_words
+from storage.translate import FOREIGN_ERRORS, in_our_words
 
 SUFFIX = ".db"
 

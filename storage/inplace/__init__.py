@@ -1,0 +1,1 @@
+"""Databases as SQLite files that are changed in place."""
