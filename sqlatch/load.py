@@ -86,7 +86,8 @@ def chunks(
         size_bytes = transport.size_bytes(encoded(given)) + 1
         if size_bytes > transport.request_bytes_max - around_bytes:
             raise RequestTooLarge(
-                f"row {number} has {size_bytes} bytes as it travels, more than a request may",
+                f"row {number} has {size_bytes:,} bytes as it travels, the limit is"
+                f" {transport.request_bytes_max - around_bytes:,}: shorten its values",
                 bytes=size_bytes,
                 bytes_max=transport.request_bytes_max - around_bytes,
                 row=number,
@@ -108,7 +109,8 @@ def _answered(reply: Mapping[str, Any]) -> tuple[int, bool]:
     match reply:
         case {"rows_affected": int(rows_affected), "meta": {"replayed": bool(is_replay)}}:
             return rows_affected, is_replay
-    raise ForeignAnswer(f"the answer is no reply to a load: it has {', '.join(map(str, reply))}")
+    fields = ", ".join(map(str, reply))
+    raise ForeignAnswer(f"the answer is not the reply to a load: it has {fields}")
 
 
 def _row_out(row: Parameters, number: int) -> Any:

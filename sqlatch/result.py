@@ -44,7 +44,7 @@ def results_of(reply: Mapping[str, Any]) -> list[Result]:
         replies = reply.get("results", [reply])
         return [_result(one, reply["meta"]) for one in replies]
     except (KeyError, TypeError, ValueError) as error:
-        raise ForeignAnswer(f"the answer is no reply to a query: {error!r}") from error
+        raise ForeignAnswer(f"the answer is not the reply to a query: {error!r}") from error
 
 
 def _result(reply: Mapping[str, Any], meta: Mapping[str, Any]) -> Result:

@@ -55,11 +55,11 @@ Target = LambdaTarget | HttpTarget
 def target_of(url: str) -> Target:
     """Return the target that a URL names; BadUrl says what is wrong, without repeating secrets."""
     if len(url) > URL_CHARACTERS_MAX:
-        raise BadUrl(f"a URL has at most {URL_CHARACTERS_MAX} characters")
+        raise BadUrl(f"the URL has {len(url):,} characters, the limit is {URL_CHARACTERS_MAX:,}")
     try:
         parts = urlsplit(url)
         if parts.scheme != "lambda":
-            parts.port  # noqa: B018 (raises if it is none)
+            parts.port  # noqa: B018 (raises if it is not a number)
     except ValueError as error:
         raise BadUrl(f"not a URL: {error}") from error
     if parts.scheme not in {"lambda", "http", "https"}:
@@ -84,16 +84,16 @@ def _database_of(path: str) -> tuple[str, str]:
     if not slash or not database:
         raise BadUrl(f"the URL names no database; there are {SHAPES}")
     if not _DATABASE.fullmatch(database):
-        raise BadUrl(f"{database!r} is no name of a database: [a-z0-9][a-z0-9_-]{{0,62}}")
+        raise BadUrl(f"{database!r} is not a database name: [a-z0-9][a-z0-9_-]{{0,62}}")
     return prefix, database
 
 
 def _lambda(netloc: str, prefix: str, database: str, region: str | None) -> LambdaTarget:
     found = _FUNCTION.fullmatch(unquote(netloc))
     if found is None:
-        raise BadUrl(f"{netloc!r} is no function: NAME[:QUALIFIER], or its ARN")
+        raise BadUrl(f"{netloc!r} is not a function: give NAME[:QUALIFIER], or its ARN")
     if prefix:
-        raise BadUrl("a lambda:// URL has no path but the database")
+        raise BadUrl("a lambda:// URL has one path segment, the database")
     return LambdaTarget(found["function"], found["qualifier"], database, region)
 
 
@@ -103,5 +103,5 @@ def _region(query: str) -> str | None:
     if options:
         raise BadUrl(f"the URL has the unknown option {next(iter(options))!r}; there is region")
     if region is not None and not re.fullmatch(r"[a-z0-9-]{1,32}", region, re.ASCII):
-        raise BadUrl(f"{region!r} is no region")
+        raise BadUrl(f"{region!r} is not a region")
     return region

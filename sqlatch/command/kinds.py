@@ -60,7 +60,7 @@ def converted(value: Value, kind: Kind, *, from_text: bool) -> Value:
         return _FROM_TEXT[kind](value)
     if isinstance(value, _TAKES[kind]):
         return value
-    raise ValueError(f"{_shown(value)} is no {kind.value}")
+    raise ValueError(f"{_shown(value)} is not a valid {kind.value}")
 
 
 def kind_for_texts(shapes: set[Shape]) -> Kind:
@@ -98,13 +98,13 @@ def shape_of(text: str) -> Shape:
 def _integer(text: str) -> int:
     if _INTEGER.fullmatch(text) and INTEGER_MIN <= int(text) <= INTEGER_MAX:
         return int(text)
-    raise ValueError(f"{_shown(text)} is no INTEGER")
+    raise ValueError(f"{_shown(text)} is not a valid INTEGER")
 
 
 def _real(text: str) -> float:
     if _REAL.fullmatch(text):
         return float(text)
-    raise ValueError(f"{_shown(text)} is no REAL")
+    raise ValueError(f"{_shown(text)} is not a valid REAL")
 
 
 def _numeric(text: str) -> Value:

@@ -111,15 +111,17 @@ def _failures(file: Path) -> Iterator[None]:
 def _source(file: Path, form: str | None, *, delimiter: str, encoding: str, null: str) -> Source:
     form = form or file.suffix.lower().removeprefix(".")
     if form not in ("csv", "jsonl"):
-        raise click.UsageError(f"{file} is neither .csv nor .jsonl: say --format")
+        raise click.UsageError(f"{file} is neither .csv nor .jsonl: give --format")
     if len(delimiter) != 1 or delimiter in '"\r\n':
-        raise click.UsageError("a delimiter is one character")
+        raise click.UsageError("the delimiter must be one character")
     try:
         keeps_lines = "a\n".encode(encoding) == b"a\n"
     except LookupError as error:
         raise click.UsageError(str(error)) from error
     if not keeps_lines:
-        raise click.UsageError(f"{encoding} is no encoding whose lines end as in ASCII")
+        raise click.UsageError(
+            f"{encoding} is not an encoding whose lines end as in ASCII, as utf-8 and latin-1 do"
+        )
     if form == "csv":
         return Csv(file, delimiter, encoding, null)
     return JsonLines(file, encoding)

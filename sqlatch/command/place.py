@@ -64,7 +64,7 @@ def at_place(command: Command) -> Command:
 _URL = click.option(
     "-u", "--url", envvar="SQLATCH_URL", required=True,
     help="lambda://FUNCTION/DATABASE, https://HOST/DATABASE/ or http://HOST/DATABASE/;"
-    f" or $SQLATCH_URL. A token is taken from ${TOKEN}.",
+    f" or $SQLATCH_URL. A token comes from ${TOKEN}.",
 )  # fmt: skip
 _IAM = click.option(
     "--iam/--no-iam", default=None, help="Sign for IAM. Unless said: https:// without a token."

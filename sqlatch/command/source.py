@@ -55,7 +55,7 @@ class Csv:
     def columns(self) -> list[str]:
         for number, names in self._records():
             return _checked(names, number)
-        raise BadLine(1, "there is no line of names")
+        raise BadLine(1, "the line with the names of the columns is missing")
 
     def lines(self, columns: list[str]) -> Iterator[Line]:
         records = self._records()
@@ -121,7 +121,7 @@ class JsonLines:
             except (ValueError, RecursionError) as error:
                 raise BadLine(number, f"not JSON: {error}") from error
             if not isinstance(fields, dict):
-                raise BadLine(number, "no JSON object")
+                raise BadLine(number, "not a JSON object")
             yield number, fields
 
 
@@ -146,7 +146,9 @@ def _checked(names: list[str], number: int) -> list[str]:
     if "" in names:
         raise BadLine(number, "a column has no name")
     if not 0 < len(names) <= COLUMNS_MAX:
-        raise BadLine(number, f"there are {len(names)} columns, 1 to {COLUMNS_MAX} are taken")
+        raise BadLine(
+            number, f"the file has {len(names)} columns; it must have 1 to {COLUMNS_MAX:,}"
+        )
     folded = [name.lower() for name in names]
     for name in names:
         if folded.count(name.lower()) > 1:
@@ -189,4 +191,4 @@ def _fields(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is no JSON")
+    raise ValueError(f"{name} is not JSON")

@@ -37,7 +37,7 @@ from sqlatch.dbapi.types import (
 apilevel = "2.0"
 threadsafety = 1
 paramstyle = "qmark"
-"""`?` with a sequence; `:name`, `@name` and `$name` with a mapping are taken too."""
+"""`?` with a sequence; a mapping goes with `:name`, `@name` and `$name`."""
 
 sqlite_version_info = (3, 54, 1)
 sqlite_version = "3.54.1"

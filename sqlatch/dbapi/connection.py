@@ -164,7 +164,7 @@ class Connection:
         for stmt in stmts_of(operation, sets, size_bytes=size_bytes, bytes_max=PART_BYTES_MAX):
             answer = self._run(stmt, word=word_of(operation))
             if answer.columns:
-                raise ProgrammingError("executemany is for statements that give no rows")
+                raise ProgrammingError("executemany() cannot return rows: use execute()")
             changed += answer.rows_affected
         return changed
 

@@ -91,7 +91,7 @@ class Cursor:
     def _result(self) -> Iterator[Row]:
         self._check_open()
         if self._rows is None:
-            raise ProgrammingError("there are no rows: the last statement gives none")
+            raise ProgrammingError("there are no rows to fetch: the last statement returned none")
         return self._rows
 
     def _check_open(self) -> None:

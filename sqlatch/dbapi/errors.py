@@ -37,7 +37,7 @@ class DataError(DatabaseError):
 
 
 class OperationalError(DatabaseError):
-    """Not to be had now, or not as asked: busy, timeout, no such table, no connection."""
+    """The operation failed: busy, timeout, no such table, no connection."""
 
 
 class IntegrityError(DatabaseError):

@@ -123,13 +123,13 @@ def _value(value: Any) -> dict[str, Any]:
         return {"type": "null"}
     if isinstance(value, float):
         if not math.isfinite(value):
-            raise DataError("an infinite or missing real has no form on the way: send None")
+            raise DataError("infinity and NaN cannot be sent: send None")
         return {"type": "float", "value": value}
     if isinstance(value, bytes | bytearray | memoryview):
         return {"type": "blob", "base64": base64.b64encode(bytes(value)).decode("ascii")}
     if isinstance(value, int):
         if not INTEGER_MIN <= value <= INTEGER_MAX:
-            raise DataError("an integer has at most 64 bits")
+            raise DataError("an integer is past 64 bits: send it as a text")
         return {"type": "integer", "value": str(int(value))}
     return {"type": "text", "value": _text(value)}
 
@@ -140,11 +140,16 @@ def _text(value: Any) -> str:
     if isinstance(value, datetime.date | datetime.time):
         return value.isoformat()
     if not isinstance(value, str):
-        raise ProgrammingError(f"a value of type {type(value).__name__} has no form in SQLite")
+        raise ProgrammingError(
+            f"a value of type {type(value).__name__} cannot be stored in SQLite:"
+            " use None, int, float, str or bytes, or a date or time"
+        )
     try:
         value.encode()
     except UnicodeEncodeError as error:
-        raise DataError("a text holds half a surrogate pair") from error
+        raise DataError(
+            "a text holds half a surrogate pair, which is not Unicode: send it as bytes"
+        ) from error
     return value
 
 

@@ -192,7 +192,7 @@ class LeaseLost(SqlatchError):
 
 
 class DatabaseBusy(SqlatchError):
-    """SQLite's own lock was not had in time."""
+    """Could not get SQLite's file lock before the deadline."""
 
     code = "DATABASE_BUSY"
     retryable = True

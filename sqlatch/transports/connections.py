@@ -123,7 +123,7 @@ class _Reader(io.RawIOBase):
     def readinto(self, buffer: Any) -> int | None:
         left_s = self._ends_at_s - time.monotonic()
         if left_s <= 0:
-            raise TimeoutError("the answer was not whole in time")
+            raise TimeoutError("the answer was not complete in time")
         self._sock.settimeout(left_s)
         return self._raw.readinto(buffer)
 

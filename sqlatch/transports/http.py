@@ -190,7 +190,7 @@ def _content(response: urllib3.BaseHTTPResponse) -> bytes:
         parts.append(part)
         size_bytes += len(part)
         if size_bytes > ANSWER_BYTES_MAX:
-            raise ForeignAnswer(f"the answer has more than {ANSWER_BYTES_MAX} bytes")
+            raise ForeignAnswer(f"the answer has more bytes than the limit of {ANSWER_BYTES_MAX:,}")
     return b"".join(parts)
 
 
@@ -207,6 +207,6 @@ def _translated(origin: str) -> Iterator[None]:
     ) as error:
         raise Unreachable(f"no connection to {origin}: {error}") from error
     except exceptions.TimeoutError as error:
-        raise CallTimedOut(f"no whole answer from {origin} in time") from error
+        raise CallTimedOut(f"the answer from {origin} was not complete in time") from error
     except exceptions.HTTPError as error:
         raise AnswerCutOff(f"the answer from {origin} was cut off: {error}") from error

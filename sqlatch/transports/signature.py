@@ -45,7 +45,7 @@ def signer(target: HttpTarget) -> Sign:
                 raise NotPermitted("there are no AWS credentials to sign the request with")
             SigV4Auth(credentials.get_frozen_credentials(), service, region).add_auth(request)
         except BotoCoreError as error:
-            raise NotPermitted(f"AWS credentials cannot be had: {error}") from error
+            raise NotPermitted(f"could not get AWS credentials: {error}") from error
         return headers | dict(request.headers.items())
 
     return sign

@@ -8,7 +8,7 @@ from sqlatch.errors import error_of
 from sqlatch.failures import AnswerCutOff, ForeignAnswer, RequestTooLarge
 
 SHOWN_CHARACTERS_MAX = 200
-"""Of an answer that is none, how much stands in the error."""
+"""The part of an answer that an error shows, if it is not one of the service."""
 
 
 class Transport(Protocol):
@@ -47,8 +47,8 @@ def check_size(transport: Transport, body: bytes) -> None:
     size_bytes = transport.size_bytes(body)
     if size_bytes > transport.request_bytes_max:
         raise RequestTooLarge(
-            f"the request has {size_bytes} bytes as it travels,"
-            f" {transport.request_bytes_max} are taken",
+            f"the request has {size_bytes:,} bytes as it travels, the limit is"
+            f" {transport.request_bytes_max:,}: send it in several requests",
             bytes=size_bytes,
             bytes_max=transport.request_bytes_max,
         )
@@ -64,10 +64,10 @@ def reply_of(content: bytes) -> dict[str, Any]:
         reply = json.loads(content)
     except ValueError as error:
         if not content or content.startswith(b"{"):
-            raise AnswerCutOff(f"the answer ends in its middle: {shown(content)}") from error
+            raise AnswerCutOff(f"the answer was cut off:  {shown(content)}") from error
         raise ForeignAnswer(f"the answer is not JSON: {shown(content)}") from error
     if not isinstance(reply, dict):
-        raise ForeignAnswer(f"the answer is no JSON object: {shown(content)}")
+        raise ForeignAnswer(f"the answer is not a JSON object:  {shown(content)}")
     return reply
 
 

@@ -90,22 +90,22 @@ BAD: dict[str, tuple[bytes, str]] = {
     "open quote": (b'a,b\n1,2\n3,"x\n4,5\n', "line 3: not CSV: unexpected end of data"),
     "text behind a quote": (b'a,b\n1,2\n3,"x"y\n', "line 3: not CSV"),
     "not utf-8": (b"a,b\n1,2\n3,\xff\n", "line 3: not utf-8: byte 3 of it"),
-    "no integer": (b"a,b\n1,2\nx,2\n", "line 3: column 'a': 'x' is no INTEGER"),
+    "no integer": (b"a,b\n1,2\nx,2\n", "line 3: column 'a': 'x' is not a valid INTEGER"),
     "past 64 bits": (b"a,b\n1,2\n9223372036854775808,2\n", "line 3: column 'a': '9223"),
-    "an underscore": (b"a,b\n1,2\n1_0,2\n", "line 3: column 'a': '1_0' is no INTEGER"),
-    "no real": (b"b,a\n1.5,1\nnan,2\n", "line 3: column 'b': 'nan' is no REAL"),
+    "an underscore": (b"a,b\n1,2\n1_0,2\n", "line 3: column 'a': '1_0' is not a valid INTEGER"),
+    "no real": (b"b,a\n1.5,1\nnan,2\n", "line 3: column 'b': 'nan' is not a valid REAL"),
     "no such column": (b"a,zzz\n1,2\n", "line 1: table 't' has no column 'zzz'"),
     "two of a name": (b"a,A\n1,2\n", "line 1: two columns are named 'a'"),
     "no name": (b"a,\n1,2\n", "line 1: a column has no name"),
-    "empty": (b"", "line 1: there is no line of names"),
+    "empty": (b"", "line 1: the line with the names of the columns is missing"),
 }
 BAD_JSON: dict[str, tuple[bytes, str]] = {
     "no JSON": (b'{"a": 1}\n{"a": \n', "line 2: not JSON"),
-    "no object": (b'{"a": 1}\n[1]\n', "line 2: no JSON object"),
+    "no object": (b'{"a": 1}\n[1]\n', "line 2: not a JSON object"),
     "a list": (b'{"a": 1}\n\n{"b": [1]}\n', "line 3: column 'b' is a list"),
     "an object": (b'{"a": 1}\n{"b": {"x": 1, "y": 2}}\n', "line 2: column 'b' is an object"),
     "bad base64": (b'{"a": 1}\n{"b": {"base64": "?"}}\n', "line 2: column 'b' is bad base64"),
-    "a text": (b'{"a": 1}\n{"a": "1"}\n', "line 2: column 'a': '1' is no INTEGER"),
+    "a text": (b'{"a": 1}\n{"a": "1"}\n', "line 2: column 'a': '1' is not a valid INTEGER"),
     "an integer past 64 bits": (
         b'{"a": 1}\n{"a": 9223372036854775808}\n',
         "line 2: column 'a' is an",
@@ -118,7 +118,7 @@ BAD_JSON: dict[str, tuple[bytes, str]] = {
     "not utf-8 either": (b'{"a": 1}\n{"c": "\xff"}\n', "line 2: not utf-8: byte 8 of it"),
     "deep": (b'{"a": 1}\n{"c": ' + b"[" * 99_999 + b"]}\n", "line 2: not JSON"),
     "no such field": (b'{"a": 1}\n{"zzz": 1}\n', "table 't' has no column 'zzz'"),
-    "NaN": (b'{"a": 1}\n{"b": NaN}\n', "line 2: not JSON: NaN is no JSON"),
+    "NaN": (b'{"a": 1}\n{"b": NaN}\n', "line 2: not JSON: NaN is not JSON"),
 }
 
 
@@ -447,7 +447,9 @@ def test_a_file_that_changes_while_it_is_loaded_is_told(
     ended = sqlatch("load", str(file))
 
     assert ended.code == 7
-    assert "changed while it was loaded: line 4: column 'n': 'x' is no INTEGER" in ended.err
+    assert (
+        "changed while it was loaded: line 4: column 'n': 'x' is not a valid INTEGER" in ended.err
+    )
     assert rows(client) == [(1,), (2,)]
 
 
