@@ -4,7 +4,7 @@ from typing import Any, Protocol
 
 from events.doors import Door, door_of
 from events.request import HealthEvent, parse
-from handler.log import Record, logged
+from handler.log import Logged, Record
 from handler.service import service
 from sqlatch.kernel.errors import BadEvent, SqlatchError
 
@@ -23,7 +23,7 @@ class Context(Protocol):
 def lambda_handler(event: Any, context: Context) -> dict[str, Any]:
     """What AWS calls. A direct caller gets errors raised, the other doors have their own way."""
     door = door_of(event)
-    with logged(Record(function_request_id=context.aws_request_id, door=door.value)) as record:
+    with Logged(Record(function_request_id=context.aws_request_id, door=door.value)) as record:
         ends_at_s = service().clock.now() + (
             context.get_remaining_time_in_millis() / 1000 - REPLY_RESERVE_S
         )

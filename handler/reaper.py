@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from handler.log import Record, logged
+from handler.log import Logged, Record
 from handler.query import REPLY_RESERVE_S, Context
 from handler.service import Service, service
 from sqlatch.kernel.errors import SqlatchError
@@ -24,7 +24,7 @@ SECONDS_A_DAY = 86_400
 
 def lambda_handler(_event: Any, context: Context) -> dict[str, Any]:
     """What the schedule calls; the report is returned, and in the log."""
-    with logged(Record(function_request_id=context.aws_request_id, door="schedule")) as record:
+    with Logged(Record(function_request_id=context.aws_request_id, door="schedule")) as record:
         record.kind = "reap"
         time_left_s = context.get_remaining_time_in_millis() / 1000 - REPLY_RESERVE_S
         return reap(service(), record, ends_at_s=service().clock.now() + time_left_s)

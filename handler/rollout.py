@@ -8,7 +8,7 @@ import os
 import time
 from typing import TYPE_CHECKING, Any
 
-from handler.log import Record, logged
+from handler.log import Logged, Record
 from handler.query import Context
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class CheckFailed(Exception):
 
 def lambda_handler(event: dict[str, Any], context: Context) -> dict[str, Any]:
     """What CodeDeploy calls. It is told `Failed` whatever goes wrong here."""
-    with logged(Record(function_request_id=context.aws_request_id, door="rollout")) as record:
+    with Logged(Record(function_request_id=context.aws_request_id, door="rollout")) as record:
         record.kind = "check"
         try:
             _check_in_time(context)

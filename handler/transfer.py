@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from handler.log import Record, logged
+from handler.log import Logged, Record
 from handler.query import REPLY_RESERVE_S, Context
 from handler.service import Service, service
 from sqlatch.kernel.errors import BadEvent, DatabaseBusy, SqlatchError, StorageError, Timeout
@@ -35,7 +35,7 @@ def lambda_handler(event: Any, context: Context) -> dict[str, Any]:
     `out` without a database copies each of them. Those that failed are named in the answer and
     counted in the metric CopiesFailed; the others are copied.
     """
-    with logged(Record(function_request_id=context.aws_request_id, door="transfer")) as record:
+    with Logged(Record(function_request_id=context.aws_request_id, door="transfer")) as record:
         time_left_s = context.get_remaining_time_in_millis() / 1000 - REPLY_RESERVE_S
         ends_at_s = service().clock.now() + time_left_s
         record.kind = "copy"

@@ -111,6 +111,19 @@ def test_the_line_is_as_powertools_writes_it(
     assert {**ours, "timestamp": 0} == {**theirs, "timestamp": 0}
 
 
+def test_the_time_of_a_line_is_as_powertools_writes_it(ask: Ask) -> None:
+    formatter = log._logger().registered_formatter
+    assert isinstance(formatter, log._Formatter)
+    line = log._line(log.Record(function_request_id="r", door="direct"), "sqlatch")
+
+    for created_s in (1_000_000_000.0, 1_000_000_000.0625, 1_000_000_000.9375, 1_700_000_001.5):
+        line.created, line.msecs = created_s, created_s % 1 * 1000
+        written = json.loads(formatter.format(line))
+
+        assert written["timestamp"] == formatter.formatTime(line)
+        assert written["_aws"]["Timestamp"] == int(created_s * 1000)
+
+
 def test_a_level_above_info_silences_the_line(
     lines: Any, ask: Ask, caplog: pytest.LogCaptureFixture
 ) -> None:
