@@ -75,7 +75,7 @@ def _serialised(app: Callable[..., Iterable[bytes]], delay_s: float) -> Callable
 
 def _main() -> None:
     os.environ.update(CREDENTIALS)
-    from moto.server import DomainDispatcherApplication, create_backend_app
+    from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
     from werkzeug.serving import make_server
 
     delay_s = float(sys.argv[1]) / 1000

@@ -75,7 +75,12 @@ def elliptic(password: bytes = b"") -> str:
     ],
 )
 def test_what_could_not_be_used_is_not_signed(changes: dict[str, Any], message: str) -> None:
-    good = {"private_pem": PRIVATE, "access": "rw", "databases": "*", "lifetime_s": 60}
+    good: dict[str, Any] = {
+        "private_pem": PRIVATE,
+        "access": "rw",
+        "databases": "*",
+        "lifetime_s": 60,
+    }
     arguments = good | changes
 
     with pytest.raises(ValueError, match=message):

@@ -154,7 +154,7 @@ def whole(connection: apsw.Connection) -> dict[str, Any]:
         "SELECT type, name, tbl_name, sql FROM sqlite_schema WHERE tbl_name NOT LIKE 'sqlatch%'"
         " AND name NOT LIKE 'sqlite_stat%' ORDER BY type, name"
     ).fetchall()
-    kinds = connection.execute(
+    kinds: Any = connection.execute(
         "SELECT name, type, wr FROM pragma_table_list WHERE schema = 'main'"
     ).fetchall()
     of_own = {name: (kind, wr) for name, kind, wr in kinds if kind in ("table", "virtual", "view")}
@@ -180,7 +180,7 @@ def _contents(
     connection: apsw.Connection, name: str, kind: str, *, without_rowid: bool
 ) -> list[Any]:
     """Every value with its type, and the rowids that can be told."""
-    columns = connection.execute("SELECT name FROM pragma_table_xinfo(?)", (name,)).fetchall()
+    columns: Any = connection.execute("SELECT name FROM pragma_table_xinfo(?)", (name,)).fetchall()
     taken = {column.lower() for (column,) in columns}
     rowids = [one for one in ("rowid", "oid", "_rowid_") if one not in taken]
     if without_rowid or kind == "view" or name == "sqlite_sequence":

@@ -13,7 +13,7 @@ import pytest
 
 from sqlatch.client import Client, connect
 from sqlatch.command import loading
-from sqlatch.command.journal import RESUMABLE_S
+from sqlatch.command.journal import RESUMABLE_S, Done, Journal
 from sqlatch.command.target import Target
 from tests.command.conftest import ROOT, Sqlatch
 
@@ -289,15 +289,15 @@ def interrupted_before_the_answer(sqlatch: Sqlatch, file: Path) -> None:
     """A load whose second block was applied, and its answer lost."""
     sqlatch("query", "CREATE TABLE t (n INTEGER)")
     file.write_text("n\n1\n2\n3\n4\n5\n")
-    acknowledge = loading.Journal.acknowledge
+    acknowledge = Journal.acknowledge
 
-    def killed(self: loading.Journal, url: str, done: loading.Done) -> None:
+    def killed(self: Journal, url: str, done: Done) -> None:
         if done.rows == 4:
             raise KeyboardInterrupt
         acknowledge(self, url, done)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loading.Journal, "acknowledge", killed)
+        patch.setattr(Journal, "acknowledge", killed)
         assert sqlatch("load", str(file)).code == 130
 
 

@@ -18,14 +18,14 @@ from sqlatch.tokens import new_key, sign
 from tests.sqlatch.conftest import composed, http_url  # noqa: F401 - fixtures
 
 if TYPE_CHECKING:
-    from sqlatch.django import remote
+    import sqlatch.django.remote.base
     from sqlatch.django.base import DatabaseWrapper
 
 # `make test` runs without Django, and with `-m "not django"`.
 collect_ignore_glob = [] if find_spec("django") else ["*"]
 
 Connect = Callable[..., "DatabaseWrapper"]
-Open = Callable[..., "remote.base.DatabaseWrapper"]
+Open = Callable[..., "sqlatch.django.remote.base.DatabaseWrapper"]
 
 
 @dataclass
@@ -152,7 +152,7 @@ def remote(http_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Open]:  #
     opened = []
 
     def open_one(url: str = http_url, **options: Any) -> DatabaseWrapper:
-        settings = {"ENGINE": "sqlatch.django.remote", "NAME": url}
+        settings: dict[str, Any] = {"ENGINE": "sqlatch.django.remote", "NAME": url}
         settings["OPTIONS"] = {"token": token, **options}
         wrapper = DatabaseWrapper(
             connections.configure_settings({"default": settings})["default"], "default"

@@ -14,7 +14,7 @@ import tempfile
 import time
 import tomllib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -128,7 +128,7 @@ def compare(stock: Outcomes, ours: Outcomes, expected: Mapping[str, str]) -> lis
     return wrong
 
 
-def of_labels(outcomes: Outcomes, labels: Sequence[str]) -> Outcomes:
+def of_labels(outcomes: Outcomes, labels: Collection[str]) -> Outcomes:
     """Those of the outcomes that belong to some labels."""
     return {test: how for test, how in outcomes.items() if test.partition(".")[0] in labels}
 

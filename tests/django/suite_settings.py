@@ -2,11 +2,13 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 DIRECTORY = Path(os.environ["SUITE_DIRECTORY"])
 ENGINE = os.environ["SUITE_ENGINE"]
 URL = os.environ.get("SUITE_URL")
 
+DATABASES: dict[str, dict[str, Any]]
 if URL is not None:
     DATABASES = {
         alias: {

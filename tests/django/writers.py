@@ -139,7 +139,7 @@ def without_the_lease() -> None:
         held = Held(database, "", "", 0, deadline_s + TIMEOUT_S, 0)
         yield Lease(held, taken_over=False, waited_ms=0, clock=self._clock)
 
-    Leases.hold = hold  # type: ignore[assignment]
+    Leases.hold = hold
 
 
 def main(name: str, deed: str, count: int, number: int) -> list[Any]:
@@ -172,4 +172,4 @@ def main(name: str, deed: str, count: int, number: int) -> list[Any]:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(json.dumps(main(*sys.argv[1:3], *map(int, sys.argv[3:5]))))
+    sys.stdout.write(json.dumps(main(sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))))

@@ -49,7 +49,11 @@ def start(settings: dict[str, str], runtime: Path, tmp_path: Path) -> Iterator[S
         def start(function: str = "QueryFunction", **options: Any) -> Instance:
             log_file = tmp_path / f"{len(list(tmp_path.glob('*.log')))}.log"
             log_file.touch()
-            given = {"environment": settings, "runtime": runtime, "log_file": log_file}
+            given: dict[str, Any] = {
+                "environment": settings,
+                "runtime": runtime,
+                "log_file": log_file,
+            }
             return instances.enter_context(Instance(built(function), **(given | options)))
 
         yield start

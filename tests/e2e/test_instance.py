@@ -34,7 +34,9 @@ def test_every_sample_of_the_four_doors_does_what_its_name_says_twice(start: Sta
 
 
 def test_the_read_function_reads_and_refuses_to_write(start: Start, instance: Instance) -> None:
-    reader = start("ReadFunction", environment=instance.environment | {"SQLATCH_READ_ONLY": "true"})
+    reader = start(
+        "ReadFunction", environment={**instance.environment, "SQLATCH_READ_ONLY": "true"}
+    )
     instance.invoke({"query": "CREATE TABLE t AS SELECT 7 AS n"})
 
     assert reader.invoke({"query": "SELECT n FROM t"})["rows"] == [[7]]
@@ -49,7 +51,9 @@ def test_all_code_but_the_runtime_s_own_is_the_artifact_s(start: Start) -> None:
         assert Path(files[name]).is_relative_to(inspected.artifact.directory), name
     known = (inspected.artifact.directory, inspected.runtime, BESIDE, sys.base_prefix)
     strays = [
-        file for file in files.values() if file and not any(map(Path(file).is_relative_to, known))
+        file
+        for file in files.values()
+        if file and not any(Path(file).is_relative_to(place) for place in known)
     ]
     assert strays == []
     assert Path(files["botocore"]).is_relative_to(inspected.runtime)

@@ -1,5 +1,7 @@
 """Many instances on the same files: nothing lost, nothing twice, nothing refused."""
 
+from typing import Any
+
 import pytest
 
 from tests.e2e.emulator import Instance, Pool
@@ -10,7 +12,7 @@ EACH = 50
 PATIENCE_MS = 28_000
 
 
-def write(instance: Instance, statement: str, *parameters: str) -> list[object]:
+def write(instance: Instance, statement: str, *parameters: str) -> Any:
     reply = instance.invoke(
         {"query": statement, "parameters": list(parameters), "timeout_ms": PATIENCE_MS}
     )
@@ -24,7 +26,7 @@ def test_8_instances_with_50_inserts_each_and_a_counter(pool: Pool) -> None:
     first.invoke({"query": "CREATE TABLE t (id INTEGER PRIMARY KEY, who TEXT)"})
     first.invoke({"query": "CREATE TABLE counter AS SELECT 0 AS n"})
 
-    def work(instance: Instance) -> list[tuple[object, object]]:
+    def work(instance: Instance) -> list[tuple[Any, Any]]:
         names = [f"{instance.log_file.stem}-{turn}" for turn in range(EACH)]
         return [(*write(instance, INSERT, name), *write(instance, RAISE)) for name in names]
 

@@ -1,5 +1,6 @@
 """A libSQL client whose requests are served by one instance after the other."""
 
+from collections.abc import Sequence
 from itertools import cycle
 from typing import Any
 
@@ -17,7 +18,7 @@ def settings(settings: dict[str, str]) -> dict[str, str]:
     return {**settings, "SQLATCH_TOKEN_KEYS": PUBLIC}
 
 
-def in_turn(instances: list[Instance]) -> Client:
+def in_turn(instances: Sequence[Instance]) -> Client:
     """A client whose every request goes to the next instance."""
     turns = cycle(instances)
 

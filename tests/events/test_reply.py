@@ -9,13 +9,15 @@ from hypothesis import strategies as st
 from pydantic_core import to_json
 
 from events.reply import Form, encoded, result_out, rows_out, with_part
-from sqlatch.kernel.values import names_apart
+from sqlatch.kernel.values import Row, names_apart
 from tests.events.test_values import rows
 
 ENCODED = [Form.ENCODED, Form.IN_TEXT]
 
 
-def result_of(chunks: list[list], *, as_objects: bool, form: Form) -> tuple[dict[str, Any], int]:
+def result_of(
+    chunks: list[list[Row]], *, as_objects: bool, form: Form
+) -> tuple[dict[str, Any], int]:
     """A result whose rows were fetched so, and their bytes."""
     columns = ['"rows":[]', '"rows":[]', "é", "d", "e"][: len(chunks[0][0])]
     sent: list[Any] = []
@@ -34,7 +36,7 @@ def result_of(chunks: list[list], *, as_objects: bool, form: Form) -> tuple[dict
 @pytest.mark.parametrize("form", ENCODED)
 @given(rows=rows, cut=st.integers(1, 20), as_objects=st.booleans())
 def test_encoded_it_says_what_the_objects_say(
-    rows: list,
+    rows: list[Row],
     cut: int,
     form: Form,
     as_objects: bool,  # noqa: FBT001

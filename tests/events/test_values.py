@@ -16,6 +16,7 @@ from events.values import (
     rows_out,
     value_in,
 )
+from sqlatch.kernel.values import Row
 
 values = (
     st.none()
@@ -30,7 +31,7 @@ rows = st.integers(1, 5).flatmap(
 
 
 @given(rows)
-def test_what_goes_out_comes_in_the_same(rows: list) -> None:
+def test_what_goes_out_comes_in_the_same(rows: list[Row]) -> None:
     sent = json.loads(json.dumps(rows_out(rows, in_text=False)[0], allow_nan=False))
 
     received = [tuple(value_in(value, "") for value in row) for row in sent]
@@ -44,7 +45,7 @@ def test_what_goes_out_comes_in_the_same(rows: list) -> None:
 
 
 @given(rows, st.booleans())
-def test_the_size_of_rows_is_at_least_that_of_their_json(rows: list, in_text: bool) -> None:  # noqa: FBT001
+def test_the_size_of_rows_is_at_least_that_of_their_json(rows: list[Row], in_text: bool) -> None:  # noqa: FBT001
     sent, _encoded, size_bytes = rows_out(rows, in_text=in_text)
 
     written = json.dumps(sent, ensure_ascii=False)
@@ -54,13 +55,13 @@ def test_the_size_of_rows_is_at_least_that_of_their_json(rows: list, in_text: bo
 
 @pytest.mark.parametrize("real", [1e-7, -2.5e-9, 9.9e-5, 1e16, -1e22, 5e-324])
 def test_exponents_count_as_python_writes_them(real: float) -> None:
-    rows = [(real,) * 5] * 20
+    rows: list[Row] = [(real,) * 5] * 20
 
     assert rows_out(rows, in_text=False).size_bytes >= len(json.dumps(rows)) - 2
 
 
 @given(rows)
-def test_sets_come_in_as_their_values_do_one_by_one(rows: list) -> None:
+def test_sets_come_in_as_their_values_do_one_by_one(rows: list[Row]) -> None:
     sets = json.loads(json.dumps(rows_out(rows, in_text=False)[0]))
 
     received = parameter_sets_in(sets)

@@ -79,7 +79,7 @@ def crashes(
     """
     for point in range(1, POINTS_MAX, every):
         disk, wreck = crash_at(point, situation, directory, act, warm=warm)
-        ways = {"kept": kept, "torn": torn, "dropped": dropped}
+        ways: dict[str, Choice] = {"kept": kept, "torn": torn, "dropped": dropped}
         ways |= {f"in part, seed {point + n}": in_part(point + n) for n in range(seeds)}
         wrecks = {way: replace(wreck, image=image) for way, image in _distinct(disk, ways)}
         yield point, wrecks

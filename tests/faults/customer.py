@@ -168,5 +168,5 @@ def _watch_commits(customer: Customer) -> None:
             "committed", database=self.name, started_s=started_s, expires_at_s=expires_at_s
         )
 
-    Service._grant = grant_watched  # type: ignore[method-assign]
-    Store._commit = commit_watched  # type: ignore[method-assign]
+    Service._grant = grant_watched
+    Store._commit = commit_watched

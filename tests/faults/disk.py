@@ -52,6 +52,7 @@ class Create:
 class Delete:
     def apply(self, content: Content) -> Content:
         del content
+        return None
 
 
 ENTRIES = (Create, Delete)

@@ -6,6 +6,7 @@ Seeded: the same seed makes the same requests. A baton is a place among those th
 import base64
 import json
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 from typing import TYPE_CHECKING, Any
@@ -103,11 +104,13 @@ class Hostile:
         breaks = chance.choice((0, 0, 0, 1, 2, 3))
         path = chance.choice(PATHS if not self._wild or chance.random() < 0.8 else BAD_PATHS)
         what = path.rstrip("/").rpartition("/")[2]
-        body: Any = {
+        makes: dict[str, Callable[[], Any]] = {
             "cursor": lambda: {"baton": self._baton(), "batch": self._batch()},
             "execute": lambda: {"stmt": self._stmt()},
             "batch": lambda: {"batch": self._batch()},
-        }.get(what, self._pipeline)()
+        }
+        make: Callable[[], Any] = makes.get(what, self._pipeline)
+        body = make()
         types = [request["type"] for request in body.get("requests", ())]
         if what == "pipeline" and chance.random() < 0.4:
             return self._direct(body, types, breaks)

@@ -263,7 +263,7 @@ def rows(case: Case) -> list[int]:
     if not case.path.exists():
         return []
     connection = apsw.Connection(str(case.path), flags=apsw.SQLITE_OPEN_READONLY)
-    found = connection.execute(READ).fetchall()
+    found: Any = connection.execute(READ).fetchall()
     assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
     connection.close()
     return [n for (n,) in found]

@@ -23,7 +23,7 @@ TABLES = (
 RAISE = {"query": "UPDATE counter SET n = n + 1 RETURNING n"}
 DRAW = {"query": "INSERT INTO drawn (n) VALUES (random()) RETURNING id, n"}
 """Run again it would give another number: a reply tells whether it is the first one."""
-MESSAGES = {
+MESSAGES: dict[str, dict[str, Any]] = {
     "a": RAISE,
     "b": {"query": "INSERT INTO drawn (id) VALUES ('no number')"},
     "c": {"statements": [DRAW, {"query": "no SQL"}]},
@@ -73,7 +73,7 @@ def _open_transaction(instance: Instance) -> None:
 _BATON: list[str] = []
 """What the client of `commit` goes on with."""
 
-HOPELESS = {deliver: ["b", "c"], deliver_group: ["b", "e"]}
+HOPELESS: dict[Act, list[str]] = {deliver: ["b", "c"], deliver_group: ["b", "e"]}
 """The messages of each batch that fail however often they are delivered."""
 
 

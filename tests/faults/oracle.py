@@ -100,7 +100,7 @@ class Oracle:
 
 def content(connection: apsw.Connection) -> dict[str, Any]:
     """All that is in a database, but for our own table."""
-    schema = connection.execute(
+    schema: Any = connection.execute(
         "SELECT type, name, tbl_name, sql FROM sqlite_schema"
         " WHERE tbl_name <> 'sqlatch_idempotency' ORDER BY name"
     ).fetchall()
@@ -132,7 +132,7 @@ def _rows(connection: apsw.Connection, name: str) -> Any:
 def _refused(error: Exception) -> Refused:
     if isinstance(error, apsw.ConstraintError):
         names: Any = apsw.mapping_extended_result_codes | {19: "SQLITE_CONSTRAINT"}
-        return Refused("CONSTRAINT", names[error.extendedresult])
+        return Refused("CONSTRAINT", names[vars(error)["extendedresult"]])
     if isinstance(error, (UnicodeDecodeError, *TEXT_ERRORS)):
         return Refused("STATEMENT_ERROR")
     if isinstance(error, apsw.FullError):  # AUTOINCREMENT after the last rowid there is.

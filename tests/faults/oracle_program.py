@@ -170,7 +170,8 @@ def main(first: int, count: int, plant: str = "") -> None:
     with tempfile.TemporaryDirectory(dir=os.environ.get("TEST_MEMORY")) as directory:
         os.environ["SQLATCH_DATABASES"] = directory
         patch = pytest.MonkeyPatch()
-        PLANTED.get(plant, lambda _patch: None)(patch)
+        if plant in PLANTED:
+            PLANTED[plant](patch)
         for seed in range(first, first + count):
             _say({"seed": seed})
             try:

@@ -91,13 +91,13 @@ class Generator:
             self.other: 1, self.again: 9,
         }  # fmt: skip
         (kind,) = self.chance.choices(list(kinds), list(kinds.values()))
-        made = kind()
+        made: Any = kind()
         return made if isinstance(made, Query) else Query(made)
 
     def again(self) -> Query:
         """A statement that is sent several times, whatever has become of its tables meanwhile."""
         if len(self.repeated) < REPEATED_MAX or self.chance.random() < 0.1:
-            made = self.of((self.insert, self.select, self.update, self.plain, self.plain))()
+            made: Any = self.of((self.insert, self.select, self.update, self.plain, self.plain))()
             query = made if isinstance(made, Query) else Query(made)
             if self.chance.random() < 0.4:
                 query = replace(query, sql=EXPLAIN + query.sql)

@@ -146,8 +146,8 @@ def record_after_the_effect(patch: Patch) -> None:
             with store.transaction(session, grant):
                 idempotency.keep(session, once, reply, self._now())
 
-        once = work.once
-        assert once is not None
+        assert work.once is not None
+        once: Once = work.once
         session = self._store.writing(grant)
         if first := idempotency.find(session, once):
             return first

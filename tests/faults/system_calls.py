@@ -66,8 +66,8 @@ def failing(fault: Fault) -> Iterator[None]:
     system = _System()
     replaced = [_replacement(name, system.xGetSystemCall(name), fault) for name in SIGNATURES]
     for name, replacement in zip(SIGNATURES, replaced, strict=True):
-        system.xSetSystemCall(name, ctypes.cast(replacement, ctypes.c_void_p).value)
-    files.os = _python_os(fault)
+        system.xSetSystemCall(name, ctypes.cast(replacement, ctypes.c_void_p).value or 0)
+    vars(files)["os"] = _python_os(fault)
     syncing = _Syncing(fault)
     if fault.calls >= SYNC:
         apsw.set_default_vfs(syncing.name)
@@ -76,7 +76,7 @@ def failing(fault: Fault) -> Iterator[None]:
     finally:
         apsw.set_default_vfs(BASE)
         syncing.unregister()
-        files.os = os
+        vars(files)["os"] = os
         for name in SIGNATURES:
             system.xSetSystemCall(name, 0)
         system.unregister()
@@ -115,8 +115,9 @@ class _SyncedFile(OrdinaryFile):
         super().xSync(flags)
 
 
-def _replacement(name: str, address: int, fault: Fault) -> Any:
+def _replacement(name: str, address: int | None, fault: Fault) -> Any:
     prototype = ctypes.CFUNCTYPE(*SIGNATURES[name], use_errno=True)
+    assert address is not None
     real = prototype(address)
 
     def call(*arguments: Any) -> int:

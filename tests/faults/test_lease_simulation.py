@@ -169,7 +169,7 @@ def test_the_simulated_table_answers_as_dynamodb_does(
         lock_id = f"lock-{chance.randrange(step + 1)}"
         claim = Claim(chance.choice("ab"), lock_id, "me", now_s, now_s + chance.choice((1, 8)))
         if chance.random() < 0.7:
-            answers = [each.take(claim) for each in tables]
+            answers: list[Any] = [each.take(claim) for each in tables]
         else:
             answers = [each.give_back(claim.database, lock_id) for each in tables]
         assert answers[0] == answers[1]

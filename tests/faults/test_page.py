@@ -3,6 +3,7 @@
 import json
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -56,7 +57,11 @@ def test_the_page_shows_no_promise_broken_and_every_control_broken() -> None:
 
 
 def test_a_figure_sums_or_takes_the_largest_of_the_records_it_names() -> None:
-    records = {"a-1": {"n": 1200, "s": 0.5}, "a-2": {"n": 34, "s": 1.25}, "b": {"n": 9}}
+    records: dict[str, dict[str, Any]] = {
+        "a-1": {"n": 1200, "s": 0.5},
+        "a-2": {"n": 34, "s": 1.25},
+        "b": {"n": 9},
+    }
 
     assert page.figure(Figure("", ("a-*",), "n"), records) == "1,234"
     assert page.figure(Figure("", ("a-*", "b"), "n"), records) == "1,243"

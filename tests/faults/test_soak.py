@@ -127,7 +127,7 @@ def warm_up(steps: list[Step]) -> None:
 def part(steps: list[Step], begun: int, length_s: float) -> tuple[list[float], float]:
     """The processor's seconds of each request of a time, and when the first began."""
     started_s = time.monotonic()
-    took_s = []
+    took_s: list[float] = []
     while time.monotonic() - started_s < length_s:
         number = begun + len(took_s)
         before_s = time.process_time()

@@ -117,7 +117,7 @@ BAD_EVENTS: dict[str, tuple[Any, str, str]] = {
 }
 del BAD_EVENTS["a schedule at the query function"]
 
-REFUSED_STATEMENTS: dict[str, tuple[dict[str, Any], str, str]] = {
+REFUSED_STATEMENTS: dict[str, tuple[Any, str, str]] = {
     "comment only": ({"query": "-- nothing"}, "STATEMENT_ERROR", "empty"),
     "space only": ({"query": "  ; "}, "STATEMENT_ERROR", "empty"),
     "two": ({"query": "SELECT 1; DELETE FROM t"}, "STATEMENT_ERROR", "one statement in a query"),

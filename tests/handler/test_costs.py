@@ -7,7 +7,6 @@ import sys
 import time
 import tracemalloc
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +26,10 @@ pytestmark = pytest.mark.parametrize("environment", ["dynamodb"], indirect=True)
 
 
 @pytest.fixture
-def calls(monkeypatch: pytest.MonkeyPatch) -> Iterator[Counter[str]]:
+def calls(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     """The operations asked of AWS, counted where boto3 sends them."""
     counted: Counter[str] = Counter()
-    send = botocore.client.BaseClient._make_request
+    send = vars(botocore.client.BaseClient)["_make_request"]
 
     def counting(self: Any, operation: Any, request: Any, context: Any) -> Any:
         counted[operation.name] += 1
@@ -154,8 +153,8 @@ def test_the_objects_of_rows_that_are_encoded_are_freed_while_the_next_are_fetch
 def test_file_calls_of_a_warm_request_are_those_of_bare_sqlite(
     ask: Ask, directory: Path, tmp_path: Path
 ) -> None:
-    insert_one = {"query": "INSERT INTO t VALUES (?)", "parameters": [1]}
-    select_one = {"query": "SELECT n FROM t WHERE rowid = ?", "parameters": [1]}
+    insert_one: dict[str, Any] = {"query": "INSERT INTO t VALUES (?)", "parameters": [1]}
+    select_one: dict[str, Any] = {"query": "SELECT n FROM t WHERE rowid = ?", "parameters": [1]}
     events = {"read": select_one, "write": insert_one}
     with counting() as counted:
         ask(query="CREATE TABLE t (n)")

@@ -93,7 +93,7 @@ def full(the_service: Service, ask: Ask) -> Iterator[Ask]:
         held.close()
         closed()
 
-    the_service.databases.close = close  # type: ignore[method-assign]
+    the_service.databases.close = close
     apsw.hard_heap_limit(apsw.memory_used() + 1_000_000)
     yield ask
     apsw.hard_heap_limit(before)

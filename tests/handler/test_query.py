@@ -1,6 +1,7 @@
 """The contract, through the handler: what each request does, and what comes back."""
 
 from pathlib import Path
+from typing import Any
 
 import apsw
 import pytest
@@ -11,7 +12,7 @@ from tests.conftest import Ask
 META = {"database": "main", "wrote": True, "replayed": False}
 
 
-def without_times(reply: dict) -> dict:
+def without_times(reply: dict[str, Any]) -> dict[str, Any]:
     """A reply whose times, which vary, are seen to be there and taken out."""
     meta = dict(reply["meta"])
     assert meta.pop("duration_ms") >= 0
@@ -252,11 +253,14 @@ def test_a_key_used_for_a_query_without_sets_is_not_free_for_one_with_none(
 def test_the_records_of_requests_made_before_are_still_theirs(ask: Ask, directory: Path) -> None:
     """A fingerprint that changed with a new version would refuse what is repeated across it."""
     ask(query="CREATE TABLE t (n)")
-    for number, parameters in enumerate(({}, {"parameters": [1]}, {"parameter_sets": [[1]]})):
+    given: list[dict[str, Any]] = [{}, {"parameters": [1]}, {"parameter_sets": [[1]]}]
+    for number, parameters in enumerate(given):
         sql = "INSERT INTO t VALUES (?)" if parameters else "INSERT INTO t VALUES (1)"
         ask({"query": sql, **parameters, "idempotency_key": str(number)})
     with apsw.Connection(str(directory / "main.db")) as connection:
-        rows = connection.execute("SELECT hex(fingerprint) FROM sqlatch_idempotency").fetchall()
+        rows: Any = connection.execute(
+            "SELECT hex(fingerprint) FROM sqlatch_idempotency"
+        ).fetchall()
     connection.close()
 
     assert [fingerprint[:16] for (fingerprint,) in rows] == [

@@ -249,7 +249,7 @@ def reached_by_a_run(service: Service, *, databases_max: int) -> list[str]:
         reached.append(name)
         return GET(later.databases, name)
 
-    later.databases.get = get  # type: ignore[method-assign]
+    later.databases.get = get
     try:
         reap(later, Record("request", "schedule"), ends_at_s=STARTED_S + databases_max)
     finally:

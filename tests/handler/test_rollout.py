@@ -107,7 +107,7 @@ def test_a_version_that_is_still_pending_is_asked_again(
         slept.append(pause_s)
         aws.functions[READ] = ready
 
-    monkeypatch.setattr(rollout.time, "sleep", sleep)
+    monkeypatch.setattr("handler.rollout.time.sleep", sleep)
     context = LocalContext()
     context.ends_at_s += 120
 

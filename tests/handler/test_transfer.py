@@ -1,5 +1,6 @@
 """The transfer function: databases out to a bucket and back, on real files, S3 as moto has it."""
 
+import os
 import subprocess
 import sys
 import threading
@@ -74,7 +75,7 @@ def bucket(
     monkeypatch.setenv("AWS_ENDPOINT_URL", dynamodb_url)
     monkeypatch.setenv("BUCKET", f"copies-{uuid4()}")
     resource = boto3.resource("s3")
-    bucket = resource.create_bucket(Bucket=transfer.os.environ["BUCKET"])
+    bucket = resource.create_bucket(Bucket=os.environ["BUCKET"])
     yield bucket
     resource.meta.client.close()
 

@@ -88,7 +88,7 @@ def value(given: Any) -> dict[str, Any]:
 
 
 def plain(result: dict[str, Any]) -> list[list[Any]]:
-    kinds = {"integer": int, "null": lambda _nothing: None}
+    kinds: dict[str, Any] = {"integer": int, "null": lambda _nothing: None}
     return [
         [kinds.get(one["type"], lambda same: same)(one.get("value")) for one in row]
         for row in result["rows"]

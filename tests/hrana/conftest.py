@@ -1,7 +1,7 @@
 """Keys for tokens, and callers that have one."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -12,7 +12,9 @@ from tests.hrana.client import Client
 PRIVATE, PUBLIC = new_key()
 
 
-def token(*, access: str = "rw", databases: Any = "*", lifetime_s: int = 600) -> str:
+def token(
+    *, access: Literal["rw", "ro"] = "rw", databases: Any = "*", lifetime_s: int = 600
+) -> str:
     return sign(PRIVATE, access=access, databases=databases, lifetime_s=lifetime_s)
 
 

@@ -96,7 +96,7 @@ def _at_commit(happen: Callable[[], None]) -> None:
         once()
         commit(store, session)
 
-    Store._commit = commit_with_that
+    Store._commit = commit_with_that  # type: ignore[assignment]
 
 
 def _at_check(happen: Callable[[], None]) -> None:
@@ -110,7 +110,7 @@ def _at_check(happen: Callable[[], None]) -> None:
 
         return transaction(store, session, replace(grant, check=check))
 
-    Store.transaction = transaction_with_that
+    Store.transaction = transaction_with_that  # type: ignore[assignment]
 
 
 def _once(happen: Callable[[], None]) -> Callable[[], None]:
@@ -150,4 +150,4 @@ def _use_journal_mode(mode: str) -> None:
             session, sql.replace("journal_mode = PERSIST", f"journal_mode = {mode}"), *values
         )
 
-    Session.run = run_in_that_mode
+    Session.run = run_in_that_mode  # type: ignore[assignment]

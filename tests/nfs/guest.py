@@ -123,7 +123,7 @@ def _measured_commits() -> list[float]:
         commit(store, session)
         commits_ms.append((time.perf_counter() - started_s) * 1000)
 
-    Store._commit = measured
+    Store._commit = measured  # type: ignore[assignment]
     return commits_ms
 
 

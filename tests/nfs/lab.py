@@ -85,7 +85,7 @@ def _running(stack: ExitStack, machine: Machine, built: Path, run: Path) -> Lab:
     stack.enter_context(serving(net, root=built / "root", run=run, export=run / "export"))
     boot = Boot(built, ROOT, run)
     machine.prepare(boot)
-    clients = [
+    first, second = clients = [
         Client(net, machine, boot, name=name, number=number) for number, name in enumerate("ab")
     ]
     for client in clients:
@@ -94,7 +94,8 @@ def _running(stack: ExitStack, machine: Machine, built: Path, run: Path) -> Lab:
     for client in clients:
         client.mount()
     return Lab(
-        *clients,
+        first,
+        second,
         built,
         run / "export",
         {

@@ -53,7 +53,7 @@ def serving(network: Network, *, root: Path, run: Path, export: Path) -> Iterato
     )
     libraries = root / "usr/lib/x86_64-linux-gnu"
     # With the root's own loader and libraries, so that it runs whatever the machine's are.
-    command = [
+    command: list[str | Path] = [
         libraries / "ld-linux-x86-64.so.2",
         "--library-path",
         f"{libraries}:{libraries}/ganesha:{root}/usr/lib/ganesha",

@@ -1,6 +1,7 @@
 """Answers that are lost on their way: the service did what was asked, and nobody hears of it."""
 
 from dataclasses import replace
+from typing import Any
 
 from sqlatch.dbapi import Connection
 from sqlatch.failures import AnswerCutOff
@@ -27,9 +28,11 @@ class Losing:
         return reply
 
 
-def losing(connection: Connection) -> Losing:
+def losing(connection: Connection) -> Any:
     """Have the connection go by way of such a transport, and repeat at once."""
     client = connection._client
-    client.transport = Losing(client.transport)
+    assert client is not None
+    transport: Any = Losing(client.transport)
+    client.transport = transport
     client.attempts = replace(client.attempts, chance=lambda: 0.0, now=lambda: 0.0)
-    return client.transport
+    return transport

@@ -158,7 +158,7 @@ def test_a_value_that_cannot_be_sent_is_refused_with_its_place(client: Client, v
 def test_a_load_is_cut_into_requests_and_loads_every_row(client: Client) -> None:
     client.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, text)")
     told: list[int] = []
-    rows = ([number, '"' * 1000] for number in range(5000))
+    rows = ((number, '"' * 1000) for number in range(5000))
 
     loaded = client.load("INSERT INTO t VALUES (?, ?)", rows, progress=told.append)
 
@@ -214,6 +214,7 @@ def test_the_row_that_is_refused_is_named_and_nothing_of_its_request_is_loaded(
         client.load("INSERT INTO t VALUES (?, ?)", rows)
 
     loaded = refused.value.facts["rows_loaded"]
+    assert isinstance(loaded, int)
     assert refused.value.facts["row"] == 4500
     assert refused.value.__notes__ == [
         f"row 4500, after {loaded} rows that are loaded (counted from 0)"
@@ -240,6 +241,7 @@ def test_what_a_callers_own_code_raises_in_a_load_says_how_many_rows_are_there(
     with pytest.raises(ZeroDivisionError) as of_progress:
         client.load("INSERT INTO t VALUES (?, ?)", [[1, "y"]], progress=progress)
 
+    assert isinstance(there, int)
     assert there
     assert of_rows.value.__dict__ == {
         "rows_loaded": there, "__notes__": [f"after {there} rows that are loaded"]
@@ -268,7 +270,7 @@ def test_a_foreign_answer_to_a_load_is_named_and_says_how_many_rows_are_there(
         calls.append(event)
         return invoke(event, timeout_s=timeout_s) if len(calls) == 1 else answer
 
-    rows = ([number, "x" * 1000] for number in range(3000))
+    rows = ((number, "x" * 1000) for number in range(3000))
     monkeypatch.setattr(client.transport, "invoke", foreign)
     with pytest.raises(ForeignAnswer) as refused:
         client.load("INSERT INTO t VALUES (?, ?)", rows)

@@ -1,8 +1,9 @@
 """DB-API 2.0 over both transports: transactions, values, errors."""
 
 import datetime
-from collections.abc import Iterator
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing
+from typing import Any
 
 import pytest
 
@@ -12,28 +13,30 @@ from sqlatch.dbapi import Connection
 from sqlatch.dbapi import connection as connection_module
 from tests.sqlatch.losing import losing
 
+Connect = Callable[..., AbstractContextManager[Connection]]
+
 
 @pytest.fixture
-def connect(url: str, credentials: dict[str, str]) -> object:
+def connect(url: str, credentials: dict[str, Any]) -> Connect:
     """Makes connections."""
     return lambda **more: closing(dbapi.connect(url, **credentials, **more))
 
 
 @pytest.fixture
-def db(connect: object) -> Iterator[Connection]:
+def db(connect: Connect) -> Iterator[Connection]:
     with connect() as connection:
         connection.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, a TEXT, b)")
         connection.commit()
         yield connection
 
 
-def rows(connect: object, sql: str = "SELECT a FROM t") -> list[object]:
+def rows(connect: Connect, sql: str = "SELECT a FROM t") -> list[Any]:
     with connect() as another:
         return another.execute(sql).fetchall()
 
 
 def test_what_is_committed_is_there_for_others_and_no_sooner(
-    db: Connection, connect: object
+    db: Connection, connect: Connect
 ) -> None:
     db.execute("INSERT INTO t (a) VALUES (?)", ("x",))
     assert rows(connect) == []
@@ -43,7 +46,7 @@ def test_what_is_committed_is_there_for_others_and_no_sooner(
     assert rows(connect) == [("x",)]
 
 
-def test_what_is_rolled_back_or_dropped_is_not_there(db: Connection, connect: object) -> None:
+def test_what_is_rolled_back_or_dropped_is_not_there(db: Connection, connect: Connect) -> None:
     db.execute("INSERT INTO t (a) VALUES ('x')")
     db.rollback()
     assert db.execute("SELECT a FROM t").fetchall() == []
@@ -54,12 +57,12 @@ def test_what_is_rolled_back_or_dropped_is_not_there(db: Connection, connect: ob
 
 
 def test_an_update_that_would_be_lost_raises_and_wins_when_it_is_run_again(
-    db: Connection, connect: object
+    db: Connection, connect: Connect
 ) -> None:
     db.execute("INSERT INTO t (b) VALUES (0)")
     db.commit()
 
-    def read_and_add(connection: Connection, meanwhile: object = None) -> None:
+    def read_and_add(connection: Connection, meanwhile: Callable[[], None] | None = None) -> None:
         ((number,),) = connection.execute("SELECT b FROM t").fetchall()
         if meanwhile is not None:
             meanwhile()
@@ -105,7 +108,7 @@ def test_a_cursor_says_what_a_statement_gave(db: Connection) -> None:
     assert (cursor.rowcount, list(cursor)) == (2, [(1,), (2,)])
 
 
-def test_many_rows_are_one_request_and_one_entry(db: Connection, connect: object) -> None:
+def test_many_rows_are_one_request_and_one_entry(db: Connection, connect: Connect) -> None:
     cursor = db.cursor().executemany(
         "INSERT INTO t (a, b) VALUES (?, ?)", ((str(n), n) for n in range(5_000))
     )
@@ -117,7 +120,7 @@ def test_many_rows_are_one_request_and_one_entry(db: Connection, connect: object
         cursor.executemany("SELECT ?", [(1,)])
 
 
-def test_many_rows_are_cut_by_the_bytes_that_travel(db: Connection, connect: object) -> None:
+def test_many_rows_are_cut_by_the_bytes_that_travel(db: Connection, connect: Connect) -> None:
     db.autocommit = True
     transport = losing(db)
     # 100,000 characters are 600,000 bytes as JSON, and 700,000 in an event over HTTP.
@@ -130,14 +133,14 @@ def test_many_rows_are_cut_by_the_bytes_that_travel(db: Connection, connect: obj
     assert rows(connect, "SELECT count(*), sum(length(b)) FROM t") == [(12, 1_200_000)]
 
 
-def test_with_autocommit_each_statement_is_a_transaction(connect: object, db: Connection) -> None:
+def test_with_autocommit_each_statement_is_a_transaction(connect: Connect, db: Connection) -> None:
     db.autocommit = True
     db.execute("INSERT INTO t (a) VALUES ('x')")
     assert not db.in_transaction
     assert rows(connect) == [("x",)]
 
 
-def test_a_block_commits_or_rolls_back(db: Connection, connect: object) -> None:
+def test_a_block_commits_or_rolls_back(db: Connection, connect: Connect) -> None:
     with db:
         db.execute("INSERT INTO t (a) VALUES ('x')")
     with pytest.raises(dbapi.IntegrityError), db:
@@ -192,7 +195,7 @@ def test_a_service_that_is_not_there_is_an_operational_error() -> None:
 
 @pytest.mark.parametrize("autocommit", [True, False])
 def test_an_answer_that_is_lost_now_and_then_is_no_second_write(
-    connect: object, db: Connection, *, autocommit: bool
+    connect: Connect, db: Connection, *, autocommit: bool
 ) -> None:
     with connect(autocommit=autocommit) as connection:
         transport = losing(connection)
@@ -206,7 +209,7 @@ def test_an_answer_that_is_lost_now_and_then_is_no_second_write(
 
 
 def test_a_write_whose_answer_never_came_is_not_in_the_way_of_the_next(
-    connect: object, db: Connection
+    connect: Connect, db: Connection
 ) -> None:
     with connect(autocommit=True) as connection:
         connection.execute("INSERT INTO t (a) VALUES ('before')")
@@ -221,7 +224,7 @@ def test_a_write_whose_answer_never_came_is_not_in_the_way_of_the_next(
 
 
 def test_a_script_is_one_request_and_ends_at_its_first_error(
-    db: Connection, connect: object
+    db: Connection, connect: Connect
 ) -> None:
     with pytest.raises(dbapi.OperationalError, match="no such table: nowhere"):
         db.executescript(
@@ -237,7 +240,7 @@ def test_a_script_is_one_request_and_ends_at_its_first_error(
     assert rows(connect) == [("x; y",)]
 
 
-def test_what_came_after_a_mark_can_be_forgotten(db: Connection, connect: object) -> None:
+def test_what_came_after_a_mark_can_be_forgotten(db: Connection, connect: Connect) -> None:
     before = db.mark()
     db.execute("INSERT INTO t (a) VALUES ('kept')")
     mark = db.mark()

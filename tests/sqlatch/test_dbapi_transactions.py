@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
 from contextlib import suppress
 from itertools import product
 from pathlib import Path
@@ -14,9 +13,9 @@ from sqlatch.attempts import ATTEMPTS_MAX
 from sqlatch.dbapi import Connection
 from sqlatch.dbapi.words import word_of
 from tests.sqlatch.losing import losing
+from tests.sqlatch.test_dbapi import Connect, rows
 from tests.sqlatch.test_dbapi import connect as connect
 from tests.sqlatch.test_dbapi import db as db
-from tests.sqlatch.test_dbapi import rows
 
 ROOT = Path(__file__).parents[2]
 
@@ -31,7 +30,7 @@ ENDS = {
 
 
 @pytest.fixture
-def guarded(db: Connection) -> Iterator[Connection]:
+def guarded(db: Connection) -> Connection:
     """With a row 1 that nobody may update."""
     db.execute("INSERT INTO t (id, a) VALUES (1, 'first')")
     db.execute(
@@ -43,7 +42,7 @@ def guarded(db: Connection) -> Iterator[Connection]:
 
 @pytest.mark.parametrize(("how", "autocommit"), list(product(ENDS, [False, True])))
 def test_a_transaction_that_ended_by_itself_is_over_and_the_next_one_can_be_rolled_back(
-    guarded: Connection, connect: object, how: str, *, autocommit: bool
+    guarded: Connection, connect: Connect, how: str, *, autocommit: bool
 ) -> None:
     guarded.autocommit = autocommit
     guarded.execute("BEGIN")
@@ -65,7 +64,7 @@ def test_a_transaction_that_ended_by_itself_is_over_and_the_next_one_can_be_roll
     assert rows(connect) == kept
 
 
-def test_begin_as_sql_begins_one_and_commit_commits_it(db: Connection, connect: object) -> None:
+def test_begin_as_sql_begins_one_and_commit_commits_it(db: Connection, connect: Connect) -> None:
     for autocommit in (True, False):
         db.autocommit = autocommit
         db.execute("BEGIN IMMEDIATE")
@@ -78,7 +77,7 @@ def test_begin_as_sql_begins_one_and_commit_commits_it(db: Connection, connect: 
 
 
 def test_a_savepoint_outside_a_transaction_begins_one_until_it_is_released(
-    db: Connection, connect: object
+    db: Connection, connect: Connect
 ) -> None:
     db.autocommit = True
     db.execute("SAVEPOINT one")
@@ -99,7 +98,7 @@ SCRIPTS = [
 
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_what_a_script_writes_is_committed_whatever_its_first_word(
-    db: Connection, connect: object, script: str
+    db: Connection, connect: Connect, script: str
 ) -> None:
     db.executescript(script)
     db.commit()
@@ -107,7 +106,7 @@ def test_what_a_script_writes_is_committed_whatever_its_first_word(
     assert rows(connect) == [("x",)]
 
 
-def test_a_script_may_commit_and_begin_again(db: Connection, connect: object) -> None:
+def test_a_script_may_commit_and_begin_again(db: Connection, connect: Connect) -> None:
     for name in "xy":
         db.executescript(
             f"INSERT INTO t (a) VALUES ('{name}'); COMMIT; BEGIN;"
@@ -121,7 +120,7 @@ def test_a_script_may_commit_and_begin_again(db: Connection, connect: object) ->
     assert rows(connect) == [("x",), ("behind",), ("y",), ("behind",)]
 
 
-def test_a_script_with_its_own_transaction_runs_as_it_is(db: Connection, connect: object) -> None:
+def test_a_script_with_its_own_transaction_runs_as_it_is(db: Connection, connect: Connect) -> None:
     db.executescript("/* dumped */ BEGIN; INSERT INTO t (a) VALUES ('x'); COMMIT;")
 
     assert not db.in_transaction
@@ -130,7 +129,7 @@ def test_a_script_with_its_own_transaction_runs_as_it_is(db: Connection, connect
 
 @pytest.mark.parametrize("how", ["commit()", "COMMIT", "INSERT INTO t (a) VALUES ('z'); COMMIT"])
 def test_after_a_commit_whose_answer_never_came_the_next_transaction_is_another(
-    connect: object, db: Connection, how: str
+    connect: Connect, db: Connection, how: str
 ) -> None:
     """Its name is not that of the first: else it would be refused, or taken for a repeat."""
     with connect() as connection:
@@ -159,7 +158,7 @@ def end(connection: Connection, how: str) -> None:
         connection.execute(how)
 
 
-def test_a_rollback_asks_nobody(connect: object, db: Connection) -> None:
+def test_a_rollback_asks_nobody(connect: Connect, db: Connection) -> None:
     with connect() as connection:
         transport = losing(connection)
         connection.execute("INSERT INTO t (a) VALUES ('x')")
@@ -171,7 +170,7 @@ def test_a_rollback_asks_nobody(connect: object, db: Connection) -> None:
     assert rows(connect) == []
 
 
-def test_a_commit_that_is_asked_for_again_is_applied_once(connect: object, db: Connection) -> None:
+def test_a_commit_that_is_asked_for_again_is_applied_once(connect: Connect, db: Connection) -> None:
     with connect() as connection:
         transport = losing(connection)
         connection.execute("INSERT INTO t (a) VALUES ('x')")
@@ -185,7 +184,7 @@ def test_a_commit_that_is_asked_for_again_is_applied_once(connect: object, db: C
 
 
 def test_foreign_keys_stay_off_on_a_connection_that_lost_an_answer(
-    connect: object, db: Connection
+    connect: Connect, db: Connection
 ) -> None:
     with connect(autocommit=True) as connection:
         connection.execute("PRAGMA foreign_keys = OFF")
@@ -260,7 +259,7 @@ connection.commit()
 
 
 def test_two_processes_go_on_with_a_connection_from_before_fork(
-    db: Connection, connect: object, url: str, credentials: dict[str, str]
+    db: Connection, connect: Connect, url: str, credentials: dict[str, str]
 ) -> None:
     subprocess.run(
         [sys.executable, "-W", "error", "-c", FORKS, url, credentials.get("token", "")],

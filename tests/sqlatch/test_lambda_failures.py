@@ -1,6 +1,6 @@
 """What can go wrong between boto3 and the function: one class each, none repeated unless safe."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -232,7 +232,11 @@ def test_silence_is_a_timeout_and_not_repeated_without_a_key(
     lambda_api: LambdaServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = []
-    for call in (lambda client: client.ask({"query": INSERT}), lambda it: it.execute(INSERT)):
+    calls: list[Callable[[Client], object]] = [
+        lambda client: client.ask({"query": INSERT}),
+        lambda client: client.execute(INSERT),
+    ]
+    for call in calls:
         with socket_server.running(None) as silent:
             monkeypatch.setenv("AWS_ENDPOINT_URL_LAMBDA", f"http://127.0.0.1:{silent.port}")
             with (

@@ -35,7 +35,7 @@ def session() -> Iterator[Session]:
 
 def test_a_statement_is_interrupted_between_two_looks_of_sqlite(session: Session) -> None:
     calls = count(1)
-    session.connection.create_scalar_function("seen", lambda _value: next(calls), 1)
+    session.connection.create_scalar_function("seen", lambda *_value: next(calls), 1)
     session.deadline_s = time.time() + LEFT_S
 
     with pytest.raises(Timeout), session.user() as cursor:

@@ -3,12 +3,14 @@
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import apsw
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sqlatch.kernel.values import Value
 from storage import functions
 from tests.conftest import Ask
 
@@ -35,7 +37,7 @@ def connections() -> Iterator[tuple[apsw.Connection, apsw.Connection]]:
     sqlites.close()
 
 
-def asked(connection: apsw.Connection, call: str, arguments: tuple[object, ...]) -> object:
+def asked(connection: apsw.Connection, call: str, arguments: tuple[Value, ...]) -> Any:
     """What the function says and of which type, read as bytes, or the error."""
     sql = f"SELECT typeof({call}), CAST({call} AS BLOB)"
     try:

@@ -55,7 +55,7 @@ def installed(directory: Path, extras: str = "") -> Environment:
     """A new environment, with the wheel that `make wheel` built and what it asks for."""
     (wheel,) = (ROOT / "dist").glob("sqlatch-*.whl")
     subprocess.run([UV, "venv", "-q", "--python", sys.executable, directory], check=True)
-    target = ["--python", directory / "bin" / "python"]
+    target: list[str | Path] = ["--python", directory / "bin" / "python"]
     subprocess.run([UV, "pip", "install", "-q", *target, f"{wheel}{extras}"], check=True)
     return Environment(directory)
 

@@ -80,7 +80,8 @@ def test_while_one_thread_tries_again_the_others_go_elsewhere(monotonic, monkeyp
     followers.leave_out("follower1")
     monotonic[0] += 31
     connection = connections["follower1"]
-    ensure, meanwhile = connection.ensure_connection, []
+    ensure = connection.ensure_connection
+    meanwhile: list[str] = []
 
     def slowly():
         thread = threading.Thread(

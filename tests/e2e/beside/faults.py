@@ -38,7 +38,7 @@ FAULTS = {"stall": _stall, "exit": _exit}
 
 def lambda_handler(event: Any, context: Any) -> Any:
     if "fault" in event:
-        Store._commit = FAULTS[event["fault"]]  # type: ignore[method-assign]
-        Store.writing = _spilling  # type: ignore[method-assign]
+        Store._commit = FAULTS[event["fault"]]  # type: ignore[assignment]
+        Store.writing = _spilling  # type: ignore[assignment]
         event = event["event"]
     return query.lambda_handler(event, context)
