@@ -25,7 +25,7 @@ NO_DEFAULT = (
     "SQLATCH_TOKEN_KEYS",
     "SQLATCH_JWT_DATABASES_CLAIM",
 )
-ROOMS = ("events", "sqlexec", "storage", "locking")
+ROOMS = ("events", "handler", "sqlexec", "storage", "locking")
 
 
 def table(heading: str) -> list[list[str]]:
