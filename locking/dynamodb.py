@@ -10,7 +10,7 @@ from botocore.session import get_session
 
 from sqlatch.kernel.errors import StorageError
 
-from .lease import GRACE_S, Claim, Held, TableUnavailable, Taken, Throttled
+from .lease import GRACE_S, Claim, HeldLease, TableUnavailable, Taken, Throttled
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -42,11 +42,11 @@ THROTTLING = frozenset({
     "LimitExceededException", "ProvisionedThroughputExceededException", "RequestLimitExceeded",
     "ThrottlingException",
 })  # fmt: skip
-PASSING = frozenset({
+TRANSIENT = frozenset({
     "InternalServerError", "InternalFailure", "RequestTimeout", "ServiceUnavailable",
     "TransactionConflictException",
 })  # fmt: skip
-"""Refusals that say: later, and less often; and: later."""
+"""Codes of refusals that may pass: of too many calls, and of a failure within AWS."""
 
 
 class DynamoDBTable:
@@ -56,7 +56,7 @@ class DynamoDBTable:
         self._name = name
         self._client = client or _client()
 
-    def take(self, claim: Claim) -> Taken | Held:
+    def take(self, claim: Claim) -> Taken | HeldLease:
         first_fence = int(claim.now_s * 1000)
         with self._errors():
             try:
@@ -98,7 +98,7 @@ class DynamoDBTable:
                 # Given back already by a call whose answer was lost, or run out and taken over.
                 return
 
-    def held(self) -> list[Held]:
+    def held(self) -> list[HeldLease]:
         with self._errors():
             pages = self._client.get_paginator("scan").paginate(
                 TableName=self._name,
@@ -124,7 +124,7 @@ class DynamoDBTable:
             code = error.response["Error"]["Code"]
             if code in THROTTLING:
                 raise Throttled(code) from error
-            if code in PASSING:
+            if code in TRANSIENT:
                 raise TableUnavailable(code) from error
             raise StorageError(
                 f"the lease table {self._name!r}: {error}", table=self._name, aws_code=code
@@ -138,7 +138,7 @@ def _client() -> "DynamoDBClient":
     return cast("DynamoDBClient", get_session().create_client("dynamodb", config=CONFIG))
 
 
-def _granted_before(claim: Claim, held: Held) -> Taken | Held:
+def _granted_before(claim: Claim, held: HeldLease) -> Taken | HeldLease:
     """The holder who is in the way, unless that is this claim: its first answer was lost.
 
     Whether it took over from somebody was lost too, so it is taken for granted.
@@ -148,8 +148,8 @@ def _granted_before(claim: Claim, held: Held) -> Taken | Held:
     return Taken(held, taken_over=True)
 
 
-def _held(item: dict[str, Any]) -> Held:
-    return Held(
+def _held(item: dict[str, Any]) -> HeldLease:
+    return HeldLease(
         database=item["pk"]["S"].removeprefix(PREFIX),
         lock_id=item["lock_id"]["S"],
         holder=item["holder"]["S"],

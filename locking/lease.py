@@ -12,7 +12,7 @@ GRACE_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class HeldLease:
     """A lease that stands in the table, its time run out or not. Times in epoch seconds.
 
     `ahead` is how many leases were granted to others while its holder waited, 0 where the table
@@ -43,9 +43,9 @@ class Claim:
     expires_at_s: float
     ahead: int = 0
 
-    def held(self, fence: int) -> Held:
+    def held(self, fence: int) -> HeldLease:
         """The lease that stands once this claim is granted."""
-        return Held(
+        return HeldLease(
             database=self.database,
             lock_id=self.lock_id,
             holder=self.holder,
@@ -60,7 +60,7 @@ class Claim:
 class Taken:
     """A claim that was granted. `taken_over`: somebody else had it and never gave it back."""
 
-    held: Held
+    held: HeldLease
     taken_over: bool
 
 
@@ -70,13 +70,13 @@ class LeaseTable(Protocol):
     StorageError is raised where trying again cannot help (no table, no permission).
     """
 
-    def take(self, claim: Claim) -> Taken | Held:
+    def take(self, claim: Claim) -> Taken | HeldLease:
         """Grant the claim, or say who holds the lease. The same claim again is granted again."""
 
     def give_back(self, database: str, lock_id: str) -> None:
         """Clear the lease if it is that one; the fence stays."""
 
-    def held(self) -> list[Held]:
+    def held(self) -> list[HeldLease]:
         """All leases that stand."""
 
     def close(self) -> None:
@@ -95,7 +95,7 @@ class Throttled(TableUnavailable):
 class Lease:
     """A lease in hand. `waited_ms` is what it took to get; `released` is set at the end."""
 
-    held: Held
+    held: HeldLease
     taken_over: bool
     waited_ms: float
     clock: Clock

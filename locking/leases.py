@@ -9,7 +9,7 @@ from uuid import uuid4
 from sqlatch.kernel.errors import LeaseBusy, StorageError
 
 from .clock import Clock
-from .lease import Claim, Held, Lease, LeaseTable, TableUnavailable, Taken, Throttled
+from .lease import Claim, HeldLease, Lease, LeaseTable, TableUnavailable, Taken, Throttled
 from .waiting import Queue, waits
 
 MARGIN_S = 2.0
@@ -55,7 +55,7 @@ class Leases:
                 database, lease.held.lock_id, until_s=lease.held.expires_at_s - MARGIN_S
             )
 
-    def held(self) -> list[Held]:
+    def held(self) -> list[HeldLease]:
         """All leases that stand, expired or not; StorageError if the table does not answer."""
         try:
             return self._table.held()
@@ -83,7 +83,7 @@ class Leases:
             claim = replace(
                 claim, now_s=now_s, expires_at_s=used_until_s + MARGIN_S, ahead=queue.passed
             )
-            failure: Held | TableUnavailable
+            failure: HeldLease | TableUnavailable
             try:
                 answer = self._table.take(claim)
             except TableUnavailable as error:
@@ -130,7 +130,7 @@ class Leases:
 
 
 def _refusal(
-    database: str, failure: Held | TableUnavailable, waited_ms: float
+    database: str, failure: HeldLease | TableUnavailable, waited_ms: float
 ) -> LeaseBusy | StorageError:
     if isinstance(failure, TableUnavailable):
         return StorageError(f"the lease table does not answer: {failure}", waited_ms=waited_ms)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sqlatch.kernel.errors import StorageError
 
-from .lease import GRACE_S, Claim, Held, TableUnavailable, Taken
+from .lease import GRACE_S, Claim, HeldLease, TableUnavailable, Taken
 
 BUSY_S = 1.0
 
@@ -39,7 +39,7 @@ class SQLiteTable:
         self._path = path
         self._opened: sqlite3.Connection | None = None
 
-    def take(self, claim: Claim) -> Taken | Held:
+    def take(self, claim: Claim) -> Taken | HeldLease:
         with self._transaction() as connection:
             before = _held(connection.execute(FIND, (claim.database,)).fetchone())
             granted = connection.execute(
@@ -65,7 +65,7 @@ class SQLiteTable:
         with self._transaction() as connection:
             connection.execute(GIVE_BACK, (database, lock_id))
 
-    def held(self) -> list[Held]:
+    def held(self) -> list[HeldLease]:
         with self._transaction() as connection:
             rows = connection.execute("SELECT * FROM lease WHERE lock_id IS NOT NULL").fetchall()
         return [held for row in rows if (held := _held(row))]
@@ -105,10 +105,10 @@ class SQLiteTable:
         return connection
 
 
-def _held(row: tuple[str, str | None, str, float, float, int] | None) -> Held | None:
+def _held(row: tuple[str, str | None, str, float, float, int] | None) -> HeldLease | None:
     if row is None:
         return None
     database, lock_id, holder, acquired_at_s, expires_at_s, fence = row
     if lock_id is None:
         return None
-    return Held(database, lock_id, holder, acquired_at_s, expires_at_s, fence)
+    return HeldLease(database, lock_id, holder, acquired_at_s, expires_at_s, fence)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
-from .lease import Held
+from .lease import HeldLease
 
 WAIT_FIRST_S = 0.005
 WAIT_MAX_S = 0.075
@@ -38,8 +38,8 @@ def waits(chance: Callable[[], float]) -> Iterator[float]:
 class Queue:
     """The other contenders, as far as one has seen them since its first try.
 
-    Each lease says how many were granted to others while its holder waited (`Held.ahead`): about as
-    many are ahead of whoever comes now. The fence says how many of them have had their turn.
+    Each lease says how many were granted to others while its holder waited (`HeldLease.ahead`):
+    about as many are ahead of a new contender. The fence says how many of them had their turn.
     """
 
     def __init__(self, chance: Callable[[], float]) -> None:
@@ -55,7 +55,7 @@ class Queue:
         """The number of leases granted to others meanwhile, as far as is known."""
         return 0 if self._first_fence is None else self._last_fence - self._first_fence
 
-    def see(self, held: Held) -> None:
+    def see(self, held: HeldLease) -> None:
         """Note the lease that is in the way."""
         self._throttled_s *= CALMS_BY
         if self._first_fence is None:

@@ -11,7 +11,7 @@ CallFailed
   FunctionDied            FUNCTION_DIED
   AnswerCutOff            ANSWER_CUT_OFF
   CallTimedOut            CALL_TIMED_OUT
-  ForeignAnswer           FOREIGN_ANSWER
+  UnexpectedAnswer        UNEXPECTED_ANSWER
 
 `outcome` is among the facts of each: "nothing" was done, or "unknown" where it may have been.
 """
@@ -102,8 +102,8 @@ class CallTimedOut(CallFailed):
     outcome_unless_told = UNKNOWN
 
 
-class ForeignAnswer(CallFailed):
+class UnexpectedAnswer(CallFailed):
     """The answer is not one of the service: something else stands at the address."""
 
-    code = "FOREIGN_ANSWER"
+    code = "UNEXPECTED_ANSWER"
     outcome_unless_told = UNKNOWN

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlatch.errors import BadEvent, SqlatchError
-from sqlatch.failures import ForeignAnswer, RequestTooLarge
+from sqlatch.failures import RequestTooLarge, UnexpectedAnswer
 from sqlatch.kernel.values import Parameters, parameters_out
 from sqlatch.transports.transport import Transport, encoded
 
@@ -110,7 +110,7 @@ def _answered(reply: Mapping[str, Any]) -> tuple[int, bool]:
         case {"rows_affected": int(rows_affected), "meta": {"replayed": bool(is_replay)}}:
             return rows_affected, is_replay
     fields = ", ".join(map(str, reply))
-    raise ForeignAnswer(f"the answer is not the reply to a load: it has {fields}")
+    raise UnexpectedAnswer(f"the answer is not the reply to a load: it has {fields}")
 
 
 def _row_out(row: Parameters, number: int) -> Any:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlatch.failures import ForeignAnswer
+from sqlatch.failures import UnexpectedAnswer
 from sqlatch.kernel.values import Row, Value, names_apart, rows_in
 
 
@@ -39,12 +39,12 @@ class Result:
 
 
 def results_of(reply: Mapping[str, Any]) -> list[Result]:
-    """Return the results in a reply; ForeignAnswer if the reply is not one of the service."""
+    """Return the results in a reply; UnexpectedAnswer if the reply is not one of the service."""
     try:
         replies = reply.get("results", [reply])
         return [_result(one, reply["meta"]) for one in replies]
     except (KeyError, TypeError, ValueError) as error:
-        raise ForeignAnswer(f"the answer is not the reply to a query: {error!r}") from error
+        raise UnexpectedAnswer(f"the answer is not the reply to a query: {error!r}") from error
 
 
 def _result(reply: Mapping[str, Any], meta: Mapping[str, Any]) -> Result:

@@ -42,7 +42,7 @@ class SqlatchDialect(SQLiteDialect):
                 name: kind(query.pop(name)) for name, kind in OPTIONS.items() if name in query
             }
         except ValueError as error:
-            raise ArgumentError(f"an option of the URL is not a number:  {error}") from error
+            raise ArgumentError(f"an option of the URL is not a number: {error}") from error
         if url.password is not None:
             options["token"] = str(url.password)
         place = url.host or ""

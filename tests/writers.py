@@ -69,7 +69,7 @@ def without_protection(taken_out: Sequence[str]) -> None:
 
     import apsw
 
-    from locking.lease import Held, Lease
+    from locking.lease import HeldLease, Lease
     from locking.leases import Leases
 
     if "lease" in taken_out:
@@ -78,7 +78,7 @@ def without_protection(taken_out: Sequence[str]) -> None:
         def hold(
             self: Any, database: str, *, holder: str, deadline_s: float, **_patience: float
         ) -> Any:
-            held = Held(database, "", holder, 0, deadline_s, 0)
+            held = HeldLease(database, "", holder, 0, deadline_s, 0)
             yield Lease(held, taken_over=False, waited_ms=0, clock=self._clock)
 
         Leases.hold = hold  # type: ignore[assignment]

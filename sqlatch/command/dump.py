@@ -8,9 +8,9 @@ from io import TextIOWrapper
 import click
 
 from sqlatch.client import Client
+from sqlatch.command.address import DatabaseAddress, with_address
 from sqlatch.command.exits import Exit, Failure
 from sqlatch.command.fulltext import Content, configuration, content_of, is_full_text
-from sqlatch.command.place import Place, at_place
 from sqlatch.command.rows import literal, rows_of
 from sqlatch.command.schema import (
     Definition,
@@ -33,21 +33,21 @@ _ENDS = (";", "\n;", "*/;", "\n*/;")
 
 
 @click.command()
-@at_place
+@with_address
 @click.option("--table", "names", multiple=True, metavar="NAME", help="Only this one; repeatable.")
 @click.option("--except", "left_out", multiple=True, metavar="NAME", help="Not this one.")
 @click.option("--schema-only", is_flag=True, help="No rows.")
 @click.option("--bare", is_flag=True, help="Without BEGIN and COMMIT, for `sqlatch query -`.")
 def dump(
-    *, place: Place, names: tuple[str, ...], left_out: tuple[str, ...], schema_only: bool,
-    bare: bool,
+    *, address: DatabaseAddress, names: tuple[str, ...], left_out: tuple[str, ...],
+    schema_only: bool, bare: bool,
 ) -> None:  # fmt: skip
     """Write the SQL that makes the database again.
 
     Rows are fetched in pages. Each is of one moment, but all of them are not: somebody who writes
     meanwhile may be seen in some and not in others.
     """
-    with place.open(writes=False) as client:
+    with address.open(writes=False) as client:
         made = definitions(client)
         chosen = _chosen(tables(client), names, left_out)
         contents = {

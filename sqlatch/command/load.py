@@ -13,11 +13,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from sqlatch.client import Client
+from sqlatch.command.address import DatabaseAddress, with_address
 from sqlatch.command.exits import Exit, Failure, exit_of, failure_of
 from sqlatch.command.journal import CannotResume, Journal, alone, journal_of
 from sqlatch.command.loading import LineRefused, Load
 from sqlatch.command.output import printable
-from sqlatch.command.place import Place, at_place
 from sqlatch.command.source import BadLine, Csv, JsonLines, Source
 from sqlatch.command.survey import Spread, Survey, read, survey
 from sqlatch.command.target import Target, target_of
@@ -35,7 +35,7 @@ class Ended:
 
 
 @click.command()
-@at_place
+@with_address
 @click.option("--table", metavar="NAME", help="The file's name without its suffix, if not given.")
 @click.option("--create", is_flag=True, help="Make the table where it is missing.")
 @click.option(
@@ -51,7 +51,7 @@ class Ended:
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 def load(
     *,
-    place: Place,
+    address: DatabaseAddress,
     table: str | None,
     create: bool,
     also: tuple[str, ...],
@@ -69,13 +69,13 @@ def load(
     All of it is checked first: if a line is bad, nothing is loaded. A load that stopped goes on
     where it was when it is run again.
     """
-    urls = [place.url, *also]
+    urls = [address.url, *also]
     if len(set(urls)) != len(urls) or len(urls) > DATABASES_MAX:
         raise click.UsageError(f"give 1 to {DATABASES_MAX} databases, each of them once")
     source = _source(file, form, delimiter=delimiter, encoding=encoding, null=null)
     name = table or file.stem
     with ExitStack() as clients_open:
-        clients = [clients_open.enter_context(place.at(url).client()) for url in urls]
+        clients = [clients_open.enter_context(address.at(url).client()) for url in urls]
         with _failures(file), alone(file):
             journal = journal_of(file, [name, urls, by], restart=restart)
             target = target_of(source, clients, name, create=create, unchecked=unchecked)

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 
 import click
 
+from sqlatch.command.address import DatabaseAddress, with_address
 from sqlatch.command.dump import dump
 from sqlatch.command.exits import Exit
 from sqlatch.command.load import load
-from sqlatch.command.place import Place, at_place
 from sqlatch.command.query import query
 from sqlatch.command.shell import shell
 from sqlatch.command.token import token
@@ -34,10 +34,10 @@ def commands() -> None:
 
 
 @commands.command()
-@at_place
-def health(*, place: Place) -> int:
+@with_address
+def health(*, address: DatabaseAddress) -> int:
     """Ask whether the service is well; the exit code is 5 if it is not."""
-    with place.open(writes=False) as client:
+    with address.open(writes=False) as client:
         answer = client.health()
     click.echo(json.dumps(answer, indent=2, ensure_ascii=False))
     return Exit.OK if answer.get("status") == "ok" else Exit.TRY_AGAIN

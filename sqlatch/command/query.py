@@ -7,15 +7,15 @@ from typing import Any
 import click
 
 from sqlatch.command import output, script
+from sqlatch.command.address import DatabaseAddress, with_address
 from sqlatch.command.exits import shown
 from sqlatch.command.output import Format
-from sqlatch.command.place import Place, at_place
 from sqlatch.kernel.values import Parameters, special_in
 from sqlatch.statement import Statement
 
 
 @click.command()
-@at_place
+@with_address
 @click.option(
     "-o", "--output", "form", type=click.Choice([form.value for form in Format]),
     default=Format.TABLE.value, show_default=True, help="How rows are written.",
@@ -23,7 +23,9 @@ from sqlatch.statement import Statement
 @click.option("-p", "--parameters", metavar="JSON", help="A list for ?, an object for :name.")
 @click.option("-r", "--read-only", is_flag=True, help="Refuse everything that would write.")
 @click.argument("sql")
-def query(*, place: Place, form: str, parameters: str | None, read_only: bool, sql: str) -> None:
+def query(
+    *, address: DatabaseAddress, form: str, parameters: str | None, read_only: bool, sql: str
+) -> None:
     """Run SQL and write what it gives; `-` reads it from standard input.
 
     Several statements are one transaction: all of them or none.
@@ -34,7 +36,7 @@ def query(*, place: Place, form: str, parameters: str | None, read_only: bool, s
     values = None if parameters is None else _values(parameters)
     if values is not None and len(texts) > 1:
         raise click.UsageError("parameters are for one statement, and there are several")
-    with place.open(writes=not read_only) as client:
+    with address.open(writes=not read_only) as client:
         if len(texts) > 1:
             results = client.batch(map(Statement, texts), read_only=read_only)
         else:

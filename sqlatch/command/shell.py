@@ -15,10 +15,10 @@ from prompt_toolkit.shortcuts import CompleteStyle
 
 from sqlatch.client import Client
 from sqlatch.command import output, script
+from sqlatch.command.address import DatabaseAddress, with_address
 from sqlatch.command.completion import SqlCompleter
 from sqlatch.command.exits import failure_of, shown
 from sqlatch.command.output import Format, printable
-from sqlatch.command.place import Place, at_place
 from sqlatch.command.schema import definitions, tables
 from sqlatch.errors import SqlatchError
 
@@ -32,13 +32,13 @@ SQL ends with a semicolon. Each statement is a transaction of its own."""
 
 
 @click.command()
-@at_place
-def shell(*, place: Place) -> None:
+@with_address
+def shell(*, address: DatabaseAddress) -> None:
     """Ask and write at a prompt; without a terminal, run what is on standard input.
 
     There, the first statement that fails ends it.
     """
-    with place.open(writes=True) as client:
+    with address.open(writes=True) as client:
         if not sys.stdin.isatty():
             session = Shell(client)
             for text in _pieces(sys.stdin.read()):

@@ -11,7 +11,7 @@ from uuid import uuid4
 from sqlatch.client import Client
 from sqlatch.dbapi.errors import DataError, Error, ProgrammingError, error_of, failure_of
 from sqlatch.errors import SqlatchError
-from sqlatch.failures import ForeignAnswer
+from sqlatch.failures import UnexpectedAnswer
 from sqlatch.kernel.values import INTEGER_MAX, INTEGER_MIN
 from sqlatch.transports.transport import encoded
 
@@ -68,7 +68,7 @@ class Stream:
         except SqlatchError as error:
             raise failure_of(error) from error
         except (KeyError, TypeError, ValueError) as error:
-            foreign = ForeignAnswer(f"the answer is no reply to a pipeline: {error!r}")
+            foreign = UnexpectedAnswer(f"the answer is not the reply to a pipeline: {error!r}")
             raise failure_of(foreign) from foreign
         self.move_to(baton, in_transaction=in_transaction)
         return answers

@@ -19,8 +19,8 @@ from sqlatch.django.files import database_file
 from sqlatch.django.handle import Handle, connection_of
 from sqlatch.django.locking import Clock
 from sqlatch.django.opening import is_ready
-from sqlatch.django.right import Right
 from sqlatch.django.settings import lease_settings
+from sqlatch.django.write_lease import WriteLease
 
 
 class DatabaseOperations(operations.DatabaseOperations):
@@ -39,14 +39,14 @@ class DatabaseWrapper(base.DatabaseWrapper):
         if self.is_in_memory_db():
             return super().get_new_connection(conn_params)
         file = database_file(conn_params["database"])
-        right = Right(file, lease_settings(file.path, conn_params), clock=self.clock)
+        lease = WriteLease(file, lease_settings(file.path, conn_params), clock=self.clock)
         if not file.is_read_only:
             if not is_ready(file):
-                right.make_ready(only_if_hot=False)
+                lease.make_ready(only_if_hot=False)
             elif file.is_perhaps_hot() and file.is_hot():
-                right.make_ready(only_if_hot=True)
+                lease.make_ready(only_if_hot=True)
         factory = partial(
-            Connection, file=file, right=right, is_managed=lambda: not self.autocommit
+            Connection, file=file, lease=lease, is_managed=lambda: not self.autocommit
         )
         return Handle(super().get_new_connection({**conn_params, "factory": factory}))
 

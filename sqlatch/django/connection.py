@@ -13,7 +13,7 @@ from sqlatch.django.opening import prepare
 
 if TYPE_CHECKING:
     from sqlatch.django.files import DatabaseFile
-    from sqlatch.django.right import Right
+    from sqlatch.django.write_lease import WriteLease
 
 T = TypeVar("T")
 
@@ -46,7 +46,7 @@ class Connection(sqlite3.Connection):
         self,
         *arguments: Any,
         file: "DatabaseFile",
-        right: "Right",
+        lease: "WriteLease",
         is_managed: Callable[[], bool],
         **options: Any,
     ) -> None:
@@ -55,11 +55,11 @@ class Connection(sqlite3.Connection):
         self.has_read = False
         self._listings = 0
         self._file = file
-        self._right = right
+        self._lease = lease
         self._is_managed = is_managed
         self._ended: str | None = None
         self._timeout_ms = int(options.get("timeout", 5.0) * 1000)
-        self._guard = Guard(is_writing=lambda: right.is_held)
+        self._guard = Guard(is_writing=lambda: lease.is_held)
         prepare(self._run_ours)
         self._run_ours(CANNOT_WRITE)
         self.set_authorizer(self._guard.authorize)
@@ -93,7 +93,7 @@ class Connection(sqlite3.Connection):
         return self._ended is not None
 
     def _run(self, cursor: Cursor, action: Callable[[], T], sql: str, *, has_values: bool) -> T:
-        if self._right.is_held:
+        if self._lease.is_held:
             return self._run_in_writing(action)
         was_in_transaction = self.in_transaction
         if not self.has_read:
@@ -118,7 +118,7 @@ class Connection(sqlite3.Connection):
         Refused if what has been read is not what stands there now.
         """
         self.check_not_ended()
-        if self._right.is_held:
+        if self._lease.is_held:
             return
         with self._noticing_its_end():
             self._begin_writing(patience_s)
@@ -142,7 +142,7 @@ class Connection(sqlite3.Connection):
     def commit(self) -> None:
         """Commit, unless the lease has run out: then roll back. After either, give it back."""
         self.check_not_ended()
-        if self._right.is_held:
+        if self._lease.is_held:
             self._commit()
         else:
             super().commit()
@@ -155,7 +155,7 @@ class Connection(sqlite3.Connection):
 
     def close(self) -> None:
         super().close()
-        self._right.close()
+        self._lease.close()
 
     def __exit__(
         self,
@@ -184,7 +184,7 @@ class Connection(sqlite3.Connection):
             self._ended = ENDED_BY_SQL
 
     def _take(self, patience_s: float | None = None) -> None:
-        self._right.take(patience_s=patience_s)
+        self._lease.take(patience_s=patience_s)
         self._run_ours(CAN_WRITE)
 
     def _settle(self) -> None:
@@ -193,16 +193,16 @@ class Connection(sqlite3.Connection):
             return
         self.has_read = False
         self.savepoints.clear()
-        if self._right.is_held:
+        if self._lease.is_held:
             try:
                 self._run_ours(CANNOT_WRITE)
                 self._run_ours(f"PRAGMA busy_timeout = {self._timeout_ms}")
             finally:
-                self._right.give_back()
+                self._lease.give_back()
 
     def _run_in_writing(self, action: Callable[[], T]) -> T:
         try:
-            self._right.check()
+            self._lease.check()
         except sqlite3.OperationalError:
             self.rollback()
             raise
@@ -236,8 +236,8 @@ class Connection(sqlite3.Connection):
     def _commit(self) -> None:
         """The last check, then COMMIT, which may wait for readers as long as the lease lasts."""
         try:
-            self._right.check()
-            wait_ms = min(self._timeout_ms, int(self._right.left_s * 1000))
+            self._lease.check()
+            wait_ms = min(self._timeout_ms, int(self._lease.left_s * 1000))
             self._run_ours(f"PRAGMA busy_timeout = {max(wait_ms, 0)}")
             with self._guard.gate_passed():
                 super().commit()
@@ -251,7 +251,7 @@ class Connection(sqlite3.Connection):
 
     def _recover_if_hot(self) -> None:
         if self._file.is_perhaps_hot() and not self._file.is_read_only and self._file.is_hot():
-            self._right.make_ready(only_if_hot=True)
+            self._lease.make_ready(only_if_hot=True)
 
     def _data_version(self) -> int:
         """A number that another's commit changes; in a transaction, as of its first read."""

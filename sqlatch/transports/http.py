@@ -13,12 +13,12 @@ from sqlatch.failures import (
     AnswerCutOff,
     CallFailed,
     CallTimedOut,
-    ForeignAnswer,
     FunctionDied,
     FunctionNotFound,
     NotPermitted,
     RequestTooLarge,
     Throttled,
+    UnexpectedAnswer,
     Unreachable,
 )
 from sqlatch.kernel.version import __version__
@@ -178,7 +178,7 @@ def _reply_of(status: int, content: bytes) -> dict[str, Any]:
 
 
 def _failure(status: int, content: bytes) -> CallFailed:
-    kind = _FAILURES.get(status, ForeignAnswer)
+    kind = _FAILURES.get(status, UnexpectedAnswer)
     return kind(f"HTTP {status}, not from the service: {shown(content)}", status=status)
 
 
@@ -190,7 +190,9 @@ def _content(response: urllib3.BaseHTTPResponse) -> bytes:
         parts.append(part)
         size_bytes += len(part)
         if size_bytes > ANSWER_BYTES_MAX:
-            raise ForeignAnswer(f"the answer has more bytes than the limit of {ANSWER_BYTES_MAX:,}")
+            raise UnexpectedAnswer(
+                f"the answer has more bytes than the limit of {ANSWER_BYTES_MAX:,}"
+            )
     return b"".join(parts)
 
 

@@ -20,13 +20,13 @@ from sqlatch.failures import (
     BadUrl,
     CallFailed,
     CallTimedOut,
-    ForeignAnswer,
     FunctionDied,
     FunctionFailed,
     FunctionNotFound,
     NotPermitted,
     RequestTooLarge,
     Throttled,
+    UnexpectedAnswer,
     Unreachable,
 )
 from sqlatch.transports.connections import bounded, within
@@ -122,7 +122,7 @@ class LambdaTransport:
             content = base64.b64decode(content) if answer["isBase64Encoded"] else content.encode()
             return answer["statusCode"], gzip.decompress(content) if packed else content
         except (KeyError, AttributeError, TypeError, binascii.Error, OSError, EOFError) as error:
-            raise ForeignAnswer(f"the answer is not an HTTP response: {error!r}") from error
+            raise UnexpectedAnswer(f"the answer is not an HTTP response: {error!r}") from error
 
     def size_bytes(self, encoded: bytes) -> int:
         return len(encoded)

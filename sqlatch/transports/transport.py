@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from sqlatch.errors import error_of
-from sqlatch.failures import AnswerCutOff, ForeignAnswer, RequestTooLarge
+from sqlatch.failures import AnswerCutOff, RequestTooLarge, UnexpectedAnswer
 
 SHOWN_CHARACTERS_MAX = 200
 """The part of an answer that an error shows, if it is not one of the service."""
@@ -55,7 +55,7 @@ def check_size(transport: Transport, body: bytes) -> None:
 
 
 def reply_of(content: bytes) -> dict[str, Any]:
-    """The object in an answer; ForeignAnswer if there is none.
+    """The object in an answer; UnexpectedAnswer if there is none.
 
     A cut in the wrong place looks whole to HTTP: in the head, or in what is packed. Nothing but the
     service begins an object.
@@ -64,10 +64,10 @@ def reply_of(content: bytes) -> dict[str, Any]:
         reply = json.loads(content)
     except ValueError as error:
         if not content or content.startswith(b"{"):
-            raise AnswerCutOff(f"the answer was cut off:  {shown(content)}") from error
-        raise ForeignAnswer(f"the answer is not JSON: {shown(content)}") from error
+            raise AnswerCutOff(f"the answer was cut off: {shown(content)}") from error
+        raise UnexpectedAnswer(f"the answer is not JSON: {shown(content)}") from error
     if not isinstance(reply, dict):
-        raise ForeignAnswer(f"the answer is not a JSON object:  {shown(content)}")
+        raise UnexpectedAnswer(f"the answer is not a JSON object: {shown(content)}")
     return reply
 
 

@@ -22,7 +22,7 @@ FAILURES: dict[type[SqlatchError], tuple[Exit, Exit]] = {
     failures.FunctionDied: (Exit.OUTCOME_UNKNOWN, Exit.TRY_AGAIN),
     failures.AnswerCutOff: (Exit.OUTCOME_UNKNOWN, Exit.TRY_AGAIN),
     failures.CallTimedOut: (Exit.OUTCOME_UNKNOWN, Exit.TRY_AGAIN),
-    failures.ForeignAnswer: (Exit.OUTCOME_UNKNOWN, Exit.REFUSED),
+    failures.UnexpectedAnswer: (Exit.OUTCOME_UNKNOWN, Exit.REFUSED),
 }
 """What a command that writes ends with, and one that only reads."""
 

@@ -94,7 +94,7 @@ def connect(environment: dict[str, str], directory: Path, hands: Hands) -> Itera
     """Further connections to the database, as other processes have them."""
     from django.db import connections
 
-    from sqlatch.django import right
+    from sqlatch.django import write_lease
     from sqlatch.django.base import DatabaseWrapper
 
     opened = []
@@ -109,7 +109,7 @@ def connect(environment: dict[str, str], directory: Path, hands: Hands) -> Itera
     yield connect
     for wrapper in opened:
         wrapper.close()
-    right._shared.cache_clear()
+    write_lease._shared.cache_clear()
 
 
 @pytest.fixture

@@ -131,12 +131,12 @@ DEEDS = {
 
 def without_the_lease() -> None:
     """The negative control: what the lease rules out must happen without it."""
-    from locking.lease import Held, Lease
+    from locking.lease import HeldLease, Lease
     from locking.leases import Leases
 
     @contextmanager
     def hold(self: Any, database: str, *, deadline_s: float, **_options: Any) -> Any:
-        held = Held(database, "", "", 0, deadline_s + TIMEOUT_S, 0)
+        held = HeldLease(database, "", "", 0, deadline_s + TIMEOUT_S, 0)
         yield Lease(held, taken_over=False, waited_ms=0, clock=self._clock)
 
     Leases.hold = hold

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from locking.lease import Held
+from locking.lease import HeldLease
 from sqlatch.kernel.errors import SqlatchError
 from tests.faults.disk import (
     Choice,
@@ -36,7 +36,7 @@ class Situation:
     """What is there between two instances: files, leases, time; what the last one replied."""
 
     image: Image
-    leases: list[Held]
+    leases: list[HeldLease]
     now_s: float = STARTED_AT_S
     reply: Any = None
 

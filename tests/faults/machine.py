@@ -19,7 +19,7 @@ from handler.turn import Turn
 from hrana.baton import Batons
 from hrana.shelf import Shelf
 from locking.clock import Clock
-from locking.lease import Claim, Held, LeaseTable, TableUnavailable, Taken
+from locking.lease import Claim, HeldLease, LeaseTable, TableUnavailable, Taken
 from locking.leases import Leases
 from locking.sqlite import SQLiteTable
 from sqlatch.kernel.errors import DatabaseNotFound
@@ -75,7 +75,7 @@ class FusedTable:
         self._fuse = fuse
         self._lost = lost
 
-    def take(self, claim: Claim) -> Taken | Held:
+    def take(self, claim: Claim) -> Taken | HeldLease:
         self._fuse.step()
         return self._lost.pass_on(lambda: self._table.take(claim))
 
@@ -84,7 +84,7 @@ class FusedTable:
         self._lost.pass_on(lambda: self._table.give_back(database, lock_id))
         self._fuse.step()
 
-    def held(self) -> list[Held]:
+    def held(self) -> list[HeldLease]:
         return self._table.held()
 
     def close(self) -> None:
@@ -117,10 +117,10 @@ class Machine:
         return Instance(service)
 
     @property
-    def leases(self) -> list[Held]:
+    def leases(self) -> list[HeldLease]:
         return self.table.held()
 
-    def put_leases(self, leases: list[Held]) -> None:
+    def put_leases(self, leases: list[HeldLease]) -> None:
         """Have these leases stand, as another machine's table has them."""
         for held in leases:
             claim = Claim(

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from locking.lease import Held
+from locking.lease import HeldLease
 from tests.faults.machine import Instance, Machine
 from tests.hrana.client import execute
 
@@ -50,7 +50,7 @@ def run(door: str, directory: Path, patch: pytest.MonkeyPatch) -> None:
         machine.time.pass_by(1)
         calm = opened_by(lambda: DOORS[door](instance), patch)
         now_s = machine.time.now_s
-        machine.put_leases([Held("main", "lock", "dead", now_s, now_s + 1, fence=0)])
+        machine.put_leases([HeldLease("main", "lock", "dead", now_s, now_s + 1, fence=0)])
         machine.time.pass_by(DIED_BEFORE_S)
         taken_over = opened_by(lambda: DOORS[door](instance), patch)
 

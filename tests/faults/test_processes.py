@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from handler.service import Service
-from locking.lease import GRACE_S, Held
+from locking.lease import GRACE_S, HeldLease
 from locking.leases import MARGIN_S
 from sqlatch.kernel.errors import StorageError
 from tests.conftest import Ask
@@ -93,7 +93,7 @@ class Scene:
         self.crowd.stop(pid)
         self._count("stalls")
 
-    def _held(self) -> list[Held]:
+    def _held(self) -> list[HeldLease]:
         """The leases, asked for again while somebody who is stopped keeps the server busy."""
         while True:
             try:

@@ -10,15 +10,15 @@ import pytest
 from botocore.exceptions import ClientError
 from botocore.session import get_session
 
-from locking.dynamodb import CONFIG, PASSING, PREFIX, THROTTLING, DynamoDBTable
-from locking.lease import Claim, Held, LeaseTable, TableUnavailable, Throttled
+from locking.dynamodb import CONFIG, PREFIX, THROTTLING, TRANSIENT, DynamoDBTable
+from locking.lease import Claim, HeldLease, LeaseTable, TableUnavailable, Throttled
 from sqlatch.errors import StorageError
 from tests import dynamodb_server
 
 CLAIM = Claim("main", "id-1", "one", now_s=1_800_000_000.0, expires_at_s=1_800_000_012.0)
 REFUSALS = {
     **dict.fromkeys(sorted(THROTTLING), Throttled),
-    **dict.fromkeys(sorted(PASSING), TableUnavailable),
+    **dict.fromkeys(sorted(TRANSIENT), TableUnavailable),
     "AccessDeniedException": StorageError,
     "ResourceNotFoundException": StorageError,
 }
@@ -105,7 +105,7 @@ def test_a_lease_of_before_leases_knew_who_was_ahead_is_read(name: str, client: 
 
     answer = table.take(replace(CLAIM, lock_id="id-2"))
 
-    assert isinstance(answer, Held)
+    assert isinstance(answer, HeldLease)
     assert answer.ahead == 0
 
 

@@ -5,14 +5,14 @@ from dataclasses import replace
 import pytest
 
 from locking.clock import Clock
-from locking.lease import GRACE_S, Claim, Held, Lease
+from locking.lease import GRACE_S, Claim, HeldLease, Lease
 from sqlatch.errors import LeaseLost
 
 CLAIM = Claim("main", "id-1", "one", now_s=100.0, expires_at_s=112.0, ahead=3)
 
 
 def test_a_claim_that_is_granted_stands_as_it_was_asked_for() -> None:
-    assert CLAIM.held(7) == Held("main", "id-1", "one", 100.0, 112.0, 7, 3)
+    assert CLAIM.held(7) == HeldLease("main", "id-1", "one", 100.0, 112.0, 7, 3)
 
 
 def test_a_lease_has_expired_once_two_clocks_could_agree_on_it() -> None:

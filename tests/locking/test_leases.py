@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from locking.clock import Clock
-from locking.lease import GRACE_S, Claim, Held, TableUnavailable, Taken, Throttled
+from locking.lease import GRACE_S, Claim, HeldLease, TableUnavailable, Taken, Throttled
 from locking.leases import MARGIN_S, RELEASE_S, Leases
 from locking.sqlite import SQLiteTable
 from locking.waiting import WAIT_MAX_S
@@ -38,13 +38,13 @@ class LossyTable(SQLiteTable):
         self.lose: list[str] = []
         self.asked: list[str] = []
 
-    def take(self, claim: Claim) -> Taken | Held:
+    def take(self, claim: Claim) -> Taken | HeldLease:
         return self._lossy("take", lambda: super(LossyTable, self).take(claim))
 
     def give_back(self, database: str, lock_id: str) -> None:
         self._lossy("give back", lambda: super(LossyTable, self).give_back(database, lock_id))
 
-    def _lossy(self, what: str, step: Callable[[], Taken | Held | None]) -> Taken | Held:
+    def _lossy(self, what: str, step: Callable[[], Taken | HeldLease | None]) -> Taken | HeldLease:
         self.asked.append(what)
         fate = self.lose.pop(0) if self.lose else ""
         if fate == "throttled":

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from locking.lease import GRACE_S, Claim, Held, LeaseTable, Taken
+from locking.lease import GRACE_S, Claim, HeldLease, LeaseTable, Taken
 from locking.sqlite import SQLiteTable
 from locking.tables import open_table
 from sqlatch.kernel.errors import StorageError
@@ -39,7 +39,7 @@ def taken(table: LeaseTable, claim: Claim) -> Taken:
 
 
 def test_a_free_lease_is_granted_with_a_fence_that_starts_at_the_time(table: LeaseTable) -> None:
-    lease = Held("main", "id-1", "one", NOW_S, CLAIM.expires_at_s, int(NOW_S * 1000) + 1)
+    lease = HeldLease("main", "id-1", "one", NOW_S, CLAIM.expires_at_s, int(NOW_S * 1000) + 1)
 
     assert table.take(CLAIM) == Taken(lease, taken_over=False)
     assert table.held() == [lease]
@@ -48,14 +48,14 @@ def test_a_free_lease_is_granted_with_a_fence_that_starts_at_the_time(table: Lea
 def test_a_held_lease_is_refused_and_the_holder_comes_back(table: LeaseTable) -> None:
     fence = taken(table, CLAIM).held.fence
 
-    assert table.take(RIVAL) == Held("main", "id-1", "one", NOW_S, CLAIM.expires_at_s, fence)
+    assert table.take(RIVAL) == HeldLease("main", "id-1", "one", NOW_S, CLAIM.expires_at_s, fence)
     assert [held.holder for held in table.held()] == ["one"]
 
 
 def test_how_many_went_ahead_of_the_holder_comes_back_from_dynamodb(table: LeaseTable) -> None:
     taken(table, replace(CLAIM, ahead=7))
     refused = table.take(RIVAL)
-    assert isinstance(refused, Held)
+    assert isinstance(refused, HeldLease)
     assert refused.ahead == (0 if isinstance(table, SQLiteTable) else 7)
 
     table.give_back("main", "id-1")
@@ -83,8 +83,8 @@ def test_an_expired_lease_is_held_until_the_grace_is_over_and_then_taken_over(
 ) -> None:
     first = taken(table, CLAIM)
 
-    assert isinstance(table.take(replace(RIVAL, now_s=LATE_S - 0.001)), Held)
-    assert isinstance(table.take(replace(RIVAL, now_s=LATE_S)), Held)
+    assert isinstance(table.take(replace(RIVAL, now_s=LATE_S - 0.001)), HeldLease)
+    assert isinstance(table.take(replace(RIVAL, now_s=LATE_S)), HeldLease)
     last = replace(RIVAL, now_s=LATE_S + 0.001)
     assert table.take(last) == Taken(last.held(first.held.fence + 1), taken_over=True)
 

@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import pytest
 
-from locking.lease import Held
+from locking.lease import HeldLease
 from locking.waiting import EACH_S, FEW, THROTTLED_FIRST_S, THROTTLED_MAX_S, WAIT_MAX_S, Queue
 
 FENCE = 1_800_000_000_000
@@ -12,15 +12,15 @@ LEFT_S = 100.0
 BY_ITSELF = [0.005, 0.01, 0.02, 0.04, WAIT_MAX_S, WAIT_MAX_S]
 
 
-def held(*, passed: int = 0, ahead: int = 0) -> Held:
-    return Held("main", "id", "other", 0.0, 10.0, FENCE + passed, ahead)
+def held(*, passed: int = 0, ahead: int = 0) -> HeldLease:
+    return HeldLease("main", "id", "other", 0.0, 10.0, FENCE + passed, ahead)
 
 
 def queue() -> Queue:
     return Queue(lambda: 1.0)
 
 
-def seeing(queue: Queue, *leases: Held) -> list[float]:
+def seeing(queue: Queue, *leases: HeldLease) -> list[float]:
     waits = []
     for lease in leases:
         queue.see(lease)

@@ -11,7 +11,7 @@ import pytest
 from sqlatch import errors
 from sqlatch.client import Client, connect
 from sqlatch.errors import SqlatchError
-from sqlatch.failures import ForeignAnswer, RequestTooLarge
+from sqlatch.failures import RequestTooLarge, UnexpectedAnswer
 from sqlatch.statement import Statement
 
 VALUES = [
@@ -272,7 +272,7 @@ def test_a_foreign_answer_to_a_load_is_named_and_says_how_many_rows_are_there(
 
     rows = ((number, "x" * 1000) for number in range(3000))
     monkeypatch.setattr(client.transport, "invoke", foreign)
-    with pytest.raises(ForeignAnswer) as refused:
+    with pytest.raises(UnexpectedAnswer) as refused:
         client.load("INSERT INTO t VALUES (?, ?)", rows)
 
     monkeypatch.undo()

@@ -50,14 +50,14 @@ FAILURES: dict[str, tuple[bytes | None, type[CallFailed]]] = {
     ),
     "no gzip": (answer(200, REPLY, "content-encoding: gzip"), failures.AnswerCutOff),
     "no http": (b"SSH-2.0-OpenSSH_9.9\r\n", failures.AnswerCutOff),
-    "a page": (answer(200, b"<html>"), failures.ForeignAnswer),
-    "a list": (answer(200, b"[1]"), failures.ForeignAnswer),
-    "another reply": (answer(200, b'{"rows": 1}'), failures.ForeignAnswer),
+    "a page": (answer(200, b"<html>"), failures.UnexpectedAnswer),
+    "a list": (answer(200, b"[1]"), failures.UnexpectedAnswer),
+    "another reply": (answer(200, b'{"rows": 1}'), failures.UnexpectedAnswer),
     "half a reply": (answer(200, REPLY[:40]), failures.AnswerCutOff),
     "nothing": (answer(200, b""), failures.AnswerCutOff),
     "elsewhere": (
         answer(307, b"", "location: http://127.0.0.1:9/main"),
-        failures.ForeignAnswer,
+        failures.UnexpectedAnswer,
     ),
     "forbidden": (answer(403, b'{"message":"Forbidden"}'), failures.NotPermitted),
     "a token that a JWT authorizer refused": (
@@ -184,6 +184,6 @@ def test_an_answer_without_end_is_not_read_to_it() -> None:
     with (
         socket_server.running(answer(200, bomb, "content-encoding: gzip")) as server,
         connected(url_of(server)) as client,
-        pytest.raises(failures.ForeignAnswer, match="more bytes than the limit of 268,435,456"),
+        pytest.raises(failures.UnexpectedAnswer, match="more bytes than the limit of 268,435,456"),
     ):
         client.query("SELECT 1")

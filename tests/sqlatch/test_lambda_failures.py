@@ -61,8 +61,8 @@ MISHAPS: dict[str, tuple[Answer, type[SqlatchError]]] = {
         function_error({"errorType": "SettingsError", "errorMessage": "SQLATCH_LEASES: ..."}),
         failures.FunctionFailed,
     ),
-    "another function": (Answer(200, "Hello from Lambda!"), failures.ForeignAnswer),
-    "another function's object": (Answer(200, {"statusCode": 200}), failures.ForeignAnswer),
+    "another function": (Answer(200, "Hello from Lambda!"), failures.UnexpectedAnswer),
+    "another function's object": (Answer(200, {"statusCode": 200}), failures.UnexpectedAnswer),
     "cut off": (Answer(200, {"columns": []}, runs=False, cut_off=True), failures.AnswerCutOff),
     "empty": (Answer(200, b""), failures.AnswerCutOff),
 }

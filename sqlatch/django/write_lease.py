@@ -1,4 +1,4 @@
-"""The right to write to a database: whether this connection has its lease, and for how long."""
+"""The lease to write to a database: whether this connection has its lease, and for how long."""
 
 import os
 import socket
@@ -26,19 +26,20 @@ AGAINST_ORDER = 0.25
 one whose name comes before: of two that wait for each other, the one in order goes on."""
 
 OUT_OF_ORDER = (
-    " (it was waited for {:g} s only, since this thread holds the lease on {!r}: write to several"
+    " (waited only {:g} s, since this thread holds the lease on {!r}: write to several"
     " databases in the order of their names)"
 )
 
-LOOKS_AGAIN_S = 0.1
-"""How long the lease to recover under is waited for, before a look whether others have."""
+RECOVERY_CHECK_S = 0.1
+"""How long to wait for the recovery lease before checking again whether another process has
+recovered the database."""
 
 
 _of_thread = threading.local()
 
 
-class Right:
-    """The lease of one database, in the hand of one connection or not."""
+class WriteLease:
+    """The lease of one database, as one connection takes it and gives it back."""
 
     def __init__(self, file: DatabaseFile, settings: LeaseSettings, *, clock: Clock) -> None:
         self._file = file
@@ -54,12 +55,12 @@ class Right:
 
     @property
     def left_s(self) -> float:
-        """How much longer the lease in hand may be used."""
+        """The time for which the lease that is held may still be used."""
         assert self._lease is not None
         return self._lease.held.expires_at_s - MARGIN_S - self._clock.now()
 
     def take(self, *, patience_s: float | None = None) -> None:
-        """Take the lease; OperationalError if it is not to be had.
+        """Take the lease; OperationalError if it cannot be acquired.
 
         After the crash of another, directory and journal are opened, so that SQLite is shown what
         that one left.
@@ -73,7 +74,7 @@ class Right:
             self._take(patience_s)
         except SqlatchError as error:
             raise _in_djangos_words(error, hint) from error
-        _rights_of_thread().add(self)
+        _leases_of_thread().add(self)
 
     def check(self) -> None:
         """Refuse if the lease has run out: the last step before a commit."""
@@ -96,11 +97,11 @@ class Right:
             leases.close()
 
     def make_ready(self, *, only_if_hot: bool) -> None:
-        """Recover the database under the lease, or wait until somebody else has."""
+        """Recover the database under the lease, or wait until another process has."""
         waits_until_s = self._clock.now() + self._settings.patience_s
         while True:
             try:
-                self._take(LOOKS_AGAIN_S)
+                self._take(RECOVERY_CHECK_S)
             except LeaseBusy as busy:
                 if only_if_hot and not self._file.is_hot():
                     return
@@ -115,14 +116,14 @@ class Right:
         finally:
             self.give_back()
 
-    def _held_out_of_order(self) -> "Right | None":
-        """One in this thread's hand that would have to be taken after this one."""
-        rights = _rights_of_thread()
-        rights -= {right for right in rights if not right.is_held}
-        return next((right for right in rights if right._place > self._place), None)
+    def _held_out_of_order(self) -> "WriteLease | None":
+        """Return a lease that this thread holds and should have taken after this one."""
+        leases = _leases_of_thread()
+        leases -= {lease for lease in leases if not lease.is_held}
+        return next((lease for lease in leases if lease._order > self._order), None)
 
     @property
-    def _place(self) -> tuple[str, str]:
+    def _order(self) -> tuple[str, str]:
         return self._file.name, self._settings.address
 
     def _take(self, patience_s: float) -> None:
@@ -141,11 +142,11 @@ class Right:
             self._file.is_perhaps_hot()
 
 
-def _rights_of_thread() -> set[Right]:
-    if not hasattr(_of_thread, "rights"):
-        _of_thread.rights = set()
-    rights: set[Right] = _of_thread.rights
-    return rights
+def _leases_of_thread() -> set[WriteLease]:
+    if not hasattr(_of_thread, "leases"):
+        _of_thread.leases = set()
+    leases: set[WriteLease] = _of_thread.leases
+    return leases
 
 
 def _table(address: str, process: int) -> LeaseTable:

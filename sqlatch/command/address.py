@@ -20,19 +20,19 @@ TOKEN = "SQLATCH_TOKEN"
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """A database, and how it is called."""
+class DatabaseAddress:
+    """The URL of a database, and how to call it."""
 
     url: str
     iam: bool | None
     timeout_s: float
 
-    def at(self, url: str) -> "Place":
-        """Another database, called in the same way."""
+    def at(self, url: str) -> "DatabaseAddress":
+        """Return the address of another database, called in the same way."""
         return replace(self, url=url)
 
     def client(self) -> Client:
-        """A client, to be closed."""
+        """Return a client, which is to be closed."""
         return connect(
             self.url,
             token=os.environ.get(TOKEN) or None,
@@ -51,14 +51,14 @@ class Place:
             raise failure_of(error, writes=writes) from error
 
 
-def at_place(command: Command) -> Command:
-    """A command that is given a place, as `place`."""
+def with_address(command: Command) -> Command:
+    """Give a command the options of an address, as `address`."""
 
     @wraps(command)
-    def placed(*, url: str, iam: bool | None, timeout_s: float, **options: Any) -> Any:
-        return command(place=Place(url, iam, timeout_s), **options)
+    def addressed(*, url: str, iam: bool | None, timeout_s: float, **options: Any) -> Any:
+        return command(address=DatabaseAddress(url, iam, timeout_s), **options)
 
-    return _URL(_IAM(_TIMEOUT(placed)))
+    return _URL(_IAM(_TIMEOUT(addressed)))
 
 
 _URL = click.option(
