@@ -1,0 +1,62 @@
+"""Databases in a directory, written under a grant that never ends; and a connection in memory."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sqlexec.database import Database
+from sqlexec.databases import Databases
+from sqlexec.statement import Encoder, Limits, Once, Statement, Work
+from storage.engine import Grant
+from tests.storage.conftest import session as session
+
+ENCODER = Encoder(rows=lambda _columns, rows: (rows, 10 * len(rows)), reply=repr)
+LIMITS = Limits(rows_max=100, bytes_max=10_000, timeout_s=600)
+
+
+@dataclass
+class Now:
+    """A clock that the test sets; it stands still otherwise."""
+
+    now_s: float
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+def work(*texts: str, limits: Limits = LIMITS, once: str = "", group: str | None = None) -> Work:
+    """Statements; with a key, to be run once."""
+    key = Once(once, repr(texts).encode()) if once else None
+    return Work(tuple(map(Statement, texts)), limits, ENCODER, key, group)
+
+
+def grant(*, taken_over: bool = False, check: Callable[[], None] = lambda: None) -> Grant:
+    return Grant(time.time() + 600, 1, taken_over, check)
+
+
+@pytest.fixture
+def now() -> Now:
+    return Now(time.time())
+
+
+@pytest.fixture
+def databases(tmp_path: Path, now: Now) -> Iterator[Databases]:
+    with closing(Databases(tmp_path, now=now, may_create=True)) as databases:
+        yield databases
+
+
+@pytest.fixture
+def database(databases: Databases) -> Database:
+    """A database with a table t of one column n."""
+    database = databases.get("main")
+    database.write(work("CREATE TABLE t (n)"), grant())
+    return database
+
+
+def rows(database: Database, sql: str = "SELECT n FROM t") -> list[Any]:
+    return database.read(work(sql), time.time() + 600).results[0].rows
