@@ -27,7 +27,7 @@ CONFIG = Config(
 )
 """No retries of its own: the caller retries, until its deadline and knowing what it asked.
 
-A user agent that is given is not put together anew for each call, which takes 0.1 ms.
+A given user agent is not composed again for each call, which takes 0.1 ms.
 """
 
 FREE = "attribute_not_exists(lock_id) OR expires_at < :overdue"
@@ -134,14 +134,14 @@ class DynamoDBTable:
 
 
 def _client() -> "DynamoDBClient":
-    """Of botocore: boto3 around it takes a fifth more time to load, at every first write."""
+    """Return a client of botocore: boto3 around it would make the first write a fifth slower."""
     return cast("DynamoDBClient", get_session().create_client("dynamodb", config=CONFIG))
 
 
 def _granted_before(claim: Claim, held: HeldLease) -> Taken | HeldLease:
-    """The holder who is in the way, unless that is this claim: its first answer was lost.
+    """Return the lease that is in the way, unless it is this claim's own, whose answer was lost.
 
-    Whether it took over from somebody was lost too, so it is taken for granted.
+    Whether it was taken over was lost too, so it is assumed.
     """
     if held.lock_id != claim.lock_id:
         return held

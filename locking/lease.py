@@ -8,7 +8,7 @@ from sqlatch.kernel.errors import LeaseLost
 from .clock import Clock
 
 GRACE_S = 1.0
-"""A contender waits so long past `expires_at_s`: two clocks may be that far apart."""
+"""How long a contender waits past `expires_at_s`: two clocks may be that far apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """A claim that was granted. `taken_over`: somebody else had it and never gave it back."""
+    """A claim that was granted. `taken_over`: its last holder never gave it back."""
 
     held: HeldLease
     taken_over: bool
@@ -93,7 +93,7 @@ class Throttled(TableUnavailable):
 
 @dataclass(slots=True)
 class Lease:
-    """A lease in hand. `waited_ms` is what it took to get; `released` is set at the end."""
+    """A lease that is held. `waited_ms` is the wait for it; `released` is set at the end."""
 
     held: HeldLease
     taken_over: bool

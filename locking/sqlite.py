@@ -56,7 +56,7 @@ class SQLiteTable:
             ).fetchall()
         if granted:
             return Taken(claim.held(granted[0][0]), taken_over=before is not None)
-        assert before is not None, "the condition refuses only where somebody holds the lease"
+        assert before is not None, "the condition refuses only where the lease is held"
         if before.lock_id == claim.lock_id:
             return Taken(before, taken_over=True)
         return before

@@ -6,18 +6,18 @@ from .lease import HeldLease
 
 WAIT_FIRST_S = 0.005
 WAIT_MAX_S = 0.075
-"""Waits between two tries start here, double, and end there; each is cut by chance to 50-100 %.
+"""Waits between two tries start here, double, and end there; each is cut randomly to 50-100 %.
 
 Shorter ones would shorten the longest wait of a few writers, but each try is a call that is paid.
 """
 
 FEW = 8
 EACH_S = 0.03
-"""This long for each writer that seems to be ahead, beyond a few: about what one takes.
+"""The wait for each writer that seems to be ahead, beyond a few: about the time of one write.
 
 So a contender comes back when most of those ahead of it have written, and again after most of the
-rest: whoever has waited long tries more often than whoever has just come, and the tries of any
-number of them come to some hundred a second. DynamoDB takes 1,000 writes a second for one item.
+rest: one that has waited long tries more often than a new one, and the tries of any number of
+them come to some hundred a second. DynamoDB takes 1,000 writes a second for one item.
 """
 
 THROTTLED_FIRST_S = 0.2
@@ -28,7 +28,7 @@ that gets through takes a fifth off."""
 
 
 def waits(chance: Callable[[], float]) -> Iterator[float]:
-    """The waits of one who knows nothing of the others."""
+    """Yield the waits of a contender that knows nothing of the others."""
     wait_s = WAIT_FIRST_S
     while True:
         yield wait_s * (0.5 + chance() / 2)

@@ -95,7 +95,7 @@ def _python_for_django_6() -> str:
 
 
 def _version_of(python: str) -> tuple[int, ...]:
-    """The version of a Python; () if there is none of this name."""
+    """Return the version of a Python; () if none has this name."""
     command = [python, "-c", "import sys; print(*sys.version_info[:2])"]
     try:
         answer = subprocess.run(command, capture_output=True, text=True, check=True).stdout

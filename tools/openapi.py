@@ -1,6 +1,6 @@
 """The HTTP API as an OpenAPI document, made of the schemas that the service itself goes by.
 
-python -m tools.openapi docs/openapi.json    writes it anew; refuses what breaks callers
+python -m tools.openapi docs/openapi.json    writes it; refuses what breaks callers
 """
 
 import argparse

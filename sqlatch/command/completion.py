@@ -60,7 +60,7 @@ def _names(tables: Sequence[Table]) -> list[str]:
 
 
 def _columns(tables: Sequence[Table], table: str | None) -> list[str]:
-    """The columns of a table; of all of them if it is none, as an alias is."""
+    """Return the columns of a table; of all tables if there is no such table, as for an alias."""
     named = [one for one in tables if table and one.name.lower() == table.lower()]
     return [_as_written(column.name) for one in named or tables for column in one.columns]
 

@@ -90,7 +90,7 @@ class Journal:
 
 
 def journal_of(file: Path, what: list[Any], *, restart: bool) -> Journal:
-    """The journal of a load of `file`, begun anew or gone on with; CannotResume if it is not so.
+    """Open the journal of a load of `file`, or begin one; CannotResume if it is of another load.
 
     `what` says what is loaded and where, and must be the same.
     """

@@ -76,7 +76,7 @@ def kind_for_texts(shapes: set[Shape]) -> Kind:
 
 
 def kind_for_types(types: set[type]) -> Kind:
-    """The column for values of these types; TEXT if there is none."""
+    """Return the kind of column for values of these types; TEXT if no other fits."""
     if len(types) > 1:
         return Kind.ANY
     return _KIND_OF_TYPE[next(iter(types), str)]

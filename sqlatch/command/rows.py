@@ -151,7 +151,7 @@ def _exact(value: float) -> str:
 
 
 def _virtual_rowid(table: Table) -> Sequence[str]:
-    """The rowid, where the rows of a virtual table have one that none of its columns is."""
+    """Return the rowid of a virtual table, where it has one that is not a column."""
     is_geopoly = bool(table.columns) and folded(table.columns[0].name) == "_shape"
     return ("rowid",) if is_full_text(table) or is_geopoly else ()
 

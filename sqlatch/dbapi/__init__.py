@@ -1,6 +1,6 @@
 """DB-API 2.0 (PEP 249) over either transport: transactions that hold no lock while you think.
 
-A transaction begins with its first statement, a read too, and is serializable: if somebody else
+A transaction begins with its first statement, a read too, and is serializable: if another client
 has changed what it read, a statement or the commit raises OperationalError, and it is to be rolled
 back and run again.
 """

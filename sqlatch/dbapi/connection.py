@@ -97,7 +97,7 @@ class Connection:
         return self.cursor().executescript(script)
 
     def commit(self) -> None:
-        """Commit; OperationalError if somebody else has changed what the transaction read."""
+        """Commit; OperationalError if another writer has changed what the transaction read."""
         self._check_open()
         if not self.in_transaction:
             return

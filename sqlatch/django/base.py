@@ -56,7 +56,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
         return self.connection.cursor(factory=DjangoCursor)
 
     def lock_for_update(self, *, nowait: bool = False) -> None:
-        """Take the lease for the transaction that is open; outside of one there is none to take."""
+        """Take the lease for the open transaction; without a transaction it does nothing."""
         if self.in_atomic_block and self._leased is not None:
             with self.wrap_database_errors:
                 self._leased.begin_writing(patience_s=0.0 if nowait else None)
@@ -75,7 +75,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
         self._needs_rollback = needs_rollback
 
     def set_rollback(self, rollback: bool) -> None:  # noqa: FBT001
-        """As somebody asks who expects nothing to be written."""
+        """Run statements that are expected to write nothing."""
         super().set_rollback(rollback)
         self._rollback_is_asked_for = rollback
 

@@ -10,7 +10,7 @@ T = TypeVar("T")
 KEPT = frozenset({
     "cache_spill", "journal_mode", "locking_mode", "mmap_size", "query_only", "synchronous",
 })  # fmt: skip
-"""PRAGMAs on which the safety of the file stands: not to be set by anybody else."""
+"""PRAGMAs on which the safety of the file depends: only the backend sets them."""
 
 NOT_TO_BE_SET = (
     "is not to be set: on NFS the safety of the file stands on it, and it is set already"
@@ -29,7 +29,7 @@ class Guard:
 
     @contextmanager
     def ours(self) -> Iterator[None]:
-        """For statements of our own, to which everything is allowed but a COMMIT."""
+        """Permit the backend's own statements inside, all but a COMMIT."""
         before, self._is_ours = self._is_ours, True
         try:
             yield
@@ -38,7 +38,7 @@ class Guard:
 
     @contextmanager
     def gate_passed(self) -> Iterator[None]:
-        """For what the last check has just let pass: it may commit."""
+        """Permit the COMMIT inside, which has just passed the last check."""
         self._has_passed_gate = True
         try:
             yield
@@ -46,7 +46,7 @@ class Guard:
             self._has_passed_gate = False
 
     def watch(self, action: Callable[[], T]) -> T:
-        """Do it; where it is refused, the error says why."""
+        """Run an action; where the guard refuses it, the error says why."""
         self._refusal = None
         try:
             return action()

@@ -34,7 +34,7 @@ now = time.time
 
 @dataclass(eq=False)
 class Session:
-    """One reader and writer: a request, or whoever bears a key. Times are seconds of the epoch."""
+    """One reader and writer: a request, or the bearer of a key. Times are seconds of the epoch."""
 
     key: str | None = None
     pinned: bool = False
@@ -111,7 +111,7 @@ def written() -> None:
 
 
 class session:
-    """Reads inside go to followers, unless who bears the key wrote within the lag.
+    """Reads inside go to followers, unless the bearer of the key wrote within the lag.
 
     The time of the last write is kept in the cache under the key, for other processes; without a
     key the session knows its own writes only. A context manager, `async with` too, and a decorator
@@ -154,7 +154,7 @@ class session:
 
     def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
         if isgeneratorfunction(function) or isasyncgenfunction(function):
-            raise TypeError("a generator runs in whoever reads it: open the session in there")
+            raise TypeError("a generator runs where it is read: open the session inside it")
 
         @wraps(function)
         def call(*arguments: Any, **named: Any) -> Any:
@@ -193,7 +193,7 @@ class session:
 
 
 def leader() -> session:
-    """Reads inside go to the leader, whoever wrote what."""
+    """Send the reads inside to the leader."""
     return session(pinned=True)
 
 
@@ -210,7 +210,7 @@ def unnoticed() -> Iterator[None]:
 def keep(key: str, written_at: float) -> None:
     """Remember in the cache when the bearer of the key wrote, as long as that matters.
 
-    If it cannot be kept there, this process reads from the leader for that long, whoever asks.
+    If it cannot be kept there, this process sends all reads to the leader for that long.
     """
     global _not_kept_at
     settings = replication()

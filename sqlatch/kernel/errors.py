@@ -171,7 +171,7 @@ class Timeout(SqlatchError):
 
 
 class LeaseBusy(SqlatchError):
-    """Somebody else held the lease until the deadline; says who and until when."""
+    """Another request held the lease until the deadline; says which and until when."""
 
     code = "LEASE_BUSY"
     retryable = True

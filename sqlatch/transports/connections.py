@@ -74,7 +74,7 @@ class _Bounded(HTTPConnection):
         super().request(*arguments, **options)
 
     def getresponse(self) -> Any:
-        # A timeout of the socket is one for each read of it, so it is set anew before each.
+        # A timeout of the socket is one for each read of it, so it is set again before each.
         made: Any = self.response_class
         self.response_class = partial(_response, made, _ENDS_AT_S.get())  # type: ignore[assignment]
         try:

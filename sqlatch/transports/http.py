@@ -169,7 +169,7 @@ def _reply(status: int, content: bytes) -> dict[str, Any]:
 
 
 def _reply_of(status: int, content: bytes) -> dict[str, Any]:
-    """The object in an answer. Where there is none, a status other than 200 says why."""
+    """Return the object in an answer. Where it has none, a status other than 200 says why."""
     if status == OK:
         return reply_of(content)
     with suppress(CallFailed):

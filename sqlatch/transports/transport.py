@@ -55,7 +55,7 @@ def check_size(transport: Transport, body: bytes) -> None:
 
 
 def reply_of(content: bytes) -> dict[str, Any]:
-    """The object in an answer; UnexpectedAnswer if there is none.
+    """Return the object in an answer; UnexpectedAnswer if it has none.
 
     A cut in the wrong place looks whole to HTTP: in the head, or in what is packed. Nothing but the
     service begins an object.

@@ -51,7 +51,7 @@ MICROSECONDS = (
 
 
 def of_kind(bodies: dict[str, str], kind: str) -> str:
-    """The body for a kind of extraction or truncation; OperationalError if there is none."""
+    """Return the body for a kind of extraction or truncation; OperationalError if it is unknown."""
     try:
         return bodies[kind.lower()]
     except KeyError:

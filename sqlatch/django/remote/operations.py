@@ -114,7 +114,7 @@ class DatabaseOperations(operations.DatabaseOperations):
             cursor.executescript("\n".join(sql_list))
 
     def _quote_params_for_last_executed_query(self, params: Any) -> tuple[Any, ...]:
-        """Quoted by the SQLite of this Python: a log of queries is none of the service's."""
+        """Quote values with this Python's SQLite: a log of queries needs no service."""
         quoted: tuple[Any, ...] = ()
         with sqlite3.connect(":memory:") as connection:
             for begin in range(0, len(params), VALUES_MAX):
