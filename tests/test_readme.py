@@ -119,6 +119,17 @@ def test_each_room_has_a_page_on_its_design_that_names_its_modules(room: str) ->
     assert modules - named <= {"statement.py", "tables.py"}
 
 
+@pytest.mark.parametrize("page", sorted(map(str, ROOT.rglob("DESIGN.md"))))
+def test_the_drawing_of_a_page_names_modules_that_are_there(page: str) -> None:
+    drawings = re.findall(r"```mermaid\n(.*?)```", Path(page).read_text(), re.DOTALL)
+    modules = {path.name for path in Path(page).parent.rglob("*.py")}
+
+    named = {name for drawing in drawings for name in re.findall(r"\b(\w+\.py)\b", drawing)}
+
+    assert len(drawings) <= 1
+    assert named <= modules
+
+
 def test_every_function_of_the_template_is_there() -> None:
     resources: dict[str, Any] = load("template.yaml")["Resources"]
     handlers = {
