@@ -146,7 +146,6 @@ def test_a_warm_reader_recovers_too(accounts: None, ask: Ask, directory: Path) -
     assert ask(query=BALANCES)["rows"] == [[100]]
 
 
-@pytest.mark.lease_tables
 def test_a_reader_waits_for_the_recovery_and_not_for_the_lease_of_whoever_did_it(
     accounts: None, ask: Ask, directory: Path, the_service: Service
 ) -> None:
@@ -172,7 +171,6 @@ def test_a_writer_recovers_a_hot_journal(accounts: None, ask: Ask, directory: Pa
     assert ask(query=BALANCES)["rows"] == [[105]]
 
 
-@pytest.mark.lease_tables
 def test_a_reader_that_may_not_write_leaves_recovery_to_others(
     accounts: None, ask: Ask, refused: Ask, directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -15,8 +15,6 @@ from sqlatch.kernel.errors import LeaseLost, SqlatchError, Timeout
 from sqlexec.database import Database
 from tests.conftest import Ask
 
-pytestmark = pytest.mark.lease_tables
-
 INSERT = QueryEvent(query="INSERT INTO t VALUES (1)", timeout_ms=5_000)
 
 

@@ -23,8 +23,6 @@ from tests.hrana.client import Client, execute
 from tests.hrana.conftest import keys as keys
 from tests.hrana.conftest import token as token_for_all
 
-pytestmark = pytest.mark.lease_tables
-
 
 @pytest.fixture
 def lines(ask: Ask, capsys: pytest.CaptureFixture[str]) -> Callable[[], list[dict[str, Any]]]:
@@ -63,6 +61,7 @@ def test_a_refusal_is_told_by_its_code_and_holds_nothing_of_the_request(
     assert not any(word in text for word in ("secret", "hidden", "private", "FRM"))
 
 
+@pytest.mark.lease_tables
 def test_a_busy_lease_and_a_failing_store_have_metrics_of_their_own(
     stopped_time: Time, lines: Any, ask: Ask, refused: Ask, the_service: Any
 ) -> None:

@@ -9,8 +9,6 @@ from handler.service import Service
 from tests.conftest import Ask
 from tests.faults.machine import Time
 
-pytestmark = pytest.mark.lease_tables
-
 
 def record(message_id: str, event: Any, group: str | None = None) -> dict[str, Any]:
     body = event if isinstance(event, str) else json.dumps(event)
@@ -38,6 +36,7 @@ def table(ask: Ask) -> None:
     ask(query="CREATE TABLE t (n UNIQUE CHECK (n < 100))")
 
 
+@pytest.mark.lease_tables
 def test_messages_of_a_batch_are_applied(table: None, ask: Ask) -> None:
     answer = ask({"Records": [record(f"m{n}", insert(n)) for n in range(10)]})
 
@@ -191,6 +190,7 @@ def test_a_group_over_several_databases_keeps_its_order(table: None, ask: Ask) -
     assert ask(query="SELECT n FROM t", database="other")["rows"] == [[2]]
 
 
+@pytest.mark.lease_tables
 def test_a_busy_lease_fails_the_messages_of_its_database_only(
     stopped_time: Time, table: None, ask: Ask, the_service: Service
 ) -> None:

@@ -77,7 +77,6 @@ def test_the_rowid_of_an_insert_is_there_for_the_statements_behind_it(ask: Ask) 
     assert reply["results"][6]["rows"] == [[8]]
 
 
-@pytest.mark.lease_tables
 def test_a_batch_that_fails_leaves_nothing(ask: Ask, refused: Ask) -> None:
     ask(query="CREATE TABLE t (id INTEGER PRIMARY KEY)")
     error = refused(
@@ -202,7 +201,6 @@ def test_columns_are_told_where_there_are_no_rows(ask: Ask) -> None:
     assert ask(query="SELECT a, b AS c FROM t")["columns"] == ["a", "c"]
 
 
-@pytest.mark.lease_tables
 def test_an_idempotent_write_happens_once_and_is_answered_alike(ask: Ask) -> None:
     ask(query="CREATE TABLE t (id INTEGER PRIMARY KEY, n)")
     event = {
@@ -304,7 +302,6 @@ def test_statements_that_call_themselves_reads_and_write_are_run_as_writes(ask: 
     assert ask(query="SELECT n FROM t")["meta"]["wrote"] is False
 
 
-@pytest.mark.lease_tables
 def test_vacuum_is_a_write_of_its_own(ask: Ask, refused: Ask) -> None:
     ask(query="CREATE TABLE t (n)")
     ask(query="INSERT INTO t VALUES (zeroblob(?))", parameter_sets=[[100_000]] * 10)

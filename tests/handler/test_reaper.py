@@ -21,8 +21,6 @@ from tests.conftest import Ask
 from tests.faults.plants import purge_takes_young_records
 from tests.faults.report import record_planted
 
-pytestmark = pytest.mark.lease_tables
-
 DAY_S = 86_400
 STARTED_S = 2_000_000_000.0
 
@@ -77,6 +75,7 @@ def test_a_database_that_fails_does_not_keep_the_others_from_their_turn(
     assert (failure["database"], failure["code"]) == ("a-junk", "DATABASE_CORRUPT")
 
 
+@pytest.mark.lease_tables
 def test_a_lease_that_is_in_use_is_left_alone(ask: Ask, the_service: Service) -> None:
     ask(query="CREATE TABLE t (n)")
     deadline_s = the_service.clock.now() + 30
@@ -86,6 +85,7 @@ def test_a_lease_that_is_in_use_is_left_alone(ask: Ask, the_service: Service) ->
     assert report["leases_reaped"] == []
 
 
+@pytest.mark.lease_tables
 def test_an_expired_lease_of_a_database_that_is_gone_is_cleared(
     ask: Ask, the_service: Service
 ) -> None:

@@ -39,7 +39,6 @@ def test_what_is_committed_is_there_and_what_is_rolled_back_is_not(client: Clien
     assert balances(client) == [90, 110]
 
 
-@pytest.mark.lease_tables
 def test_an_update_that_would_be_lost_is_refused(client: Client, other: Client) -> None:
     first, second = client.stream(), other.stream()
     for stream in (first, second):
@@ -109,7 +108,6 @@ def test_time_and_chance_are_the_same_when_it_is_run_again(client: Client) -> No
     assert said[0][1] != said[1][1]
 
 
-@pytest.mark.lease_tables
 def test_a_commit_sent_again_is_applied_once_and_answered_alike(client: Client) -> None:
     stream = client.stream()
     stream.execute("BEGIN")
@@ -151,7 +149,6 @@ def test_a_statement_that_fails_is_part_of_the_transaction(client: Client, other
     assert client.rows("SELECT id FROM account") == [[2]]
 
 
-@pytest.mark.lease_tables
 def test_a_read_only_transaction_writes_nothing(client: Client) -> None:
     stream = client.stream()
     stream.execute("BEGIN TRANSACTION READONLY")

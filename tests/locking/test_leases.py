@@ -131,6 +131,42 @@ def test_a_lease_held_until_the_deadline_is_busy_and_says_who_and_until_when(
     assert [held.holder for held in leases.held()] == ["somebody"]
 
 
+def test_who_has_little_patience_gives_up_before_the_deadline(
+    leases: Leases, table: LossyTable, time: MovedClock
+) -> None:
+    table.take(Claim("main", "other", "somebody", START_S, START_S + 60))
+
+    with (
+        pytest.raises(LeaseBusy) as busy,
+        leases.hold("main", holder="me", deadline_s=START_S + 10, patience_s=0.1),
+    ):
+        raise AssertionError("never held")
+
+    assert busy.value.facts["waited_ms"] == pytest.approx(100)
+    assert time.now_s == pytest.approx(START_S + 0.1)
+
+
+def test_a_table_that_does_not_answer_is_waited_for_whatever_the_patience(
+    leases: Leases, table: LossyTable, time: MovedClock
+) -> None:
+    table.lose = ["request"] * 20
+
+    with leases.hold("main", holder="me", deadline_s=START_S + 10, patience_s=0.1) as lease:
+        assert leases.held() == [lease.held]
+
+    assert time.now_s > START_S + 0.5
+
+
+def test_a_use_without_a_deadline_of_its_own_begins_when_the_lease_is_had(
+    leases: Leases, table: LossyTable, time: MovedClock
+) -> None:
+    table.take(Claim("main", "other", "somebody", START_S, START_S + 60))
+    time.at_sleep = lambda: table.give_back("main", "other") if time.now_s > START_S + 3 else None
+
+    with leases.hold("main", holder="me", deadline_s=START_S + 10, use_s=20) as lease:
+        assert lease.held.expires_at_s == pytest.approx(time.now_s + 20 + MARGIN_S)
+
+
 def test_an_expired_lease_is_taken_over(leases: Leases, table: LossyTable) -> None:
     table.take(Claim("main", "other", "somebody", START_S - 60, START_S - GRACE_S - 0.1))
 
