@@ -2,13 +2,15 @@
 
 import time
 from collections import Counter
+from functools import partial
 from itertools import count
 from typing import Any
 
 import pytest
 
-from handler.service import service
+from handler.service import Service, service
 from locking.clock import Clock
+from storage.watchdog import Watchdog
 from tests.hrana.client import Client, execute, plain
 
 STEPS = 3_000
@@ -20,13 +22,18 @@ DEADLINE = "SQLITE_INTERRUPT"
 
 @pytest.fixture
 def late(client: Client, monkeypatch: pytest.MonkeyPatch) -> Client:
-    """A client of a service whose clock goes on only when it is looked at."""
+    """A client of a service whose clock goes on only when it is looked at.
+
+    The watchdog goes by the real time, in which these requests may be late on a busy machine.
+    """
+    monkeypatch.setattr(Watchdog, "watch", lambda *_watched: None)
     client.stream().execute("CREATE TABLE t (n)")
     monkeypatch.setenv("SQLATCH_TIMEOUT_MS", str(LOOKS))
     service().close()
     service.cache_clear()
     started_s, looks = time.time(), count()
-    service().clock = Clock(now=lambda: started_s + next(looks) / 1000)
+    clock = Clock(now=lambda: started_s + next(looks) / 1000)
+    monkeypatch.setattr("handler.service.Service", partial(Service, clock=clock))
     return client
 
 
