@@ -1,4 +1,4 @@
-"""Which door an event came through, told by what only AWS puts into it."""
+"""The door of an event, recognised by fields that only AWS writes."""
 
 from collections.abc import Mapping
 from enum import Enum

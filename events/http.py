@@ -20,7 +20,7 @@ ANSWER_BYTES_MAX = 6 * 1024 * 1024
 """Of all that Lambda takes back from a function."""
 
 AROUND_BODY_BYTES = 1_024
-"""What stands around the body in an answer, at most: status and headers."""
+"""The most that surrounds the body in an answer: status and headers."""
 
 JSON = "application/json"
 
@@ -156,7 +156,7 @@ def wrap_error(error: SqlatchError) -> dict[str, Any]:
 
 
 def accepts(headers: Mapping[str, str]) -> bool:
-    """Whether the client takes gzip, by its Accept-Encoding."""
+    """Return whether the client accepts gzip, by its Accept-Encoding."""
     for offer in headers.get("accept-encoding", "").lower().split(","):
         name, _, quality = offer.partition(";")
         if name.strip() in {"gzip", "*"}:

@@ -22,7 +22,7 @@ class ResultReply(TypedDict):
 
 
 class Meta(TypedDict):
-    """How the request went. `lease_wait_ms` is null where no lease was taken."""
+    """The `meta` of a reply. `lease_wait_ms` is null where no lease was taken."""
 
     database: str
     duration_ms: float
@@ -45,7 +45,7 @@ class BatchReply(TypedDict):
 
 
 class Form(Enum):
-    """How a reply leaves: as objects, which Lambda's runtime encodes, or encoded here.
+    """The form of a reply: objects, which Lambda's runtime encodes, or JSON that is encoded here.
 
     IN_TEXT is encoded, and then a text within JSON, which makes it longer.
     """

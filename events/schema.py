@@ -55,7 +55,7 @@ def object_of(kind: type, **of: CoreSchema) -> CoreSchema:
 
 
 def parser(kind: type[T], *, strict: bool, **of: CoreSchema) -> Callable[[object], T]:
-    """What parses such an object, or raises ValidationError; `strict` if `"1"` is no integer."""
+    """Return a parser of such objects; ValidationError. If strict, `"1"` is not an integer."""
     return parser_by(object_of(kind, **of), strict=strict)
 
 

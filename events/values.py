@@ -105,7 +105,7 @@ def rows_out(rows: list[Row], *, in_text: bool) -> RowsOut:
 
 
 def escapes_bytes(encoded: bytes) -> int:
-    """What JSON grows by when it becomes a text of JSON."""
+    """Return the bytes that JSON grows by when it becomes a string within JSON."""
     return encoded.count(b'"') + encoded.count(b"\\")
 
 
@@ -125,7 +125,7 @@ def _kinds_of(rows: list[Row]) -> set[type]:
 
 
 def _are_plain(sets: list[list[object]]) -> bool:
-    """Whether SQLite takes all the values as they are; looked at by column, where kinds are few."""
+    """Return whether SQLite takes all values as they are, checked by column, of few types each."""
     blocks = (sets[first : first + BLOCK_ROWS] for first in range(0, len(sets), BLOCK_ROWS))
     try:
         return all(all(map(_is_plain_column, zip(*block, strict=True))) for block in blocks)
@@ -156,7 +156,7 @@ def _are_64_bits(integers: tuple[int, ...]) -> bool:
 
 
 def _is_unicode(text: str) -> bool:
-    """Whether no half of a surrogate pair stands alone: UTF-8 has no such character."""
+    """Return whether no half of a surrogate pair stands alone: UTF-8 has no such character."""
     try:
         text.encode()
     except UnicodeEncodeError:

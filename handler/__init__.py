@@ -1,1 +1,1 @@
-"""What AWS calls: the query function and the reaper, and the one place where the rooms meet."""
+"""The functions that AWS calls, and the one place where request, lease and execution meet."""

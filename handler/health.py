@@ -1,4 +1,4 @@
-"""Whether the service is well: its directory, its lease table, what lies and what is held there."""
+"""The health of the service: its directory, its databases, its lease table and the leases in it."""
 
 from typing import Any
 

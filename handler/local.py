@@ -24,7 +24,7 @@ DIRECTORY = "databases"
 
 @dataclass(slots=True)
 class LocalContext:
-    """What Lambda passes beside the event."""
+    """The context that Lambda passes beside the event."""
 
     aws_request_id: str = field(default_factory=lambda: str(uuid4()))
     ends_at_s: float = field(default_factory=lambda: time.monotonic() + TIMEOUT_S)
@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def invoke(event: Any) -> dict[str, Any]:
-    """What the function that this event is for returns, or raises."""
+    """Call the function that this event is for; return its answer, or raise its error."""
     if door_of(event) is Door.SCHEDULE:
         return reaper.lambda_handler(event, LocalContext())
     return query.lambda_handler(event, LocalContext())

@@ -35,12 +35,12 @@ UNITS = {
 
 TRACE = "_X_AMZN_TRACE_ID"
 TIME_HERE, VALUES_HERE, NUMBER_HERE = "(time)", "(values)", 7_654_321_000_111
-"""Where a line's own values go in a template."""
+"""The place of a line's own values in a template."""
 
 
 @dataclass(slots=True)
 class Record:
-    """What a request leaves behind. Never values, never SQL."""
+    """The facts of a request for its log line: no values and no SQL."""
 
     function_request_id: str
     door: str
@@ -226,7 +226,7 @@ class _StandardError(logging.Handler):
 
 @cache
 def _directive(names: tuple[str, ...]) -> Any:
-    """What tells CloudWatch which fields are metrics: the same for every line of a kind."""
+    """Return the part of a line that names its metrics: the same for each line of a kind."""
     provider = AmazonCloudWatchEMFProvider(
         namespace=_name("POWERTOOLS_METRICS_NAMESPACE"), service=_name("POWERTOOLS_SERVICE_NAME")
     )

@@ -16,7 +16,7 @@ Request = QueryEvent | HealthEvent
 
 
 def permission(service: Service, event: Mapping[str, Any]) -> Callable[[Request], Request]:
-    """What makes of a request the one that is permitted; Unauthorized if none is.
+    """Return a function that limits a request to what its caller may do; Unauthorized if nothing.
 
     In two steps, so that a body is parsed only for a caller who may ask something.
     """
@@ -36,7 +36,7 @@ def permission(service: Service, event: Mapping[str, Any]) -> Callable[[Request]
 
 
 def _access(service: Service, event: Mapping[str, Any]) -> "Access | None":
-    """What the token of a caller permits; None where API Gateway alone decides."""
+    """Return what the token of a caller permits; None where API Gateway alone decides."""
     settings = service.settings
     if settings.http_auth == "token":
         return service.tokens.access(

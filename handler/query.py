@@ -13,7 +13,7 @@ REPLY_RESERVE_S = 0.5
 
 
 class Context(Protocol):
-    """What is used of Lambda's context object."""
+    """Lambda's context object, as far as it is used."""
 
     aws_request_id: str
 
@@ -21,7 +21,7 @@ class Context(Protocol):
 
 
 def lambda_handler(event: Any, context: Context) -> dict[str, Any]:
-    """What AWS calls. A direct caller gets errors raised, the other doors have their own way."""
+    """Answer an event. A direct caller gets an error raised, the other doors an answer."""
     door = door_of(event)
     with Logged(Record(function_request_id=context.aws_request_id, door=door.value)) as record:
         ends_at_s = service().clock.now() + (

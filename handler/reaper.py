@@ -14,7 +14,7 @@ from handler.service import Service, service
 from sqlatch.kernel.errors import SqlatchError
 
 DATABASE_S = 5.0
-"""What the reaper spends on one database at most, before it goes on to the next."""
+"""The longest time for one database, before the reaper goes on to the next."""
 
 PAUSE_S = 0.1
 """Between two purges of one database, in which a writer that waits for its lease gets it."""
@@ -23,7 +23,7 @@ SECONDS_A_DAY = 86_400
 
 
 def lambda_handler(_event: Any, context: Context) -> dict[str, Any]:
-    """What the schedule calls; the report is returned, and in the log."""
+    """Run the reaper on its schedule; the report is returned, and in the log."""
     with Logged(Record(function_request_id=context.aws_request_id, door="schedule")) as record:
         record.kind = "reap"
         time_left_s = context.get_remaining_time_in_millis() / 1000 - REPLY_RESERVE_S

@@ -31,7 +31,7 @@ class CheckFailed(Exception):
 
 
 def lambda_handler(event: dict[str, Any], context: Context) -> dict[str, Any]:
-    """What CodeDeploy calls. It is told `Failed` whatever goes wrong here."""
+    """Check a new version for CodeDeploy, which gets `Failed` whatever goes wrong here."""
     with Logged(Record(function_request_id=context.aws_request_id, door="rollout")) as record:
         record.kind = "check"
         try:
@@ -76,7 +76,7 @@ def _read(client: "LambdaClient", version: str, database: str) -> None:
 
 
 def _read_none(client: "LambdaClient", version: str) -> None:
-    """Where there is no database yet, that is what a read must say."""
+    """Check that a read says DATABASE_NOT_FOUND, where there is no database yet."""
     reply = _invoke(client, version, {"query": READ, "read_only": True})
     if reply.get("errorType") != "DatabaseNotFound":
         raise CheckFailed(f"{version}: a read without a database answered {reply}")

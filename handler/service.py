@@ -1,4 +1,4 @@
-"""Where lease and execution meet: the one way of a request, whatever door it came through."""
+"""The service: the one place where a request, the lease and the execution meet."""
 
 import os
 import socket
@@ -34,10 +34,11 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 RECOVERIES_MAX = 2
-"""How often one request recovers a database: more means that its writers keep dying."""
+"""The most recoveries in one request: more would mean that the database's writers keep dying."""
 
 LOOKS_AGAIN_S = 0.1
-"""How long a request waits for the lease to recover under, before it looks whether others have."""
+"""How long to wait for the recovery lease before checking again whether another process has
+recovered the database."""
 
 
 class Service:
@@ -122,7 +123,7 @@ class Service:
     def recovering(
         self, database: str, record: Record, deadline_s: float, action: Callable[[], T]
     ) -> T:
-        """What `action` returns; where it meets a database that needs recovery, after that.
+        """Return what `action` returns; recover the database and run it again where that is needed.
 
         One that has run short of memory is done once more if what is kept open could be freed.
         """

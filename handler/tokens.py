@@ -39,7 +39,7 @@ PEM = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----(.*?)-----END \1-----", re.DOTALL
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """What a token permits. `identity` is a hash of the token, to bind a stream to it."""
+    """The access that a token grants. `identity` is a hash of the token, to bind a stream to it."""
 
     writes: bool
     databases: frozenset[str] | None
@@ -52,7 +52,7 @@ class Access:
 
 
 def access_by_claim(claims: Mapping[str, Any], name: str) -> Access:
-    """What a token permits that API Gateway has verified, by the claim that names its databases.
+    """Return the access of a JWT that API Gateway has verified, by the claim that names databases.
 
     Whether it may write is decided there, by its scopes. API Gateway hands a list over as a text,
     `[a b]`; a claim that is a text may name several databases too.
@@ -82,7 +82,7 @@ class Tokens:
         self._text = keys.strip()
 
     def access(self, authorization_header: str | None, now_s: float) -> Access:
-        """What the token in a header permits at a time; Unauthorized says why nothing."""
+        """Return the access of the token in a header; Unauthorized says why it has none."""
         if not self._text:
             raise Unauthorized(f"{SETTING}: no key is set, so no token is taken")
         token = _bearer(authorization_header)

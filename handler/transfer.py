@@ -30,7 +30,7 @@ TIME_FORMAT = "%Y-%m-%dT%H%M%SZ"
 
 
 def lambda_handler(event: Any, context: Context) -> dict[str, Any]:
-    """What an operator or the schedule calls: {"move": ..., "database": ..., "key": ...}.
+    """Copy databases, as the event asks: {"move": ..., "database": ..., "key": ...}.
 
     `out` without a database copies each of them. Those that failed are named in the answer and
     counted in the metric CopiesFailed; the others are copied.

@@ -22,7 +22,7 @@ def work_of(
     message_key: str | None = None,
     group: str | None = None,
 ) -> Work:
-    """What is to be executed for a request; `message_key` is a queue's, should it bear no key."""
+    """Return a request as work to execute; `message_key` is used where the request has no key."""
     if event.statements is None:
         statements: tuple[Statement, ...] = (
             Statement(event.query or "", event.parameters, event.parameter_sets),
@@ -77,7 +77,7 @@ def _once(
 
 
 def _fingerprint(event: QueryEvent, statements: tuple[Statement, ...]) -> bytes:
-    """What makes two requests the same: what they execute and how they want the rows."""
+    """Return a digest that two requests share if they execute the same and want the same rows."""
     parts = [(one.sql, _ordered(one.parameters), _sets(one.parameter_sets)) for one in statements]
     return sha256(repr((parts, event.rows_as, event.rows_max)).encode()).digest()
 

@@ -20,7 +20,7 @@ Index = tuple[int, int, int]
 script."""
 
 Answer = Any
-"""What JSON can hold, but no list: that is a refusal, its message and its code."""
+"""An answer as JSON; a list is a refusal: its message and its code."""
 
 T = TypeVar("T")
 
@@ -59,7 +59,7 @@ class CommittedBefore(Exception):
 
 @dataclass(frozen=True, slots=True)
 class RequestName:
-    """What tells a request from others, and a repeat from the first: its name and its body.
+    """The identity of a request: its name tells it from others, its body a repeat from another use.
 
     `conflict` is raised where the name stands for another request. Without `comes_again` no repeat
     would have this name. `carried` is the id of the transaction that its baton holds open.
@@ -87,11 +87,11 @@ class Answers:
         self._committed = self._begun_at
 
     def has(self, index: Index) -> bool:
-        """Whether an earlier run has answered there, and committed since."""
+        """Return whether an earlier run has answered there, and committed since."""
         return index in self._kept
 
     def has_passed(self, index: Index) -> bool:
-        """Whether an earlier run has committed there or behind."""
+        """Return whether an earlier run has committed there or later."""
         return index <= self._committed
 
     def at(self, index: Index, answer: Callable[[], Answer]) -> Answer:

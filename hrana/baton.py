@@ -139,7 +139,7 @@ def _packed(content: Any) -> bytes:
 
 
 def _parts(content: bytes) -> list[Any]:
-    """What the parts of a file hold, in order."""
+    """Return the contents of the parts of a file, in order."""
     parts = []
     start = 0
     while start < len(content):

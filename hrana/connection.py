@@ -1,4 +1,4 @@
-"""What a stream's statements run on: each of them alone, or in the transaction that is open."""
+"""The connection of a stream: each statement runs alone, or in the transaction that is open."""
 
 from hrana.answers import Answers, Index
 from hrana.control import Control, Verb, control_of, is_empty
@@ -56,7 +56,7 @@ class Connection:
         return self._in_transaction(self._open, sql, stmt)
 
     def describe(self, sql: str) -> tuple[Plan, Description]:
-        """What a statement is by the schema as it is seen from here."""
+        """Describe a statement by the schema that this connection sees."""
         self.check_deadline()
         replay = self._open or self._replay(Log(""))
         try:

@@ -24,7 +24,7 @@ _OFF = frozenset({"0", "off", "no", "false"})
 
 
 class Verb(Enum):
-    """What a statement does to the transaction."""
+    """The effect of a statement on the transaction."""
 
     BEGIN = "BEGIN"
     COMMIT = "COMMIT"
@@ -45,7 +45,7 @@ class Control:
 
 
 def control_of(sql: str) -> Control | None:
-    """What a text says of the transaction; None if it is another statement, or not well formed."""
+    """Return a text's effect on the transaction; None if it is another statement, or malformed."""
     start = _LEADING.match(sql)
     begin = start.end() if start else 0
     if _FOREIGN_KEYS_BEGIN.match(sql, begin):
@@ -112,6 +112,6 @@ def _name(word: str) -> str:
 
 
 def is_empty(sql: str) -> bool:
-    """Whether there is nothing but space and comments."""
+    """Return whether a text is only space and comments."""
     found = _LEADING.match(sql)
     return found is not None and found.end() == len(sql)

@@ -44,7 +44,7 @@ LINES = "application/x-ndjson"
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who asks, and how: what the token permits, and what the headers say."""
+    """The caller of a request: the rights of its token, and what its headers ask for."""
 
     identity: str
     writes: bool
@@ -54,7 +54,7 @@ class Caller:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What goes back."""
+    """An HTTP answer, with the counts for the log."""
 
     status: int
     content_type: str

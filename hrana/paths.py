@@ -30,7 +30,7 @@ class Target:
 
 
 def target_of(path: str) -> Target | None:
-    """What a path of the protocol means; None for any other path."""
+    """Return the target of a path of the protocol; None for any other path."""
     found = _PATH.fullmatch(path)
     if found is None:
         return None

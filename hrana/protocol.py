@@ -1,4 +1,4 @@
-"""What clients send: requests of a stream, with their leniences. Unknown fields are let pass."""
+"""The requests of clients, as leniently as the protocol has it: unknown fields are ignored."""
 
 from __future__ import annotations
 

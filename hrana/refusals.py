@@ -16,12 +16,12 @@ CODES = {
     "CONSTRAINT": "SQLITE_CONSTRAINT",
     "STATEMENT_ERROR": "SQLITE_ERROR",
 }
-"""What clients know: SQLite's names, and a few of libSQL's. Others are sent as they are."""
+"""The codes that clients know: SQLite's, and a few of libSQL's. Others are sent as they are."""
 
 OF_THE_STATEMENT = frozenset({
     "STATEMENT_ERROR", "CONSTRAINT", "FORBIDDEN_STATEMENT", "READ_ONLY",
 })  # fmt: skip
-"""What the same statement on the same data meets again."""
+"""Codes of errors that the same statement on the same data causes again."""
 
 MANY_STATEMENTS = "one statement at a time: send several as a batch, or a script as a sequence"
 

@@ -32,7 +32,7 @@ FULL = "the answer is full"
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """How many results an answer has; as `lines`, they are those of a cursor."""
+    """The number of results in an answer; with `lines`, they are those of a cursor."""
 
     requests: int = 0
     steps: int = 0
@@ -45,7 +45,7 @@ class Shape:
 
 
 class Room:
-    """What one answer still has room for. Its least is set aside first, so each result can be told.
+    """The bytes left in one answer. The least of each result is set aside first.
 
     All rows together have `rows_bytes_max`, the answer what Lambda takes.
     """

@@ -90,7 +90,7 @@ class Shelf:
             raise _storage_error(error) from error
 
     def get(self, name: str, size_bytes: int | None = None) -> bytes | None:
-        """What was kept, or its first so many bytes; None if it was cleared."""
+        """Return what was kept, or its first so many bytes; None if it was cleared."""
         try:
             with (self._directory / name).open("rb", buffering=0) as file:
                 content = file.read() if size_bytes is None else file.read(size_bytes)

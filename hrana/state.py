@@ -1,4 +1,4 @@
-"""What a stream remembers between two requests: texts, and the log of an open transaction."""
+"""The state of a stream between two requests: texts, and the log of an open transaction."""
 
 import hashlib
 from dataclasses import dataclass, field, replace
@@ -39,7 +39,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class ShelvedLog:
-    """Where the first `count` entries of a log lie: in so many bytes of a file."""
+    """A log in a file: its first `count` entries are its first so many bytes."""
 
     name: str
     size_bytes: int
@@ -79,7 +79,7 @@ class Log:
 
     @property
     def is_past_limit(self) -> bool:
-        """Whether it was full already when its last statement came."""
+        """Return whether the log was full already when its last statement came."""
         if not self.entries:
             return False
         before_bytes = self.size_bytes - len(to_json(self.entries[-1]))
@@ -140,5 +140,5 @@ class State:
 
 
 def digest_of(outcome: Any) -> str:
-    """What tells two outcomes apart: 96 bits, as nobody gains by finding two that are the same."""
+    """Return a digest of an outcome. 96 bits: a client would only deceive itself by a collision."""
     return hashlib.sha256(to_json(outcome)).hexdigest()[: 2 * DIGEST_BYTES]

@@ -52,11 +52,11 @@ class Stream:
         return self._connection.is_autocommit
 
     def get_autocommit(self, index: Index) -> bool:
-        """Whether no transaction is open at that place of the request."""
+        """Return whether no transaction is open at that place of the request."""
         return bool(self._answers.at(index, lambda: self.is_autocommit))
 
     def has_run(self, index: Index) -> bool | None:
-        """Whether an earlier run of the request has run the step; None if it came not so far."""
+        """Return whether an earlier run has run the step; None if it did not get that far."""
         return self._answers.has(index) if self._answers.has_passed(index) else None
 
     def sql(self, sql: str | None, sql_id: int | None) -> str:
@@ -102,7 +102,7 @@ class Stream:
                     self.execute((request, step, number), Stmt(sql=sql, want_rows=False))
 
     def describe(self, index: Index, sql: str) -> Outcome:
-        """What a statement takes and gives, without running it."""
+        """Describe a statement's parameters and columns, without running it."""
         outcome: Outcome = self._answers.at(index, lambda: self._description(sql))
         return outcome
 

@@ -108,7 +108,7 @@ class Replay:
         return _shown(stmt, outcome)
 
     def describe(self, sql: str) -> tuple[Plan, Description]:
-        """What a statement is by the schema as this transaction sees it."""
+        """Describe a statement by the schema that this transaction sees."""
         return self._as_it_may(lambda live: (live.plan(sql), live.describe(sql, has_run=False)))
 
     def commit(self, record: Callable[[int], tuple[Once, str] | None]) -> bool:
@@ -143,7 +143,7 @@ class Replay:
 
     @property
     def is_over(self) -> bool:
-        """Whether SQLite has ended it by itself, as ON CONFLICT ROLLBACK does."""
+        """True if SQLite has ended the transaction by itself, as ON CONFLICT ROLLBACK does."""
         return self._live is not None and not self._live.is_open
 
     def leave(self, error: Exception | None = None) -> None:
@@ -273,7 +273,7 @@ class Replay:
         limits: Limits,
         encode_rows: EncodeRows,
     ) -> tuple[Outcome, str]:
-        """What came of a statement, and the digest by which that is known again."""
+        """Run a statement; return its outcome, and the digest by which a replay compares it."""
         control = control_of(sql)
         if control is not None:
             live.savepoint(control.verb.value, control.name)
@@ -306,7 +306,7 @@ class Replay:
 
 _NO_LIMIT = 2**62
 _RUN_AGAIN = partial(values.rows_out, in_text=False)
-"""What was let out the first time may be run again."""
+"""The limits of a replay: an answer that was given once may be made again."""
 
 
 def empty_outcome() -> Outcome:

@@ -23,7 +23,7 @@ them come to some hundred a second. DynamoDB takes 1,000 writes a second for one
 THROTTLED_FIRST_S = 0.2
 THROTTLED_MAX_S = 3.2
 CALMS_BY = 0.8
-"""Where DynamoDB throttles, waits are this long at first and double up to the second; each answer
+"""Waits where DynamoDB throttles: the first, which doubles up to the second; each answer
 that gets through takes a fifth off."""
 
 

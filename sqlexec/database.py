@@ -116,7 +116,7 @@ class Database:
             copies.copy_out(lambda: self._store.reading(deadline_s), copy)
 
     def has_records_before(self, before_s: float, deadline_s: float) -> bool:
-        """Whether an idempotency record is older than that."""
+        """Return whether an idempotency record is older than that."""
 
         def is_due(session: Session) -> bool:
             return idempotency.is_due(session, before_s, self._now())
@@ -235,7 +235,7 @@ class Database:
     def _again_if_moved(
         self, action: Callable[P, T], /, *arguments: P.args, **options: P.kwargs
     ) -> T:
-        """What `action` returns; where it met a file that is moved away, at what is there now."""
+        """Run `action`; where the file was moved away, run it again on what is there now."""
         try:
             return action(*arguments, **options)
         except Moved:

@@ -163,7 +163,7 @@ class _Changes:
 
 
 class Budget:
-    """What a request may still return: rows of each statement, bytes of all together."""
+    """The rows of each statement and the bytes of all that a request may still return."""
 
     def __init__(self, limits: Limits, encode_rows: EncodeRows) -> None:
         self._limits = limits

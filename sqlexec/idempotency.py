@@ -18,7 +18,7 @@ PURGED_AT_ONCE_MAX = 1_000
 """Of one transaction, so that writers get in between two."""
 
 LOOKED_AT_MAX = 100
-"""How many of the oldest records are looked at for one past its time. One would do if all clocks
+"""The number of oldest records in which one past its time is looked for. One would do if all clocks
 were right: a record dated by one that was ahead stands before others that are due."""
 
 TABLE = Table(
@@ -141,7 +141,7 @@ def forget_changes(session: Session) -> None:
 
 
 def is_due(session: Session, before_s: float, now_s: float) -> bool:
-    """Whether one of the oldest records is older than that; no record, or no table, is not.
+    """Return whether one of the oldest records is older than that; False without records or table.
 
     What is dated later than now is passed over: it says nothing of what stands behind it.
     """

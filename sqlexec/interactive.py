@@ -30,7 +30,7 @@ class Interactive:
         self._may_create = may_create
 
     def exists(self) -> bool:
-        """Whether there is such a file now."""
+        """Return whether the database is there now."""
         self._store.close_if_moved()
         return self._store.exists()
 

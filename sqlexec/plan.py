@@ -1,4 +1,4 @@
-"""What a statement does, and which parameters it has, by SQLite's own word: prepared, never run."""
+"""The plan of a statement: what it does and its parameters, as SQLite says on preparing it."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -37,7 +37,7 @@ NO_VALUES: Any = apsw._null_bindings  # type: ignore[attr-defined]
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What one SQL text does, and the names of its parameters (None is a `?`).
+    """The effect of one SQL text, and the names of its parameters (None is a `?`).
 
     `inspects` says that SQLite would answer from the schema that a connection knows, without
     checking that it is current: a PRAGMA, or an EXPLAIN. `returns` says that there are columns.
@@ -121,7 +121,7 @@ class Plans:
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """What can be said of a statement that was not run: (name, declared type) of each column."""
+    """The description of a statement that was not run: (name, declared type) of each column."""
 
     columns: tuple[tuple[str, str | None], ...] = ()
     is_explain: bool = False

@@ -1,4 +1,4 @@
-"""What is executed and what comes back: statements in, results out."""
+"""The types of execution: statements in, results out."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ class Statement:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What one statement gave: so many rows, and what `Encoder.rows` made of them.
+    """The result of one statement: the number of its rows, and what `Encoder.rows` made of them.
 
     `rows_affected` counts direct changes only, as sqlite3_changes(). `last_insert_rowid` is None
     but of an INSERT that inserted a row.
@@ -34,7 +34,7 @@ class Result:
 
 
 class Kind(Enum):
-    """What a statement does, by SQLite's own word."""
+    """The kind of a statement, as SQLite says."""
 
     READ = "read"
     WRITE = "write"
@@ -79,7 +79,7 @@ class Writes(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much one request may take: rows of a statement, bytes of all rows, seconds.
+    """The limits of one request: rows of a statement, bytes of all rows, seconds.
 
     With `truncate_rows` a statement stops there and says so. Of the bytes, `bytes_spent` are those
     of rows before. `fewer_rows_with` is for the error's message.
@@ -95,7 +95,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What one request asks for: its statements, all or nothing.
+    """The work of one request: its statements, all or nothing.
 
     Of several works in one transaction, those of a `group` run in order or not at all.
     """

@@ -14,7 +14,7 @@ from storage.translate import Moved, RecoveryNeeded, WriteRefused, moved_meanwhi
 
 
 class Transaction:
-    """What runs on one connection between BEGIN and a commit that may never come.
+    """A transaction on one connection, from BEGIN to a commit that may never come.
 
     `writes` says whether it may change anything: it began with BEGIN IMMEDIATE, or stands on an
     empty database in memory. After an error of a statement, `is_open` may be false: SQLite has
@@ -41,7 +41,7 @@ class Transaction:
 
     @property
     def commits(self) -> bool:
-        """Whether it can be committed: it neither reads only, nor writes into memory."""
+        """True if it can be committed: it neither reads only, nor writes into memory."""
         return self._commit is not None
 
     @property
@@ -49,7 +49,7 @@ class Transaction:
         return self._session.connection.in_transaction
 
     def plan(self, sql: str) -> Plan:
-        """What a text does; StatementError if it is none, or several."""
+        """Return the plan of a text; StatementError if it is not exactly one statement."""
         return self._plans.look(sql, self._session)
 
     def describe(self, sql: str, *, has_run: bool) -> Description:

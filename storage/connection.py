@@ -148,7 +148,7 @@ class Session:
         self.run(nfs.READ)
 
     def schema_has_changed(self) -> bool:
-        """Whether the schema is another than when this was last asked; it is loaded."""
+        """Load the schema; return whether it has changed since this was last called."""
         self.load_schema()
         ((version,),) = self.run("PRAGMA schema_version")
         known, self._schema_version = self._schema_version, version
@@ -168,17 +168,17 @@ class Session:
 
     @property
     def defines(self) -> bool:
-        """Whether the statement prepared last, in `user()`, is one of data definition."""
+        """True if the statement prepared last, in `user()`, is one of data definition."""
         return self._policy.defines
 
     @property
     def changes(self) -> bool:
-        """Whether it is an INSERT, an UPDATE or a DELETE."""
+        """True if it is an INSERT, an UPDATE or a DELETE."""
         return self._policy.changes
 
     @property
     def inserts(self) -> bool:
-        """Whether it is an INSERT.
+        """True if it is an INSERT.
 
         A virtual table that it opens prepares INSERTs of its own, into its shadow tables.
         """
@@ -186,7 +186,7 @@ class Session:
 
     @property
     def inspects(self) -> bool:
-        """Whether it is a PRAGMA."""
+        """True if it is a PRAGMA."""
         return self._policy.inspects
 
     @contextmanager

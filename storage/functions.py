@@ -143,7 +143,7 @@ def _trimmed(text: Value, characters: Value, *, left: bool, right: bool) -> Valu
 
 
 def _run_length(text: str, characters: frozenset[str]) -> int:
-    """How many characters there are before the first that is none of these."""
+    """Return the number of characters before the first that is not one of these."""
     if len(characters) <= CHARACTERS_STRIPPED_MAX:
         return len(text) - len(text.lstrip("".join(characters)))
     start = 0
@@ -175,5 +175,5 @@ def _as_bytes(value: Value) -> bytes:
 
 @cache
 def _sqlite() -> apsw.Connection:
-    """Where SQLite itself says how a number reads as text."""
+    """Return a connection that is used to write numbers as SQLite writes them."""
     return apsw.Connection(":memory:")

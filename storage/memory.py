@@ -1,11 +1,11 @@
-"""How much memory statements may take: SQLite's own limit on its heap, and the process's."""
+"""The memory that statements may take: SQLite's own limit on its heap, and the process's."""
 
 import resource
 
 import apsw
 
 DEFAULT_BYTES = 1024 * 1024 * 1024
-"""What is taken for the memory of a process of which nobody says how much it has."""
+"""The memory assumed of a process whose limit is not known."""
 
 SQLITE_SHARE = 0.4
 """Of all memory, what SQLite may take: caches, sorters, and the pages that a transaction changes,
@@ -37,15 +37,15 @@ def limit_memory(total_bytes: int | None) -> None:
 
 
 def sqlite_bytes() -> int:
-    """What SQLite holds now."""
+    """Return the bytes that SQLite holds now."""
     return apsw.memory_used()
 
 
 def sqlite_bytes_max() -> int:
-    """What SQLite may hold; 0 where nothing is limited."""
+    """Return the most bytes that SQLite may hold; 0 where there is no limit."""
     return apsw.hard_heap_limit(-1)
 
 
 def keeps_too_much() -> bool:
-    """Whether SQLite holds more than may be kept from request to request."""
+    """Return whether SQLite holds more than may be kept from request to request."""
     return sqlite_bytes() > sqlite_bytes_max() * KEPT_SHARE > 0

@@ -1,4 +1,4 @@
-"""What a user's statement may do: SQLite's authorizer, with the lists that it goes by."""
+"""The policy for a user's statements: SQLite's authorizer, and its lists of what is permitted."""
 
 import apsw
 

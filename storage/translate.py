@@ -86,7 +86,7 @@ BUGS = (
     apsw.InternalError, apsw.InvalidContextError, apsw.MisuseError, apsw.NoFTS5Error,
     apsw.ThreadingViolationError, apsw.VFSFileClosedError, apsw.VFSNotImplementedError,
 )  # fmt: skip
-"""What no request can cause: these propagate."""
+"""Errors that no request can cause: these propagate."""
 
 _MOVED = frozenset({apsw.SQLITE_READONLY_DBMOVED, apsw.SQLITE_IOERR_FSTAT})
 """The second comes of a file that is gone where SQLite makes a journal for it."""
@@ -98,7 +98,7 @@ _NEEDS_RECOVERY = frozenset({
 
 
 FOREIGN_ERRORS = (apsw.Error, UnicodeError, MemoryError)
-"""What apsw raises, of its own and of Python's."""
+"""The exceptions that apsw raises, its own and Python's."""
 
 
 def in_our_words(error: Exception, database: str, *, refusal: str = "") -> Exception:
@@ -201,7 +201,7 @@ _TRANSLATIONS: tuple[
 
 
 def moved_meanwhile(error: Moved) -> StorageError:
-    """What a caller is told of a file that was moved more often than was tried."""
+    """Return the error for a file that was moved again while the request was tried again."""
     return StorageError(f"the database file was replaced or removed meanwhile: {error}")
 
 

@@ -32,7 +32,7 @@ FINDINGS_MAX = 10
 BUSY_TIMEOUT_MS = 30_000
 
 OVERWRITES = (*nfs.KEEP_JOURNAL, "PRAGMA synchronous = FULL", nfs.READ)
-"""What the connection that replaces a database runs first."""
+"""The first statements of the connection that replaces a database."""
 
 
 class KeepsChanging(Exception):
@@ -41,7 +41,7 @@ class KeepsChanging(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What was found in a copy whose integrity check is ok.
+    """The findings in a copy whose integrity check is ok.
 
     `foreign_keys` is how many rows refer to nothing, up to FINDINGS_MAX, or why SQLite cannot tell.
     """

@@ -33,7 +33,7 @@ class Files:
         return nfs.journal_of(self.path(name))
 
     def exists(self, name: str) -> bool:
-        """Whether the database is there; a no is asked of the server."""
+        """Return whether the database is there; the server is asked before the answer is False."""
         if self.identity(name) is not None:
             return True
         self.open_directory()
