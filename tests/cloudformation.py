@@ -57,13 +57,13 @@ def rendered(part: Any, template: dict[str, Any], parameters: dict[str, Any]) ->
 
 
 def exists(part: dict[str, Any], template: dict[str, Any], parameters: dict[str, Any]) -> bool:
-    """Whether the condition of a resource or an output, if it has one, holds."""
+    """Return whether the condition of a resource or an output holds; true if it has none."""
     named = part.get("Condition")
     return named is None or bool(rendered(template["Conditions"][named], template, parameters))
 
 
 def references(part: Any, template: dict[str, Any], parameters: dict[str, Any]) -> Iterator[str]:
-    """What a part refers to by name, only through the branches that the conditions choose."""
+    """Return the names that a part refers to in the branches that the conditions choose."""
     if isinstance(part, list):
         for one in part:
             yield from references(one, template, parameters)

@@ -1,4 +1,4 @@
-"""What many tests stand on: a directory of databases, a lease table of each kind, the handler."""
+"""Fixtures of many tests: a directory of databases, a lease table of each kind, the handler."""
 
 import json
 import os

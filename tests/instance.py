@@ -51,7 +51,7 @@ class Instance:
         self.kill()
 
     def __call__(self, event: Any) -> Any:
-        """What the function returned, or the type and message of its error."""
+        """Return the function's answer, or the type and message of its error."""
         with self._one_at_a_time:
             process = self._started()
             assert process.stdin is not None

@@ -13,13 +13,13 @@ SAMPLES = sorted((Path(__file__).parents[1] / "events" / "samples").glob("*.json
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What a sample answers, in words and as a condition."""
+    """The expected answer to a sample, in words and as a condition."""
 
     words: str
     holds: Callable[[Any], bool]
 
     def is_met_by(self, answer: Any) -> bool:
-        """Whether the answer is the expected one. One of another shape is not."""
+        """Return whether the answer is the expected one. One of another shape is not."""
         try:
             return bool(self.holds(answer))
         except (IndexError, KeyError, TypeError, ValueError):

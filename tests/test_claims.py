@@ -19,7 +19,7 @@ CLAIMS = tomllib.loads((ROOT / "docs" / "claims.toml").read_text())
 
 
 def sentences(text: str) -> Iterator[str]:
-    """What stands between two marks, in a cell of a table or in a paragraph."""
+    """The sentences between two marks, in a cell of a table or in a paragraph."""
     for line in CODE.sub("", text).splitlines():
         for cell in line.strip("| ").split(" | ") if line.startswith("|") else [line]:
             for sentence in END.split(cell):

@@ -1,4 +1,4 @@
-"""What the operator's pages claim, held against the template and against arithmetic."""
+"""The claims of the operator's pages, held against the template and against arithmetic."""
 
 import json
 import re

@@ -169,7 +169,7 @@ def test_a_broken_foreign_key_is_named(here: Path) -> None:
 def test_what_lies_in_a_wal_is_lost_without_it_and_taken_in_with_it(
     here: Path, url: str, client: Client
 ) -> None:
-    """What the page warns of; and a `-wal` that came along is not left behind."""
+    """The warnings of the page hold; and a `-wal` that came along is not left behind."""
     database = here / "databases" / "app.db"
     shutil.copy(here / "app.sqlite3", here / "databases" / "alone.db")
     shutil.copy(here / "app.sqlite3", database)

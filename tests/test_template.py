@@ -1,4 +1,4 @@
-"""What must stay true of template.yaml, whoever edits it."""
+"""Facts of template.yaml that every edit must keep."""
 
 import json
 import re
@@ -311,7 +311,7 @@ def environment(function: str) -> dict[str, Any]:
 
 
 def iam_statements(resource: dict[str, Any]) -> list[dict[str, Any]]:
-    """What a role or managed policy says, without the resource policies of endpoints and EFS."""
+    """Return the statements of roles and managed policies, without those of endpoints and EFS."""
     if resource["Type"] == "AWS::IAM::ManagedPolicy":
         return list(resource["Properties"]["PolicyDocument"]["Statement"])
     if resource["Type"] == "AWS::IAM::Role":

@@ -219,7 +219,7 @@ def test_a_caller_s_policy_permits_just_its_part(
 
 
 def permits(document: dict[str, Any], asked: str, tag: str | None) -> bool:
-    """Whether IAM lets a caller with this tag invoke a function, or send a method to a path."""
+    """Return whether IAM lets a caller of a tag invoke a function, or send a method to a path."""
     by_route = "/" in asked
     action = "execute-api:Invoke" if by_route else "lambda:InvokeFunction"
     target = f"{ROUTE}{asked}" if by_route else asked

@@ -170,7 +170,7 @@ def free_port() -> int:
 
 
 def shell(script: str, directory: Path) -> str:
-    """What a script prints, run in a directory with this Python and this code."""
+    """Run a script in a directory with this Python and this code, and return its output."""
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     finished = subprocess.run(
         ["bash", "-euc", f"{COMMAND}\n{script}"],

@@ -116,7 +116,7 @@ def pages_out_of_date(tree: Tree) -> Iterator[str]:
 
 
 class _Known:
-    """What there is to be named."""
+    """The files, modules, words and targets that a page may name."""
 
     def __init__(self, tree: Tree) -> None:
         self._paths = set(tree)

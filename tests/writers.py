@@ -18,7 +18,7 @@ PATIENCE_MS = 400_000
 def run_together(
     processes: int, count: int, sql: str, environment: Mapping[str, str]
 ) -> list[list[Any]]:
-    """What each of the processes had acknowledged: the rows that its writes returned."""
+    """Run the processes; return the rows that the writes of each returned."""
     started = [
         subprocess.Popen(
             [sys.executable, "-m", "tests.writers", str(count), sql, str(number)],

@@ -104,7 +104,7 @@ def test_it_answers_as_moto_does(
 
 
 def answers(url: str, calls: list[tuple[str, dict[str, Any]]]) -> list[Any]:
-    """What a new table answers to the calls, one after the other."""
+    """Return the answers of a new table to the calls, one after the other."""
     name = f"table-{uuid4()}"
     create_table(url, name)
     client = boto3.client("dynamodb", endpoint_url=url)

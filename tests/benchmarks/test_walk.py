@@ -1,4 +1,4 @@
-"""How many stations a request passes: counts, which hold on every machine."""
+"""The stations that a request passes, counted: they are the same on every machine."""
 
 import pytest
 

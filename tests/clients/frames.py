@@ -1,4 +1,4 @@
-"""What the tests of pandas run in the environment of the clients: each function prints.
+"""The program of the tests of pandas, in the environment of the clients: each function prints.
 
 DATABASE_URL is what they run on: the service, or stock SQLite, which has the same to say.
 """

@@ -16,7 +16,7 @@ Printed = Callable[[str], str]
 
 @pytest.fixture
 def ours(run: Run, server: dict[str, str]) -> Printed:
-    """What a function of `frames.py` prints, run on the service."""
+    """Return what a function of `frames.py` prints when it runs on the service."""
     host = server["SQLATCH_URL"].removeprefix("http://").removesuffix("/main/")
     server["DATABASE_URL"] = f"sqlatch+http://any:{server['SQLATCH_TOKEN']}@{host}/main"
     return lambda name: run("python", f"{FRAMES}\n\n{name}()\n")
@@ -36,7 +36,7 @@ def both(ours: Printed, run: Run, server: dict[str, str], tmp_path: Path) -> Pri
 
 
 def requests(tmp_path: Path) -> int:
-    """How many the server has answered: it logs each on a line."""
+    """Return the number of requests that the server has answered: it logs each on a line."""
     return len((tmp_path / "log").read_text().splitlines())
 
 

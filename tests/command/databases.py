@@ -194,7 +194,7 @@ def _contents(
 
 
 def _found(connection: apsw.Connection, name: str) -> list[Any] | None:
-    """What a full-text index finds; None of another table."""
+    """Return the rows that a full-text index finds; None for another table."""
     hidden = connection.execute(
         "SELECT 1 FROM pragma_table_xinfo(?) WHERE hidden = 1 AND name = ?", (name, name)
     ).fetchall()

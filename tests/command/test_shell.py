@@ -25,7 +25,7 @@ def typed(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> Typed:
-    """What a shell writes when keys are typed, then Ctrl-D."""
+    """Return the output of a shell when keys are typed, then Ctrl-D."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
 
     def typed(keys: str) -> str:

@@ -66,7 +66,7 @@ OURS = (
 
 
 def run(tests: Path, engine: Engine, labels: Sequence[str]) -> Outcomes:
-    """How each test ended on an engine."""
+    """Run the tests on an engine, and return how each ended."""
     started_s = time.monotonic()
     results: Outcomes = {}
     for part in [[label] for label in labels] if engine.one_by_one else [labels]:
@@ -105,7 +105,7 @@ def _run(tests: Path, engine: Engine, labels: Sequence[str]) -> Outcomes:
 
 
 def listed() -> Outcomes:
-    """How the tests end that end otherwise over the network."""
+    """Return the listed endings of the tests that end otherwise over the network."""
     found = tomllib.loads(DIFFERENCES.read_text())["differences"]
     return {
         test: ending for one in found for ending, tests in one["endings"].items() for test in tests
@@ -113,7 +113,7 @@ def listed() -> Outcomes:
 
 
 def compare(stock: Outcomes, ours: Outcomes, expected: Mapping[str, str]) -> list[str]:
-    """What is not as it should be: as on the stock backend, or where that is listed, as listed.
+    """Return a line for each test that ends neither as on the stock backend nor as listed.
 
     A test that passes on ours and is skipped on the stock backend is as it should be. What is
     skipped there hangs on the SQLite of this Python too.

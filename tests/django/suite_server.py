@@ -14,7 +14,7 @@ READY_LINES = 2
 
 @contextmanager
 def serving(directory: Path) -> Iterator[dict[str, str]]:
-    """What the suite's settings are to know: the address, and a token."""
+    """Return the environment for the suite's settings: the address, and a token."""
     command = [sys.executable, "-m", "handler.local", "serve", "--port", "0"]
     environment = {**os.environ, "SQLATCH_DATABASES": str(directory), "LOG_LEVEL": "ERROR"}
     with subprocess.Popen(

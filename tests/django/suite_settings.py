@@ -1,4 +1,4 @@
-"""What Django's own suite runs with: files rather than memory, or a URL, on the engine named."""
+"""The settings of Django's own suite: files rather than memory, or a URL, on the engine named."""
 
 import os
 from pathlib import Path

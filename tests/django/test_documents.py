@@ -28,7 +28,7 @@ def blocks(page: str) -> list[str]:
 
 
 def leases_of(block: str) -> LeaseSettings:
-    """What a page's settings come to."""
+    """Return the settings that a page's code makes."""
     found: dict[str, Any] = {}
     exec(block, found)
     database = found.pop("DATABASES")["default"]

@@ -57,8 +57,9 @@ def path(directory: Path) -> Path:
 def read_across_a_commit(
     path: Path, connect: Connect, environment: Mapping[str, str]
 ) -> tuple[set[int], list[str]]:
-    """What one SELECT sees, in whose middle another connection is opened here and another process
-    writes every row; and what that process had acknowledged.
+    """Return the rows of one SELECT, and what another process had acknowledged.
+
+    In the middle of the SELECT another connection is opened here, and that process writes all rows.
     """
     was_there = path.exists()
     with connect().cursor() as cursor:

@@ -1,4 +1,4 @@
-"""What went wrong with django-sqlite-efs, each as a test that passes here, with real processes."""
+"""The faults of django-sqlite-efs, each as a test that passes here, with real processes."""
 
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.django
 
 
 def balances(wrapper: Any) -> list[tuple[Any, ...]]:
-    """What another connection sees."""
+    """Return the rows that another connection sees."""
     with wrapper.cursor() as cursor:
         return cursor.execute("SELECT owner, balance FROM bank_account ORDER BY owner").fetchall()
 

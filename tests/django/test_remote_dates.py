@@ -38,7 +38,7 @@ Ask = Callable[[], Any]
 
 @pytest.fixture
 def both(remote: Open) -> Iterator[Callable[[Ask], tuple[Any, Any]]]:
-    """What something gives on Django's own backend, and over the network."""
+    """Return the results of an action on Django's own backend, and over the network."""
     over_network = connections["default"]
     stock = connections.create_connection("default")
     connections["default"] = stock

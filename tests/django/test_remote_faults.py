@@ -35,7 +35,7 @@ def proxy(remote: Open, http_url: str, monkeypatch: pytest.MonkeyPatch) -> Itera
 
 
 def owners(wrapper: Any, number: int) -> int:
-    """How many rows of a number are there, as another connection sees it."""
+    """Return how many rows with that number another connection sees."""
     with wrapper.cursor() as cursor:
         sql = "SELECT count(*) FROM bank_account WHERE balance = %s"
         return int(cursor.execute(sql, [number]).fetchone()[0])

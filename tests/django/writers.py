@@ -45,7 +45,7 @@ def say_go(process: "subprocess.Popen[str]") -> None:
 def run_together(
     processes: int, name: str | Path, deed: str, count: int, environment: Mapping[str, str]
 ) -> list[Any]:
-    """What all of the processes together had acknowledged."""
+    """Run the processes, and return all that was acknowledged to them."""
     started = [start(name, deed, count, number, environment) for number in range(processes)]
     for process in started:
         say_go(process)

@@ -1,4 +1,4 @@
-"""What Lambda finds when it starts an instance: the built artifact, and the runtime beside it."""
+"""The files of an instance on Lambda: the built artifact, and the runtime beside it."""
 
 import sys
 from dataclasses import dataclass

@@ -22,7 +22,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def runtime(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What Lambda's own runtime has: its client, and the AWS SDK."""
+    """A directory with what Lambda's own runtime has: its client, and the AWS SDK."""
     return link_runtime(tmp_path_factory.mktemp("runtime") / "packages", *CLIENT, *SDK)
 
 

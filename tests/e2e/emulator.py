@@ -57,7 +57,7 @@ class Instance:
         self._stop()
 
     def invoke(self, event: Any) -> Any:
-        """What the function returned, or the type and message of its error. Killed if neither."""
+        """The function's answer, or the type and message of its error. Killed if neither comes."""
         with self._one_at_a_time:
             if self._process is None or self._process.poll() is not None:
                 self._start()
@@ -161,7 +161,7 @@ class Pool:
         self._open.close()
 
     def at_once(self, work: Callable[[Instance], T]) -> list[T]:
-        """What `work` returns for each instance, all of them at the same time."""
+        """Run `work` on all instances at the same time, and return what it returns for each."""
         with ThreadPoolExecutor(len(self.instances)) as threads:
             return list(threads.map(work, self.instances))
 

@@ -78,7 +78,7 @@ def _is_right(sample: str, options: argparse.Namespace) -> bool:
 
 
 def _invoke(function: str, event: Path, options: argparse.Namespace) -> Any:
-    """What the function returned, the type and message of its error, or all that was printed."""
+    """Return the function's answer, the type and message of its error, or all that was printed."""
     ran = subprocess.run(
         [*SAM, options.directory, "local", "invoke", function,
          "--template", options.template, *SETTINGS, "--event", event],

@@ -1,4 +1,4 @@
-"""What SAM makes of the template: who calls the alias, and what a deployment is."""
+"""The template as SAM renders it: the callers of the alias, and the steps of a deployment."""
 
 import json
 import subprocess

@@ -49,7 +49,7 @@ def generous(start: Start, settings: dict[str, str]) -> Instance:
 
 
 def rows_that_pass(refusal: str) -> int:
-    """How many rows are below the limit, told by where it was passed and by how much."""
+    """Return how many rows are below the limit, by where it was passed and by how much."""
     found = re.search(
         r"after ([\d,]+) rows and ([\d,]+) bytes: the limit is ([\d,]+) bytes", refusal
     )

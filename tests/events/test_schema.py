@@ -10,7 +10,7 @@ from events import schema
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """What the tests parse."""
+    """The object that the tests parse."""
 
     x: int
     names: tuple[str, ...] = ()

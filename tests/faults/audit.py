@@ -16,7 +16,7 @@ from tests.faults.notes import Note
 
 @dataclass(frozen=True, slots=True)
 class Books:
-    """What a bank's databases should hold and do, counted; the second half are faults."""
+    """The counts of a bank's databases; the second half are faults."""
 
     acknowledged: int = 0
     refused: int = 0
@@ -89,7 +89,7 @@ def _replayed(log: Iterable[Sequence[Any]]) -> dict[int, int]:
 
 @dataclass(frozen=True, slots=True)
 class Reads:
-    """What the readers saw. Times in seconds; those of a reader that stood still itself are out."""
+    """Count what the readers saw. Times in seconds, without those of a reader that stood still."""
 
     reads: int
     reads_refused: int

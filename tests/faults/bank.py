@@ -55,7 +55,7 @@ def transfer(
 
 
 def count_and_sum(reply: dict[str, Any]) -> tuple[int, int]:
-    """What a transfer returned."""
+    """Transfer an amount, and return the answer."""
     *_, count, total = reply["results"]
     return count["rows"][0][0], total["rows"][0][0]
 

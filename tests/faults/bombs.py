@@ -135,7 +135,7 @@ BOMBS: dict[str, str | dict[str, Any]] = {
 
 
 def run(names: Sequence[str], *, limited: bool = True) -> dict[str, dict[str, Any]]:
-    """What each bomb came to, from a function with `MEMORY_MB` in a process of its own."""
+    """Return the outcome of each bomb, from a function with `MEMORY_MB` in a process of its own."""
     outcomes = run_in_process("tests.faults.bombs", *names, limited=limited)
     return {outcome["name"]: outcome for outcome in outcomes}
 
@@ -170,7 +170,7 @@ def prepare(statements: Sequence[str]) -> None:
 
 
 def sent(event: dict[str, Any]) -> dict[str, Any]:
-    """What came of an event with `TIMEOUT_MS`, which must not keep its lease."""
+    """Return the outcome of an event with `TIMEOUT_MS`, which must not keep its lease."""
     from handler import local
     from handler.service import service
     from sqlatch.kernel.errors import SqlatchError

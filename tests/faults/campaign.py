@@ -32,7 +32,7 @@ PROBE = "CREATE TABLE IF NOT EXISTS probe (n)"
 
 @dataclass(slots=True)
 class Counts:
-    """How often it crashed, how many different directories that left, and what was in them."""
+    """The counts of a campaign: crashes, the directories they left, and the contents of those."""
 
     crash_points: int = 0
     directories: int = 0

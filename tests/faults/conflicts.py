@@ -54,7 +54,7 @@ Answers = list[Any]
 
 @dataclass(slots=True)
 class Counts:
-    """How many pairs, how many were a conflict, and how many of those only by a count."""
+    """The counts: pairs, those that were a conflict, and those of them that only a count shows."""
 
     pairs: int = 0
     conflicts: int = 0

@@ -33,7 +33,7 @@ Act = Callable[[Instance], Any]
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """What is there between two instances: files, leases, time; what the last one replied."""
+    """The state between two instances: files, leases, time, and the reply of the last one."""
 
     image: Image
     leases: list[HeldLease]
@@ -52,7 +52,7 @@ def machine_in(situation: Situation, directory: Path) -> Iterator[Machine]:
 def undisturbed(
     situation: Situation, directory: Path, act: Act, *, lost: LostAnswers | None = None
 ) -> Situation:
-    """What is there when an instance has acted and was closed; it may lose the table's answers."""
+    """The state after an instance has acted and was closed; it may lose the table's answers."""
     with machine_in(situation, directory) as machine:
         with closing(machine.start(lost=lost)) as instance:
             reply = act(instance)
@@ -127,7 +127,7 @@ def _crash(machine: Machine, disk: Disk, act: Act, point: int, *, warm: bool) ->
 
 
 def _alive(fuse: Fuse, answer: Callable[[], Any]) -> Any:
-    """What is answered before the crash; Crash if it came, even where SQLite made it an error."""
+    """Return the answer; Crash if the crash came first, even where SQLite made it an error."""
     try:
         reply = answer()
     except SqlatchError:

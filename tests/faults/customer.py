@@ -26,7 +26,7 @@ AFTER_THE_CHECK = "after the check"
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What a process does. `without` names what is taken out of its service.
+    """One process of the bank. `without` names what is taken out of its service.
 
     It stops itself (SIGSTOP) at `stops_at` the next time it gets there after a SIGUSR1. In so many
     of its commits as `dies` says (0 to 1), the kernel ends it at a random moment.

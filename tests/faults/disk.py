@@ -1,4 +1,4 @@
-"""What a power cut leaves of a directory: for each file what was synced, and what was not yet."""
+"""A directory after a power cut: for each file what was synced, and what was not yet."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -81,7 +81,7 @@ class Write:
         return content
 
     def torn(self, sectors: int) -> "Write":
-        """What of it has happened when so many of its sectors are written."""
+        """The part of the change that has happened when so many of its sectors are written."""
         aligned = self.offset - self.offset % SECTOR_BYTES + sectors * SECTOR_BYTES
         return Write(self.offset, self.data[: max(0, aligned - self.offset)])
 
@@ -111,7 +111,7 @@ class Disk:
         self._files.setdefault(name, _File(None)).pending.append(change)
 
     def sync(self, name: str) -> None:
-        """What was changed in the file so far lasts from now on."""
+        """Sync the file: its changes so far last from now on."""
         self.fuse.step()
         file = self._files[name]
         file.durable = _after(file.durable, file.pending)

@@ -186,7 +186,7 @@ def names() -> set[str]:
 
 
 def run(chosen: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:
-    """What each call came to, from a function with the memory of the bombs'."""
+    """Return the outcome of each call, from a function with the memory of the bombs'."""
     return bombs.run_in_process("tests.faults.functions", json.dumps(chosen))
 
 

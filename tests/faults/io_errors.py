@@ -16,7 +16,7 @@ PROBE = "CREATE TABLE probe (n)"
 
 @dataclass(slots=True)
 class Counts:
-    """How often a call failed, and how the request ended."""
+    """The counts: calls that failed, and how the requests ended."""
 
     faults: int = 0
     answered_all_the_same: int = 0
@@ -63,7 +63,7 @@ class Campaign:
                 assert other.state() == instance.state()
 
     def _act(self, instance: Instance, where: str) -> str:
-        """How it ended: `there`, `not there` or `unknown`."""
+        """Return how it ended: `there`, `not there` or `unknown`."""
         instance.record.code = None
         try:
             reply = self.scenario.act(instance)

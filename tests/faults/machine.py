@@ -171,7 +171,7 @@ class Instance:
         return reap(self.service, self.record, ends_at_s=self._ends_at_s())
 
     def state(self) -> State:
-        """What is in the database, seen to be sound; empty if there is none."""
+        """Check the database, and return its content; empty if there is none."""
         try:
             checked = self.ask(
                 statements=[

@@ -156,7 +156,7 @@ TENDS: dict[str, Callable[[Case], Any]] = {
 
 
 def reaped(case: Case, instance: Service | None = None) -> Answer:
-    """What the reaper does when all records are past their time."""
+    """Run the reaper when all records are past their time."""
     instance = instance or service()
     clock = instance.clock
     instance.clock = Clock(now=lambda: time.time() + 10 * SECONDS_A_DAY)
@@ -197,7 +197,7 @@ def warm(case: Case, kept: str) -> None:
 
 @dataclass(slots=True)
 class Counts:
-    """What the campaign counted."""
+    """The counts of the campaign."""
 
     cases: int = 0
     acknowledged: int = 0
@@ -259,7 +259,7 @@ def answer_or_error(action: Callable[[Case], Any], case: Case) -> Any:
 
 
 def rows(case: Case) -> list[int]:
-    """What is in the file of that name; nothing if there is none."""
+    """Return the rows of the file of that name; none if there is no such file."""
     if not case.path.exists():
         return []
     connection = apsw.Connection(str(case.path), flags=apsw.SQLITE_OPEN_READONLY)

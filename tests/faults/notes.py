@@ -1,4 +1,4 @@
-"""What a process writes down as it happens, so that it is known though the process was killed."""
+"""The notes of a process, written as things happen, so that they are known if it is killed."""
 
 import json
 import os

@@ -33,7 +33,7 @@ MESSAGES: dict[str, dict[str, Any]] = {
 
 @dataclass(slots=True)
 class Counts:
-    """How often it crashed or an answer was lost, how many directories that left."""
+    """The counts: crashes and lost answers, and the different directories they left."""
 
     crash_points: int = 0
     directories: int = 0
@@ -155,7 +155,7 @@ def assert_once(wreck: Situation, memory: Path, act: Act, counts: Counts, where:
 
 
 def is_done(act: Act, reply: Any) -> bool:
-    """Whether it acknowledges: a reply, or no more messages returned than are hopeless."""
+    """Return whether it acknowledges: a reply, or no more messages returned than are hopeless."""
     return reply is not None and reply == HOPELESS.get(act, reply)
 
 

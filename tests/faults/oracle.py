@@ -82,7 +82,7 @@ class Oracle:
         }
 
     def takes_rowids_by_chance(self) -> bool:
-        """Whether a table holds the last rowid there is: SQLite then takes others at random."""
+        """Return whether a table holds the last rowid: SQLite then takes others at random."""
         for name in self.tables():
             try:
                 ((last,),) = self.connection.execute(f"SELECT max(rowid) FROM {name}")

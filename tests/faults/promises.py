@@ -1,4 +1,4 @@
-"""What sqlatch promises, how each promise is tested, and which counts of the campaign say so."""
+"""The promises of sqlatch, how each is tested, and which counts of the campaign say so."""
 
 # ruff: noqa: E501 (prose)
 

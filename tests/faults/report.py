@@ -1,4 +1,4 @@
-"""What the fault campaign counted, kept for the page on reliability."""
+"""The counts of the fault campaign, kept for the page on reliability."""
 
 import json
 import os

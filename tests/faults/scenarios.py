@@ -1,4 +1,4 @@
-"""What is going on when the machine crashes: the requests of the campaign."""
+"""The requests of the campaign, during which the machine crashes."""
 
 import sqlite3
 from collections.abc import Callable
@@ -53,7 +53,7 @@ class Scenario:
 
 
 def start_of(scenario: Scenario, directory: Path) -> Situation:
-    """What is there before it."""
+    """Make the state before it."""
     start = Situation({}, [])
     for request in scenario.setup:
         start = undisturbed(start, directory, ask(**request))

@@ -30,7 +30,7 @@ class Exceptions:
 
 
 class SimulatedDynamoDB:
-    """What `locking.dynamodb` uses of a client; each call is one atomic step."""
+    """The part of a client that `locking.dynamodb` uses; each call is one atomic step."""
 
     exceptions = Exceptions
 

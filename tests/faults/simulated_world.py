@@ -29,7 +29,7 @@ class Violation(AssertionError):
 
 @dataclass(frozen=True, slots=True)
 class Weather:
-    """How bad it is in one schedule: chances of each step."""
+    """The faults of one schedule: chances of each step."""
 
     crash: float
     stall: float

@@ -51,7 +51,7 @@ class Scenario:
 
 @dataclass(slots=True)
 class Counts:
-    """How often it crashed, how many directories that left, what the repeats found there."""
+    """The counts: crashes, the directories they left, and what the repeats found there."""
 
     crash_points: int = 0
     directories: int = 0
@@ -61,7 +61,7 @@ class Counts:
 
 @dataclass(slots=True)
 class Books:
-    """What the answers say is in the log: tags, with rowid and parent where they tell."""
+    """Return what the answers say is in the log: tags, with rowid and parent where they tell."""
 
     there: dict[str, Row] = field(default_factory=dict)
     pending: dict[str, Row] | None = None
@@ -141,7 +141,7 @@ Act = Callable[[Instance], Any]
 
 
 def _start_of(scenario: Scenario, directory: Path) -> tuple[Situation, Act]:
-    """What is there before the request, and the request."""
+    """Return the state before the request, and the request."""
     start = undisturbed(Situation({}, []), directory, lambda instance: instance.ask(**TABLES))
     if scenario.known_by == "key":
         known_by = {"idempotency_key": "k"}

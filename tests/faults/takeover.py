@@ -1,4 +1,4 @@
-"""What an instance opens before it writes under a lease that it took over from one that died.
+"""The files that an instance opens before it writes under a lease taken over from one that died.
 
 An NFS client asks the server about a file when it is opened. Off NFS nothing would go wrong without
 that, so the opening itself is looked at.
@@ -60,7 +60,7 @@ def run(door: str, directory: Path, patch: pytest.MonkeyPatch) -> None:
 
 
 def opened_by(action: Callable[[], Any], patch: pytest.MonkeyPatch) -> set[Path]:
-    """What Python opens meanwhile; what SQLite does is not seen here."""
+    """Note what Python opens in the block; what SQLite opens is not seen here."""
     opened = set()
     system_open = os.open
 

@@ -1,4 +1,4 @@
-"""What the campaigns counted: each case kept for the page on reliability, the sums printed."""
+"""The counts of the campaigns: each case kept for the page on reliability, the sums printed."""
 
 import re
 from collections import Counter

@@ -131,7 +131,7 @@ def what_comes_of(one: Sent) -> tuple[str, str | None]:
 
 
 def has_done(result: dict[str, Any]) -> bool:
-    """Whether a statement ran without an error. A script's may, before one that fails."""
+    """Return whether a statement ran without an error. A script's may, before one that fails."""
     if result["type"] == "error":
         return False
     if result["response"]["type"] == "batch":
@@ -184,7 +184,7 @@ def contents(directory: Path) -> dict[str, bytes]:
 
 
 def any_transaction() -> bool:
-    """Whether a connection was left in a transaction."""
+    """Return whether a connection was left in a transaction."""
     databases = service().databases._open.values()
     stores = [database._store for database in databases]
     stores += [one.interactive._store for one in databases if "interactive" in one.__dict__]

@@ -19,7 +19,7 @@ EVERY = 1 if tally.FULL else 4
 
 @dataclass(slots=True)
 class Counts:
-    """How many processes were killed."""
+    """The count of processes that were killed."""
 
     kills: int = 0
 

@@ -35,7 +35,7 @@ class Failed(AssertionError):
 
 
 def run(seeds: range, memory: Path, *, plant: str = "") -> Counter[str]:
-    """What the programs of the seeds counted; Failed at the first that fails."""
+    """Run the programs of the seeds, and return their counts; Failed at the first that fails."""
     counts: Counter[str] = Counter()
     seed = seeds[0]
     with subprocess.Popen(

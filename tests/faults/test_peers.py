@@ -1,4 +1,4 @@
-"""What other tools of this kind get wrong, each as a test that passes here.
+"""The faults of other tools of this kind, each as a test that passes here.
 
 The tools: django-sqlite-efs, AWSServerlessDB, lambda-sqlite-efs; test_peers_locks has the locks.
 """

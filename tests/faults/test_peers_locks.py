@@ -1,4 +1,4 @@
-"""What other locks in DynamoDB get wrong, each as a test that passes here.
+"""The faults of other locks in DynamoDB, each as a test that passes here.
 
 The tools: python-dynamodb-lock, dynamodblock.
 """

@@ -112,7 +112,7 @@ class Scene:
         return notes
 
     def acknowledged(self) -> int:
-        """How many transfers have been acknowledged so far."""
+        """Return how many transfers have been acknowledged so far."""
         return sum(note.kind == "acknowledged" for note in read_notes(self.notes))
 
     def books(self, notes: list[Note]) -> Books:
@@ -135,7 +135,7 @@ def scene(
 
 @pytest.fixture
 def chance(record_property: Any) -> random.Random:
-    """What the test throws its dice with; its seed is in the report of a failure."""
+    """A random generator whose seed is in the report of a failure."""
     seed = int(os.environ.get("SQLATCH_FAULTS_SEED", time.time_ns()))
     print(f"SQLATCH_FAULTS_SEED={seed}")  # noqa: T201
     return random.Random(seed)

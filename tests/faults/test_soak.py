@@ -86,7 +86,7 @@ def test_it_is_after_hours_as_it_was_after_minutes(ask: Ask, environment: dict[s
 
 
 def mixed() -> list[Step]:
-    """What callers do: reads, writes, batches, large values, mistakes, texts sent but once."""
+    """The requests of callers: reads, writes, batches, large values, mistakes, texts sent once."""
 
     def send(**event: Any) -> None:
         with suppress(StatementError, Timeout, Constraint):
@@ -139,7 +139,7 @@ def part(steps: list[Step], begun: int, length_s: float) -> Iterator[float]:
 
 
 def held() -> dict[str, float]:
-    """What this process holds now."""
+    """Return what this process holds now."""
     gc.collect()
     status = Path("/proc/self/status").read_text()
     return {

@@ -1,4 +1,4 @@
-"""Who takes over from one that died opens the directory and the journal first, at every door."""
+"""Whichever door it serves, an instance that takes over opens directory and journal first."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What a request costs, counted: calls to DynamoDB, modules loaded. Counts do not vary."""
+"""The costs of a request, counted: calls to DynamoDB, modules loaded. Counts do not vary."""
 
 import os
 import shutil

@@ -28,7 +28,7 @@ STARTED_S = 2_000_000_000.0
 def reap_in(
     days: float, service: Service, sleep: Callable[[float], None] = time.sleep
 ) -> dict[str, Any]:
-    """What the reaper does when so many days have passed."""
+    """Run the reaper when so many days have passed."""
     clock = Clock(now=lambda: time.time() + days * DAY_S, sleep=sleep)
     later = Service(service.settings, clock=clock)
     try:

@@ -1,4 +1,4 @@
-"""What a request does many times over ends at its deadline: steps, statements, descriptions."""
+"""Everything that a request repeats ends at its deadline: steps, statements, descriptions."""
 
 import time
 from collections import Counter

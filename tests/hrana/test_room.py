@@ -1,4 +1,4 @@
-"""What an answer has room for is known before the commit that it tells of."""
+"""The room of an answer is known before the commit that it tells of."""
 
 import json
 from pathlib import Path

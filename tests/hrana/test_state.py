@@ -1,4 +1,4 @@
-"""What a stream remembers between two requests, as it travels, and how much that may be."""
+"""The state of a stream between two requests, as it travels, and its limits."""
 
 import pytest
 

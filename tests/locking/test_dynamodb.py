@@ -1,4 +1,4 @@
-"""What only the table in DynamoDB does; its part of the contract is in test_tables.py."""
+"""The table in DynamoDB, beside its contract, which is in test_tables.py."""
 
 import socket
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What only the table in a file does; its part of the contract is in test_tables.py."""
+"""The table in a file, beside its contract, which is in test_tables.py."""
 
 import sqlite3
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""How long a contender waits before its next try, by what it has seen of the others."""
+"""The wait of a contender before its next try, by what it has seen of the others."""
 
 from itertools import pairwise
 

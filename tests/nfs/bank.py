@@ -36,7 +36,7 @@ def create(instance: Instance) -> None:
 
 
 def balances(instance: Instance) -> tuple[int, int, int]:
-    """How many accounts there are, the smallest balance and the largest."""
+    """Return the number of accounts, the smallest balance and the largest."""
     answer = instance.ask(query=BALANCES)
     assert "reply" in answer, answer
     count, smallest, largest = answer["reply"]["rows"][0]
@@ -44,7 +44,7 @@ def balances(instance: Instance) -> tuple[int, int, int]:
 
 
 def commit_ms(instance: Instance) -> float:
-    """How long the commit of a raise takes when nothing else goes on."""
+    """Return the time that the commit of a raise takes when nothing else goes on."""
     answers = [instance.ask(query=RAISE) for _commit in range(COMMITS_MEASURED)]
     return round(statistics.median(answer["commit_ms"] for answer in answers), 1)
 
@@ -52,7 +52,7 @@ def commit_ms(instance: Instance) -> float:
 def raised_or_killed(
     instance: Instance, *, timeout_ms: int, database: str = "main"
 ) -> dict[str, Any] | None:
-    """What the instance answered to a raise, None if it died before."""
+    """Return the instance's answer to a raise, None if it died before."""
     try:
         return instance.ask(query=RAISE, timeout_ms=timeout_ms, database=database)
     except InstanceGone:
@@ -61,7 +61,7 @@ def raised_or_killed(
 
 @dataclass(slots=True)
 class Watch:
-    """What a reader saw that never stopped reading."""
+    """The observations of a reader that never stopped reading."""
 
     reads: int = 0
     torn: list[list[int]] = field(default_factory=list)

@@ -83,14 +83,14 @@ class Client:
         self._network.join(self._tap)
 
     def shell(self, command: str) -> str:
-        """What a command prints in the machine; AssertionError if it fails."""
+        """Run a command in the machine, and return its output; AssertionError if it fails."""
         with self._talk({"shell": command}) as conversation:
             answer = conversation.receive()
         assert answer["status"] == 0, answer["output"]
         return str(answer["output"])
 
     def python(self, program: str, *arguments: str) -> str:
-        """What a program prints, run by the machine's own Python with Debian's SQLite."""
+        """Run a program by the machine's own Python with Debian's SQLite, and return its output."""
         user = ["setpriv", f"--reuid={USER}", f"--regid={USER}", "--clear-groups"]
         return self.shell(shlex.join([*user, "python3", "-c", program, *arguments]))
 

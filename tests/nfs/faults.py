@@ -123,7 +123,7 @@ def _kill() -> None:
 
 
 def _killer(hang_up: Callable[[], None], after_ms: float) -> Callable[[], None]:
-    """What makes a process of its own kill this one, that long after."""
+    """Return a function that has a process of its own kill this one, that long after."""
     waiting, telling = os.pipe()
     victim = os.getpid()
     if os.fork():

@@ -1,4 +1,4 @@
-"""What runs in a client: function instances, each a process of its own, forked with all imported.
+"""The program of a client: function instances, each a process forked with all imported.
 
 A connection begins with one message:
     {"shell": command}                      answered by {"status", "output"}
@@ -114,7 +114,7 @@ def _answer(event: Any, commits_ms: list[float]) -> dict[str, Any]:
 
 
 def _measured_commits() -> list[float]:
-    """How long each commit of this process took, in milliseconds."""
+    """Return a list to which each commit of this process adds its milliseconds."""
     commits_ms: list[float] = []
     commit = Store._commit
 

@@ -50,7 +50,7 @@ class Lab:
         return {**self.environment, "SQLATCH_DATABASES": path}
 
     def has_hot_journal(self, environment: dict[str, str], database: str = "main") -> bool:
-        """Whether the journal, as the server has it on its disk, waits to be rolled back."""
+        """Return whether the journal, as the server has it on its disk, waits to be rolled back."""
         directory = self.export / Path(environment["SQLATCH_DATABASES"]).name
         with (directory / f"{database}.db-journal").open("rb") as journal:
             return (journal.read(1) or b"\0") != b"\0"

@@ -1,4 +1,4 @@
-"""What a client runs in: user-mode Linux, or qemu without KVM, which boots where that panics."""
+"""The machine of a client: user-mode Linux, or qemu without KVM, which boots where that panics."""
 
 import os
 import shutil
@@ -27,7 +27,7 @@ Command = list[str | Path]
 
 @dataclass(frozen=True, slots=True)
 class Boot:
-    """What a client is booted from: the lab's files, the code under test, a place for logs."""
+    """The files that a client is booted from: the lab's, the code under test, a place for logs."""
 
     lab: Path
     code: Path

@@ -31,7 +31,7 @@ class Network:
 
     @property
     def launcher(self) -> tuple[str, ...]:
-        """What to write before a command that is to run in the network."""
+        """Return the words before a command that is to run in the network."""
         return ("ip", "netns", "exec", self.name)
 
     def start(self, command: Sequence[str | Path], *, log: Path, **options: Any) -> Process:

@@ -48,7 +48,7 @@ used.close()
 
 @dataclass(slots=True)
 class Counts:
-    """How the transactions ended that were killed in their commit, as the other client sees it."""
+    """The counts of transactions killed in their commit, as the other client sees them."""
 
     rounds: int = 0
     undone: int = 0

@@ -47,7 +47,7 @@ LATEST = 1.5
 
 @dataclass(slots=True)
 class Counts:
-    """What became of the transactions that were killed, and what others saw meanwhile.
+    """The counts of transactions that were killed, and what others saw meanwhile.
 
     `kept` was not acknowledged and is there: the writer was killed after its last write.
     """

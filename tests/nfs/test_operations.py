@@ -1,4 +1,4 @@
-"""What a request costs in NFS operations: on EFS each is a millisecond or more."""
+"""The costs of a request in NFS operations: on EFS each is a millisecond or more."""
 
 from typing import Any
 
@@ -74,7 +74,7 @@ def operations(
 
 
 def _so_far(client: Client) -> dict[str, int]:
-    """How often the client's kernel asked for each operation since the share was mounted."""
+    """Return how often the client's kernel asked for each operation since the share was mounted."""
     counts = {}
     of_share = False
     for line in client.shell("cat /proc/self/mountstats").splitlines():

@@ -67,7 +67,7 @@ def url(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def credentials(url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
-    """What `dbapi.connect` is to be given with the URL: over HTTP a token."""
+    """The arguments of `dbapi.connect` beside the URL: over HTTP a token."""
     given = {}
     if url.startswith("http"):
         private, public = new_key()

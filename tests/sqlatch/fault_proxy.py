@@ -15,7 +15,7 @@ WAITS_S = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What befalls a request. `is_unknown` if the caller cannot know whether it was applied.
+    """A failure of a request. `is_unknown` if the caller cannot know whether it was applied.
 
     The server sees it if it `arrives`. The client gets what `answer` makes of the server's answer;
     without an `answer` the proxy reads some of the request and hangs up.

@@ -1,4 +1,4 @@
-"""What can befall a request between a client and the service, for each transport."""
+"""The failures of a request between a client and the service, for each transport."""
 
 from tests.sqlatch.fault_proxy import CUTS, REQUEST_CUTS, Fault, answer, instead
 

@@ -18,7 +18,7 @@ PATH = "/2015-03-31/functions/"
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What goes back instead of the function's own answer, or after it with `runs`."""
+    """An answer in place of the function's own; with `runs` the function runs before."""
 
     status: int
     body: Any
@@ -59,7 +59,7 @@ def refusal(status: int, code: str, message: str) -> Answer:
 
 
 def function_error(body: Any) -> Answer:
-    """What the function ended with, if it returned nothing."""
+    """The error that the function ended with, if it returned nothing."""
     return Answer(200, body, {"X-Amz-Function-Error": "Unhandled"})
 
 

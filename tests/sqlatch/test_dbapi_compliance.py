@@ -55,7 +55,7 @@ def test_what_the_suite_does_not_test_is_not_there() -> None:
 
 
 def outcome(suite: Any) -> tuple[dict[str, str], int]:
-    """What failed in the suite, with its traceback, and how many tests there are."""
+    """Run the suite; return its failures with their tracebacks, and the number of tests."""
     result = unittest.TestResult()
     unittest.TestLoader().loadTestsFromTestCase(suite).run(result)
     bad = [*result.failures, *result.errors]

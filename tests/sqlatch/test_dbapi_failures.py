@@ -1,4 +1,4 @@
-"""What can go wrong below DB-API: one exception with the cause, and never a commit twice."""
+"""Failures below DB-API: one exception with the cause, and never a commit twice."""
 
 from collections.abc import Iterator
 

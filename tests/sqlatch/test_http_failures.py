@@ -1,4 +1,4 @@
-"""What can go wrong over HTTP: one class each, none repeated unless safe."""
+"""Failures over HTTP: one class each, none repeated unless safe."""
 
 import gzip
 import json

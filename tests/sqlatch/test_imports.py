@@ -1,4 +1,4 @@
-"""What is loaded when: the AWS SDK by who calls AWS, an HTTP library by who calls at all."""
+"""The AWS SDK is loaded to call AWS only, an HTTP library at the first call."""
 
 import subprocess
 import sys

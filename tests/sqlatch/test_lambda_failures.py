@@ -1,4 +1,4 @@
-"""What can go wrong between boto3 and the function: one class each, none repeated unless safe."""
+"""Failures between boto3 and the function: one class each, none repeated unless safe."""
 
 from collections.abc import Callable, Iterator
 from typing import Any

@@ -1,4 +1,4 @@
-"""What a caller is told about a write: true for every pair of failures in one call."""
+"""The outcome of a write as the caller is told it: true for every pair of failures in one call."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

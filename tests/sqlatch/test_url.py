@@ -1,4 +1,4 @@
-"""What a URL means, and what is wrong with one that means nothing."""
+"""URLs: their parts, and why one is refused."""
 
 import pytest
 

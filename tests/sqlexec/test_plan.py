@@ -1,4 +1,4 @@
-"""What a text does, however it is written and however long it is."""
+"""The plan of a text, however it is written and however long it is."""
 
 from contextlib import closing
 from pathlib import Path

@@ -38,7 +38,7 @@ def connections() -> Iterator[tuple[apsw.Connection, apsw.Connection]]:
 
 
 def asked(connection: apsw.Connection, call: str, arguments: tuple[Value, ...]) -> Any:
-    """What the function says and of which type, read as bytes, or the error."""
+    """Return the function's value and its type, read as bytes, or the error."""
     sql = f"SELECT typeof({call}), CAST({call} AS BLOB)"
     try:
         return connection.execute(sql, arguments).get

@@ -1,4 +1,4 @@
-"""What a user's statement may do: by SQLite's own word when it prepares it."""
+"""The authorizer: refusals of a user's statements, and what it learns of those it allows."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What keeps a tree from being released; `make release` itself builds for some minutes."""
+"""The checks that keep a tree from being released; `make release` itself builds for minutes."""
 
 import pytest
 

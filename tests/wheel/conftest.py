@@ -33,7 +33,7 @@ class Environment:
         return self.directory / "bin"
 
     def python(self, code: str, *, cwd: Path, **variables: str) -> str:
-        """What a piece of Python prints, run where nothing of the repository can be imported."""
+        """Run Python where nothing of the repository can be imported, and return the output."""
         return self.run([str(self.bin / "python"), "-c", code], cwd=cwd, **variables)
 
     def run(self, command: list[str], *, cwd: Path, **variables: str) -> str:

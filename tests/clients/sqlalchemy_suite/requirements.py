@@ -1,4 +1,4 @@
-"""What the suite may ask of this dialect: what SQLite has, but for what the service refuses."""
+"""The features that the suite may test: those of SQLite, but for what the service refuses."""
 
 from sqlalchemy.testing import exclusions
 from sqlalchemy.testing.requirements import SuiteRequirements

@@ -1,4 +1,4 @@
-"""What the tests keep in their database."""
+"""The tables of the tests."""
 
 import uuid
 

@@ -46,7 +46,7 @@ class Clock:
 
 
 def copy(*names: str) -> None:
-    """What a replicator does: the followers become what the leader is now."""
+    """Replicate: the followers become copies of the leader as it is now."""
     for name in names or ("follower1", "follower2"):
         with (
             closing(sqlite3.connect(DIRECTORY / "leader.db")) as leader,

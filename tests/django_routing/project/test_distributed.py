@@ -1,4 +1,4 @@
-"""What django-distributed promises or fails at: its names and settings, one test for each fault."""
+"""The promises and faults of django-distributed: its names and settings, a test for each fault."""
 
 import asyncio
 import threading

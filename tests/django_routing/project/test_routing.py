@@ -1,4 +1,4 @@
-"""What the routers answer, and what Django makes of the answers."""
+"""The answers of the routers, and what Django does by them."""
 
 import threading
 

@@ -1,4 +1,4 @@
-"""Who wrote reads the leader; who did not reads a follower."""
+"""A session that wrote reads from the leader; one that did not reads from a follower."""
 
 import pytest
 from django.http import HttpResponse
