@@ -33,7 +33,7 @@ def health(service: Service) -> dict[str, Any]:
 
 def _directory(service: Service) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     try:
-        sizes = service.databases.files.sizes_bytes()
+        sizes = service.databases.sizes_bytes()
     except SqlatchError as error:
         return {"ok": False, "error": error.message}, []
     return {"ok": True}, [{"name": name, "bytes": size} for name, size in sizes.items()]

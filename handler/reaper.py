@@ -42,7 +42,7 @@ def reap(service: Service, record: Record, *, ends_at_s: float) -> dict[str, Any
     streams_cleared = 0
     with _noting("(streams)", record, failures):
         streams_cleared = _clear_streams(service)
-    names = service.databases.files.names()
+    names = service.databases.names()
     _tend_in_turn(service, names, record, failures, ends_at_s)
     return {
         "leases_reaped": reaped,
@@ -120,9 +120,9 @@ def _reap_lease(service: Service, name: str, record: Record, ends_at_s: float) -
     """Take the lease over, as a writer would, recover what its holder left, and give it back."""
     deadline_s = min(service.clock.now() + DATABASE_S, ends_at_s)
     with service.writing(name, record, deadline_s) as grant:
-        if service.databases.files.exists(name):
-            recovered = service.databases.get(name).recover(grant)
-            record.hot_journals_recovered += recovered
+        database = service.databases.get(name)
+        if database.exists():
+            record.hot_journals_recovered += database.recover(grant)
 
 
 def _is_due(service: Service, name: str, record: Record, ends_at_s: float) -> bool:

@@ -22,7 +22,8 @@ from locking.tables import open_table
 from sqlatch.kernel.errors import DatabaseBusy, LeaseBusy, ReadOnly, Timeout
 from sqlexec.databases import Databases
 from sqlexec.statement import Kind, Outcome, Work, Writes
-from storage.engine import Grant
+from storage.engine import Engine, Grant
+from storage.inplace.engine import InPlace
 from storage.memory import limit_memory
 from storage.translate import DEADLINE_PASSED, NeedsMemory, RecoveryNeeded
 
@@ -49,7 +50,7 @@ class Service:
         self.clock = clock or Clock()
         limit_memory(_memory_bytes(os.environ))
         self.databases = Databases(
-            settings.databases, now=self.clock.now, may_create=settings.create == "on-write"
+            engine_of(settings), now=self.clock.now, may_create=settings.create == "on-write"
         )
         self._holder = f"{os.environ.get('AWS_LAMBDA_FUNCTION_NAME') or socket.gethostname()}"
 
@@ -220,6 +221,11 @@ class Service:
             return False
         record.hot_journals_recovered += was_hot
         return True
+
+
+def engine_of(settings: Settings) -> Engine:
+    """Return the engine that keeps the databases: the one place where it is chosen."""
+    return InPlace(settings.databases)
 
 
 def _memory_bytes(environment: Mapping[str, str]) -> int | None:

@@ -17,7 +17,8 @@ from handler.log import Logged, Record
 from handler.query import REPLY_RESERVE_S, Context
 from handler.service import Service, service
 from sqlatch.kernel.errors import BadEvent, DatabaseBusy, SqlatchError, StorageError, Timeout
-from storage.inplace import copies
+from storage import copies
+from storage.engine import KeepsChanging
 from storage.translate import RecoveryNeeded
 
 Bucket = Any
@@ -68,7 +69,7 @@ def _check(event: Any) -> None:
 def _every(record: Record, ends_at_s: float) -> dict[str, Any]:
     """Copy every database out, the one whose last copy is oldest first."""
     bucket = _bucket()
-    names = _oldest_first(service().databases.files.sizes_bytes(), bucket)
+    names = _oldest_first(service().databases.sizes_bytes(), bucket)
     copied: dict[str, Any] = {}
     failed: dict[str, Any] = {}
     for name in names:
@@ -96,7 +97,6 @@ def _move(event: Mapping[str, Any], name: str, record: Record, ends_at_s: float)
     record.database = name
     if event["move"] == "out":
         return _out(name, event.get("key"), _bucket(), record, ends_at_s)
-    live = service().databases.files.path(name)
     with tempfile.TemporaryDirectory() as temporary:
         copy = Path(temporary) / f"{name}.db"
         with _storage():
@@ -104,7 +104,7 @@ def _move(event: Mapping[str, Any], name: str, record: Record, ends_at_s: float)
         copies.leave_wal(copy)
         checked = copies.check(copy)
         if event["move"] == "in":
-            copies.bring_in(copy, live)
+            service().databases.add(name, copy)
         else:
             _write_over(service(), name, copy, record, ends_at_s)
     return {"key": event["key"], **asdict(checked)}
@@ -136,12 +136,12 @@ def _copy_out(service: Service, name: str, copy: Path, record: Record, ends_at_s
 
     try:
         service.recovering(name, record, ends_at_s, once)
-    except copies.KeepsChanging:
+    except KeepsChanging:
         try:
             with service.writing(name, record, ends_at_s) as grant:
                 database.recover(grant)
                 once()
-        except (copies.KeepsChanging, RecoveryNeeded) as error:
+        except (KeepsChanging, RecoveryNeeded) as error:
             raise DatabaseBusy(
                 f"database {name!r} was changed under the lease by a program that does not take it:"
                 " stop that program"
@@ -151,10 +151,7 @@ def _copy_out(service: Service, name: str, copy: Path, record: Record, ends_at_s
 def _write_over(service: Service, name: str, copy: Path, record: Record, ends_at_s: float) -> None:
     """Replace what is in a database under its lease, after what a killed writer left is undone."""
     with service.writing(name, record, ends_at_s) as grant:
-        database = service.databases.get(name)
-        database.recover(grant)
-        database.close()
-        copies.write_over(copy, service.databases.files.path(name), grant)
+        service.databases.get(name).replace(copy, grant)
 
 
 def _bucket() -> Bucket:

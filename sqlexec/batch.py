@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager
 from sqlatch.kernel.errors import DatabaseBusy, DatabaseCorrupt, SqlatchError, StorageError
 from sqlexec.statement import Outcome, Work
 from storage.connection import Session
+from storage.engine import WriteTransaction
 
 Outcomes = list[Outcome | SqlatchError | None]
 
@@ -15,9 +16,8 @@ NOT_ITS_OWN = (StorageError, DatabaseCorrupt, DatabaseBusy)
 
 def apply_each(
     works: Sequence[Work],
-    session: Session,
     *,
-    transaction: Callable[[], AbstractContextManager[None]],
+    begin: Callable[[], AbstractContextManager[WriteTransaction]],
     apply: Callable[[Work, Session], Outcome],
     deadline_s: float,
     now: Callable[[], float],
@@ -30,7 +30,8 @@ def apply_each(
     failures: dict[int, SqlatchError] = {}
     for _attempt in range(len(works) + 1):
         try:
-            with transaction():
+            with begin() as transaction:
+                session = transaction.connection
                 outcomes: Outcomes = []
                 failed_groups: set[str | None] = set()
                 for index, work in enumerate(works):
@@ -43,6 +44,7 @@ def apply_each(
                         failed_groups.add(work.group)
                     outcomes.append(outcome)
                 session.deadline_s = deadline_s
+                transaction.commit()
                 return outcomes
         except _UndoneError as undone:
             failures[undone.index] = undone.error

@@ -1,22 +1,21 @@
 """One database by name: what its statements do, reading them, writing them, all or nothing."""
 
 from collections.abc import Callable, Sequence
-from contextlib import closing
+from contextlib import AbstractContextManager, closing
 from functools import cached_property, partial
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
-from sqlatch.kernel.errors import SqlatchError, StatementError, StorageError
+from sqlatch.kernel.errors import SqlatchError, StatementError
 from sqlexec import idempotency
 from sqlexec.batch import apply_each
 from sqlexec.execute import execute_all
-from sqlexec.interactive import Interactive
+from sqlexec.interactive import NOT_CREATED, Interactive, not_found
 from sqlexec.plan import Plans
 from sqlexec.statement import Kind, Outcome, Result, Statement, Work, Writes
 from storage.connection import Session
-from storage.engine import Grant
-from storage.inplace import copies
-from storage.inplace.store import FILE_FAILURES, Store
+from storage.engine import FAILURES, Grant, Store, WriteTransaction
+from storage.scratch import Scratch
 from storage.translate import Moved, WriteRefused, moved_meanwhile
 
 P = ParamSpec("P")
@@ -45,15 +44,18 @@ class Database:
     def write(self, work: Work, grant: Grant) -> Outcome:
         """Run the statements in one transaction, and only once if the work says so."""
 
-        def apply(session: Session) -> Outcome:
-            with self._store.transaction(session, grant):
-                return self._apply(work, session)
+        def apply(begun: AbstractContextManager[WriteTransaction]) -> Outcome:
+            with begun as transaction:
+                outcome = self._apply(work, transaction.connection)
+                transaction.commit()
+                return outcome
 
         def write() -> Outcome:
             exists = self._store.exists()
             if not exists:
-                self._rehearse(apply, grant.deadline_s)
-            return self._on_writer(apply, grant, creates=not exists)
+                with closing(self._scratch(grant.deadline_s)) as scratch:
+                    apply(scratch.write())
+            return apply(self._store.write(grant, creates=not exists))
 
         return self._again_if_moved(write)
 
@@ -64,56 +66,45 @@ class Database:
 
         An error stands for its work, None for one that was not run since its group had failed.
         """
-
-        def apply(session: Session) -> list[Outcome | SqlatchError | None]:
-            return apply_each(
-                works,
-                session,
-                transaction=lambda: self._store.transaction(session, grant),
-                apply=self._apply,
-                deadline_s=grant.deadline_s,
-                now=self._now,
-            )
+        apply = partial(
+            apply_each, works, apply=self._apply, deadline_s=grant.deadline_s, now=self._now
+        )
 
         def write() -> list[Outcome | SqlatchError | None]:
             exists = self._store.exists()
             if not exists:
-                rehearsed = self._rehearse(apply, grant.deadline_s)
+                with closing(self._scratch(grant.deadline_s)) as scratch:
+                    rehearsed = apply(begin=scratch.write)
                 if not any(isinstance(outcome, Outcome) for outcome in rehearsed):
                     return rehearsed
-            return self._on_writer(apply, grant, creates=not exists)
+            return apply(begin=partial(self._store.write, grant, creates=not exists))
 
         return self._again_if_moved(write)
 
     def vacuum(self, work: Work, grant: Grant) -> Outcome:
-        """Run VACUUM: a transaction of its own, with SQLite's exclusive lock from its start."""
-
-        def apply(session: Session) -> Outcome:
-            # In memory the copy would be as large as the database.
-            session.run("PRAGMA temp_store = FILE")
-            try:
-                grant.check()
-                session.run(work.statements[0].sql)
-            finally:
-                session.run("PRAGMA temp_store = MEMORY")
-            return Outcome([Result((), [], 0, 0, None)], wrote=True)
-
-        return self._on_writer_that_exists(apply, grant)
+        """Run VACUUM, a transaction of its own."""
+        self._again_if_moved(self._if_it_exists, self._store.vacuum, work.statements[0].sql, grant)
+        return Outcome([Result((), [], 0, 0, None)], wrote=True)
 
     def recover(self, grant: Grant) -> bool:
         """Make the database readable again, or for the first time.
 
-        Returns whether a journal was hot.
+        Return whether a killed writer had left something to undo.
         """
-        with self._store.closed_on_failure():
-            return self._again_if_moved(self._store.recover, grant)
+        return self._again_if_moved(self._if_it_exists, self._store.recover, grant)
 
     def copy_out(self, copy: Path, deadline_s: float) -> None:
-        """Write one moment of the database to a new file; copies.KeepsChanging as it says."""
-        if not self._store.exists():
-            raise self._store.not_found()
-        with self._store.closed_on_failure():
-            copies.copy_out(lambda: self._store.reading(deadline_s), copy)
+        """Write one state of the database to a new file; KeepsChanging."""
+        self._if_it_exists(self._store.copy_out, copy, deadline_s)
+
+    def replace(self, copy: Path, grant: Grant) -> None:
+        """Replace the content of the database by that of a file."""
+        self.close()
+        self._if_it_exists(self._store.replace, copy, grant)
+
+    def exists(self) -> bool:
+        """Return whether the database exists now."""
+        return self._store.exists(at_once=True)
 
     def has_records_before(self, before_s: float, deadline_s: float) -> bool:
         """Return whether an idempotency record is older than that."""
@@ -126,11 +117,13 @@ class Database:
     def purge_records(self, before_s: float, grant: Grant) -> int:
         """Delete a bounded number of idempotency records older than that. Returns how many."""
 
-        def apply(session: Session) -> int:
-            with self._store.transaction(session, grant):
-                return idempotency.purge(session, before_s, self._now())
+        def purge() -> int:
+            with self._store.write(grant) as transaction:
+                purged = idempotency.purge(transaction.connection, before_s, self._now())
+                transaction.commit()
+                return purged
 
-        return self._on_writer_that_exists(apply, grant)
+        return self._again_if_moved(self._if_it_exists, purge)
 
     @cached_property
     def interactive(self) -> Interactive:
@@ -139,11 +132,11 @@ class Database:
             self._store, plans=self._plans, now=self._now, may_create=self._may_create
         )
 
-    def give_back(self) -> None:
-        """Free the pages of the file that are kept; the connections stay open."""
-        self._store.give_back()
+    def release_memory(self) -> None:
+        """Free the pages of the database that are kept; the connections stay open."""
+        self._store.release_memory()
         if "interactive" in self.__dict__:
-            self.interactive.give_back()
+            self.interactive.release_memory()
 
     def close(self) -> None:
         self._store.close()
@@ -160,12 +153,12 @@ class Database:
 
     def _kind_in_memory(self, statements: Sequence[Statement], deadline_s: float) -> Kind | None:
         """Return what the statements do; an empty database stands for one that is not there yet."""
-        with closing(self._store.scratch(deadline_s)) as scratch:
+        with closing(self._empty(deadline_s)) as scratch:
             try:
-                return self._plans.kind(statements, scratch)
+                return self._plans.kind(statements, scratch.connection)
             except StatementError as error:
                 if "sqlite_code" in error.facts and "offset" not in error.facts:
-                    raise self._store.not_found(str(error)) from error
+                    raise not_found(self._store.name, str(error)) from error
                 raise
 
     def _read_in(self, work: Work, kind: Kind | None, session: Session) -> Outcome:
@@ -195,42 +188,38 @@ class Database:
             idempotency.keep(session, work.once, reply, self._now())
         return outcome
 
-    def _rehearse(self, apply: Callable[[Session], T], deadline_s: float) -> T:
-        """Run the first write of a database in memory, so that one that fails makes no file."""
+    def _scratch(self, deadline_s: float) -> Scratch:
+        """Return an empty database to rehearse the first write in, if it may make one."""
         if not self._may_create:
-            raise self._store.not_found("and is not to be created: SQLATCH_CREATE")
-        with closing(self._store.scratch(deadline_s)) as scratch:
-            return apply(scratch)
+            raise not_found(self._store.name, NOT_CREATED)
+        return self._empty(deadline_s)
+
+    def _empty(self, deadline_s: float) -> Scratch:
+        return Scratch(
+            self._store.name, table=idempotency.TABLE, now=self._now, deadline_s=deadline_s
+        )
 
     def _on_reader(self, apply: Callable[[Session], T], deadline_s: float) -> T:
         if not self._store.exists():
-            raise self._store.not_found()
+            raise not_found(self._store.name)
         try:
-            session = self._store.reading(deadline_s)
+            session = self._store.snapshot(deadline_s)
             try:
                 return apply(session)
             except StatementError:
                 if session.schema_has_changed():
                     return apply(session)
                 raise
-        except FILE_FAILURES:
+        except FAILURES:
             self._store.close()
             raise
 
-    def _on_writer_that_exists(self, apply: Callable[[Session], T], grant: Grant) -> T:
-        def write() -> T:
-            if not self._store.exists():
-                raise self._store.not_found()
-            return self._on_writer(apply, grant, creates=False)
-
-        return self._again_if_moved(write)
-
-    def _on_writer(self, apply: Callable[[Session], T], grant: Grant, *, creates: bool) -> T:
-        with self._store.closed_on_failure():
-            try:
-                return apply(self._store.writing(grant, creates=creates))
-            except WriteRefused as error:
-                raise StorageError(f"the database file cannot be written: {error}") from error
+    def _if_it_exists(
+        self, action: Callable[P, T], /, *arguments: P.args, **options: P.kwargs
+    ) -> T:
+        if not self._store.exists():
+            raise not_found(self._store.name)
+        return action(*arguments, **options)
 
     def _again_if_moved(
         self, action: Callable[P, T], /, *arguments: P.args, **options: P.kwargs

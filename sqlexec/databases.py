@@ -1,4 +1,4 @@
-"""The databases of a directory, those used last kept open within the memory that they share."""
+"""The databases of an engine, those used last kept open within the memory that they share."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -6,8 +6,7 @@ from pathlib import Path
 from sqlexec.database import Database
 from sqlexec.idempotency import TABLE
 from sqlexec.plan import Plans
-from storage.inplace.files import Files
-from storage.inplace.store import Store
+from storage.engine import Engine
 from storage.memory import keeps_too_much, sqlite_bytes
 
 FREED_BYTES_MIN = 16 * 1024 * 1024
@@ -15,12 +14,12 @@ FREED_BYTES_MIN = 16 * 1024 * 1024
 
 
 class Databases:
-    """The databases of a directory. Those used last are kept open, `OPEN_MAX` of them."""
+    """The databases of an engine. Those used last are kept open, `OPEN_MAX` of them."""
 
     OPEN_MAX = 64
 
-    def __init__(self, directory: Path, *, now: Callable[[], float], may_create: bool) -> None:
-        self.files = Files(directory)
+    def __init__(self, engine: Engine, *, now: Callable[[], float], may_create: bool) -> None:
+        self._engine = engine
         self._now = now
         self._may_create = may_create
         self._plans = Plans()
@@ -29,7 +28,7 @@ class Databases:
     def get(self, name: str) -> Database:
         """The database of that name, which need not exist."""
         database = self._open.pop(name, None) or Database(
-            Store(name, self.files, table=TABLE, now=self._now),
+            self._engine.open(name, table=TABLE, now=self._now),
             plans=self._plans,
             now=self._now,
             may_create=self._may_create,
@@ -41,6 +40,18 @@ class Databases:
             self.make_room()
         return database
 
+    def names(self) -> list[str]:
+        """Return the names of the databases that exist, sorted."""
+        return self._engine.names()
+
+    def sizes_bytes(self) -> dict[str, int]:
+        """Return the size of each database that exists, sorted by name."""
+        return self._engine.sizes_bytes()
+
+    def add(self, name: str, copy: Path) -> None:
+        """Add a database from a file; BadEvent if there is one of that name."""
+        self._engine.add(name, copy)
+
     def make_room(self) -> None:
         """Have the databases used longest ago give back what they keep, until all keep less.
 
@@ -49,7 +60,7 @@ class Databases:
         """
         for database in self._open.values():
             if keeps_too_much():
-                database.give_back()
+                database.release_memory()
         for name in list(self._open)[:-1]:
             if keeps_too_much():
                 self._open.pop(name).close()

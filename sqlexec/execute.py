@@ -5,8 +5,6 @@ from contextlib import contextmanager
 from itertools import islice
 from typing import Any
 
-import apsw
-
 from sqlatch.kernel.errors import (
     ForbiddenStatement,
     ResultTooLarge,
@@ -15,9 +13,9 @@ from sqlatch.kernel.errors import (
 )
 from sqlatch.kernel.values import INTEGER_MAX, Parameters
 from sqlexec.idempotency import refuse_own_names
-from sqlexec.plan import Plan, Plans, description, names_of_columns
+from sqlexec.plan import Plan, Plans, description
 from sqlexec.statement import EncodeRows, Kind, Limits, Result, Statement, Work
-from storage.connection import Session
+from storage.connection import Cursor, Session, SQLite, columns_of_row
 
 ROWS_AT_ONCE_FIRST = 8
 ROWS_AT_ONCE_MAX = 1_000
@@ -86,7 +84,7 @@ def _run(statement: Statement, plan: Plan, session: Session, budget: "Budget") -
                 sets = changes.between(statement.parameter_sets)
                 cursor.executemany(statement.sql, sets, can_cache=can_cache)
             # The first step may have found another schema, and so more columns or fewer.
-            columns = _columns_of_row(cursor) if plan.returns else ()
+            columns = columns_of_row(cursor) if plan.returns else ()
             rows, count, truncated = budget.fetch(cursor, columns)
             if truncated and plan.kind is Kind.WRITE:
                 for _row in cursor:
@@ -133,18 +131,10 @@ def _has_used_the_last_id(session: Session) -> bool:
     )
 
 
-def _columns_of_row(cursor: apsw.Cursor) -> tuple[str, ...]:
-    """The columns of the row that is there; none if there is no row."""
-    try:
-        return names_of_columns(cursor)
-    except apsw.ExecutionCompleteError:
-        return ()
-
-
 class _Changes:
     """The rows that a statement changes itself, those of triggers and cascades not counted."""
 
-    def __init__(self, connection: apsw.Connection) -> None:
+    def __init__(self, connection: SQLite) -> None:
         self._connection = connection
         self._sum = 0
         self.set_number = 0
@@ -170,7 +160,7 @@ class Budget:
         self._encode_rows = encode_rows
         self._bytes = limits.bytes_spent
 
-    def fetch(self, cursor: apsw.Cursor, columns: tuple[str, ...]) -> tuple[list[Any], int, bool]:
+    def fetch(self, cursor: Cursor, columns: tuple[str, ...]) -> tuple[list[Any], int, bool]:
         """The rows as they are sent, how many they are, and whether some were left out."""
         rows: list[Any] = []
         count = 0

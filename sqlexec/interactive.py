@@ -3,14 +3,18 @@
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 
+from sqlatch.kernel.errors import DatabaseNotFound
 from sqlexec import idempotency
+from sqlexec.idempotency import TABLE
 from sqlexec.plan import Plans
 from sqlexec.transaction import Transaction
 from storage.connection import Session
-from storage.engine import Grant
-from storage.inplace.store import Store
+from storage.engine import Grant, Store, closed_on_failure
 from storage.pins import Pins
+from storage.scratch import Scratch
 from storage.translate import Moved, moved_meanwhile
+
+NOT_CREATED = "and is not to be created: SQLATCH_CREATE"
 
 
 class Interactive:
@@ -30,9 +34,8 @@ class Interactive:
         self._may_create = may_create
 
     def exists(self) -> bool:
-        """Return whether the database is there now."""
-        self._store.close_if_moved()
-        return self._store.exists()
+        """Return whether the database exists now."""
+        return self._store.exists(at_once=True)
 
     @contextmanager
     def reading(self, deadline_s: float, *, foreign_keys: bool = True) -> Iterator[Transaction]:
@@ -42,18 +45,21 @@ class Interactive:
         not committed.
         """
         if self._store.exists():
-            with _named_if_moved(), self._store.closed_on_failure():
-                session = self._store.reading(deadline_s)
-                with _begun(session, "BEGIN", foreign_keys=foreign_keys):
+            with _named_if_moved(), closed_on_failure(self._store):
+                session = self._store.snapshot(deadline_s)
+                with session.transaction("BEGIN", foreign_keys=foreign_keys):
                     yield self._transaction(session, None)
             return
         if not self._may_create:
-            raise self._store.not_found("and is not to be created: SQLATCH_CREATE")
+            raise not_found(self._store.name, NOT_CREATED)
+        scratch = Scratch(
+            self._store.name, table=TABLE, now=self._now, deadline_s=deadline_s, pins=self._pins
+        )
         with (
-            closing(self._store.scratch(deadline_s)) as session,
-            _begun(session, "BEGIN", foreign_keys=foreign_keys),
+            closing(scratch),
+            scratch.connection.transaction("BEGIN", foreign_keys=foreign_keys),
         ):
-            yield self._transaction(session, None, rehearses=True)
+            yield self._transaction(scratch.connection, None, rehearses=True)
 
     @contextmanager
     def writing(
@@ -63,21 +69,23 @@ class Interactive:
 
         It `creates` the database only where that was rehearsed.
         """
-        with _named_if_moved(), self._store.closed_on_failure():
-            session = self._store.writing(grant, creates=creates and self._may_create)
-            with _begun(session, "BEGIN IMMEDIATE", foreign_keys=foreign_keys):
-                idempotency.forget_changes(session)
-                yield self._transaction(session, lambda: self._store.commit(session, grant))
+        creates = creates and self._may_create
+        with (
+            _named_if_moved(),
+            self._store.write(grant, creates=creates, foreign_keys=foreign_keys) as transaction,
+        ):
+            idempotency.forget_changes(transaction.connection)
+            yield self._transaction(transaction.connection, transaction.commit)
 
-    def give_back(self) -> None:
-        self._store.give_back()
+    def release_memory(self) -> None:
+        self._store.release_memory()
 
     def close(self) -> None:
         self._store.close()
         self._pins.close()
 
     def _transaction(
-        self, session: Session, commit: Callable[[], None] | None, *, rehearses: bool = False
+        self, session: Session, commit: Callable[[], object] | None, *, rehearses: bool = False
     ) -> Transaction:
         return Transaction(
             session,
@@ -97,18 +105,7 @@ def _named_if_moved() -> Iterator[None]:
         raise moved_meanwhile(error) from error
 
 
-@contextmanager
-def _begun(session: Session, begin: str, *, foreign_keys: bool) -> Iterator[None]:
-    if not foreign_keys:
-        session.run("PRAGMA foreign_keys = OFF")
-    try:
-        session.run(begin)
-        try:
-            session.load_schema()
-            yield
-        finally:
-            if session.connection.in_transaction:
-                session.finish("ROLLBACK")
-    finally:
-        if not foreign_keys:
-            session.run("PRAGMA foreign_keys = ON")
+def not_found(name: str, why: str = "") -> DatabaseNotFound:
+    """Return the error of a database that does not exist."""
+    said = f" ({why})" if why else ""
+    return DatabaseNotFound(f"database {name!r} does not exist{said}", database=name)

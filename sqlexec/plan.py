@@ -1,18 +1,15 @@
 """The plan of a statement: what it does and its parameters, as SQLite says on preparing it."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from sys import getsizeof
-from typing import Any
-
-import apsw
 
 from sqlatch.kernel.errors import Fact, ForbiddenStatement, SqlatchError, StatementError
 from sqlatch.kernel.hints import did_you_mean
 from sqlatch.kernel.values import Parameters
 from sqlexec.statement import Kind, Statement
-from storage.connection import Session
+from storage.connection import Cursor, Session
 from storage.translate import NoStatement, SeveralStatements
 
 PLANS_BYTES_MAX = 2 * 1024 * 1024
@@ -30,9 +27,6 @@ _VACUUM = re.compile(
 )
 """A text that SQLite has prepared: its first word, and the schema's name if there is one. What
 follows those is INTO."""
-
-NO_VALUES: Any = apsw._null_bindings  # type: ignore[attr-defined]
-"""The sentinel with which apsw's own query_info prepares a statement without its values."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,17 +125,13 @@ def description(sql: str, session: Session, *, has_run: bool) -> Description:
     """A statement by the schema as it is; one that `has_run` just now is prepared by that."""
     found = Description()
 
-    def look(cursor: apsw.Cursor, _sql: str, _values: object) -> bool:
+    def look(cursor: Cursor, _sql: str, _values: object) -> bool:
         nonlocal found
         found = Description(tuple(cursor.get_description()), bool(cursor.is_explain))
         return False
 
-    _look(sql, look, session, can_cache=has_run)
+    session.prepare(sql, look, can_cache=has_run)
     return found
-
-
-def names_of_columns(cursor: apsw.Cursor) -> tuple[str, ...]:
-    return tuple(column[0] for column in cursor.get_description())
 
 
 def _prepare(sql: str, session: Session) -> Plan:
@@ -150,7 +140,7 @@ def _prepare(sql: str, session: Session) -> Plan:
     rest = ""
     is_explain = returns = False
 
-    def look(cursor: apsw.Cursor, prepared: str, _values: object) -> bool:
+    def look(cursor: Cursor, prepared: str, _values: object) -> bool:
         nonlocal kind, names, rest, is_explain, returns
         if not cursor.has_vdbe:
             raise NoStatement
@@ -163,11 +153,11 @@ def _prepare(sql: str, session: Session) -> Plan:
         return False
 
     # SQLite asks the authorizer when it prepares, so not of a statement that is kept.
-    _look(sql, look, session, can_cache=False)
+    session.prepare(sql, look, can_cache=False)
     defines, changes = session.defines, session.changes
     inserts, inspects = session.inserts, session.inspects or is_explain
     if rest.strip():
-        _look(rest, _refuse_second, session, can_cache=False)
+        session.prepare(rest, _refuse_second, can_cache=False)
     if kind is Kind.WRITE and _is_vacuum(sql):
         kind = Kind.VACUUM
     changes = changes and kind is Kind.WRITE
@@ -180,25 +170,10 @@ def _size_bytes(sql: str, plan: Plan) -> int:
     )
 
 
-def _refuse_second(cursor: apsw.Cursor, _sql: str, _values: object) -> bool:
+def _refuse_second(cursor: Cursor, _sql: str, _values: object) -> bool:
     if cursor.has_vdbe:
         raise SeveralStatements
     return False
-
-
-def _look(
-    sql: str,
-    look: Callable[[apsw.Cursor, str, object], bool],
-    session: Session,
-    *,
-    can_cache: bool,
-) -> None:
-    with session.user(sql) as cursor:
-        cursor.exec_trace = look
-        try:
-            cursor.execute(sql, NO_VALUES, can_cache=can_cache)
-        except apsw.ExecTraceAbort:
-            return
 
 
 def _is_vacuum(sql: str) -> bool:

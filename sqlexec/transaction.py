@@ -28,7 +28,7 @@ class Transaction:
         plans: Plans,
         pins: Pins,
         writes: bool,
-        commit: Callable[[], None] | None,
+        commit: Callable[[], object] | None,
         now: Callable[[], float],
     ) -> None:
         self.writes = writes

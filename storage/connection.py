@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import apsw
 
@@ -49,6 +50,15 @@ FIRING = (
 
 
 _SHADOW = "SELECT 1 FROM pragma_table_list(?) WHERE type = 'shadow'"
+
+_NO_VALUES: Any = apsw._null_bindings  # type: ignore[attr-defined]
+"""The sentinel with which apsw's own query_info prepares a statement without its values."""
+
+Cursor = apsw.Cursor
+SQLite = apsw.Connection
+
+Look = Callable[[Cursor, str, object], bool]
+"""Called with a statement that is prepared, its text, and its values; False: it is not run."""
 
 
 class Session:
@@ -138,6 +148,23 @@ class Session:
             for option, value in before:
                 connection.config(option, value)
 
+    @contextmanager
+    def transaction(self, begin: str, *, foreign_keys: bool = True) -> Iterator[None]:
+        """Begin a transaction, and load the schema. Roll back what was not committed at the end."""
+        if not foreign_keys:
+            self.run("PRAGMA foreign_keys = OFF")
+        try:
+            self.run(begin)
+            try:
+                self.load_schema()
+                yield
+            finally:
+                if self.connection.in_transaction:
+                    self.finish("ROLLBACK")
+        finally:
+            if not foreign_keys:
+                self.run("PRAGMA foreign_keys = ON")
+
     def load_schema(self) -> None:
         """Learn the schema as it is now.
 
@@ -215,6 +242,15 @@ class Session:
             self._policy.end()
             cursor.close(force=True)
 
+    def prepare(self, sql: str, look: Look, *, can_cache: bool) -> None:
+        """Prepare a user's statement, look at it, and do not run it."""
+        with self.user(sql) as cursor:
+            cursor.exec_trace = look
+            try:
+                cursor.execute(sql, _NO_VALUES, can_cache=can_cache)
+            except apsw.ExecTraceAbort:
+                return
+
     def _is_shadow(self, table: str) -> bool:
         # The name of a shadow table is that of its virtual table, with an underscore behind.
         return "_" in table and bool(self.run(_SHADOW, table))
@@ -254,6 +290,14 @@ class Session:
             return False
         time.sleep(min(left_s, BUSY_SLEEPS_S[min(attempt, len(BUSY_SLEEPS_S) - 1)]))
         return True
+
+
+def columns_of_row(cursor: Cursor) -> tuple[str, ...]:
+    """Return the names of the columns of the row that is there; none if there is no row."""
+    try:
+        return tuple(column[0] for column in cursor.get_description())
+    except apsw.ExecutionCompleteError:
+        return ()
 
 
 def sqlite_version() -> str:

@@ -1,7 +1,25 @@
-"""How a database is kept: what its storage is given."""
+"""How a database is kept: the seam between what executes statements and what stores databases.
 
-from collections.abc import Callable
+One contract test holds every engine to it (`tests/storage/test_contract.py`). An error that SQLite
+reports is one of the contract's errors by then. Deadlines are in epoch seconds.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from typing import NewType, Protocol
+
+from sqlatch.kernel.errors import DatabaseCorrupt, StorageError
+from storage.connection import Session
+from storage.pins import Pins
+from storage.translate import Moved, RecoveryNeeded
+
+Position = NewType("Position", int)
+"""The place of a commit in the history of its database: a later commit has a greater one."""
+
+FAILURES = (StorageError, DatabaseCorrupt, RecoveryNeeded, Moved)
+"""Errors after which a store is closed: the next request opens the database anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,3 +43,98 @@ class Grant:
     fence: int
     taken_over: bool
     check: Callable[[], None]
+
+
+class KeepsChanging(Exception):
+    """Commits made a copy begin again too often: hold a grant while it is made."""
+
+
+class WriteTransaction(Protocol):
+    """A transaction that no other writer can overlap. What is not committed is rolled back."""
+
+    @property
+    def connection(self) -> Session:
+        """The connection that writes."""
+
+    def commit(self) -> Position:
+        """Commit, if the grant's `check` returns.
+
+        StorageError with the outcome "unknown" if the commit itself failed.
+        """
+
+
+class Store(Protocol):
+    """One database, which need not exist.
+
+    Any method may raise Moved, when the database was replaced or removed since it was opened, or
+    does not exist: ask `exists`, and call it again.
+    """
+
+    name: str
+
+    def exists(self, *, at_once: bool = False) -> bool:
+        """Return whether the database exists: as of a moment ago, or `at_once`."""
+
+    def snapshot(self, deadline_s: float) -> Session:
+        """Return a connection that cannot write, at the newest state.
+
+        A transaction on it sees that one state. RecoveryNeeded: call `recover` before.
+        """
+
+    def write(
+        self, grant: Grant, *, creates: bool = False, foreign_keys: bool = True
+    ) -> AbstractContextManager[WriteTransaction]:
+        """Begin a transaction at the newest state; `creates` the database if it does not exist.
+
+        What a writer left that was killed in its commit is undone first.
+        """
+
+    def vacuum(self, sql: str, grant: Grant) -> Position:
+        """Run a VACUUM, which is a transaction of its own."""
+
+    def recover(self, grant: Grant) -> bool:
+        """Make the database readable. Return whether a killed writer had left something to undo."""
+
+    def copy_out(self, copy: Path, deadline_s: float) -> None:
+        """Write one state of the database to a new file; KeepsChanging."""
+
+    def replace(self, copy: Path, grant: Grant) -> Position:
+        """Replace the content of the database by that of a file, in one transaction."""
+
+    def pinned(self, pins: Pins) -> "Store":
+        """Return the same database on connections of its own, whose time and randomness `pins` set.
+
+        The caller closes it.
+        """
+
+    def release_memory(self) -> None:
+        """Free the pages of the database that connections keep; they stay open."""
+
+    def close(self) -> None:
+        """Close the connections. What was not committed is rolled back."""
+
+
+class Engine(Protocol):
+    """A way to keep databases, which have names."""
+
+    def open(self, name: str, *, table: Table, now: Callable[[], float]) -> Store:
+        """Return one database. It gets the table with its first write."""
+
+    def names(self) -> list[str]:
+        """Return the names of the databases, sorted."""
+
+    def sizes_bytes(self) -> dict[str, int]:
+        """Return the size of each database, sorted by name."""
+
+    def add(self, name: str, copy: Path) -> None:
+        """Add a database from a file, whole or not at all; BadEvent if the name is taken."""
+
+
+@contextmanager
+def closed_on_failure(store: Store) -> Iterator[None]:
+    """Close the store if the block fails in a way that may lie at its connections."""
+    try:
+        yield
+    except FAILURES:
+        store.close()
+        raise

@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import apsw
 import pytest
 
 from handler.log import Record
@@ -19,7 +18,7 @@ from handler.reaper import reap
 from handler.service import Service, service
 from locking.clock import Clock
 from tests.conftest import Ask, forget
-from tests.journal import JOURNAL_MAGIC
+from tests.journal import JOURNAL_MAGIC, leave_in_mid_commit
 from tests.writers import ROOT
 
 KILLED_WRITER = """
@@ -58,23 +57,8 @@ def killed_before_its_commit(environment: Mapping[str, str]) -> None:
 
 
 def leave_hot_journal(path: Path) -> None:
-    """Leave the file as a writer does that is killed while its pages go to the file.
-
-    The file is copied with its journal while SQLite, told to spill, is in mid transaction.
-    """
-    connection = apsw.Connection(str(path))
-    connection.execute("PRAGMA journal_mode = PERSIST").fetchall()
-    connection.execute("PRAGMA cache_size = 1")
-    connection.execute("PRAGMA cache_spill = 1")
-    connection.execute("BEGIN IMMEDIATE")
-    connection.execute("UPDATE account SET balance = balance + 1")
-    copies = {}
-    for name in (path.name, f"{path.name}-journal"):
-        copies[name] = (path.parent / name).read_bytes()
-    connection.close(force=True)
-    for name, content in copies.items():
-        (path.parent / name).write_bytes(content)
-    assert copies[f"{path.name}-journal"].startswith(JOURNAL_MAGIC)
+    """Leave the file as a writer does that is killed while its pages go to the file."""
+    leave_in_mid_commit(path, "UPDATE account SET balance = balance + 1")
 
 
 @pytest.fixture

@@ -18,7 +18,10 @@ LAYERS = "handler composes the rooms, hrana is one of its doors; all stand on th
 KERNEL_ONLY = "the service imports only the kernel of sqlatch"
 KERNEL = "the kernel imports nothing but itself"
 AWS = "only locking, what is called beside requests, and a caller's transports speak to AWS"
-SQLITE = "only sqlexec speaks to SQLite (locking has a table in a file of its own)"
+SQLITE = "only storage speaks to SQLite (locking has a table in a file of its own)"
+ENGINES = "what is above storage knows no engine, but for the one place where it is chosen"
+SHARED = "what all engines share knows none of them"
+STORAGE = "contract and lease know nothing of how a database is kept"
 PURE = "the contract is pure: no clock, no environment, no files"
 
 PLANTS = [
@@ -35,6 +38,12 @@ PLANTS = [
     ("sqlatch/client.py", "import sqlexec.database", {LAYERS}),
     ("sqlexec/execute.py", "import boto3", {AWS}),
     ("locking/leases.py", "import apsw", {SQLITE}),
+    ("sqlexec/execute.py", "import apsw", {SQLITE}),
+    ("sqlexec/database.py", "from storage.inplace.files import Files", {ENGINES}),
+    ("handler/transfer.py", "import storage.inplace.copies", {ENGINES}),
+    ("storage/scratch.py", "import storage.inplace.store", {SHARED}),
+    ("storage/policy.py", "import sqlexec.idempotency", {LAYERS}),
+    ("events/reply.py", "import storage.translate", {STORAGE}),
     ("events/reply.py", "import time", {PURE}),
 ]
 

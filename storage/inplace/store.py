@@ -1,26 +1,26 @@
-"""One database file: how it is opened, kept open, made live at a commit, and recovered.
-
-Another way to keep a database would be another module like this one.
-"""
+"""One database file: how it is opened, kept open, made live at a commit, and recovered."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import apsw
 
 from sqlatch.kernel import nfs
-from sqlatch.kernel.errors import DatabaseCorrupt, DatabaseNotFound, StorageError
+from sqlatch.kernel.errors import StorageError
 from storage.connection import Session
-from storage.engine import Grant, Table
+from storage.engine import Grant, Position, Table, WriteTransaction, closed_on_failure
+from storage.inplace import copies
 from storage.inplace.files import Files
 from storage.pins import Pins
-from storage.translate import Moved, NeedsMemory, RecoveryNeeded
-
-FILE_FAILURES = (StorageError, DatabaseCorrupt, RecoveryNeeded, Moved)
-"""Errors after which no connection is kept: the next request opens the file anew."""
+from storage.translate import Moved, NeedsMemory, RecoveryNeeded, WriteRefused
 
 IDENTITY_CHECKED_EVERY_S = 1.0
 """How long a warm reader may show a file that was moved away. At a write SQLite itself looks."""
+
+COMMITS_A_GRANT = 4096
+"""Positions that there are for one fence. A grant commits once, or twice: the first makes the
+journal."""
 
 _FIND_TABLE = "SELECT 1 FROM sqlite_schema WHERE lower(name) = ?"
 
@@ -50,29 +50,30 @@ class Store:
         self._writer: Session | None = None
         self._identity: tuple[int, int] | None = None
         self._identity_checked_at_s = float("-inf")
+        self._position = 0
 
     def pinned(self, pins: Pins) -> "Store":
         """The same file on connections of its own, in which time and chance are pinned."""
         return Store(self.name, self._files, table=self._table, now=self._now, pins=pins)
 
-    def exists(self) -> bool:
-        """Whether there is such a file.
+    def exists(self, *, at_once: bool = False) -> bool:
+        """Return whether there is such a file.
 
-        An open connection says so; whether it still does is checked once a second.
+        An open connection says so; whether it still does is checked once a second, or `at_once`.
         """
         now_s = self._now()
         # A clock may be set back. One that only goes forward stands still while Lambda freezes us.
-        if abs(now_s - self._identity_checked_at_s) >= IDENTITY_CHECKED_EVERY_S:
+        if at_once or abs(now_s - self._identity_checked_at_s) >= IDENTITY_CHECKED_EVERY_S:
             self._identity_checked_at_s = now_s
             self.close_if_moved()
         is_open = self._reader is not None or self._writer is not None
         return is_open or self._files.exists(self.name)
 
-    def reading(self, deadline_s: float) -> Session:
-        """The connection that cannot write; RecoveryNeeded if it must not be used, or not yet.
+    def snapshot(self, deadline_s: float) -> Session:
+        """Return the connection that cannot write; RecoveryNeeded if it must not be used yet.
 
-        Without a journal there, it must not: another program may have removed it since, which this
-        NFS client would remember when the next writer has made a new one, and was killed.
+        Without a journal it must not: another program may have removed it since, which this NFS
+        client would remember when the next writer has made a new one, and was killed.
         """
         if not self._files.has_journal(self.name):
             if not self._files.exists(self.name):
@@ -83,77 +84,63 @@ class Store:
         self._reader.deadline_s = deadline_s
         return self._reader
 
-    def writing(self, grant: Grant, *, creates: bool = False) -> Session:
-        """The connection that writes. Moved if there is no file, unless it `creates` one.
-
-        After the crash of another, before the first use, and where no journal is
-        seen, directory and journal are opened, so that SQLite is shown what that one left.
-        """
-        if self._writer is not None:
-            # SQLite checks it too, but only where a page is written: not where a constraint of the
-            # old file refuses the write, or a record in it answers for it.
-            self.close_if_moved()
-        if grant.taken_over or self._writer is None or not self._files.has_journal(self.name):
-            self._files.open_directory()
-            self._files.open_journal(self.name)
-        if self._writer is None:
-            self._writer = self._open_writer(grant, creates=creates)
-        self._writer.deadline_s = grant.deadline_s
-        return self._writer
-
-    def scratch(self, deadline_s: float) -> Session:
-        """An empty database in memory, to stand for one that is not there yet."""
-        session = Session(
-            self.name,
-            ":memory:",
-            flags=apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_MEMORY,
-            now=self._now,
-            deadline_s=deadline_s,
-            pins=self._pins,
-        )
-        session.run(self._table.sql)
-        return session
-
     @contextmanager
-    def transaction(self, session: Session, grant: Grant) -> Iterator[None]:
-        """BEGIN IMMEDIATE before the first read; the grant's check, then COMMIT; else ROLLBACK."""
-        session.run("BEGIN IMMEDIATE")
-        try:
-            session.load_schema()
-            yield
-            self.commit(session, grant)
-        finally:
-            if session.connection.in_transaction:
-                session.finish("ROLLBACK")
+    def write(
+        self, grant: Grant, *, creates: bool = False, foreign_keys: bool = True
+    ) -> Iterator[WriteTransaction]:
+        """BEGIN IMMEDIATE before the first read, and ROLLBACK of what was not committed."""
+        with closed_on_failure(self):
+            session = self._writing(grant, creates=creates)
+            try:
+                with session.transaction("BEGIN IMMEDIATE", foreign_keys=foreign_keys):
+                    yield _WriteTransaction(self, session, grant)
+            except WriteRefused as error:
+                raise StorageError(f"the database file cannot be written: {error}") from error
 
-    def commit(self, session: Session, grant: Grant) -> None:
-        """Commit, if the grant still holds."""
+    def commit(self, session: Session, grant: Grant) -> Position:
+        """Commit what is open on a connection, if the grant still holds."""
         grant.check()
         self._commit(session)
+        return self._next_position(grant)
+
+    def vacuum(self, sql: str, grant: Grant) -> Position:
+        """Run a VACUUM. SQLite locks the file exclusively at its start: the check comes before."""
+        with closed_on_failure(self):
+            session = self._writing(grant)
+            # In memory the copy would be as large as the database.
+            session.run("PRAGMA temp_store = FILE")
+            try:
+                grant.check()
+                session.run(sql)
+            finally:
+                session.run("PRAGMA temp_store = MEMORY")
+        return self._next_position(grant)
 
     def recover(self, grant: Grant) -> bool:
         """Roll back what a killed writer left, and make sure that there is a journal.
 
-        Returns whether it was hot.
+        Return whether it was hot.
         """
-        self.close()
-        if not self.exists():
-            raise self.not_found()
-        self._files.open_directory()
-        was_hot = self._files.open_journal(self.name)
-        self.writing(grant).load_schema()
-        return was_hot
-
-    @contextmanager
-    def closed_on_failure(self) -> Iterator[None]:
-        """Keep no connection whose file failed under it."""
-        try:
-            yield
-        except FILE_FAILURES:
+        with closed_on_failure(self):
             self.close()
-            raise
+            self._files.open_directory()
+            was_hot = self._files.open_journal(self.name)
+            self._writing(grant).load_schema()
+            return was_hot
 
-    def give_back(self) -> None:
+    def copy_out(self, copy: Path, deadline_s: float) -> None:
+        """Write one state of the file to another one."""
+        with closed_on_failure(self):
+            copies.copy_out(lambda: self.snapshot(deadline_s), copy)
+
+    def replace(self, copy: Path, grant: Grant) -> Position:
+        """Replace what is in the file, after what a killed writer left is undone."""
+        self.recover(grant)
+        self.close()
+        copies.write_over(copy, self._files.path(self.name), grant)
+        return self._next_position(grant)
+
+    def release_memory(self) -> None:
         """Free the pages that both connections keep of the file."""
         for session in (self._reader, self._writer):
             if session is not None:
@@ -172,11 +159,23 @@ class Store:
         if self._files.identity(self.name) != self._identity:
             self.close()
 
-    def not_found(self, why: str = "") -> DatabaseNotFound:
-        return DatabaseNotFound(
-            f"database {self.name!r} does not exist" + (f" ({why})" if why else ""),
-            database=self.name,
-        )
+    def _writing(self, grant: Grant, *, creates: bool = False) -> Session:
+        """Return the connection that writes; Moved if there is no file, unless it `creates` one.
+
+        After the crash of another, before the first use, and where no journal is seen, directory
+        and journal are opened, so that SQLite is shown what that one left.
+        """
+        if self._writer is not None:
+            # SQLite checks it too, but only where a page is written: not where a constraint of the
+            # old file refuses the write, or a record in it answers for it.
+            self.close_if_moved()
+        if grant.taken_over or self._writer is None or not self._files.has_journal(self.name):
+            self._files.open_directory()
+            self._files.open_journal(self.name)
+        if self._writer is None:
+            self._writer = self._open_writer(grant, creates=creates)
+        self._writer.deadline_s = grant.deadline_s
+        return self._writer
 
     def _open_reader(self, deadline_s: float) -> Session:
         if self._files.is_wal(self.name):
@@ -225,9 +224,10 @@ class Store:
         is_still_hot = self._files.open_journal(self.name)
         if has_table and has_journal and not is_still_hot:
             return
-        with self.transaction(session, grant):
+        with session.transaction("BEGIN IMMEDIATE"):
             session.run(self._table.sql)
             nfs.dirty(session.run)
+            self.commit(session, grant)
 
     def _commit(self, session: Session) -> None:
         try:
@@ -239,3 +239,24 @@ class Store:
                 " the same request with the same idempotency_key is safe",
                 **{**facts, "outcome": "unknown"},
             ) from error
+
+    def _next_position(self, grant: Grant) -> Position:
+        """Return the place of the commit that was just made: by the fence, since SQLite keeps none.
+
+        Its change counter would cost a read of the file, and begins again in a file that is moved
+        in.
+        """
+        self._position = max(self._position + 1, grant.fence * COMMITS_A_GRANT)
+        return Position(self._position)
+
+
+class _WriteTransaction:
+    """The transaction that is open on the connection that writes."""
+
+    def __init__(self, store: Store, connection: Session, grant: Grant) -> None:
+        self.connection = connection
+        self._store = store
+        self._grant = grant
+
+    def commit(self) -> Position:
+        return self._store.commit(self.connection, self._grant)

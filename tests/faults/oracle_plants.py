@@ -1,8 +1,9 @@
 """Bugs to plant, each of which makes the handler answer otherwise than plain SQLite does."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import apsw
@@ -10,10 +11,11 @@ import pytest
 
 from sqlexec import execute, plan
 from sqlexec.execute import _Changes
-from sqlexec.plan import NO_VALUES, Plan
+from sqlexec.plan import Plan
 from sqlexec.statement import Kind
 from storage import connection
-from storage.connection import Session
+from storage.connection import _NO_VALUES, Look, Session
+from storage.engine import Grant
 from storage.inplace.store import Store
 
 Patch = pytest.MonkeyPatch
@@ -32,17 +34,17 @@ def changes_of_triggers_counted(patch: Patch) -> None:
 
 
 def a_failed_request_not_rolled_back(patch: Patch) -> None:
-    patch.setattr(Store, "transaction", _committed_anyway)
+    patch.setattr(Store, "write", _committed_anyway)
 
 
 def a_kept_statement_asked_what_it_does(patch: Patch) -> None:
     """Of one that is prepared already, SQLite asks the authorizer nothing."""
-    look = plan._look
+    prepare = Session.prepare
 
-    def looking(*arguments: Any, can_cache: bool) -> None:
-        look(*arguments, can_cache=True)
+    def preparing(self: Session, sql: str, look: Look, *, can_cache: bool) -> None:
+        prepare(self, sql, look, can_cache=True)
 
-    patch.setattr(plan, "_look", looking)
+    patch.setattr(Session, "prepare", preparing)
     patch.setattr(plan, "PLAN_BYTES_MAX", 10_000)
 
 
@@ -64,7 +66,7 @@ def listings_kept(patch: Patch) -> None:
         found = prepare(sql, on)
         if found.kind is Kind.WRITE:
             with on.user(sql) as cursor:
-                cursor.execute(sql, NO_VALUES, explain=1).fetchall()
+                cursor.execute(sql, _NO_VALUES, explain=1).fetchall()
         return found
 
     patch.setattr(plan, "_prepare", preparing)
@@ -96,14 +98,14 @@ class _AllChanges(_Changes):
         return self._connection.total_changes() - self._before
 
 
-def _committed_anyway(_store: Store, on: Any, _grant: Any) -> Any:
-    @contextmanager
-    def transaction() -> Any:
-        on.run("BEGIN IMMEDIATE")
-        try:
-            yield
-        finally:
-            if on.connection.in_transaction:
-                on.run("COMMIT")
-
-    return transaction()
+@contextmanager
+def _committed_anyway(
+    store: Store, grant: Grant, *, creates: bool = False, **_how: bool
+) -> Iterator[Any]:
+    session = store._writing(grant, creates=creates)
+    session.run("BEGIN IMMEDIATE")
+    try:
+        yield SimpleNamespace(connection=session, commit=lambda: None)
+    finally:
+        if session.connection.in_transaction:
+            session.run("COMMIT")

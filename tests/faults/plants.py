@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -61,21 +62,23 @@ def journal_deleted_before_recovery(patch: Patch) -> None:
 
 def committed_after_the_reply(patch: Patch) -> None:
     """It commits before the next read, or when the instance is closed."""
-    close, reading = Store.close, Store.reading
+    close, snapshot = Store.close, Store.snapshot
 
     @contextmanager
-    def transacting(_self: Store, session: Session, grant: Grant) -> Iterator[None]:
+    def write_late(
+        self: Store, grant: Grant, *, creates: bool = False, **_how: bool
+    ) -> Iterator[Any]:
+        session = self._writing(grant, creates=creates)
         session.run("BEGIN IMMEDIATE")
-        yield
-        grant.check()
+        yield SimpleNamespace(connection=session, commit=grant.check)
 
     def commit(self: Store) -> None:
         if self._writer is not None and self._writer.connection.in_transaction:
             self._writer.run("COMMIT")
 
-    def reading_late(self: Store, deadline_s: float) -> Session:
+    def snapshot_late(self: Store, deadline_s: float) -> Session:
         commit(self)
-        return reading(self, deadline_s)
+        return snapshot(self, deadline_s)
 
     def closing_late(self: Store) -> None:
         try:
@@ -83,18 +86,18 @@ def committed_after_the_reply(patch: Patch) -> None:
         finally:
             close(self)
 
-    patch.setattr(Store, "transaction", transacting)
-    patch.setattr(Store, "reading", reading_late)
+    patch.setattr(Store, "write", write_late)
+    patch.setattr(Store, "snapshot", snapshot_late)
     patch.setattr(Store, "close", closing_late)
 
 
 def each_statement_commits(patch: Patch) -> None:
     @contextmanager
-    def transacting(_self: Store, _session: Session, grant: Grant) -> Iterator[None]:
-        grant.check()
-        yield
+    def write(self: Store, grant: Grant, *, creates: bool = False, **_how: bool) -> Iterator[Any]:
+        session = self._writing(grant, creates=creates)
+        yield SimpleNamespace(connection=session, commit=grant.check)
 
-    patch.setattr(Store, "transaction", transacting)
+    patch.setattr(Store, "write", write)
 
 
 def lease_not_given_back(patch: Patch) -> None:
@@ -141,19 +144,16 @@ def record_after_the_effect(patch: Patch) -> None:
     write = Database.write
 
     def write_then_record(self: Database, work: Work, grant: Grant) -> Outcome:
-        def record(store: Store) -> None:
-            session = store.writing(grant)
-            with store.transaction(session, grant):
-                idempotency.keep(session, once, reply, self._now())
-
         assert work.once is not None
         once: Once = work.once
-        session = self._store.writing(grant)
-        if first := idempotency.find(session, once):
-            return first
+        with self._store.write(grant) as transaction:
+            if first := idempotency.find(transaction.connection, once):
+                return first
         outcome = write(self, replace(work, once=None), grant)
         reply = work.encoder.reply(outcome.results)
-        record(self._store)
+        with self._store.write(grant) as transaction:
+            idempotency.keep(transaction.connection, once, reply, self._now())
+            transaction.commit()
         return outcome
 
     patch.setattr(Database, "write", write_then_record)
@@ -241,12 +241,12 @@ def _change_grants(patch: Patch, change: Callable[[Grant, Lease], Grant]) -> Non
 
 
 def takeover_opens_no_journal(patch: Patch) -> None:
-    writing = Store.writing
+    writing = Store._writing
 
-    def as_if_calm(self: Store, grant: Grant, **how: bool) -> Session:
-        return writing(self, replace(grant, taken_over=False), **how)
+    def as_if_calm(self: Store, grant: Grant, *, creates: bool = False) -> Session:
+        return writing(self, replace(grant, taken_over=False), creates=creates)
 
-    patch.setattr(Store, "writing", as_if_calm)
+    patch.setattr(Store, "_writing", as_if_calm)
 
 
 def purge_takes_young_records(patch: Patch) -> None:

@@ -10,6 +10,7 @@ import pytest
 from handler.service import service
 from sqlatch.kernel.errors import SqlatchError
 from tests.conftest import Ask
+from tests.storage.sessions import sessions_of
 
 OUR = "sqlatch_idempotency"
 FORBIDDEN = {"FORBIDDEN_STATEMENT"}
@@ -229,7 +230,7 @@ def settings_of_connections() -> list[Any]:
     store = service().databases.get("main")._store
     return [
         session and [session.run(f"PRAGMA {name}") for name in KEPT_SETTINGS]
-        for session in (store._reader, store._writer)
+        for session in sessions_of(store)
     ]
 
 

@@ -22,6 +22,7 @@ from tests.conftest import Ask
 from tests.faults import bombs
 from tests.faults.hostile_events import events
 from tests.faults.report import record
+from tests.storage.sessions import sessions_of
 
 pytestmark = pytest.mark.slow
 
@@ -98,7 +99,7 @@ def _http_code(answer: dict[str, Any]) -> str:
 
 def any_transaction() -> bool:
     stores = [database._store for database in service().databases._open.values()]
-    sessions = [session for store in stores for session in (store._reader, store._writer)]
+    sessions = [session for store in stores for session in sessions_of(store)]
     return any(session and session.connection.in_transaction for session in sessions)
 
 

@@ -21,6 +21,7 @@ from tests.conftest import Ask
 from tests.faults.hostile_pipelines import Hostile, Sent
 from tests.faults.report import record
 from tests.forge import PRIVATE, PUBLIC, bearer
+from tests.storage.sessions import sessions_of
 
 EVENTS_SHORT, EVENTS = 1_500, 100_000
 SEED = int(os.environ.get("SQLATCH_FAULTS_SEED", "1"))
@@ -188,5 +189,5 @@ def any_transaction() -> bool:
     databases = service().databases._open.values()
     stores = [database._store for database in databases]
     stores += [one.interactive._store for one in databases if "interactive" in one.__dict__]
-    sessions = [session for store in stores for session in (store._reader, store._writer)]
+    sessions = [session for store in stores for session in sessions_of(store)]
     return any(session and session.connection.in_transaction for session in sessions)

@@ -21,6 +21,7 @@ from tests.conftest import Ask
 from tests.faults.crashes import Situation, crash_at, machine_in
 from tests.faults.machine import Instance, LostAnswers, Machine
 from tests.faults.scenarios import named, start_of
+from tests.storage.sessions import sessions_of
 from tests.writers import run_together
 
 LONG_S = 60.0
@@ -217,7 +218,7 @@ def test_the_page_cache_has_megabytes_and_no_file_is_mapped_into_memory(machine:
         instance.ask(query=RAISE)
         count(instance)
         store = instance.service.databases.get("main")._store
-        for session in (store._reader, store._writer):
+        for session in sessions_of(store):
             assert session is not None
             ((cache_kibibytes,),) = session.run("PRAGMA cache_size")
             assert -64 * 1024 <= int(str(cache_kibibytes)) < 0

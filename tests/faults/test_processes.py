@@ -83,7 +83,7 @@ class Scene:
         for held in self._held():
             if held.holder.startswith(f"{task.role}-{pid}:"):
                 self._count("killed_with_the_lease")
-                journal = self.service.databases.files.journal(held.database)
+                journal = self.service.settings.databases / f"{held.database}.db-journal"
                 with journal.open("rb") as opened:
                     if opened.read(len(JOURNAL_MAGIC)) == JOURNAL_MAGIC:
                         self._count("killed_in_mid_commit")

@@ -70,7 +70,7 @@ def test_a_busy_lease_and_a_failing_store_have_metrics_of_their_own(
     with the_service.leases.hold("main", holder="somebody", deadline_s=deadline_s):
         refused(query="DELETE FROM t")
     the_service.close()
-    the_service.databases.files.directory /= "missing"
+    the_service.databases._engine._files.directory /= "missing"
     refused(query="SELECT 1")
     _created, busy, failing = lines()
 

@@ -100,17 +100,17 @@ def _at_commit(happen: Callable[[], None]) -> None:
 
 
 def _at_check(happen: Callable[[], None]) -> None:
-    transaction = Store.transaction
+    write = Store.write
     once = _once(happen)
 
-    def transaction_with_that(store: Store, session: Session, grant: Grant) -> Any:
+    def write_with_that(store: Store, grant: Grant, **how: bool) -> Any:
         def check() -> None:
             once()
             grant.check()
 
-        return transaction(store, session, replace(grant, check=check))
+        return write(store, replace(grant, check=check), **how)
 
-    Store.transaction = transaction_with_that  # type: ignore[assignment]
+    Store.write = write_with_that  # type: ignore[assignment]
 
 
 def _once(happen: Callable[[], None]) -> Callable[[], None]:

@@ -13,6 +13,7 @@ from sqlexec.database import Database
 from sqlexec.databases import Databases
 from sqlexec.statement import Encoder, Limits, Once, Statement, Work
 from storage.engine import Grant
+from storage.inplace.engine import InPlace
 from tests.storage.conftest import session as session
 
 ENCODER = Encoder(rows=lambda _columns, rows: (rows, 10 * len(rows)), reply=repr)
@@ -46,7 +47,7 @@ def now() -> Now:
 
 @pytest.fixture
 def databases(tmp_path: Path, now: Now) -> Iterator[Databases]:
-    with closing(Databases(tmp_path, now=now, may_create=True)) as databases:
+    with closing(Databases(InPlace(tmp_path), now=now, may_create=True)) as databases:
         yield databases
 
 

@@ -12,6 +12,7 @@ from sqlexec.database import Database
 from sqlexec.databases import Databases
 from sqlexec.statement import Encoder, Kind, Limits, Statement, Work, Writes
 from storage.engine import Grant
+from storage.inplace.engine import InPlace
 from storage.inplace.files import Files
 
 ENCODER = Encoder(rows=lambda _columns, rows: (rows, len(rows)), reply=lambda _results: "")
@@ -20,7 +21,7 @@ GRANT = Grant(time.time() + 600, fence=1, taken_over=False, check=lambda: None)
 
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[Database]:
-    with closing(Databases(tmp_path, now=time.time, may_create=True)) as databases:
+    with closing(Databases(InPlace(tmp_path), now=time.time, may_create=True)) as databases:
         database = databases.get("main")
         database.write(work("CREATE TABLE t (n)"), GRANT)
         read(database, "SELECT 1")

@@ -70,7 +70,8 @@ def test_a_commit_during_which_the_deadline_passes_is_acknowledged(tmp_path: Pat
     store = Store("main", Files(tmp_path), table=TABLE, now=time.time)
     with closing(store):
         grant = Grant(time.time() + 60, fence=1, taken_over=False, check=lambda: None)
-        session = store.writing(grant, creates=True)
+        with store.write(grant, creates=True) as transaction:
+            session = transaction.connection
 
         def check() -> None:
             session.deadline_s = 0
@@ -78,6 +79,6 @@ def test_a_commit_during_which_the_deadline_passes_is_acknowledged(tmp_path: Pat
         late = replace(grant, check=check)
 
         for _each in range(400):
-            session.deadline_s = time.time() + 60
-            with store.transaction(session, late):
+            with store.write(late) as transaction:
                 session.run("CREATE TABLE IF NOT EXISTS t (n)")
+                transaction.commit()

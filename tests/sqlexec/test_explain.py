@@ -15,6 +15,7 @@ from tests.events.test_http import v2
 from tests.hrana.client import Client, plain
 from tests.hrana.conftest import client, keys  # noqa: F401
 from tests.sqlexec.test_schema import elsewhere
+from tests.storage.sessions import sessions_of
 from tests.writers import ROOT
 
 PLAN = "EXPLAIN QUERY PLAN SELECT * FROM t WHERE a = 1"
@@ -175,6 +176,6 @@ def connections() -> list[apsw.Connection]:
         session.connection
         for database in service().databases._open.values()
         for store in (database._store, database.interactive._store)
-        for session in (store._reader, store._writer)
+        for session in sessions_of(store)
         if session is not None
     ]

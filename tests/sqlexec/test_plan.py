@@ -1,7 +1,6 @@
 """The plan of a text, however it is written and however long it is."""
 
 from contextlib import closing
-from pathlib import Path
 from time import time
 
 import pytest
@@ -12,8 +11,7 @@ from sqlexec import plan
 from sqlexec.idempotency import TABLE
 from sqlexec.plan import PLANS_BYTES_MAX, Plans, _size_bytes
 from sqlexec.statement import Kind
-from storage.inplace.files import Files
-from storage.inplace.store import Store
+from storage.scratch import Scratch
 from tests.conftest import Ask
 
 VACUUMS = (
@@ -47,30 +45,31 @@ OTHERS = {
 }
 
 
-def store_in(directory: Path) -> Store:
-    return Store("main", Files(directory), table=TABLE, now=time)
+def scratch() -> Scratch:
+    return Scratch("main", table=TABLE, now=time, deadline_s=time() + 60)
 
 
-def kind_of(sql: str, tmp_path: Path) -> Kind:
-    with closing(store_in(tmp_path).scratch(time() + 60)) as session:
+def kind_of(sql: str) -> Kind:
+    with closing(scratch()) as opened:
+        session = opened.connection
         session.run('CREATE TABLE "vacuum" (a)')
         return Plans().look(sql, session).kind
 
 
 @pytest.mark.parametrize("sql", VACUUMS)
-def test_vacuum_is_known_by_its_first_word(sql: str, tmp_path: Path) -> None:
-    assert kind_of(sql, tmp_path) is Kind.VACUUM
+def test_vacuum_is_known_by_its_first_word(sql: str) -> None:
+    assert kind_of(sql) is Kind.VACUUM
 
 
 @pytest.mark.parametrize("sql", INTO)
-def test_vacuum_into_is_refused(sql: str, tmp_path: Path) -> None:
+def test_vacuum_into_is_refused(sql: str) -> None:
     with pytest.raises(ForbiddenStatement, match="VACUUM INTO writes another file"):
-        kind_of(sql, tmp_path)
+        kind_of(sql)
 
 
 @pytest.mark.parametrize("sql", OTHERS)
-def test_what_only_names_vacuum_is_none(sql: str, tmp_path: Path) -> None:
-    assert kind_of(sql, tmp_path) is OTHERS[sql]
+def test_what_only_names_vacuum_is_none(sql: str) -> None:
+    assert kind_of(sql) is OTHERS[sql]
 
 
 @pytest.mark.parametrize("length", [1, 12_000, 100_000])
@@ -97,9 +96,10 @@ def test_a_text_that_is_repeated_may_not_take_a_name_of_ours(ask: Ask, refused: 
     assert [refused(query=rename)["code"] for _time in range(3)] == ["FORBIDDEN_STATEMENT"] * 3
 
 
-def test_the_plans_that_are_kept_are_bounded_by_their_bytes(tmp_path: Path) -> None:
+def test_the_plans_that_are_kept_are_bounded_by_their_bytes() -> None:
     plans = Plans()
-    with closing(store_in(tmp_path).scratch(time() + 60)) as session:
+    with closing(scratch()) as opened:
+        session = opened.connection
         for number in range(200):
             plans.look(f"SELECT {number}, '{'é☃' * 8_000}'", session)
             plans.look("SELECT " + ",".join(f":a{n}" for n in range(300 + number)), session)

@@ -32,13 +32,13 @@ def _spilling(store: Store, *arguments: Any, **options: Any) -> Session:
     return session
 
 
-WRITING = Store.writing
+WRITING = Store._writing
 FAULTS = {"stall": _stall, "exit": _exit}
 
 
 def lambda_handler(event: Any, context: Any) -> Any:
     if "fault" in event:
         Store._commit = FAULTS[event["fault"]]  # type: ignore[assignment]
-        Store.writing = _spilling  # type: ignore[assignment]
+        Store._writing = _spilling  # type: ignore[assignment]
         event = event["event"]
     return query.lambda_handler(event, context)

@@ -1,0 +1,28 @@
+"""The engine that keeps each database as one SQLite file in a directory, changed in place."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from storage.engine import Table
+from storage.inplace import copies
+from storage.inplace.files import Files
+from storage.inplace.store import Store
+
+
+class InPlace:
+    """The databases of a directory, `<name>.db` each."""
+
+    def __init__(self, directory: Path) -> None:
+        self._files = Files(directory)
+
+    def open(self, name: str, *, table: Table, now: Callable[[], float]) -> Store:
+        return Store(name, self._files, table=table, now=now)
+
+    def names(self) -> list[str]:
+        return self._files.names()
+
+    def sizes_bytes(self) -> dict[str, int]:
+        return self._files.sizes_bytes()
+
+    def add(self, name: str, copy: Path) -> None:
+        copies.bring_in(copy, self._files.path(name))

@@ -1,0 +1,180 @@
+"""An engine that keeps databases in memory, to show what an engine is and to test what uses one.
+
+A database is an image, its bytes. Every instance works on a private copy; a commit replaces the
+image, so nothing that others can see is ever changed in place.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import apsw
+
+from sqlatch.kernel.errors import BadEvent
+from storage.connection import Session
+from storage.engine import Grant, Position, Table, WriteTransaction, closed_on_failure
+from storage.pins import Pins
+from storage.translate import Moved, RecoveryNeeded
+
+FLAGS = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_MEMORY
+
+
+@dataclass(frozen=True)
+class Image:
+    """The state of a database; `is_torn` after a writer was killed in its commit."""
+
+    content: bytes
+    position: Position
+    is_torn: bool = False
+
+
+Shared = dict[str, Image]
+"""What all instances see."""
+
+
+class InMemory:
+    """One instance's view of databases that it shares with others."""
+
+    def __init__(self, shared: Shared) -> None:
+        self._shared = shared
+
+    def open(self, name: str, *, table: Table, now: Callable[[], float]) -> "MemoryStore":
+        return MemoryStore(name, self._shared, table, now)
+
+    def names(self) -> list[str]:
+        return sorted(self._shared)
+
+    def sizes_bytes(self) -> dict[str, int]:
+        return {name: len(self._shared[name].content) for name in self.names()}
+
+    def add(self, name: str, copy: Path) -> None:
+        if name in self._shared:
+            raise BadEvent(f"the database {name!r} exists", field="database")
+        self._shared[name] = Image(copy.read_bytes(), Position(0))
+
+
+class MemoryStore:
+    """A connection that reads and one that writes, each on a copy of some image."""
+
+    def __init__(
+        self,
+        name: str,
+        shared: Shared,
+        table: Table,
+        now: Callable[[], float],
+        pins: Pins | None = None,
+    ) -> None:
+        self.name = name
+        self._shared = shared
+        self._table = table
+        self._now = now
+        self._pins = pins
+        self._reader: tuple[Position, Session] | None = None
+        self._writer: tuple[Position, Session] | None = None
+
+    def exists(self, *, at_once: bool = False) -> bool:
+        return self.name in self._shared
+
+    def snapshot(self, deadline_s: float) -> Session:
+        image = self._image()
+        if image.is_torn:
+            raise RecoveryNeeded("a writer was killed in its commit")
+        self._reader = position, session = self._at(image, self._reader, deadline_s)
+        assert position == image.position
+        session.run("PRAGMA query_only = ON")
+        return session
+
+    @contextmanager
+    def write(
+        self, grant: Grant, *, creates: bool = False, foreign_keys: bool = True
+    ) -> Iterator[WriteTransaction]:
+        with closed_on_failure(self):
+            session = self._writing(grant, creates=creates)
+            with session.transaction("BEGIN IMMEDIATE", foreign_keys=foreign_keys):
+                yield _MemoryTransaction(self, session, grant)
+
+    def vacuum(self, sql: str, grant: Grant) -> Position:
+        session = self._writing(grant)
+        grant.check()
+        session.run(sql)
+        return self.publish(session)
+
+    def recover(self, grant: Grant) -> bool:
+        was_torn = self._image().is_torn
+        self._shared[self.name] = replace(self._image(), is_torn=False)
+        return was_torn
+
+    def copy_out(self, copy: Path, deadline_s: float) -> None:
+        copy.write_bytes(self.snapshot(deadline_s).connection.serialize("main"))
+
+    def replace(self, copy: Path, grant: Grant) -> Position:
+        session = self._writing(grant)
+        grant.check()
+        session.connection.deserialize("main", copy.read_bytes())
+        return self.publish(session)
+
+    def pinned(self, pins: Pins) -> "MemoryStore":
+        return MemoryStore(self.name, self._shared, self._table, self._now, pins)
+
+    def release_memory(self) -> None:
+        for _position, session in filter(None, (self._reader, self._writer)):
+            session.connection.release_memory()
+
+    def close(self) -> None:
+        for _position, session in filter(None, (self._reader, self._writer)):
+            session.close()
+        self._reader = self._writer = None
+
+    def publish(self, session: Session) -> Position:
+        """Make what a connection has committed the newest image."""
+        before = self._shared.get(self.name, Image(b"", Position(0)))
+        assert self._writer is not None
+        assert self._writer[0] == before.position, "somebody wrote without a grant"
+        position = Position(before.position + 1)
+        self._shared[self.name] = Image(session.connection.serialize("main"), position)
+        self._writer = position, session
+        return position
+
+    def _image(self) -> Image:
+        if self.name not in self._shared:
+            raise Moved("there is no such database")
+        return self._shared[self.name]
+
+    def _writing(self, grant: Grant, *, creates: bool = False) -> Session:
+        image = Image(b"", Position(0))
+        if self.exists() or not creates:
+            self.recover(grant)
+            image = self._image()
+        self._writer = _position, session = self._at(image, self._writer, grant.deadline_s)
+        session.run(self._table.sql)
+        return session
+
+    def _at(
+        self, image: Image, opened: tuple[Position, Session] | None, deadline_s: float
+    ) -> tuple[Position, Session]:
+        """Return the connection as it is at an image, or another one."""
+        if opened is not None and opened[0] == image.position:
+            opened[1].deadline_s = deadline_s
+            return opened
+        if opened is not None:
+            opened[1].close()
+        session = Session(
+            self.name, ":memory:", flags=FLAGS, now=self._now, deadline_s=deadline_s,
+            pins=self._pins,
+        )  # fmt: skip
+        if image.content:
+            session.connection.deserialize("main", image.content)
+        return image.position, session
+
+
+class _MemoryTransaction:
+    def __init__(self, store: MemoryStore, connection: Session, grant: Grant) -> None:
+        self.connection = connection
+        self._store = store
+        self._grant = grant
+
+    def commit(self) -> Position:
+        self._grant.check()
+        self.connection.finish("COMMIT")
+        return self._store.publish(self.connection)
