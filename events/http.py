@@ -80,7 +80,7 @@ class Call:
 
 
 def unwrap(event: Mapping[str, Any]) -> Call:
-    """The request in a payload of either version; BadEvent if there is none."""
+    """Return the request in a payload of either version; BadEvent if it holds no valid one."""
     method, whole = route(event)
     path, database = path_and_database(whole)
     headers = headers_of(event)
@@ -209,7 +209,7 @@ def headers_of(event: Mapping[str, Any]) -> dict[str, str]:
 
 
 def content_of(event: Mapping[str, Any]) -> bytes:
-    """The body as it was sent; BadEvent if there is none, or too much."""
+    """Return the body as it was sent; BadEvent if it is empty or too large."""
     body = event.get("body")
     if not isinstance(body, str) or not body:
         raise BadEvent("the body is empty: it is the request as JSON", field="body")

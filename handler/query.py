@@ -85,7 +85,7 @@ def _http(event: Any, record: Record, ends_at_s: float) -> dict[str, Any]:
 
 
 def _streamed(event: Any, record: Record, ends_at_s: float) -> dict[str, Any] | None:
-    """The answer to a libSQL client; None if the path is none of theirs."""
+    """Return the answer to a libSQL client; None if the path is not one of its protocol."""
     from events import http
 
     _method, path = http.route(event)

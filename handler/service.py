@@ -76,7 +76,7 @@ class Service:
 
     @cached_property
     def turn(self) -> "Turn":
-        """Whose turn it is at the reaper; remembered beside the databases."""
+        """The order of databases at the reaper; kept beside the databases."""
         from handler.turn import Turn
 
         return Turn(self.settings.databases)

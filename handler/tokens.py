@@ -84,7 +84,7 @@ class Tokens:
     def access(self, authorization_header: str | None, now_s: float) -> Access:
         """Return the access of the token in a header; Unauthorized says why it has none."""
         if not self._text:
-            raise Unauthorized(f"{SETTING}: no key is set, so no token is taken")
+            raise Unauthorized(f"{SETTING}: no key is set, so tokens are refused; set a key")
         token = _bearer(authorization_header)
         claims = self._claims(token)
         _check_times(claims, now_s)
@@ -98,9 +98,7 @@ class Tokens:
     def _keys(self) -> tuple[Key, ...]:
         keys = tuple(_jwks(self._text) if self._text.startswith("{") else _pems(self._text))
         if not 0 < len(keys) <= KEYS_MAX:
-            raise Unauthorized(
-                f"{SETTING}: holds {len(keys)} keys that can be used, 1 to {KEYS_MAX} are taken"
-            )
+            raise Unauthorized(f"{SETTING}: holds {len(keys)} usable keys; give 1 to {KEYS_MAX}")
         return keys
 
     def _claims(self, token: str) -> Mapping[str, Any]:

@@ -1,7 +1,7 @@
-"""Whose turn it is at the reaper: time may run out before the last of many databases.
+"""The order of databases at the reaper, whose time may run out before the last of many.
 
-A small file beside the databases says who was served last, since the next run may be in a new
-process. The names behind that one come first, so databases that come and go shift nobody's turn.
+A small file beside the databases names the one served last, since the next run may be in a new
+process. The names behind it come first, so databases that come and go do not shift the order.
 """
 
 from bisect import bisect_right
@@ -21,12 +21,12 @@ class Turn:
         self._path = databases / FILE
 
     def order(self, names: Sequence[str]) -> list[str]:
-        """The names, which are sorted, from the one whose turn it is."""
+        """Return the sorted names, beginning behind the one served last."""
         start = bisect_right(names, self._served_last())
         return [*names[start:], *names[:start]]
 
     def served(self, name: str) -> None:
-        """Remember who was served last; StorageError if the file cannot be written."""
+        """Remember the database served last; StorageError if the file cannot be written."""
         new = self._path.with_suffix(".new")
         try:
             new.write_text(name)
@@ -37,7 +37,7 @@ class Turn:
             ) from error
 
     def _served_last(self) -> str:
-        """Empty if nobody was, or the file cannot be read: then the turn begins anew."""
+        """Return the database served last; empty if that is not known, and the turn starts over."""
         try:
             with self._path.open("rb") as file:
                 return file.read(NAME_BYTES_MAX).decode(errors="replace")

@@ -1,4 +1,4 @@
-"""One transaction, statement by statement: for whoever cannot know them all beforehand."""
+"""One transaction, statement by statement: for callers that cannot know all of them beforehand."""
 
 from collections.abc import Callable
 

@@ -1,1 +1,1 @@
-"""How a database is kept."""
+"""Storage: the ways in which a database is kept."""

@@ -169,7 +169,7 @@ class Session:
         """Learn the schema as it is now.
 
         SQLite prepares with the schema it knows. Some errors it finds by that (ALTER TABLE of a
-        column it has not heard of) it reports without a look whether the schema is still the same,
+        column it has not heard of) it reports without checking that the schema is current,
         and for PRAGMA index_list of a table that it has not heard of there is nothing to report.
         """
         self.run(nfs.READ)

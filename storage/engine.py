@@ -19,7 +19,7 @@ Position = NewType("Position", int)
 """The place of a commit in the history of its database: a later commit has a greater one."""
 
 FAILURES = (StorageError, DatabaseCorrupt, RecoveryNeeded, Moved)
-"""Errors after which a store is closed: the next request opens the database anew."""
+"""Errors after which a store is closed: the next request opens the database again."""
 
 
 @dataclass(frozen=True, slots=True)

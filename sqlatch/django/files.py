@@ -25,7 +25,7 @@ class DatabaseFile:
 
     @property
     def name(self) -> str:
-        """What its lease is called, as the service calls it: the file's name without suffix."""
+        """The name of its lease, as in the service: the file's name without suffix."""
         return self.path.stem
 
     @property
@@ -65,7 +65,7 @@ class DatabaseFile:
         return False
 
     def is_hot(self) -> bool:
-        """Whether SQLite would roll the journal back: asked through a connection that cannot."""
+        """Return whether SQLite would roll the journal back, by a connection that cannot do so."""
         try:
             self._ask("?mode=ro", nfs.READ)
         except sqlite3.OperationalError as error:

@@ -1,4 +1,4 @@
-"""What the backend uses of `locking`, which the wheel holds as `sqlatch.locking`.
+"""The names that the backend uses of `locking`, which the wheel holds as `sqlatch.locking`.
 
 The wheel installs no top-level name but `sqlatch`, since a project may have a package `locking` of
 its own. In the repository `locking` is at the root, where the service uses it too.

@@ -1,4 +1,4 @@
-"""How a database file is made ready and recovered, under the lease, before Django reads it."""
+"""Make a database file ready, and recover it, under the lease, before Django reads it."""
 
 import sqlite3
 
@@ -11,7 +11,7 @@ WAL_IN_USE = (
 
 
 def is_ready(file: DatabaseFile) -> bool:
-    """Whether it may be read as it is: it is there, has its journal, is not in WAL mode."""
+    """Return whether the file can be read as it is: with a journal, and not in WAL mode."""
     file.open_directory()
     return file.has_journal() and not file.is_wal()
 

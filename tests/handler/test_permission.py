@@ -126,7 +126,7 @@ def test_without_a_key_the_door_is_closed(post: Post, monkeypatch: pytest.Monkey
 
     answer = post(READ, bearer(time.time()))
 
-    message = "SQLATCH_TOKEN_KEYS: no key is set, so no token is taken"
+    message = "SQLATCH_TOKEN_KEYS: no key is set, so tokens are refused; set a key"
     assert error_of(answer) == (401, "UNAUTHORIZED", message)
 
 

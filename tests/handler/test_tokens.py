@@ -219,7 +219,7 @@ def test_the_clock_is_the_one_handed_in() -> None:
 
 @pytest.mark.parametrize("keys", ["", " \n"])
 def test_without_a_key_no_token_is_taken(keys: str) -> None:
-    message = "SQLATCH_TOKEN_KEYS: no key is set, so no token is taken"
+    message = "SQLATCH_TOKEN_KEYS: no key is set, so tokens are refused; set a key"
 
     assert refusal(bearer(NOW_S), keys=keys) == message
     assert refusal(None, keys=keys) == message
@@ -288,7 +288,7 @@ def test_keys_of_a_jwks_for_other_uses_are_left_out() -> None:
     assert refusal(bearer(NOW_S, key=OTHER_PRIVATE), keys=jwks(*others, jwk(PUBLIC))) == (
         "the token is signed by no key that is known here"
     )
-    assert "holds 0 keys that can be used" in refusal(bearer(NOW_S), keys=jwks(*others))
+    assert "holds 0 usable keys" in refusal(bearer(NOW_S), keys=jwks(*others))
 
 
 @pytest.mark.parametrize(
@@ -305,8 +305,8 @@ def test_keys_of_a_jwks_for_other_uses_are_left_out() -> None:
         ("{}", 'is no JWKS: {"keys": [...]}'),
         ('{"keys": 1}', 'is no JWKS: {"keys": [...]}'),
         ('{"keys": ["key"]}', 'is no JWKS: {"keys": [...]}'),
-        (jwks(), f"holds 0 keys that can be used, 1 to {KEYS_MAX} are taken"),
-        (PUBLIC * (KEYS_MAX + 1), f"holds {KEYS_MAX + 1} keys that can be used, 1 to {KEYS_MAX}"),
+        (jwks(), f"holds 0 usable keys; give 1 to {KEYS_MAX}"),
+        (PUBLIC * (KEYS_MAX + 1), f"holds {KEYS_MAX + 1} usable keys; give 1 to {KEYS_MAX}"),
         (jwks(jwk(PUBLIC, d="secret")), "holds a private key; give the public one"),
         (jwks(jwk(PUBLIC, x="AAAA")), "a key cannot be read"),
         (jwks(jwk(PUBLIC, x=1)), "a key cannot be read"),
