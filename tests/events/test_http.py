@@ -284,7 +284,6 @@ def test_a_bad_request_gets_a_status_and_our_error_body(
     assert expected[2] in message
 
 
-@pytest.mark.lease_tables
 def test_an_error_that_may_pass_says_when_to_come_again(
     stopped_time: Time, ask: Ask, the_service: Any
 ) -> None:

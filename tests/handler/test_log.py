@@ -61,7 +61,6 @@ def test_a_refusal_is_told_by_its_code_and_holds_nothing_of_the_request(
     assert not any(word in text for word in ("secret", "hidden", "private", "FRM"))
 
 
-@pytest.mark.lease_tables
 def test_a_busy_lease_and_a_failing_store_have_metrics_of_their_own(
     stopped_time: Time, lines: Any, ask: Ask, refused: Ask, the_service: Any
 ) -> None:

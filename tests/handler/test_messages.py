@@ -190,7 +190,6 @@ def test_a_group_over_several_databases_keeps_its_order(table: None, ask: Ask) -
     assert ask(query="SELECT n FROM t", database="other")["rows"] == [[2]]
 
 
-@pytest.mark.lease_tables
 def test_a_busy_lease_fails_the_messages_of_its_database_only(
     stopped_time: Time, table: None, ask: Ask, the_service: Service
 ) -> None:
