@@ -87,6 +87,17 @@ def test_a_write_whose_rows_are_cut_runs_to_its_end(session: Session) -> None:
     assert session.run("SELECT count(*) FROM t") == [(2_000,)]
 
 
+def test_a_write_whose_rows_are_cut_runs_for_each_of_its_sets(session: Session) -> None:
+    insert = "INSERT INTO t (n) VALUES (?) RETURNING n"
+    sets = [[number] for number in range(50)]
+
+    result = run(session, Statement(insert, parameter_sets=sets), truncate_rows=3)
+
+    assert (result.rows, result.truncated) == ([(0,), (1,), (2,)], True)
+    assert result.rows_affected == 50
+    assert session.run("SELECT count(*) FROM t") == [(50,)]
+
+
 def test_rows_are_fetched_in_chunks_that_grow_while_they_are_small(session: Session) -> None:
     chunks: list[int] = []
 

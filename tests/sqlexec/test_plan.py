@@ -2,15 +2,17 @@
 
 from contextlib import closing
 from time import time
+from typing import Any
 
 import pytest
 
 from handler.service import service
-from sqlatch.kernel.errors import ForbiddenStatement
+from sqlatch.kernel.errors import ForbiddenStatement, StatementError
 from sqlexec import plan
 from sqlexec.idempotency import TABLE
 from sqlexec.plan import PLANS_BYTES_MAX, Plans, _size_bytes
-from sqlexec.statement import Kind
+from sqlexec.statement import Kind, Statement
+from storage.connection import Session
 from storage.scratch import Scratch
 from tests.conftest import Ask
 
@@ -139,3 +141,39 @@ def test_an_insert_is_told_from_what_virtual_tables_insert(
     reply = ask(query=sql)
 
     assert (reply["last_insert_rowid"] is not None) is INSERTS[sql]
+
+
+FITS: list[tuple[str, Any]] = [
+    ("SELECT 1", None),
+    ("SELECT ?, ?", [1, 2]),
+    ("SELECT :a, @b, $c", {"a": 1, "b": 2, "c": 3}),
+    ("SELECT :a, :a", [1]),
+]
+DOES_NOT_FIT: list[tuple[str, Any, str]] = [
+    ("SELECT ?, ?", [1], "the statement has 2 parameters, 1 were given"),
+    ("SELECT ?, ?", [1, 2, 3], "the statement has 2 parameters, 3 were given"),
+    ("SELECT 1", [1], "the statement has 0 parameters, 1 were given"),
+    ("SELECT ?", None, "the statement has 1 parameters, 0 were given"),
+    ("SELECT ?", {"a": 1}, "parameter 1 is a ?, which has no name"),
+    ("SELECT :count", {"coutn": 1}, "no parameter 'coutn'; did you mean count?"),
+    ("SELECT :a, :b", {"a": 1}, "the parameter 'b' was not given"),
+]
+
+
+@pytest.mark.parametrize(("sql", "values"), FITS)
+def test_values_that_fit_are_taken(sql: str, values: Any, session: Session) -> None:
+    assert Plans().of(Statement(sql, values), session).kind is Kind.READ
+
+
+@pytest.mark.parametrize(("sql", "values", "why"), DOES_NOT_FIT)
+def test_values_that_do_not_fit_are_refused_and_so_is_the_set_that_has_them(
+    sql: str, values: Any, why: str, session: Session
+) -> None:
+    with pytest.raises(StatementError) as refused:
+        Plans().of(Statement(sql, values), session)
+    assert why in refused.value.message
+
+    if isinstance(values, list):
+        with pytest.raises(StatementError) as refused:
+            Plans().of(Statement(sql, parameter_sets=[values]), session)
+        assert refused.value.facts["parameter_set"] == 0
