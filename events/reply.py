@@ -44,7 +44,7 @@ class BatchReply(TypedDict):
     meta: Meta
 
 
-class Form(Enum):
+class ReplyForm(Enum):
     """The form of a reply: objects, which Lambda's runtime encodes, or JSON that is encoded here.
 
     IN_TEXT is encoded, and then a text within JSON, which makes it longer.
@@ -56,14 +56,14 @@ class Form(Enum):
 
 
 def rows_out(
-    columns: Sequence[str], rows: list[Row], *, as_objects: bool, form: Form
+    columns: Sequence[str], rows: list[Row], *, as_objects: bool, form: ReplyForm
 ) -> tuple[list[Any], int]:
     """Rows as callers read them, and their bytes on the wire; see `values.rows_out`.
 
     Encoded they are one chunk of JSON, without the brackets of a list, so that what a row was made
     of can go: that is six times as much.
     """
-    in_text = form is Form.IN_TEXT
+    in_text = form is ReplyForm.IN_TEXT
     sent, encoded, size_bytes = values.rows_out(rows, in_text=in_text)
     if as_objects:
         names = names_apart(columns)
@@ -72,8 +72,8 @@ def rows_out(
         names_bytes += escapes_bytes(encoded_names) if in_text else 0
         size_bytes += len(rows) * names_bytes
         sent = [dict(zip(names, row, strict=True)) for row in sent]
-        encoded = b"" if form is Form.OBJECTS else to_json(sent)
-    return (sent if form is Form.OBJECTS else [encoded[1:-1]]), size_bytes
+        encoded = b"" if form is ReplyForm.OBJECTS else to_json(sent)
+    return (sent if form is ReplyForm.OBJECTS else [encoded[1:-1]]), size_bytes
 
 
 def result_out(

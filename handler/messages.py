@@ -6,18 +6,18 @@ from itertools import groupby
 
 from events.request import QueryEvent
 from events.sqs import Message
+from handler.job import job_of
 from handler.log import Record
 from handler.service import Service
-from handler.work import work_of
 from sqlatch.kernel.errors import BadEvent, ReadOnly, SqlatchError
-from sqlexec.statement import Outcome, Work
+from sqlexec.statement import Job, Outcome
 
 
 @dataclass(frozen=True, slots=True)
 class _Task:
     message: Message
     database: str
-    work: Work
+    job: Job
 
 
 def answer_messages(
@@ -63,8 +63,8 @@ def _tasks(
             if isinstance(request, SqlatchError):
                 record.note_each(request, _database_of(message))
             continue
-        work = work_of(request, service.settings, message_key=message.key, group=message.group)
-        tasks.append(_Task(message, request.database, work))
+        job = job_of(request, service.settings, message_key=message.key, group=message.group)
+        tasks.append(_Task(message, request.database, job))
     return tasks
 
 
@@ -104,12 +104,12 @@ def _apply(
     if database not in record.databases:
         record.databases.append(database)
     record.kind = "write"
-    record.statements += sum(len(task.work.statements) for task in tasks)
-    works = [task.work for task in tasks]
+    record.statements += sum(len(task.job.statements) for task in tasks)
+    jobs = [task.job for task in tasks]
     try:
         service.check_deadline(deadline_s)
         with service.writing(database, record, deadline_s) as grant:
-            outcomes = service.databases.get(database).write_each(works, grant)
+            outcomes = service.databases.get(database).write_each(jobs, grant)
     except SqlatchError as error:
         record.note_each(error, database)
         return []

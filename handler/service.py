@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic_core import from_json
 
-from events.reply import Form, Meta, encoded, with_part
+from events.reply import Meta, ReplyForm, encoded, with_part
 from events.request import QueryEvent
+from handler.job import job_of, reply_of
 from handler.log import Record
 from handler.settings import Settings
-from handler.work import reply_of, work_of
 from locking.clock import Clock
 from locking.lease import Lease
 from locking.leases import Leases
 from locking.tables import open_table
 from sqlatch.kernel.errors import DatabaseBusy, LeaseBusy, ReadOnly, Timeout
 from sqlexec.databases import Databases
-from sqlexec.statement import Kind, Outcome, Work, Writes
+from sqlexec.statement import GrantNeeded, Job, Kind, Outcome
 from storage.engine import Engine, Grant
 from storage.inplace.engine import InPlace
 from storage.memory import limit_memory
@@ -83,7 +83,7 @@ class Service:
 
     def answer(self, event: QueryEvent, record: Record, *, ends_at_s: float) -> dict[str, Any]:
         """The reply to a request. Nothing of it runs past `ends_at_s`, in epoch seconds."""
-        outcome, meta = self._outcome(event, record, ends_at_s, Form.OBJECTS)
+        outcome, meta = self._outcome(event, record, ends_at_s, ReplyForm.OBJECTS)
         if outcome.replayed is None:
             return {**reply_of(event, outcome.results), "meta": meta}
         return {**from_json(outcome.replayed), "meta": meta}
@@ -92,7 +92,7 @@ class Service:
         self, event: QueryEvent, record: Record, *, ends_at_s: float, in_text: bool
     ) -> bytes:
         """The same as JSON; `in_text` if it becomes a text within JSON, which makes it longer."""
-        form = Form.IN_TEXT if in_text else Form.ENCODED
+        form = ReplyForm.IN_TEXT if in_text else ReplyForm.ENCODED
         outcome, meta = self._outcome(event, record, ends_at_s, form)
         if outcome.replayed is None:
             return encoded({**reply_of(event, outcome.results), "meta": meta})
@@ -168,15 +168,15 @@ class Service:
         return Grant(deadline_s, lease.held.fence, lease.taken_over, check)
 
     def _outcome(
-        self, event: QueryEvent, record: Record, ends_at_s: float, form: Form
+        self, event: QueryEvent, record: Record, ends_at_s: float, form: ReplyForm
     ) -> tuple[Outcome, Meta]:
         started_s = self.clock.now()
-        work = work_of(event, self.settings, form=form)
-        deadline_s = min(started_s + work.limits.timeout_s, ends_at_s)
+        job = job_of(event, self.settings, form=form)
+        deadline_s = min(started_s + job.limits.timeout_s, ends_at_s)
         record.database = event.database
-        record.statements = len(work.statements)
+        record.statements = len(job.statements)
         outcome = self.recovering(
-            event.database, record, deadline_s, lambda: self._run(event, work, record, deadline_s)
+            event.database, record, deadline_s, lambda: self._run(event, job, record, deadline_s)
         )
         record.rows = sum(result.rows_count for result in outcome.results)
         record.replayed = outcome.replayed is not None
@@ -188,19 +188,19 @@ class Service:
             "replayed": outcome.replayed is not None,
         }
 
-    def _run(self, event: QueryEvent, work: Work, record: Record, deadline_s: float) -> Outcome:
+    def _run(self, event: QueryEvent, job: Job, record: Record, deadline_s: float) -> Outcome:
         database = self.databases.get(event.database)
         record.kind = Kind.READ.value
         try:
-            return database.read(work, deadline_s)
-        except Writes as writes:
-            kind = writes.kind
+            return database.read(job, deadline_s)
+        except GrantNeeded as needed:
+            kind = needed.kind
         record.kind = kind.value
         if event.read_only:
             raise ReadOnly.of_statement()
         with self.writing(event.database, record, deadline_s) as grant:
             run = database.vacuum if kind is Kind.VACUUM else database.write
-            return run(work, grant)
+            return run(job, grant)
 
     def _recover(
         self, database: str, record: Record, deadline_s: float, needed: RecoveryNeeded

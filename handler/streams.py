@@ -7,7 +7,7 @@ from typing import Any
 from pydantic_core import from_json
 
 from events import http
-from events.reply import Form
+from events.reply import ReplyForm
 from handler.log import Record
 from handler.service import Service
 from hrana.direct import body_of, parse_event
@@ -15,7 +15,7 @@ from hrana.http import Answer, Caller, Door, answer_probe, refused
 from hrana.paths import Target, check_target
 from hrana.refusals import RequestRefused
 from sqlatch.kernel.errors import BadEvent, IdempotencyConflict, SqlatchError
-from sqlexec.statement import Encoder, Kind, Limits, Statement, Work
+from sqlexec.statement import Encoder, Job, Kind, Limits, Statement
 from sqlexec.transaction import Transaction
 
 DOOR = "libsql"
@@ -66,7 +66,7 @@ class AtDatabase:
         def run() -> None:
             with service.writing(self._database, self._record, self._deadline_s) as grant:
                 service.databases.get(self._database).vacuum(
-                    Work((Statement(sql),), limits, encoder), grant
+                    Job((Statement(sql),), limits, encoder), grant
                 )
 
         self._record.kind = Kind.VACUUM.value
@@ -105,7 +105,7 @@ def answer(
     record.door = DOOR
     accepts_gzip = http.accepts(http.headers_of(event))
     try:
-        form = Form.ENCODED if accepts_gzip else Form.IN_TEXT
+        form = ReplyForm.ENCODED if accepts_gzip else ReplyForm.IN_TEXT
         said = _answer(service, target, event, record, ends_at_s, form=form)
         wrapped = _wrapped(said, accepts_gzip=accepts_gzip)
     except RequestRefused as refusal:
@@ -132,7 +132,7 @@ def answer_direct(
     direct = parse_event(event)
     target = Target(direct.database, "v3", "pipeline")
     caller = Caller(
-        "direct", writes=True, idempotency_key=direct.idempotency_key, form=Form.OBJECTS
+        "direct", writes=True, idempotency_key=direct.idempotency_key, form=ReplyForm.OBJECTS
     )
     door = _door(service, target.database, caller, record, ends_at_s)
     try:
@@ -165,7 +165,7 @@ def _answer(
     record: Record,
     ends_at_s: float,
     *,
-    form: Form,
+    form: ReplyForm,
 ) -> Answer:
     method, _path = http.route(event)
     if method == "GET":

@@ -12,7 +12,7 @@ from pydantic_core import from_json, to_json
 
 from hrana.refusals import RequestRefused, StatementRefused
 from sqlexec.idempotency import Record
-from sqlexec.statement import Once
+from sqlexec.statement import IdempotencyKey
 from sqlexec.transaction import Transaction
 
 Index = tuple[int, int, int]
@@ -133,14 +133,14 @@ class Answers:
 
     def record(
         self, index: Index, answer: Answer, *, carried: str | None, **stream: Any
-    ) -> tuple[Once, str] | None:
+    ) -> tuple[IdempotencyKey, str] | None:
         """Return the record of a commit that is about to be made, and its reply."""
         request = self._request
         if not request.comes_again:
             return None
         key = self._key(index) if carried is None else TRANSACTION_PREFIX + carried
         commit = Commit(index, [*self._new, (index, answer)], **stream)
-        return Once(key, request.fingerprint), to_json(asdict(commit)).decode()
+        return IdempotencyKey(key, request.fingerprint), to_json(asdict(commit)).decode()
 
     def committed(self, index: Index) -> None:
         """The commit was made: what was answered up to it is kept."""

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from pydantic_core import to_json
 
-from events.reply import Form
+from events.reply import ReplyForm
 from hrana import batch
 from hrana.answers import Answers, Commit, CommittedBefore, Index, RequestName
 from hrana.baton import Batons, StreamExpired
@@ -49,7 +49,7 @@ class Caller:
     identity: str
     writes: bool
     idempotency_key: str | None
-    form: Form
+    form: ReplyForm
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic_core import to_json
 
 from events.http import ANSWER_BYTES_MAX
-from events.reply import Form
+from events.reply import ReplyForm
 from events.values import escapes_bytes
 from hrana import values
 from hrana.refusals import RequestRefused, StatementRefused
@@ -50,7 +50,7 @@ class Room:
     All rows together have `rows_bytes_max`, the answer what Lambda takes.
     """
 
-    def __init__(self, shape: Shape, form: Form, *, rows_bytes_max: int) -> None:
+    def __init__(self, shape: Shape, form: ReplyForm, *, rows_bytes_max: int) -> None:
         self._form = form
         self._rows_bytes_max = rows_bytes_max
         self._row_line_bytes = ROW_LINE_BYTES if shape.lines else 0
@@ -74,8 +74,8 @@ class Room:
 
     def encode_rows(self, columns: tuple[str, ...], rows: list[Row]) -> tuple[list[Any], int]:
         """Return rows as they are sent, and count their bytes."""
-        sent, size_bytes = values.rows_out(columns, rows, in_text=self._form is Form.IN_TEXT)
-        if self._form is Form.OBJECTS:
+        sent, size_bytes = values.rows_out(columns, rows, in_text=self._form is ReplyForm.IN_TEXT)
+        if self._form is ReplyForm.OBJECTS:
             # Lambda's runtime writes a space behind each comma and colon.
             size_bytes += sum(map(len, sent)) * 4 + len(sent)
         self._rows_bytes_now += size_bytes
@@ -132,8 +132,8 @@ class Room:
 
     def _size_bytes(self, content: object) -> int:
         encoded = to_json(content)
-        if self._form is Form.IN_TEXT:
+        if self._form is ReplyForm.IN_TEXT:
             return len(encoded) + escapes_bytes(encoded)
-        if self._form is Form.OBJECTS:
+        if self._form is ReplyForm.OBJECTS:
             return len(encoded) + encoded.count(b",") + encoded.count(b":")
         return len(encoded)

@@ -17,7 +17,7 @@ from hrana.room import Room
 from hrana.state import LOG_BYTES_MAX, STATEMENTS_MAX, Entry, Log, digest_of
 from sqlatch.kernel.errors import ReadOnly, SqlatchError
 from sqlexec.plan import Description, Plan
-from sqlexec.statement import EncodeRows, Kind, Limits, Once, Statement, Writes
+from sqlexec.statement import EncodeRows, GrantNeeded, IdempotencyKey, Kind, Limits, Statement
 from sqlexec.transaction import Transaction
 from storage.translate import NeedsMemory
 
@@ -111,7 +111,7 @@ class Replay:
         """Describe a statement by the schema that this transaction sees."""
         return self._as_it_may(lambda live: (live.plan(sql), live.describe(sql, has_run=False)))
 
-    def commit(self, record: Callable[[int], tuple[Once, str] | None]) -> bool:
+    def commit(self, record: Callable[[int], tuple[IdempotencyKey, str] | None]) -> bool:
         """Commit; whether there was anything to commit.
 
         `record` makes what is kept with it, of the rowid that was inserted last.
@@ -196,7 +196,7 @@ class Replay:
         """Do it in a transaction that reads, or if it turns out to write, in one that does."""
         try:
             return action(self._entered())
-        except Writes:
+        except GrantNeeded:
             if self.log.read_only:
                 raise ReadOnly.of_statement() from None
             # The plan has said so, or SQLite at the last moment.

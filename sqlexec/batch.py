@@ -1,58 +1,58 @@
-"""Several works in one transaction: a savepoint for each, so that a failure undoes only itself."""
+"""Several jobs in one transaction: a savepoint for each, so that a failure undoes only itself."""
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 
 from sqlatch.kernel.errors import DatabaseBusy, DatabaseCorrupt, SqlatchError, StorageError
-from sqlexec.statement import Outcome, Work
+from sqlexec.statement import Job, Outcome
 from storage.connection import Session
 from storage.engine import WriteTransaction
 
 Outcomes = list[Outcome | SqlatchError | None]
 
 NOT_ITS_OWN = (StorageError, DatabaseCorrupt, DatabaseBusy)
-"""Failures of the database, not of the work that met them: they fail all."""
+"""Failures of the database, not of one job: all of them fail."""
 
 
 def apply_each(
-    works: Sequence[Work],
+    jobs: Sequence[Job],
     *,
     begin: Callable[[], AbstractContextManager[WriteTransaction]],
-    apply: Callable[[Work, Session], Outcome],
+    apply: Callable[[Job, Session], Outcome],
     deadline_s: float,
     now: Callable[[], float],
 ) -> Outcomes:
-    """Apply the works in order; the outcome of each, None where its group had failed before it.
+    """Apply the jobs in order; the outcome of each, None where its group had failed before it.
 
     Some failures undo a whole transaction (ON CONFLICT ROLLBACK, an interrupted write). Then it is
-    run again without the one that failed, at most once for each work.
+    run again without the one that failed, at most once for each job.
     """
     failures: dict[int, SqlatchError] = {}
-    for _attempt in range(len(works) + 1):
+    for _attempt in range(len(jobs) + 1):
         try:
             with begin() as transaction:
                 session = transaction.connection
                 outcomes: Outcomes = []
                 failed_groups: set[str | None] = set()
-                for index, work in enumerate(works):
-                    if work.group is not None and work.group in failed_groups:
+                for index, job in enumerate(jobs):
+                    if job.group is not None and job.group in failed_groups:
                         outcomes.append(None)
                         continue
-                    session.deadline_s = min(deadline_s, now() + work.limits.timeout_s)
-                    outcome = failures.get(index) or _in_savepoint(index, work, session, apply)
+                    session.deadline_s = min(deadline_s, now() + job.limits.timeout_s)
+                    outcome = failures.get(index) or _in_savepoint(index, job, session, apply)
                     if isinstance(outcome, SqlatchError):
-                        failed_groups.add(work.group)
+                        failed_groups.add(job.group)
                     outcomes.append(outcome)
                 session.deadline_s = deadline_s
                 transaction.commit()
                 return outcomes
         except _UndoneError as undone:
             failures[undone.index] = undone.error
-    raise AssertionError("each attempt settles one more work")
+    raise AssertionError("each attempt settles one more job")
 
 
 class _UndoneError(Exception):
-    """A work failed and took the transaction with it."""
+    """A job failed and took the transaction with it."""
 
     def __init__(self, index: int, error: SqlatchError) -> None:
         self.index = index
@@ -60,18 +60,18 @@ class _UndoneError(Exception):
 
 
 def _in_savepoint(
-    index: int, work: Work, session: Session, apply: Callable[[Work, Session], Outcome]
+    index: int, job: Job, session: Session, apply: Callable[[Job, Session], Outcome]
 ) -> Outcome | SqlatchError:
-    session.run("SAVEPOINT work")
+    session.run("SAVEPOINT job")
     try:
-        outcome = apply(work, session)
+        outcome = apply(job, session)
     except NOT_ITS_OWN:
         raise
     except SqlatchError as error:
         if not session.connection.in_transaction:
             raise _UndoneError(index, error) from error
-        session.finish("ROLLBACK TO work")
-        session.finish("RELEASE work")
+        session.finish("ROLLBACK TO job")
+        session.finish("RELEASE job")
         return error
-    session.finish("RELEASE work")
+    session.finish("RELEASE job")
     return outcome

@@ -12,11 +12,11 @@ from sqlexec.batch import apply_each
 from sqlexec.execute import execute_all
 from sqlexec.interactive import NOT_CREATED, Interactive, not_found
 from sqlexec.plan import Plans
-from sqlexec.statement import Kind, Outcome, Result, Statement, Work, Writes
+from sqlexec.statement import GrantNeeded, Job, Kind, Outcome, Result, Statement
 from storage.connection import Session
 from storage.engine import FAILURES, Grant, Store, WriteTransaction
 from storage.scratch import Scratch
-from storage.translate import Moved, WriteRefused, moved_meanwhile
+from storage.translate import DatabaseReplaced, WriteRefused, moved_meanwhile
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -34,19 +34,19 @@ class Database:
         self._now = now
         self._may_create = may_create
 
-    def read(self, work: Work, deadline_s: float) -> Outcome:
-        """Run statements that only read, in one snapshot; Writes if one of them writes.
+    def read(self, job: Job, deadline_s: float) -> Outcome:
+        """Run statements that only read, in one snapshot; GrantNeeded if one of them writes.
 
         Which they do SQLite says in the same visit, or has said before of the same texts.
         """
-        return self._again_if_moved(self._read, work, deadline_s)
+        return self._again_if_moved(self._read, job, deadline_s)
 
-    def write(self, work: Work, grant: Grant) -> Outcome:
-        """Run the statements in one transaction, and only once if the work says so."""
+    def write(self, job: Job, grant: Grant) -> Outcome:
+        """Run the statements in one transaction, and only once if the job has a key."""
 
         def apply(begun: AbstractContextManager[WriteTransaction]) -> Outcome:
             with begun as transaction:
-                outcome = self._apply(work, transaction.connection)
+                outcome = self._apply(job, transaction.connection)
                 transaction.commit()
                 return outcome
 
@@ -59,15 +59,13 @@ class Database:
 
         return self._again_if_moved(write)
 
-    def write_each(
-        self, works: Sequence[Work], grant: Grant
-    ) -> list[Outcome | SqlatchError | None]:
-        """Run several works in one transaction, where one that fails undoes only itself.
+    def write_each(self, jobs: Sequence[Job], grant: Grant) -> list[Outcome | SqlatchError | None]:
+        """Run several jobs in one transaction, where one that fails undoes only itself.
 
-        An error stands for its work, None for one that was not run since its group had failed.
+        An error stands for its job, None for one that was not run since its group had failed.
         """
         apply = partial(
-            apply_each, works, apply=self._apply, deadline_s=grant.deadline_s, now=self._now
+            apply_each, jobs, apply=self._apply, deadline_s=grant.deadline_s, now=self._now
         )
 
         def write() -> list[Outcome | SqlatchError | None]:
@@ -81,9 +79,9 @@ class Database:
 
         return self._again_if_moved(write)
 
-    def vacuum(self, work: Work, grant: Grant) -> Outcome:
+    def vacuum(self, job: Job, grant: Grant) -> Outcome:
         """Run VACUUM, a transaction of its own."""
-        self._again_if_moved(self._if_it_exists, self._store.vacuum, work.statements[0].sql, grant)
+        self._again_if_moved(self._if_it_exists, self._store.vacuum, job.statements[0].sql, grant)
         return Outcome([Result((), [], 0, 0, None)], wrote=True)
 
     def recover(self, grant: Grant) -> bool:
@@ -143,13 +141,13 @@ class Database:
         if "interactive" in self.__dict__:
             self.interactive.close()
 
-    def _read(self, work: Work, deadline_s: float) -> Outcome:
-        kind = self._plans.kind(work.statements)
+    def _read(self, job: Job, deadline_s: float) -> Outcome:
+        kind = self._plans.kind(job.statements)
         if kind is None and not self._store.exists():
-            kind = self._kind_in_memory(work.statements, deadline_s)
+            kind = self._kind_in_memory(job.statements, deadline_s)
         if kind is None or kind is Kind.READ:
-            return self._on_reader(partial(self._read_in, work, kind), deadline_s)
-        raise Writes("a statement writes", kind)
+            return self._on_reader(partial(self._read_in, job, kind), deadline_s)
+        raise GrantNeeded("a statement writes", kind)
 
     def _kind_in_memory(self, statements: Sequence[Statement], deadline_s: float) -> Kind | None:
         """Return what the statements do; an empty database stands for one that is not there yet."""
@@ -161,31 +159,31 @@ class Database:
                     raise not_found(self._store.name, str(error)) from error
                 raise
 
-    def _read_in(self, work: Work, kind: Kind | None, session: Session) -> Outcome:
-        kind = kind or self._plans.kind(work.statements, session)
+    def _read_in(self, job: Job, kind: Kind | None, session: Session) -> Outcome:
+        kind = kind or self._plans.kind(job.statements, session)
         if kind is not None and kind is not Kind.READ:
-            raise Writes("a statement writes", kind)
+            raise GrantNeeded("a statement writes", kind)
         try:
-            if len(work.statements) == 1:
-                return Outcome(execute_all(work, session, self._plans), wrote=False)
+            if len(job.statements) == 1:
+                return Outcome(execute_all(job, session, self._plans), wrote=False)
             session.run("BEGIN")
             try:
-                return Outcome(execute_all(work, session, self._plans), wrote=False)
+                return Outcome(execute_all(job, session, self._plans), wrote=False)
             finally:
                 session.finish("ROLLBACK")
         except WriteRefused as error:
-            for statement in work.statements:
+            for statement in job.statements:
                 self._plans.turns_out_to_write(statement)
-            raise Writes(str(error)) from error
+            raise GrantNeeded(str(error)) from error
 
-    def _apply(self, work: Work, session: Session) -> Outcome:
-        if work.once and (first := idempotency.find(session, work.once)):
+    def _apply(self, job: Job, session: Session) -> Outcome:
+        if job.key and (first := idempotency.find(session, job.key)):
             return first
-        outcome = Outcome(execute_all(work, session, self._plans), wrote=True)
-        if work.once:
-            has_reply = work.once.fingerprint is not None
-            reply = work.encoder.reply(outcome.results) if has_reply else None
-            idempotency.keep(session, work.once, reply, self._now())
+        outcome = Outcome(execute_all(job, session, self._plans), wrote=True)
+        if job.key:
+            has_reply = job.key.fingerprint is not None
+            reply = job.encoder.reply(outcome.results) if has_reply else None
+            idempotency.keep(session, job.key, reply, self._now())
         return outcome
 
     def _scratch(self, deadline_s: float) -> Scratch:
@@ -227,9 +225,9 @@ class Database:
         """Run `action`; where the file was moved away, run it again on what is there now."""
         try:
             return action(*arguments, **options)
-        except Moved:
+        except DatabaseReplaced:
             self._store.close()
         try:
             return action(*arguments, **options)
-        except Moved as error:
+        except DatabaseReplaced as error:
             raise moved_meanwhile(error) from error

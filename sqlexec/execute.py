@@ -14,7 +14,7 @@ from sqlatch.kernel.errors import (
 from sqlatch.kernel.values import INTEGER_MAX, Parameters
 from sqlexec.idempotency import refuse_own_names
 from sqlexec.plan import Plan, Plans, description
-from sqlexec.statement import EncodeRows, Kind, Limits, Result, Statement, Work
+from sqlexec.statement import EncodeRows, Job, Kind, Limits, Result, Statement
 from storage.connection import Cursor, Session, SQLite, columns_of_row
 
 ROWS_AT_ONCE_FIRST = 8
@@ -24,17 +24,17 @@ CHUNK_BYTES_MAX = 128 * 1024
 have 16 MiB, and what is fetched is not yet refused."""
 
 
-def execute_all(work: Work, session: Session, plans: Plans) -> list[Result]:
+def execute_all(job: Job, session: Session, plans: Plans) -> list[Result]:
     """Run the statements in order; an error says which one it was."""
     # An earlier request's is none of this one's; from here on it is what SQLite says it is.
     session.connection.set_last_insert_rowid(0)
-    budget = Budget(work.limits, work.encoder.rows)
+    budget = Budget(job.limits, job.encoder.rows)
     results = []
-    for index, statement in enumerate(work.statements):
+    for index, statement in enumerate(job.statements):
         try:
             results.append(execute(statement, session, plans, budget))
         except SqlatchError as error:
-            if len(work.statements) > 1:
+            if len(job.statements) > 1:
                 error.facts.setdefault("statement", index)
             raise
     return results
@@ -46,7 +46,7 @@ def execute(statement: Statement, session: Session, plans: Plans, budget: "Budge
     if plan.kind is Kind.VACUUM:
         raise ForbiddenStatement("not allowed here: VACUUM runs alone, outside a transaction")
     if plan.inspects:
-        session.look_anew()
+        session.refresh_schema()
     if plan.defines and plan.kind is Kind.WRITE:
         with _undone_on_failure(session):
             result = _run(statement, plan, session, budget)

@@ -9,7 +9,7 @@ from sqlatch.kernel.errors import (
     StatementError,
 )
 from sqlatch.kernel.values import Row, Value
-from sqlexec.statement import Once, Outcome
+from sqlexec.statement import IdempotencyKey, Outcome
 from storage.connection import Session
 from storage.engine import Table
 from storage.policy import OWN_PREFIX
@@ -89,17 +89,17 @@ def _refuse_references(session: Session, table: str) -> None:
             )
 
 
-def find(session: Session, once: Once) -> Outcome | None:
+def find(session: Session, key: IdempotencyKey) -> Outcome | None:
     """The outcome of the first request with this key; IdempotencyConflict if it was another one."""
     found = _run(
-        session, "SELECT fingerprint, reply FROM sqlatch_idempotency WHERE key = ?", once.key
+        session, "SELECT fingerprint, reply FROM sqlatch_idempotency WHERE key = ?", key.text
     )
     if not found:
         return None
     fingerprint, reply = found[0]
-    if fingerprint != once.fingerprint:
+    if fingerprint != key.fingerprint:
         raise IdempotencyConflict(
-            f"the idempotency key {once.key!r} was used for another request: give each"
+            f"the idempotency key {key.text!r} was used for another request: give each"
             " request a key of its own"
         )
     return Outcome([], wrote=False, replayed=str(reply or ""))
@@ -118,14 +118,14 @@ def records(session: Session, *, after: str, before: str, also: str) -> list[Rec
     return [Record(fingerprint, str(reply)) for fingerprint, reply in found]
 
 
-def keep(session: Session, once: Once, reply: str | None, now_s: float) -> None:
+def keep(session: Session, key: IdempotencyKey, reply: str | None, now_s: float) -> None:
     """Keep the record of a request that has just run, in its transaction."""
     _run(
         session,
         "INSERT INTO sqlatch_idempotency (key, fingerprint, reply, created_at_s)"
         " VALUES (?, ?, ?, ?)",
-        once.key,
-        once.fingerprint,
+        key.text,
+        key.fingerprint,
         reply,
         int(now_s),
     )

@@ -12,7 +12,7 @@ from storage.connection import Session
 from storage.engine import Grant, Store, closed_on_failure
 from storage.pins import Pins
 from storage.scratch import Scratch
-from storage.translate import Moved, moved_meanwhile
+from storage.translate import DatabaseReplaced, moved_meanwhile
 
 NOT_CREATED = "and is not to be created: SQLATCH_CREATE"
 
@@ -101,7 +101,7 @@ class Interactive:
 def _named_if_moved() -> Iterator[None]:
     try:
         yield
-    except Moved as error:
+    except DatabaseReplaced as error:
         raise moved_meanwhile(error) from error
 
 

@@ -59,14 +59,14 @@ class Encoder:
 
 
 @dataclass(frozen=True, slots=True)
-class Once:
+class IdempotencyKey:
     """An idempotency key; without a `fingerprint` only the time is kept with it, and no reply."""
 
-    key: str
+    text: str
     fingerprint: bytes | None
 
 
-class Writes(Exception):
+class GrantNeeded(Exception):
     """A statement that writes, where nothing may be written.
 
     SQLite says so as it prepares it, or at the last moment, of one that it has called read-only.
@@ -94,16 +94,16 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
-    """The work of one request: its statements, all or nothing.
+class Job:
+    """The statements of one request, all or nothing, with their limits.
 
-    Of several works in one transaction, those of a `group` run in order or not at all.
+    Of several jobs in one transaction, those of a `group` run in order or not at all.
     """
 
     statements: tuple[Statement, ...]
     limits: Limits
     encoder: Encoder
-    once: Once | None = None
+    key: IdempotencyKey | None = None
     group: str | None = None
 
 

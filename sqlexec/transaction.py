@@ -7,10 +7,18 @@ from sqlexec import idempotency
 from sqlexec.execute import Budget, execute
 from sqlexec.idempotency import Record
 from sqlexec.plan import Description, Plan, Plans, description
-from sqlexec.statement import EncodeRows, Kind, Limits, Once, Result, Statement, Writes
+from sqlexec.statement import (
+    EncodeRows,
+    GrantNeeded,
+    IdempotencyKey,
+    Kind,
+    Limits,
+    Result,
+    Statement,
+)
 from storage.connection import Session
 from storage.pins import Pins
-from storage.translate import Moved, RecoveryNeeded, WriteRefused, moved_meanwhile
+from storage.translate import DatabaseReplaced, RecoveryNeeded, WriteRefused, moved_meanwhile
 
 
 class Transaction:
@@ -66,20 +74,20 @@ class Transaction:
     ) -> Result:
         """Run a statement at a time, with a seed for chance.
 
-        Writes if it writes, and this transaction does not.
+        GrantNeeded if it writes, and this transaction does not.
         """
         plan = self._plans.look(statement.sql, self._session)
         if plan.kind is Kind.VACUUM:
             raise ForbiddenStatement("not allowed here: VACUUM runs alone, outside a transaction")
         if plan.kind is Kind.WRITE and not self.writes:
-            raise Writes(statement.sql)
+            raise GrantNeeded(statement.sql)
         self._pins.pin(at_ms, seed)
         try:
             return execute(statement, self._session, self._plans, Budget(limits, encode_rows))
         except WriteRefused as error:
             self._plans.turns_out_to_write(statement)
-            raise Writes(str(error)) from error
-        except Moved as error:
+            raise GrantNeeded(str(error)) from error
+        except DatabaseReplaced as error:
             raise moved_meanwhile(error) from error
         except RecoveryNeeded as error:
             raise StorageError(f"the database was replaced meanwhile: {error}") from error
@@ -103,13 +111,13 @@ class Transaction:
             return []
         return idempotency.records(self._session, after=after, before=before, also=also)
 
-    def commit(self, once: Once | None = None, reply: str = "") -> None:
+    def commit(self, key: IdempotencyKey | None = None, reply: str = "") -> None:
         """Commit for real, the record of `once` with its `reply` in the same transaction.
 
         Constraint if a deferred foreign key does not hold. Whatever is raised, only its end is left
         to this transaction.
         """
         assert self._commit is not None, "a transaction that reads, or rehearses, is not committed"
-        if once is not None:
-            idempotency.keep(self._session, once, reply, self._now())
+        if key is not None:
+            idempotency.keep(self._session, key, reply, self._now())
         self._commit()

@@ -181,7 +181,7 @@ class Session:
         known, self._schema_version = self._schema_version, version
         return version != known
 
-    def look_anew(self) -> None:
+    def refresh_schema(self) -> None:
         """Before a PRAGMA, which takes what this connection knows of the schema without a look.
 
         FTS5 takes even its index as the connection saw it last, and the integrity check of one that

@@ -13,12 +13,12 @@ from typing import NewType, Protocol
 from sqlatch.kernel.errors import DatabaseCorrupt, StorageError
 from storage.connection import Session
 from storage.pins import Pins
-from storage.translate import Moved, RecoveryNeeded
+from storage.translate import DatabaseReplaced, RecoveryNeeded
 
 Position = NewType("Position", int)
 """The place of a commit in the history of its database: a later commit has a greater one."""
 
-FAILURES = (StorageError, DatabaseCorrupt, RecoveryNeeded, Moved)
+FAILURES = (StorageError, DatabaseCorrupt, RecoveryNeeded, DatabaseReplaced)
 """Errors after which a store is closed: the next request opens the database again."""
 
 
@@ -66,8 +66,8 @@ class WriteTransaction(Protocol):
 class Store(Protocol):
     """One database, which need not exist.
 
-    Any method may raise Moved, when the database was replaced or removed since it was opened, or
-    does not exist: ask `exists`, and call it again.
+    Any method may raise DatabaseReplaced, when the database was replaced or removed since it was
+    opened, or does not exist: ask `exists`, and call it again.
     """
 
     name: str

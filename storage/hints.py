@@ -7,7 +7,7 @@ from sqlatch.kernel.errors import SqlatchError
 from sqlatch.kernel.hints import NAMES_MAX, did_you_mean
 from sqlatch.kernel.values import Row
 from storage.policy import FUNCTIONS_REFUSED
-from storage.translate import Moved, RecoveryNeeded, UnknownName, WriteRefused
+from storage.translate import DatabaseReplaced, RecoveryNeeded, UnknownName, WriteRefused
 
 Run = Callable[..., list[Row]]
 
@@ -36,7 +36,7 @@ def hint_of(unknown: UnknownName, sql: str, run: Run) -> str:
             return did_you_mean(unknown.name, _columns(run, [unknown.table], tables))
         named = _named_in(sql.lower(), tables)
         return did_you_mean(unknown.name.rpartition(".")[2], _columns(run, named, tables))
-    except (SqlatchError, RecoveryNeeded, Moved, WriteRefused):
+    except (SqlatchError, RecoveryNeeded, DatabaseReplaced, WriteRefused):
         # The statement's own error is the one to tell.
         return ""
 

@@ -29,7 +29,7 @@ class RecoveryNeeded(Exception):
     """
 
 
-class Moved(Exception):
+class DatabaseReplaced(Exception):
     """The file under an open connection is no longer the one of that name."""
 
 
@@ -128,7 +128,7 @@ def _read_only(error: Exception, database: str) -> Exception:
     if extended in _NEEDS_RECOVERY:
         return RecoveryNeeded(str(error))
     if extended in _MOVED:
-        return Moved(str(error))
+        return DatabaseReplaced(str(error))
     if extended == apsw.SQLITE_READONLY:
         return WriteRefused(str(error))
     return _storage(error, database)
@@ -155,7 +155,7 @@ def _corrupt(error: Exception, database: str) -> Exception:
 
 def _storage(error: Exception, database: str) -> Exception:
     if _extended(error) in _MOVED:
-        return Moved(str(error))
+        return DatabaseReplaced(str(error))
     return StorageError(f"database {database!r}: {error}", sqlite_code=sqlite_code(error))
 
 
@@ -200,7 +200,7 @@ _TRANSLATIONS: tuple[
 )
 
 
-def moved_meanwhile(error: Moved) -> StorageError:
+def moved_meanwhile(error: DatabaseReplaced) -> StorageError:
     """Return the error for a file that was moved again while the request was tried again."""
     return StorageError(f"the database file was replaced or removed meanwhile: {error}")
 

@@ -13,7 +13,7 @@ from storage.engine import Grant, Position, Table, WriteTransaction, closed_on_f
 from storage.inplace import copies
 from storage.inplace.files import Files
 from storage.pins import Pins
-from storage.translate import Moved, NeedsMemory, RecoveryNeeded, WriteRefused
+from storage.translate import DatabaseReplaced, NeedsMemory, RecoveryNeeded, WriteRefused
 
 IDENTITY_CHECKED_EVERY_S = 1.0
 """How long a warm reader may show a file that was moved away. At a write SQLite itself looks."""
@@ -77,7 +77,7 @@ class Store:
         """
         if not self._files.has_journal(self.name):
             if not self._files.exists(self.name):
-                raise Moved("there is no such file any more")
+                raise DatabaseReplaced("there is no such file any more")
             raise RecoveryNeeded("there is no journal file")
         if self._reader is None:
             self._reader = self._open_reader(deadline_s)
@@ -160,7 +160,7 @@ class Store:
             self.close()
 
     def _writing(self, grant: Grant, *, creates: bool = False) -> Session:
-        """Return the connection that writes; Moved if there is no file, unless it `creates` one.
+        """Return the connection that writes; DatabaseReplaced if there is no file and none is made.
 
         After the crash of another, before the first use, and where no journal is seen, directory
         and journal are opened, so that SQLite is shown what that one left.
@@ -184,7 +184,7 @@ class Store:
 
     def _open_writer(self, grant: Grant, *, creates: bool) -> Session:
         if not creates and not self._files.exists(self.name):
-            raise Moved("there is no such file any more")
+            raise DatabaseReplaced("there is no such file any more")
         flags = apsw.SQLITE_OPEN_READWRITE | (apsw.SQLITE_OPEN_CREATE if creates else 0)
         session = self._open(flags, grant.deadline_s, keeps_journal=True)
         try:
@@ -232,7 +232,7 @@ class Store:
     def _commit(self, session: Session) -> None:
         try:
             session.finish("COMMIT")
-        except (StorageError, Moved, NeedsMemory) as error:
+        except (StorageError, DatabaseReplaced, NeedsMemory) as error:
             facts = error.facts if isinstance(error, StorageError) else {}
             raise StorageError(
                 f"{error}: the commit failed, so whether it is in the file is not known;"

@@ -8,15 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic_core import to_json
 
-from events.reply import Form, encoded, result_out, rows_out, with_part
+from events.reply import ReplyForm, encoded, result_out, rows_out, with_part
 from sqlatch.kernel.values import Row, names_apart
 from tests.events.test_values import rows
 
-ENCODED = [Form.ENCODED, Form.IN_TEXT]
+ENCODED = [ReplyForm.ENCODED, ReplyForm.IN_TEXT]
 
 
 def result_of(
-    chunks: list[list[Row]], *, as_objects: bool, form: Form
+    chunks: list[list[Row]], *, as_objects: bool, form: ReplyForm
 ) -> tuple[dict[str, Any], int]:
     """A result whose rows were fetched so, and their bytes."""
     columns = ['"rows":[]', '"rows":[]', "é", "d", "e"][: len(chunks[0][0])]
@@ -38,11 +38,11 @@ def result_of(
 def test_encoded_it_says_what_the_objects_say(
     rows: list[Row],
     cut: int,
-    form: Form,
+    form: ReplyForm,
     as_objects: bool,  # noqa: FBT001
 ) -> None:
     chunks = [chunk for chunk in (rows[:cut], rows[cut:]) if chunk]
-    objects, objects_bytes = result_of(chunks, as_objects=as_objects, form=Form.OBJECTS)
+    objects, objects_bytes = result_of(chunks, as_objects=as_objects, form=ReplyForm.OBJECTS)
     chunked, chunked_bytes = result_of(chunks, as_objects=as_objects, form=form)
 
     assert encoded(chunked) == to_json(objects)
@@ -51,7 +51,9 @@ def test_encoded_it_says_what_the_objects_say(
     )
     assert len(chunked["rows"]) == len(chunks)
     assert (
-        chunked_bytes >= objects_bytes if form is Form.IN_TEXT else chunked_bytes == objects_bytes
+        chunked_bytes >= objects_bytes
+        if form is ReplyForm.IN_TEXT
+        else chunked_bytes == objects_bytes
     )
 
 

@@ -20,7 +20,7 @@ from locking.waiting import waits
 from sqlatch.kernel.errors import StatementError, StorageError
 from sqlexec import idempotency
 from sqlexec.database import Database
-from sqlexec.statement import Once, Outcome, Work
+from sqlexec.statement import IdempotencyKey, Job, Outcome
 from storage import connection
 from storage.connection import Session
 from storage.engine import Grant
@@ -143,16 +143,16 @@ def record_after_the_effect(patch: Patch) -> None:
     """The idempotency record is written in a second transaction."""
     write = Database.write
 
-    def write_then_record(self: Database, work: Work, grant: Grant) -> Outcome:
-        assert work.once is not None
-        once: Once = work.once
+    def write_then_record(self: Database, job: Job, grant: Grant) -> Outcome:
+        assert job.key is not None
+        key: IdempotencyKey = job.key
         with self._store.write(grant) as transaction:
-            if first := idempotency.find(transaction.connection, once):
+            if first := idempotency.find(transaction.connection, key):
                 return first
-        outcome = write(self, replace(work, once=None), grant)
-        reply = work.encoder.reply(outcome.results)
+        outcome = write(self, replace(job, key=None), grant)
+        reply = job.encoder.reply(outcome.results)
         with self._store.write(grant) as transaction:
-            idempotency.keep(transaction.connection, once, reply, self._now())
+            idempotency.keep(transaction.connection, key, reply, self._now())
             transaction.commit()
         return outcome
 
@@ -163,15 +163,15 @@ def record_before_the_effect(patch: Patch) -> None:
     """The key alone is kept, and committed, before the statements run."""
     apply = Database._apply
 
-    def record_then_apply(self: Database, work: Work, session: Session) -> Outcome:
-        once = work.once
-        assert once is not None
-        if first := idempotency.find(session, once):
+    def record_then_apply(self: Database, job: Job, session: Session) -> Outcome:
+        key = job.key
+        assert key is not None
+        if first := idempotency.find(session, key):
             return first
-        idempotency.keep(session, once, work.encoder.reply([]), self._now())
+        idempotency.keep(session, key, job.encoder.reply([]), self._now())
         session.run("COMMIT")
         session.run("BEGIN IMMEDIATE")
-        return apply(self, replace(work, once=None), session)
+        return apply(self, replace(job, key=None), session)
 
     patch.setattr(Database, "_apply", record_then_apply)
 
@@ -263,7 +263,9 @@ def fuse_that_never_blows(patch: Patch) -> None:
 def answers_before_a_commit_not_kept(patch: Patch) -> None:
     record = Answers.record
 
-    def recording(self: Answers, *arguments: Any, **stream: Any) -> tuple[Once, str] | None:
+    def recording(
+        self: Answers, *arguments: Any, **stream: Any
+    ) -> tuple[IdempotencyKey, str] | None:
         self._new = []
         return record(self, *arguments, **stream)
 

@@ -11,7 +11,7 @@ import pytest
 
 from sqlexec.database import Database
 from sqlexec.databases import Databases
-from sqlexec.statement import Encoder, Limits, Once, Statement, Work
+from sqlexec.statement import Encoder, IdempotencyKey, Job, Limits, Statement
 from storage.engine import Grant
 from storage.inplace.engine import InPlace
 from tests.storage.conftest import session as session
@@ -30,10 +30,10 @@ class Now:
         return self.now_s
 
 
-def work(*texts: str, limits: Limits = LIMITS, once: str = "", group: str | None = None) -> Work:
+def job(*texts: str, limits: Limits = LIMITS, once: str = "", group: str | None = None) -> Job:
     """Statements; with a key, to be run once."""
-    key = Once(once, repr(texts).encode()) if once else None
-    return Work(tuple(map(Statement, texts)), limits, ENCODER, key, group)
+    key = IdempotencyKey(once, repr(texts).encode()) if once else None
+    return Job(tuple(map(Statement, texts)), limits, ENCODER, key, group)
 
 
 def grant(*, taken_over: bool = False, check: Callable[[], None] = lambda: None) -> Grant:
@@ -55,9 +55,9 @@ def databases(tmp_path: Path, now: Now) -> Iterator[Databases]:
 def database(databases: Databases) -> Database:
     """A database with a table t of one column n."""
     database = databases.get("main")
-    database.write(work("CREATE TABLE t (n)"), grant())
+    database.write(job("CREATE TABLE t (n)"), grant())
     return database
 
 
 def rows(database: Database, sql: str = "SELECT n FROM t") -> list[Any]:
-    return database.read(work(sql), time.time() + 600).results[0].rows
+    return database.read(job(sql), time.time() + 600).results[0].rows

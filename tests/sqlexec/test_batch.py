@@ -1,4 +1,4 @@
-"""Several works in one transaction: each undone by itself, all of them by what is not its own."""
+"""Several jobs in one transaction: each undone by itself, all of them by what is not its own."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -8,17 +8,17 @@ import pytest
 from sqlatch.kernel.errors import Constraint, DatabaseBusy, StatementError, Timeout
 from sqlexec.database import Database
 from sqlexec.databases import Databases
-from sqlexec.statement import Outcome, Work
-from tests.sqlexec.conftest import LIMITS, Now, grant, rows, work
+from sqlexec.statement import Job, Outcome
+from tests.sqlexec.conftest import LIMITS, Now, grant, job, rows
 
 
 @pytest.fixture(autouse=True)
 def checked(database: Database) -> None:
-    database.write(work("CREATE TABLE c (n CHECK (n < 10))"), grant())
+    database.write(job("CREATE TABLE c (n CHECK (n < 10))"), grant())
 
 
-def insert(number: int, *, group: str | None = None) -> Work:
-    return work(f"INSERT INTO c VALUES ({number})", group=group)
+def insert(number: int, *, group: str | None = None) -> Job:
+    return job(f"INSERT INTO c VALUES ({number})", group=group)
 
 
 def kinds(outcomes: list[object]) -> list[type]:
@@ -26,7 +26,7 @@ def kinds(outcomes: list[object]) -> list[type]:
 
 
 def test_a_work_that_fails_undoes_only_itself(database: Database) -> None:
-    twice = work("INSERT INTO c VALUES (2)", "INSERT INTO c VALUES (99)")
+    twice = job("INSERT INTO c VALUES (2)", "INSERT INTO c VALUES (99)")
 
     outcomes = database.write_each([insert(1), twice, insert(3)], grant())
 
@@ -37,19 +37,19 @@ def test_a_work_that_fails_undoes_only_itself(database: Database) -> None:
 def test_behind_a_failure_nothing_of_its_group_runs_and_other_groups_do(
     database: Database,
 ) -> None:
-    works = [
+    jobs = [
         insert(1, group="a"), insert(99, group="a"), insert(2, group="a"),
         insert(3, group="b"), insert(99), insert(4),
     ]  # fmt: skip
 
-    outcomes = database.write_each(works, grant())
+    outcomes = database.write_each(jobs, grant())
 
     assert kinds([*outcomes]) == [Outcome, Constraint, type(None), Outcome, Constraint, Outcome]
     assert rows(database, "SELECT n FROM c") == [(1,), (3,), (4,)]
 
 
 def test_a_work_that_ends_the_transaction_is_left_out_of_the_next(database: Database) -> None:
-    ends = work("INSERT OR ROLLBACK INTO c VALUES (99)")
+    ends = job("INSERT OR ROLLBACK INTO c VALUES (99)")
 
     outcomes = database.write_each([insert(1), ends, insert(2), ends, insert(3)], grant())
 
@@ -62,7 +62,7 @@ def test_what_is_not_the_works_own_fails_all(
 ) -> None:
     apply = Database._apply
 
-    def busy(self: Database, one: Work, *arguments: object) -> Outcome:
+    def busy(self: Database, one: Job, *arguments: object) -> Outcome:
         if one.group == "busy":
             raise DatabaseBusy("locked")
         return apply(self, one, *arguments)  # type: ignore[arg-type]
@@ -85,7 +85,7 @@ def test_a_work_that_takes_too_long_fails_by_itself(database: Database, now: Now
 
 
 def test_a_repeat_within_the_batch_is_answered_from_its_record(database: Database) -> None:
-    once = work("INSERT INTO c VALUES (1) RETURNING n", once="k")
+    once = job("INSERT INTO c VALUES (1) RETURNING n", once="k")
 
     first, second = database.write_each([once, once], grant())
 
@@ -98,10 +98,10 @@ def test_a_repeat_within_the_batch_is_answered_from_its_record(database: Databas
 def test_a_batch_of_which_all_fail_makes_no_database(databases: Databases, tmp_path: Path) -> None:
     new = databases.get("new")
 
-    (failed,) = new.write_each([work("INSERT INTO nothing VALUES (1)")], grant())
+    (failed,) = new.write_each([job("INSERT INTO nothing VALUES (1)")], grant())
     assert isinstance(failed, StatementError)
     assert not (tmp_path / "new.db").exists()
 
-    _failed, made = new.write_each([work("SELECT nothing"), work("CREATE TABLE t (n)")], grant())
+    _failed, made = new.write_each([job("SELECT nothing"), job("CREATE TABLE t (n)")], grant())
     assert isinstance(made, Outcome)
     assert (tmp_path / "new.db").exists()

@@ -10,7 +10,7 @@ import pytest
 
 from sqlexec.database import Database
 from sqlexec.databases import Databases
-from sqlexec.statement import Encoder, Kind, Limits, Statement, Work, Writes
+from sqlexec.statement import Encoder, GrantNeeded, Job, Kind, Limits, Statement
 from storage.engine import Grant
 from storage.inplace.engine import InPlace
 from storage.inplace.files import Files
@@ -23,7 +23,7 @@ GRANT = Grant(time.time() + 600, fence=1, taken_over=False, check=lambda: None)
 def database(tmp_path: Path) -> Iterator[Database]:
     with closing(Databases(InPlace(tmp_path), now=time.time, may_create=True)) as databases:
         database = databases.get("main")
-        database.write(work("CREATE TABLE t (n)"), GRANT)
+        database.write(job("CREATE TABLE t (n)"), GRANT)
         read(database, "SELECT 1")
         yield database
 
@@ -42,13 +42,13 @@ def visits(database: Database, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return visits
 
 
-def work(*texts: str) -> Work:
+def job(*texts: str) -> Job:
     limits = Limits(rows_max=10, bytes_max=1_000, timeout_s=600)
-    return Work(tuple(map(Statement, texts)), limits, ENCODER)
+    return Job(tuple(map(Statement, texts)), limits, ENCODER)
 
 
 def read(database: Database, *texts: str) -> list[Any]:
-    results = database.read(work(*texts), time.time() + 600).results
+    results = database.read(job(*texts), time.time() + 600).results
     return [result.rows for result in results]
 
 
@@ -67,19 +67,19 @@ def test_a_read_looks_for_the_journal_once_whether_its_texts_are_known_or_not(
 def test_a_read_refuses_what_writes_and_visits_the_file_for_unknown_texts_only(
     texts: tuple[str, ...], database: Database, visits: list[str]
 ) -> None:
-    with pytest.raises(Writes) as refused:
+    with pytest.raises(GrantNeeded) as refused:
         read(database, *texts)
     assert refused.value.kind is Kind.WRITE
     assert visits == ["main"]
 
-    with pytest.raises(Writes):
+    with pytest.raises(GrantNeeded):
         read(database, *texts)
     assert visits == ["main"]
     assert read(database, "SELECT count(*) FROM t") == [[(0,)]]
 
 
 def test_a_read_refuses_what_turns_out_to_write_and_remembers_it(database: Database) -> None:
-    with pytest.raises(Writes):
+    with pytest.raises(GrantNeeded):
         read(database, "REINDEX")
 
     assert database._plans.kind([Statement("REINDEX")]) is Kind.WRITE
@@ -95,9 +95,9 @@ def test_a_grant_is_checked_before_each_commit(database: Database) -> None:
     ended = Grant(GRANT.deadline_s, fence=2, taken_over=False, check=refuse)
 
     for write in (
-        lambda: database.write(work("INSERT INTO t VALUES (1)"), ended),
-        lambda: database.write_each([work("INSERT INTO t VALUES (1)")], ended),
-        lambda: database.vacuum(work("VACUUM"), ended),
+        lambda: database.write(job("INSERT INTO t VALUES (1)"), ended),
+        lambda: database.write_each([job("INSERT INTO t VALUES (1)")], ended),
+        lambda: database.vacuum(job("VACUUM"), ended),
         lambda: database.purge_records(time.time(), ended),
     ):
         with pytest.raises(Refused):
@@ -111,7 +111,7 @@ def test_after_a_takeover_directory_and_journal_are_opened(
     opened: list[str] = []
     monkeypatch.setattr(Files, "open_directory", lambda _self: opened.append("directory"))
     monkeypatch.setattr(Files, "open_journal", lambda _self, name: opened.append(name))
-    insert = work("INSERT INTO t VALUES (1)")
+    insert = job("INSERT INTO t VALUES (1)")
 
     database.write(insert, GRANT)
     assert opened == []

@@ -8,7 +8,7 @@ import pytest
 
 from sqlexec import databases as keeping
 from sqlexec.databases import Databases
-from tests.sqlexec.conftest import grant, rows, work
+from tests.sqlexec.conftest import grant, job, rows
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def few(databases: Databases, monkeypatch: pytest.MonkeyPatch) -> Databases:
 
 def use(databases: Databases, *names: str) -> None:
     for name in names:
-        databases.get(name).write(work("CREATE TABLE IF NOT EXISTS t (n)"), grant())
+        databases.get(name).write(job("CREATE TABLE IF NOT EXISTS t (n)"), grant())
 
 
 def connections_of(name: str) -> int:

@@ -17,7 +17,7 @@ from sqlexec.execute import Budget, execute, execute_all
 from sqlexec.plan import Plans
 from sqlexec.statement import Result, Statement
 from storage.connection import Session
-from tests.sqlexec.conftest import ENCODER, LIMITS, work
+from tests.sqlexec.conftest import ENCODER, LIMITS, job
 
 NUMBERS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT {}) SELECT i FROM n"
 
@@ -141,18 +141,18 @@ def test_each_set_of_parameters_is_counted_and_the_one_that_fails_is_named(
 
 def test_of_several_statements_the_one_that_fails_is_named(session: Session) -> None:
     with pytest.raises(StatementError) as refused:
-        execute_all(work("SELECT 1", "SELECT nothing"), session, Plans())
+        execute_all(job("SELECT 1", "SELECT nothing"), session, Plans())
     assert refused.value.facts["statement"] == 1
 
     with pytest.raises(StatementError) as refused:
-        execute_all(work("SELECT nothing"), session, Plans())
+        execute_all(job("SELECT nothing"), session, Plans())
     assert "statement" not in refused.value.facts
 
 
 def test_the_rowid_of_an_earlier_request_is_not_seen(session: Session) -> None:
     run(session, "INSERT INTO t (n) VALUES (1)")
 
-    (seen,) = execute_all(work("SELECT last_insert_rowid()"), session, Plans())
+    (seen,) = execute_all(job("SELECT last_insert_rowid()"), session, Plans())
 
     assert seen.rows == [(0,)]
 

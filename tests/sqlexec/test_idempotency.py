@@ -5,10 +5,10 @@ import pytest
 from sqlatch.kernel.errors import ForbiddenStatement, IdempotencyConflict, StatementError
 from sqlexec import idempotency
 from sqlexec.idempotency import LOOKED_AT_MAX, PURGED_AT_ONCE_MAX, TABLE, Record
-from sqlexec.statement import Once
+from sqlexec.statement import IdempotencyKey
 from storage.connection import Session
 
-KEY = Once("k", b"first")
+KEY = IdempotencyKey("k", b"first")
 DAY_S = 86_400
 
 
@@ -19,7 +19,7 @@ def table(session: Session) -> None:
 
 def keep(session: Session, *keys: str, at_s: float = 1_000) -> None:
     for key in keys:
-        idempotency.keep(session, Once(key, b"first"), f"reply to {key}", at_s)
+        idempotency.keep(session, IdempotencyKey(key, b"first"), f"reply to {key}", at_s)
 
 
 def keys(session: Session) -> list[str]:
@@ -43,12 +43,12 @@ def test_a_key_stands_for_one_request(session: Session) -> None:
     keep(session, "k")
 
     with pytest.raises(IdempotencyConflict, match="give each request a key of its own"):
-        idempotency.find(session, Once("k", b"second"))
-    assert idempotency.find(session, Once("another", b"second")) is None
+        idempotency.find(session, IdempotencyKey("k", b"second"))
+    assert idempotency.find(session, IdempotencyKey("another", b"second")) is None
 
 
 def test_a_message_of_a_queue_is_known_without_a_reply(session: Session) -> None:
-    message = Once("\tmessage:1", None)
+    message = IdempotencyKey("\tmessage:1", None)
     idempotency.keep(session, message, None, 1_000)
 
     found = idempotency.find(session, message)

@@ -9,15 +9,15 @@ from sqlatch.kernel.errors import Constraint, DatabaseNotFound
 from sqlexec.database import Database
 from sqlexec.databases import Databases
 from sqlexec.interactive import Interactive
-from sqlexec.statement import Statement, Writes
+from sqlexec.statement import GrantNeeded, Statement
 from sqlexec.transaction import Transaction
-from tests.sqlexec.conftest import ENCODER, LIMITS, grant, rows, work
+from tests.sqlexec.conftest import ENCODER, LIMITS, grant, job, rows
 
 
 @pytest.fixture
 def interactive(database: Database) -> Interactive:
-    database.write(work("CREATE TABLE c (p REFERENCES p)"), grant())
-    database.write(work("CREATE TABLE p (id INTEGER PRIMARY KEY)"), grant())
+    database.write(job("CREATE TABLE c (p REFERENCES p)"), grant())
+    database.write(job("CREATE TABLE p (id INTEGER PRIMARY KEY)"), grant())
     return database.interactive
 
 
@@ -60,7 +60,7 @@ def test_a_reading_transaction_sees_one_state_and_cannot_write(
     with interactive.reading(deadline_s()) as transaction:
         assert run(transaction, "SELECT n FROM t") == []
         assert not transaction.commits
-        with pytest.raises(Writes):
+        with pytest.raises(GrantNeeded):
             run(transaction, "INSERT INTO t VALUES (1)")
         assert run(transaction, "SELECT n FROM t") == []
 

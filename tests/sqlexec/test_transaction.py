@@ -8,9 +8,9 @@ import pytest
 
 from sqlatch.kernel.errors import Constraint, ForbiddenStatement, StatementError
 from sqlexec.database import Database
-from sqlexec.statement import Kind, Once, Result, Statement
+from sqlexec.statement import IdempotencyKey, Kind, Result, Statement
 from sqlexec.transaction import Transaction
-from tests.sqlexec.conftest import ENCODER, LIMITS, grant, rows, work
+from tests.sqlexec.conftest import ENCODER, LIMITS, grant, job, rows
 
 
 @pytest.fixture
@@ -90,7 +90,7 @@ def test_a_text_is_described_without_being_run(transaction: Transaction) -> None
 def test_a_commit_keeps_its_record_in_the_same_transaction(database: Database) -> None:
     with database.interactive.writing(grant(), creates=False) as transaction:
         run(transaction, "INSERT INTO t VALUES (1)")
-        transaction.commit(Once("k", b"f"), "the reply")
+        transaction.commit(IdempotencyKey("k", b"f"), "the reply")
     assert rows(database) == [(1,)]
 
     with database.interactive.reading(time.time() + 600) as transaction:
@@ -99,14 +99,14 @@ def test_a_commit_keeps_its_record_in_the_same_transaction(database: Database) -
 
 
 def test_a_deferred_foreign_key_that_does_not_hold_commits_nothing(database: Database) -> None:
-    database.write(work("CREATE TABLE p (id INTEGER PRIMARY KEY)"), grant())
+    database.write(job("CREATE TABLE p (id INTEGER PRIMARY KEY)"), grant())
     deferred = "CREATE TABLE d (p REFERENCES p DEFERRABLE INITIALLY DEFERRED)"
-    database.write(work(deferred), grant())
+    database.write(job(deferred), grant())
 
     with database.interactive.writing(grant(), creates=False) as transaction:
         run(transaction, "INSERT INTO d VALUES (1)")
         with pytest.raises(Constraint):
-            transaction.commit(Once("k", b"f"))
+            transaction.commit(IdempotencyKey("k", b"f"))
 
     assert rows(database, "SELECT * FROM d") == []
     with database.interactive.reading(time.time() + 600) as transaction:

@@ -15,7 +15,7 @@ from sqlatch.kernel.errors import BadEvent
 from storage.connection import Session
 from storage.engine import Grant, Position, Table, WriteTransaction, closed_on_failure
 from storage.pins import Pins
-from storage.translate import Moved, RecoveryNeeded
+from storage.translate import DatabaseReplaced, RecoveryNeeded
 
 FLAGS = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_MEMORY
 
@@ -138,7 +138,7 @@ class MemoryStore:
 
     def _image(self) -> Image:
         if self.name not in self._shared:
-            raise Moved("there is no such database")
+            raise DatabaseReplaced("there is no such database")
         return self._shared[self.name]
 
     def _writing(self, grant: Grant, *, creates: bool = False) -> Session:

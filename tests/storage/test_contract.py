@@ -19,7 +19,7 @@ from storage import copies
 from storage.engine import Engine, Grant, Position, Store, Table
 from storage.inplace.engine import InPlace
 from storage.pins import Pins
-from storage.translate import Moved, RecoveryNeeded, WriteRefused
+from storage.translate import DatabaseReplaced, RecoveryNeeded, WriteRefused
 from tests.journal import leave_in_mid_commit
 from tests.storage import in_memory
 
@@ -122,7 +122,7 @@ def test_what_one_instance_commits_another_reads(store: Store, other: Store) -> 
 
 def test_a_database_is_created_by_a_write_that_may_create_it(store: Store, other: Store) -> None:
     assert not store.exists()
-    with pytest.raises(Moved), store.write(granted()):
+    with pytest.raises(DatabaseReplaced), store.write(granted()):
         pass
     assert not other.exists(at_once=True)
 
@@ -133,11 +133,11 @@ def test_a_database_is_created_by_a_write_that_may_create_it(store: Store, other
 
 
 def test_a_database_that_does_not_exist_is_neither_read_nor_recovered(store: Store) -> None:
-    with pytest.raises(Moved):
+    with pytest.raises(DatabaseReplaced):
         store.snapshot(in_a_minute())
-    with pytest.raises(Moved):
+    with pytest.raises(DatabaseReplaced):
         store.recover(granted())
-    with pytest.raises(Moved):
+    with pytest.raises(DatabaseReplaced):
         store.vacuum("VACUUM", granted())
 
 

@@ -4,7 +4,14 @@ import apsw
 import pytest
 
 from sqlatch.errors import SqlatchError
-from storage.translate import BUGS, Moved, RecoveryNeeded, UnknownName, WriteRefused, in_our_words
+from storage.translate import (
+    BUGS,
+    DatabaseReplaced,
+    RecoveryNeeded,
+    UnknownName,
+    WriteRefused,
+    in_our_words,
+)
 
 ERRORS = [
     each
@@ -21,7 +28,9 @@ def test_an_error_of_apsw_is_translated_or_named_a_bug(error: type[apsw.Error]) 
     if error in BUGS:
         assert translated is raised
     else:
-        assert isinstance(translated, SqlatchError | RecoveryNeeded | Moved | WriteRefused)
+        assert isinstance(
+            translated, SqlatchError | RecoveryNeeded | DatabaseReplaced | WriteRefused
+        )
 
 
 UNKNOWN = {

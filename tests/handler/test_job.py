@@ -1,4 +1,4 @@
-"""A request as work: its limits, and what makes two requests with one key the same."""
+"""A request as a job: its limits, and what makes two requests with one key the same."""
 
 from pathlib import Path
 from typing import Any
@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from events.request import QueryEvent, parse
+from handler.job import job_of
 from handler.settings import Settings
-from handler.work import work_of
 from sqlexec.statement import Statement
 
 SETTINGS = Settings(Path("/databases"), rows_max=7, result_bytes_max=700, timeout_ms=1_500)
@@ -21,24 +21,24 @@ def event(**fields: Any) -> QueryEvent:
 
 
 def fingerprint(**fields: Any) -> bytes:
-    once = work_of(event(**{**KEYED, **fields}), SETTINGS).once
-    assert once is not None
-    assert once.fingerprint is not None
-    return once.fingerprint
+    key = job_of(event(**{**KEYED, **fields}), SETTINGS).key
+    assert key is not None
+    assert key.fingerprint is not None
+    return key.fingerprint
 
 
 def test_a_query_is_one_statement_and_statements_are_several() -> None:
-    assert work_of(event(query="a", parameters=[1]), SETTINGS).statements == (Statement("a", [1]),)
+    assert job_of(event(query="a", parameters=[1]), SETTINGS).statements == (Statement("a", [1]),)
     several = event(statements=[{"query": "a"}, {"query": "b", "parameter_sets": [[1]]}])
-    assert work_of(several, SETTINGS).statements == (Statement("a"), Statement("b", None, [[1]]))
+    assert job_of(several, SETTINGS).statements == (Statement("a"), Statement("b", None, [[1]]))
 
 
 def test_limits_are_those_of_the_settings_unless_the_request_asks_for_less() -> None:
-    limits = work_of(event(query="a"), SETTINGS).limits
+    limits = job_of(event(query="a"), SETTINGS).limits
     assert (limits.rows_max, limits.bytes_max) == (7, 700)
     assert (limits.timeout_s, limits.truncate_rows) == (1.5, None)
 
-    limits = work_of(event(query="a", rows_max=2, timeout_ms=20), SETTINGS).limits
+    limits = job_of(event(query="a", rows_max=2, timeout_ms=20), SETTINGS).limits
     assert (limits.rows_max, limits.timeout_s, limits.truncate_rows) == (7, 0.02, 2)
 
 
@@ -72,11 +72,11 @@ def test_named_values_are_the_same_in_any_order() -> None:
 
 
 def test_a_message_without_a_key_has_its_own_and_nothing_to_answer() -> None:
-    once = work_of(event(query="a"), SETTINGS, message_key="\tmessage:1").once
-    assert once is not None
-    assert (once.key, once.fingerprint) == ("\tmessage:1", None)
+    key = job_of(event(query="a"), SETTINGS, message_key="\tmessage:1").key
+    assert key is not None
+    assert (key.text, key.fingerprint) == ("\tmessage:1", None)
 
-    keyed = work_of(event(**KEYED), SETTINGS, message_key="\tmessage:1").once
+    keyed = job_of(event(**KEYED), SETTINGS, message_key="\tmessage:1").key
     assert keyed is not None
-    assert keyed.key == "k"
-    assert work_of(event(query="a"), SETTINGS).once is None
+    assert keyed.text == "k"
+    assert job_of(event(query="a"), SETTINGS).key is None

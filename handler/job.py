@@ -1,4 +1,4 @@
-"""Between the contract and the execution: a request as work, and results as a reply."""
+"""Between the contract and the execution: a request as a job, and results as a reply."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -7,22 +7,22 @@ from typing import Any
 
 from pydantic_core import to_json
 
-from events.reply import Form, ResultReply, encoded, result_out, rows_out
+from events.reply import ReplyForm, ResultReply, encoded, result_out, rows_out
 from events.request import QueryEvent
 from handler.settings import Settings
 from sqlatch.kernel.values import Parameters
-from sqlexec.statement import Encoder, Limits, Once, Result, Statement, Work
+from sqlexec.statement import Encoder, IdempotencyKey, Job, Limits, Result, Statement
 
 
-def work_of(
+def job_of(
     event: QueryEvent,
     settings: Settings,
     *,
-    form: Form = Form.OBJECTS,
+    form: ReplyForm = ReplyForm.OBJECTS,
     message_key: str | None = None,
     group: str | None = None,
-) -> Work:
-    """Return a request as work to execute; `message_key` is used where the request has no key."""
+) -> Job:
+    """Return the job of a request; `message_key` is used where the request has no key."""
     if event.statements is None:
         statements: tuple[Statement, ...] = (
             Statement(event.query or "", event.parameters, event.parameter_sets),
@@ -42,7 +42,7 @@ def work_of(
         rows=partial(rows_out, as_objects=event.rows_as == "objects", form=form),
         reply=partial(_kept_reply, event, form),
     )
-    return Work(statements, limits, encoder, _once(event, statements, message_key), group)
+    return Job(statements, limits, encoder, _key(event, statements, message_key), group)
 
 
 def reply_of(event: QueryEvent, results: list[Result]) -> dict[str, Any]:
@@ -62,18 +62,18 @@ def _result(event: QueryEvent, result: Result) -> ResultReply:
     )
 
 
-def _kept_reply(event: QueryEvent, form: Form, results: list[Result]) -> str:
+def _kept_reply(event: QueryEvent, form: ReplyForm, results: list[Result]) -> str:
     """Return the reply that a repeat of the request gets back."""
-    encode = to_json if form is Form.OBJECTS else encoded
+    encode = to_json if form is ReplyForm.OBJECTS else encoded
     return encode(reply_of(event, results)).decode()
 
 
-def _once(
+def _key(
     event: QueryEvent, statements: tuple[Statement, ...], message_key: str | None
-) -> Once | None:
+) -> IdempotencyKey | None:
     if event.idempotency_key is not None:
-        return Once(event.idempotency_key, _fingerprint(event, statements))
-    return None if message_key is None else Once(message_key, None)
+        return IdempotencyKey(event.idempotency_key, _fingerprint(event, statements))
+    return None if message_key is None else IdempotencyKey(message_key, None)
 
 
 def _fingerprint(event: QueryEvent, statements: tuple[Statement, ...]) -> bytes:
