@@ -1,5 +1,6 @@
 """The directory of the databases: what is looked at there changes nothing for SQLite."""
 
+import os
 import subprocess
 import sys
 from contextlib import closing
@@ -66,3 +67,38 @@ def test_what_cannot_be_read_is_a_storage_error(files: Files) -> None:
 
     with pytest.raises(StorageError):
         files.is_wal("main")
+
+
+def test_only_a_regular_file_is_a_database(files: Files, tmp_path: Path) -> None:
+    directory = files.directory
+    (directory / "file.db").touch()
+    (directory / "link.db").symlink_to(directory / "file.db")
+    (directory / "directory.db").mkdir()
+    os.mkfifo(directory / "pipe.db")
+
+    found = {name: files.exists(name) for name in ("file", "link", "directory", "pipe", "none")}
+
+    assert found == {"file": True, "link": False, "directory": False, "pipe": False, "none": False}
+
+
+def test_a_file_is_known_by_its_device_and_inode(files: Files) -> None:
+    path = files.path("new")
+    path.touch()
+    first = files.identity("new")
+    other = path.with_name("other")
+    other.touch()
+
+    other.replace(path)
+
+    assert files.identity("new") not in (None, first)
+
+
+@pytest.mark.parametrize(
+    ("content", "is_hot"), [(b"", False), (b"\0rest", False), (b"\xd9\xd5", True), (b"x", True)]
+)
+def test_a_journal_is_hot_by_its_first_byte(files: Files, content: bytes, *, is_hot: bool) -> None:
+    assert not files.open_journal("main")
+    files.journal("main").write_bytes(content)
+
+    assert files.open_journal("main") is is_hot
+    assert files.has_journal("main")
