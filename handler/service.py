@@ -37,7 +37,7 @@ T = TypeVar("T")
 RECOVERIES_MAX = 2
 """The most recoveries in one request: more would mean that the database's writers keep dying."""
 
-LOOKS_AGAIN_S = 0.1
+RECOVERY_CHECK_S = 0.1
 """How long to wait for the recovery lease before checking again whether another process has
 recovered the database."""
 
@@ -212,7 +212,7 @@ class Service:
                 f" does every minute: {needed}"
             ) from needed
         try:
-            with self.writing(database, record, deadline_s, patience_s=LOOKS_AGAIN_S) as grant:
+            with self.writing(database, record, deadline_s, patience_s=RECOVERY_CHECK_S) as grant:
                 was_hot = self.databases.get(database).recover(grant)
         except LeaseBusy as busy:
             if self.clock.now() >= deadline_s:

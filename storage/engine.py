@@ -1,4 +1,4 @@
-"""How a database is kept: the seam between what executes statements and what stores databases.
+"""The seam between what executes statements and what stores databases.
 
 One contract test holds every engine to it (`tests/storage/test_contract.py`). An error that SQLite
 reports is one of the contract's errors by then. Deadlines are in epoch seconds.

@@ -126,7 +126,7 @@ def test_the_drawing_of_a_page_names_modules_that_are_there(page: str) -> None:
 
     named = {name for drawing in drawings for name in re.findall(r"\b(\w+\.py)\b", drawing)}
 
-    assert len(drawings) <= 1
+    assert len(drawings) == 1
     assert named <= modules
 
 

@@ -31,6 +31,10 @@ PLANTED: dict[tidy.Rule, tuple[dict[str, str], list[str]]] = {
         {"sqlexec/a.py": LONG, "tests/test_a.py": LONG.replace("    pass\n", "", 2)},
         ["sqlexec/a.py: long has 52 lines, the limit is 50"],
     ),
+    tidy.headless_docstrings: (
+        {"sqlexec/a.py": '"""Whether it is."""\n\nWAIT_S = 1\n"""How long to wait."""\n'},
+        ["sqlexec/a.py: Whether it is."],
+    ),
     tidy.pages_out_of_date: (
         {"sqlexec/a.py": MODULE, "Makefile": "test:  ## run\n", "sqlexec/DESIGN.md": PAGE},
         [

@@ -34,6 +34,8 @@ HISTORY = frozenset({"CHANGELOG.md"})
 FOREIGN = frozenset({"ATOMIC_REQUESTS", "sqlite3_stmt_readonly"})
 """Names of Django's and SQLite's that pages tell of, and the code does not."""
 
+_HEADLESS = re.compile(r"(?:What|Whether|Who|Where|Which|How(?! long| often))\b")
+
 _NAMED_IN_TEXT = 60
 """Characters of a text that may be a name, as for getattr: a longer one is prose."""
 
@@ -100,6 +102,16 @@ def modules_without_tests(tree: Tree) -> Iterator[str]:
             wanted = "/".join(filter(None, ["tests", room, folder, f"test_{file}"]))
             if wanted not in tree and file != "__init__.py":
                 yield f"{path}: its tests are to be in {wanted}"
+
+
+def headless_docstrings(tree: Tree) -> Iterator[str]:
+    """Docstrings outside the tests that do not say what a thing is or does: "Whether ..."."""
+    for path, text in _modules(tree).items():
+        for node in [] if path.startswith("tests/") else _nodes(text):
+            if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+                first = str(node.value.value).partition("\n")[0]
+                if _HEADLESS.match(first):
+                    yield f"{path}: {first}"
 
 
 def pages_out_of_date(tree: Tree) -> Iterator[str]:
