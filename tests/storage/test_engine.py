@@ -9,7 +9,7 @@ import pytest
 from sqlatch.kernel.errors import Constraint, DatabaseCorrupt, StatementError, StorageError
 from storage.engine import Grant, Store, Table, closed_on_failure
 from storage.inplace.engine import InPlace
-from storage.translate import Moved, RecoveryNeeded
+from storage.translate import DatabaseReplaced, RecoveryNeeded
 
 TABLE = Table("ours", "CREATE TABLE IF NOT EXISTS ours (a)")
 
@@ -25,7 +25,7 @@ def fail(store: Store, error: Exception) -> None:
         (StorageError("no"), True),
         (DatabaseCorrupt("no"), True),
         (RecoveryNeeded("no"), True),
-        (Moved("no"), True),
+        (DatabaseReplaced("no"), True),
         (StatementError("no"), False),
         (Constraint("no"), False),
         (ZeroDivisionError(), False),

@@ -16,7 +16,7 @@ from storage.engine import Grant, Table
 from storage.inplace.files import Files
 from storage.inplace.store import IDENTITY_CHECKED_EVERY_S, Store
 from storage.pins import Pins
-from storage.translate import Moved, RecoveryNeeded
+from storage.translate import DatabaseReplaced, RecoveryNeeded
 
 TABLE = Table("ours", "CREATE TABLE IF NOT EXISTS ours (a)")
 
@@ -138,9 +138,9 @@ def test_a_file_in_wal_mode_is_taken_out_of_it_before_it_is_read(
 
 def test_what_is_not_there_is_moved_unless_it_may_be_created(tmp_path: Path, now: Now) -> None:
     with closing(Store("new", Files(tmp_path), table=TABLE, now=now)) as new:
-        with pytest.raises(Moved):
+        with pytest.raises(DatabaseReplaced):
             new.snapshot(time.time() + 600)
-        with pytest.raises(Moved), new.write(grant()):
+        with pytest.raises(DatabaseReplaced), new.write(grant()):
             raise AssertionError("was begun")
         assert not (tmp_path / "new.db").exists()
 
