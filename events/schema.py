@@ -3,7 +3,7 @@
 pydantic's models do the like; importing and building them was a third of a cold start.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields
 from functools import partial
 from typing import Any, TypeVar
@@ -21,8 +21,8 @@ from pydantic_core.core_schema import nullable_schema as nullable
 from pydantic_core.core_schema import str_schema as text
 
 __all__ = [
-    "CoreSchema", "ValidationError", "boolean", "integer", "made_by", "mapping", "nullable",
-    "object_of", "one_of", "parser", "parser_by", "real", "text", "then", "tuple_of",
+    "CoreSchema", "ValidationError", "boolean", "fields_parser", "integer", "made_by", "mapping",
+    "nullable", "object_of", "one_of", "parser", "parser_by", "real", "text", "then", "tuple_of",
 ]  # fmt: skip
 
 T = TypeVar("T")
@@ -43,15 +43,12 @@ def object_of(kind: type, **of: CoreSchema) -> CoreSchema:
 
     A ValueError of its `__post_init__` is one of the whole object.
     """
-    required = {field.name: field.default is MISSING for field in fields(kind)}
-    given = core_schema.typed_dict_schema(
-        {
-            name: core_schema.typed_dict_field(schema, required=required[name])
-            for name, schema in of.items()
-        },
-        extra_behavior="forbid",
-    )
-    return then(lambda found: kind(**found), given)
+    return then(lambda found: kind(**found), _fields_of(kind, of))
+
+
+def fields_parser(kind: type, *, strict: bool, **of: CoreSchema) -> Callable[[object], Any]:
+    """What parses an object into the fields of that dataclass, or raises ValidationError."""
+    return parser_by(_fields_of(kind, of), strict=strict)
 
 
 def parser(kind: type[T], *, strict: bool, **of: CoreSchema) -> Callable[[object], T]:
@@ -62,3 +59,14 @@ def parser(kind: type[T], *, strict: bool, **of: CoreSchema) -> Callable[[object
 def parser_by(given: CoreSchema, *, strict: bool) -> Callable[[object], Any]:
     """The same by a schema that is kept, to be described to callers too."""
     return partial(SchemaValidator(given).validate_python, strict=strict)
+
+
+def _fields_of(kind: type, of: Mapping[str, CoreSchema]) -> CoreSchema:
+    required = {field.name: field.default is MISSING for field in fields(kind)}
+    return core_schema.typed_dict_schema(
+        {
+            name: core_schema.typed_dict_field(schema, required=required[name])
+            for name, schema in of.items()
+        },
+        extra_behavior="forbid",
+    )

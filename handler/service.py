@@ -163,7 +163,8 @@ class Service:
     def _grant(self, lease: Lease, deadline_s: float) -> Grant:
         def check() -> None:
             lease.check()
-            self.check_deadline(deadline_s)
+            if self.clock.now() >= deadline_s:
+                raise Timeout(DEADLINE_PASSED)
 
         return Grant(deadline_s, lease.held.fence, lease.taken_over, check)
 

@@ -1,8 +1,9 @@
 """The libSQL door composed: whose stream, at which database, under which lease."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 from pydantic_core import from_json
 
@@ -14,22 +15,37 @@ from hrana.direct import body_of, parse_event
 from hrana.http import Answer, Caller, Door, answer_probe, refused
 from hrana.paths import Target, check_target
 from hrana.refusals import RequestRefused
-from sqlatch.kernel.errors import BadEvent, IdempotencyConflict, SqlatchError
-from sqlexec.statement import Encoder, Job, Kind, Limits, Statement
+from sqlatch.kernel.errors import BadEvent, IdempotencyConflict, ReadOnly, SqlatchError
+from sqlexec.interactive import Interactive
+from sqlexec.statement import Encoder, GrantNeeded, Job, Kind, Limits, Statement
 from sqlexec.transaction import Transaction
+
+T = TypeVar("T")
 
 DOOR = "libsql"
 """In the log, whether it came over HTTP or was invoked directly."""
 
 
-class AtDatabase:
-    """The place of a stream in one request. Nothing of it runs past `deadline_s` (epoch)."""
+class StreamDatabase:
+    """The database of a stream in one request. Nothing of it runs past `deadline_s` (epoch).
 
-    def __init__(self, service: Service, database: str, record: Record, deadline_s: float) -> None:
+    It is what `hrana.database.Database` describes. What needs recovery is recovered first.
+    """
+
+    def __init__(
+        self,
+        service: Service,
+        name: str,
+        record: Record,
+        *,
+        writes: bool,
+        deadline_s: float,
+    ) -> None:
         self.rows_max = service.settings.rows_max
         self._service = service
-        self._database = database
+        self._name = name
         self._record = record
+        self._writes = writes
         self._deadline_s = deadline_s
 
     def now(self) -> float:
@@ -38,57 +54,84 @@ class AtDatabase:
     def check_deadline(self) -> None:
         self._service.check_deadline(self._deadline_s)
 
+    def run(self, action: Callable[[Transaction], T], *, sql: str, foreign_keys: bool) -> T:
+        return self._service.recovering(
+            self._name,
+            self._record,
+            self._deadline_s,
+            partial(self._run, action, sql, foreign_keys=foreign_keys),
+        )
+
     @contextmanager
     def transaction(
-        self, *, write: bool, commits: bool, foreign_keys: bool
+        self, *, write: bool, commits: bool, read_only: bool, foreign_keys: bool
     ) -> Iterator[Transaction]:
-        """As `hrana.transaction.Place` says. What needs recovery is recovered first."""
-        service = self._service
-        exists = service.databases.get(self._database).interactive.exists()
-        under_lease = write and (commits or exists)
+        under_lease = write and (commits or self._interactive().exists())
         with ExitStack() as stack:
 
             def enter() -> Transaction:
                 if under_lease:
                     entered = self._writing(foreign_keys=foreign_keys, creates=commits)
                 else:
-                    entered = self._reading(foreign_keys=foreign_keys)
+                    entered = self._reading(rehearses=not read_only, foreign_keys=foreign_keys)
                 return stack.enter_context(entered)
 
-            yield service.recovering(self._database, self._record, self._deadline_s, enter)
+            yield self._service.recovering(self._name, self._record, self._deadline_s, enter)
 
     def vacuum(self, sql: str) -> None:
-        """VACUUM, a transaction of its own."""
-        service = self._service
         limits = Limits(1, 1, timeout_s=0)
         encoder = Encoder(rows=lambda _columns, _rows: ([], 0), reply=lambda _results: "")
+        work = Job((Statement(sql),), limits, encoder)
 
         def run() -> None:
-            with service.writing(self._database, self._record, self._deadline_s) as grant:
-                service.databases.get(self._database).vacuum(
-                    Job((Statement(sql),), limits, encoder), grant
-                )
+            with self._service.writing(self._name, self._record, self._deadline_s) as grant:
+                self._service.databases.get(self._name).vacuum(work, grant)
 
         self._record.kind = Kind.VACUUM.value
-        service.recovering(self._database, self._record, self._deadline_s, run)
+        self._service.recovering(self._name, self._record, self._deadline_s, run)
 
     def free_memory(self) -> bool:
         return self._service.databases.free_memory()
 
+    def _run(self, action: Callable[[Transaction], T], sql: str, *, foreign_keys: bool) -> T:
+        interactive = self._interactive()
+        exists = interactive.exists()
+        if not exists or not interactive.is_known_to_write(sql):
+            try:
+                with self._reading(rehearses=self._writes, foreign_keys=foreign_keys) as reading:
+                    answer = action(reading)
+                    if not reading.wrote:
+                        return answer
+            except GrantNeeded:
+                pass
+        if not self._writes:
+            raise ReadOnly.of_statement()
+        self._record.kind = Kind.WRITE.value
+        with (
+            self._service.writing(self._name, self._record, self._deadline_s) as grant,
+            interactive.writing(grant, creates=not exists, foreign_keys=foreign_keys) as writing,
+        ):
+            return action(writing)
+
+    def _interactive(self) -> Interactive:
+        return self._service.databases.get(self._name).interactive
+
     @contextmanager
-    def _reading(self, *, foreign_keys: bool) -> Iterator[Transaction]:
+    def _reading(self, *, rehearses: bool, foreign_keys: bool) -> Iterator[Transaction]:
         self._record.kind = self._record.kind or Kind.READ.value
-        interactive = self._service.databases.get(self._database).interactive
-        with interactive.reading(self._deadline_s, foreign_keys=foreign_keys) as transaction:
+        with self._interactive().reading(
+            self._deadline_s, rehearses=rehearses, foreign_keys=foreign_keys
+        ) as transaction:
             yield transaction
 
     @contextmanager
     def _writing(self, *, foreign_keys: bool, creates: bool) -> Iterator[Transaction]:
         self._record.kind = Kind.WRITE.value
-        interactive = self._service.databases.get(self._database).interactive
         with (
-            self._service.writing(self._database, self._record, self._deadline_s) as grant,
-            interactive.writing(grant, creates=creates, foreign_keys=foreign_keys) as transaction,
+            self._service.writing(self._name, self._record, self._deadline_s) as grant,
+            self._interactive().writing(
+                grant, creates=creates, foreign_keys=foreign_keys
+            ) as transaction,
         ):
             yield transaction
 
@@ -187,8 +230,8 @@ def _door(
 ) -> Door:
     record.database = database
     deadline_s = min(service.clock.now() + service.settings.timeout_ms / 1000, ends_at_s)
-    place = AtDatabase(service, database, record, deadline_s)
-    return Door(service.batons, place, caller, bytes_max=service.settings.result_bytes_max)
+    at = StreamDatabase(service, database, record, writes=caller.writes, deadline_s=deadline_s)
+    return Door(service.batons, at, caller, bytes_max=service.settings.result_bytes_max)
 
 
 def _wrapped(said: Answer, *, accepts_gzip: bool) -> dict[str, Any]:

@@ -81,8 +81,9 @@ class Answers:
             pair for commit in commits for pair in commit.answers
         )
         self._new: list[tuple[Index, Answer]] = []
-        self._looked_up = False
+        self.has_looked_up = False
         self.last_commit = commits[-1] if commits else None
+        self.has_committed = bool(commits)
         self._begun_at = self.last_commit.index if self.last_commit else BEFORE_ALL
         self._committed = self._begun_at
 
@@ -94,20 +95,37 @@ class Answers:
         """Return whether an earlier run has committed there or later."""
         return index <= self._committed
 
-    def at(self, index: Index, answer: Callable[[], Answer]) -> Answer:
-        """The answer at a place: the kept one, or else the one that is made now, and noted."""
+    def at(
+        self,
+        index: Index,
+        answer: Callable[..., Answer],
+        *arguments: Any,
+        on_kept: Callable[[Answer], None] | None = None,
+    ) -> Answer:
+        """Return the answer at a place: the kept one, or else what `answer` returns, noted.
+
+        `on_kept` is called with one that was kept.
+        """
         if index in self._kept:
             kept = self._kept[index]
             if isinstance(kept, list):
                 raise StatementRefused(*kept)
+            if on_kept is not None:
+                on_kept(kept)
             return kept
         try:
-            made = answer()
+            made = answer(*arguments)
         except StatementRefused as refusal:
+            self.tell_what_stays(refusal)
             self._note(index, [refusal.message, refusal.code])
             raise
         self._note(index, made)
         return made
+
+    def tell_what_stays(self, refusal: StatementRefused) -> None:
+        """Have a refusal say that nothing of its statement was written, not of the request."""
+        if self.has_committed:
+            refusal.after_a_commit()
 
     def transaction_id(self, index: Index) -> str:
         """The id of a transaction that begins there, the same in each repeat."""
@@ -120,9 +138,9 @@ class Answers:
         of a `carried` transaction, for as long as that is open, its commit counts too.
         """
         request = self._request
-        if not request.comes_again or (self._looked_up and not live.writes):
+        if not request.comes_again or (self.has_looked_up and not live.writes):
             return
-        self._looked_up = True
+        self.has_looked_up = True
         if not self._records(live, self._committed, carried):
             return
         # With those that this run has made itself: the next one begins at the start.
@@ -132,20 +150,30 @@ class Answers:
         raise CommittedBefore([Commit.from_json(record.reply) for record in records])
 
     def record(
-        self, index: Index, answer: Answer, *, carried: str | None, **stream: Any
-    ) -> tuple[IdempotencyKey, str] | None:
-        """Return the record of a commit that is about to be made, and its reply."""
+        self,
+        index: Index,
+        answer: Answer,
+        last_insert_rowid: int,
+        foreign_keys: bool,  # noqa: FBT001 (as it stands in the record)
+        *,
+        carried: str | None = None,
+    ) -> tuple[IdempotencyKey | None, str]:
+        """Return the record of a commit that is about to be made, if it has one, and its reply.
+
+        `answer` is the one to the statement that commits.
+        """
         request = self._request
         if not request.comes_again:
-            return None
+            return None, ""
         key = self._key(index) if carried is None else TRANSACTION_PREFIX + carried
-        commit = Commit(index, [*self._new, (index, answer)], **stream)
+        commit = Commit(index, [*self._new, (index, answer)], last_insert_rowid, foreign_keys)
         return IdempotencyKey(key, request.fingerprint), to_json(asdict(commit)).decode()
 
     def committed(self, index: Index) -> None:
         """The commit was made: what was answered up to it is kept."""
         self._committed = index
         self._new = []
+        self.has_committed = True
 
     def _records(self, live: Transaction, after: Index, carried: str | None) -> list[Record]:
         return live.records(

@@ -1,15 +1,21 @@
 """The connection of a stream: each statement runs alone, or in the transaction that is open."""
 
+from uuid import uuid4
+
 from hrana.answers import Answers, Index
 from hrana.control import Control, Verb, control_of, is_empty
+from hrana.database import Database
+from hrana.outcomes import Outcome, empty_outcome, outcome_of, without_rows
+from hrana.parameters import Arguments
 from hrana.protocol import Stmt
 from hrana.refusals import StatementRefused, refused
 from hrana.room import Room
 from hrana.state import Log, State
-from hrana.transaction import Outcome, Place, Replay, empty_outcome
-from sqlatch.kernel.errors import ReadOnly, SqlatchError
+from hrana.transaction import Replay
+from sqlatch.kernel.errors import ReadOnly, SqlatchError, Timeout
 from sqlexec.plan import Description, Plan
 from sqlexec.statement import Kind
+from sqlexec.transaction import Transaction
 from storage.translate import NoStatement
 
 NO_TRANSACTION = "no transaction is active"
@@ -26,14 +32,13 @@ class Connection:
     """
 
     def __init__(
-        self, state: State, place: Place, answers: Answers, *, writes: bool, room: Room
+        self, state: State, database: Database, answers: Answers, *, writes: bool, room: Room
     ) -> None:
         self._state = state
-        self._place = place
+        self._database = database
         self._answers = answers
         self._writes = writes
         self._room = room
-        self.has_committed = False
         self._open: Replay | None = None
         if state.log is not None:
             self._open = self._replay(state.log, carried=True)
@@ -45,30 +50,37 @@ class Connection:
     def run(self, index: Index, sql: str, stmt: Stmt) -> Outcome:
         """Run one statement; StatementRefused if it fails. A commit has the place `index`."""
         control = control_of(sql)
+        if self._open is None and control is None:
+            # The deadline is checked where the database is entered.
+            return self._alone(index, sql, stmt)
         if control is None or control.verb is not Verb.ROLLBACK or self._open is None:
             self.check_deadline()
         if control is not None:
             return self._control(index, control, sql, stmt)
+        assert self._open is not None
         if is_empty(sql):
             raise refused(NoStatement())
-        if self._open is None:
-            return self._alone(index, sql, stmt)
         return self._in_transaction(self._open, sql, stmt)
 
     def describe(self, sql: str) -> tuple[Plan, Description]:
         """Describe a statement by the schema that this connection sees."""
         self.check_deadline()
-        replay = self._open or self._replay(Log(""))
+        if self._open is not None:
+            return self._open.describe(sql)
+
+        def describe(live: Transaction) -> tuple[Plan, Description]:
+            self._answers.look_up(live, None)
+            return live.plan(sql), live.describe(sql, has_run=False)
+
         try:
-            return replay.describe(sql)
-        finally:
-            if replay is not self._open:
-                replay.leave()
+            return self._database.run(describe, sql="", foreign_keys=self._state.foreign_keys)
+        except SqlatchError as error:
+            raise refused(error) from error
 
     def check_deadline(self) -> None:
         """StatementRefused if the deadline of the request is past."""
         try:
-            self._place.check_deadline()
+            self._database.check_deadline()
         except SqlatchError as error:
             raise refused(error) from error
 
@@ -92,30 +104,50 @@ class Connection:
 
     def _alone(self, index: Index, sql: str, stmt: Stmt) -> Outcome:
         """Run a statement outside a transaction: it is one by itself."""
-        replay = self._begun(index)
-        try:
-            if self._is_vacuum(replay, sql):
-                return self._vacuum(replay, sql)
-            outcome = replay.execute(sql, stmt)
-            if not replay.is_over:
-                self._commit(replay, index, outcome)
+        # Only a text that may be VACUUM is looked at beforehand: any other is as it is run.
+        if "VACUUM" in sql.upper() and self.describe(sql)[0].kind is Kind.VACUUM:
+            return self._vacuum(sql)
+        arguments = Arguments(sql, stmt)
+        at_ms, seed = int(self._database.now() * 1000), uuid4().bytes
+        committed: list[Outcome] = []
+
+        def run(live: Transaction) -> Outcome:
+            if committed:
+                # Leaving the transaction has failed; what it did is done.
+                return committed[0]
+            self._answers.look_up(live, None)
+            limits = self._room.limits(self._database.rows_max)
+            live.last_insert_rowid = self._state.rowid
+            ran = live.run(sql, arguments, limits, self._room.encode_rows, at_ms=at_ms, seed=seed)
+            outcome = outcome_of(ran)
+            if stmt.want_rows is False:
+                outcome = without_rows(outcome)
+            self._room.take(outcome)
+            if live.wrote and live.commits:
+                record = self._answers.record(
+                    index, outcome, ran.last_insert_rowid, self._state.foreign_keys
+                )
+                live.commit(*record)
+                committed.append(outcome)
+                self._state.rowid = ran.last_insert_rowid
             return outcome
+
+        try:
+            return self._database.run(run, sql=sql, foreign_keys=self._state.foreign_keys)
+        except SqlatchError as error:
+            raise refused(error) from error
         finally:
-            replay.leave()
+            if committed:
+                self._answers.committed(index)
 
-    def _is_vacuum(self, replay: Replay, sql: str) -> bool:
-        # Only what may be one is looked at beforehand: any other is looked at as it is run.
-        return "VACUUM" in sql.upper() and replay.describe(sql)[0].kind is Kind.VACUUM
-
-    def _vacuum(self, replay: Replay, sql: str) -> Outcome:
-        replay.leave()
+    def _vacuum(self, sql: str) -> Outcome:
         if not self._writes:
             raise refused(ReadOnly.of_statement())
         try:
-            self._place.vacuum(sql)
+            self._database.vacuum(sql)
         except SqlatchError as error:
             raise refused(error) from error
-        self.has_committed = True
+        self._answers.has_committed = True
         return empty_outcome()
 
     def _control(self, index: Index, control: Control, sql: str, stmt: Stmt) -> Outcome:
@@ -160,24 +192,18 @@ class Connection:
             raise
 
     def _commit_open(self, replay: Replay, index: Index) -> None:
-        self._commit(replay, index, empty_outcome())
-        self._transaction_is_over()
-
-    def _commit(self, replay: Replay, index: Index, outcome: Outcome) -> None:
-        """Commit; `outcome` is what the statement that commits gives."""
-        state = self._state
-        if replay.commit(
-            lambda rowid: self._answers.record(
-                index,
-                outcome,
-                carried=replay.carried,
-                last_insert_rowid=rowid,
-                foreign_keys=state.foreign_keys,
+        def commit(live: Transaction) -> None:
+            # Its record is an INSERT too, so the last rowid is read before.
+            rowid = live.last_insert_rowid
+            record = self._answers.record(
+                index, empty_outcome(), rowid, self._state.foreign_keys, carried=replay.carried
             )
-        ):
+            live.commit(*record)
             self._answers.committed(index)
-            self.has_committed = True
-        state.rowid = replay.committed_rowid
+            self._state.rowid = rowid
+
+        replay.commit(commit)
+        self._transaction_is_over()
 
     def _rollback(self, replay: Replay) -> None:
         if replay.carried is not None and replay.log.wrote and not replay.log.broken:
@@ -185,7 +211,9 @@ class Connection:
             try:
                 replay.look_up()
             except SqlatchError as error:
-                raise refused(error) from error
+                # Past the deadline the look-up with which this request began has to do.
+                if not (isinstance(error, Timeout) and self._answers.has_looked_up):
+                    raise refused(error) from error
         replay.leave()
         self._transaction_is_over()
 
@@ -224,7 +252,7 @@ class Connection:
     def _replay(self, log: Log, *, carried: bool = False) -> Replay:
         return Replay(
             log,
-            self._place,
+            self._database,
             self._answers,
             carried=log.id if carried else None,
             foreign_keys=self._state.foreign_keys,

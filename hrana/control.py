@@ -50,6 +50,8 @@ def control_of(sql: str) -> Control | None:
     begin = start.end() if start else 0
     if _FOREIGN_KEYS_BEGIN.match(sql, begin):
         return _foreign_keys(sql, begin)
+    if not _FIRST_BEGIN.match(sql, begin):
+        return None
     words, end = _words(sql, begin)
     if not words or words[0].upper() not in _FIRST or not _END.match(sql, end):
         return None
@@ -57,6 +59,7 @@ def control_of(sql: str) -> Control | None:
 
 
 _FOREIGN_KEYS_BEGIN = re.compile("PRAGMA", re.I)
+_FIRST_BEGIN = re.compile("|".join(sorted(_FIRST)), re.I)
 
 
 def _foreign_keys(sql: str, begin: int) -> Control | None:

@@ -20,7 +20,7 @@ class PipelineEvent:
     idempotency_key: str | None = None
 
 
-_parse = schema.parser(
+_fields = schema.fields_parser(
     PipelineEvent,
     strict=True,
     pipeline=schema.mapping(),
@@ -32,7 +32,7 @@ _parse = schema.parser(
 def parse_event(event: object) -> PipelineEvent:
     """Return the pipeline in an event; BadEvent says which field is wrong, and why."""
     try:
-        return _parse(event)
+        return PipelineEvent(**_fields(event))
     except schema.ValidationError as error:
         raise bad_event(error, PipelineEvent) from error
 

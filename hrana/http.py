@@ -8,25 +8,20 @@ from typing import Any, TypeVar
 from pydantic_core import to_json
 
 from events.reply import ReplyForm
-from hrana import batch
-from hrana.answers import Answers, Commit, CommittedBefore, Index, RequestName
+from hrana import responses
+from hrana.answers import Answers, Commit, CommittedBefore, RequestName
 from hrana.baton import Batons, StreamExpired
+from hrana.database import Database
+from hrana.outcomes import Outcome
 from hrana.paths import Target
 from hrana.protocol import (
-    Batch,
     BatchAlone,
     Close,
-    CloseSql,
     Cursor,
-    Describe,
     Execute,
     ExecuteAlone,
-    GetAutocommit,
     Pipeline,
     RunBatch,
-    Sequence,
-    StoreSql,
-    StreamRequest,
     parse,
 )
 from hrana.refusals import RequestRefused, StatementRefused
@@ -34,7 +29,6 @@ from hrana.room import Room, Shape
 from hrana.state import State
 from hrana.stream import Stream
 from hrana.texts import check_texts
-from hrana.transaction import Outcome, Place
 
 T = TypeVar("T")
 
@@ -91,9 +85,11 @@ def _answered(stream: Stream, body: bytes, content_type: str = JSON) -> Answer:
 class Door:
     """Answers the requests of one database, in the name of one caller."""
 
-    def __init__(self, batons: Batons, place: Place, caller: Caller, *, bytes_max: int) -> None:
+    def __init__(
+        self, batons: Batons, database: Database, caller: Caller, *, bytes_max: int
+    ) -> None:
         self._batons = batons
-        self._place = place
+        self._database = database
         self._caller = caller
         self._bytes_max = bytes_max
 
@@ -116,7 +112,8 @@ class Door:
         def run(stream: Stream) -> list[dict[str, Any]]:
             check_texts(requests, set(stream.state.texts))
             return [
-                _result((number, 0, 0), request, stream) for number, request in enumerate(requests)
+                responses.result_of((number, 0, 0), request, stream)
+                for number, request in enumerate(requests)
             ]
 
         closed = bool(requests) and isinstance(requests[-1], Close)
@@ -132,11 +129,11 @@ class Door:
         self._batons.prepare()
         shape = Shape(steps=len(cursor.batch.steps), lines=True)
         stream, (results, errors) = self._run(
-            target, cursor.baton, body, shape, _steps(cursor.batch)
+            target, cursor.baton, body, shape, responses.steps_of(cursor.batch)
         )
         lines: list[Any] = [{"baton": self._baton(stream.state), "base_url": None}]
         for number, (result, error) in enumerate(zip(results, errors, strict=True)):
-            lines += _entries(number, result, error)
+            lines += responses.entries_of(number, result, error)
         encoded = b"".join(to_json(line) + b"\n" for line in lines)
         return _answered(stream, encoded, LINES)
 
@@ -160,7 +157,7 @@ class Door:
     def _batch(self, target: Target, body: bytes) -> Answer:
         steps = parse(BatchAlone, body).batch
         shape = Shape(steps=len(steps.steps))
-        stream, (results, errors) = self._run(target, None, body, shape, _steps(steps))
+        stream, (results, errors) = self._run(target, None, body, shape, responses.steps_of(steps))
         reply = {"result": {"step_results": results, "step_errors": errors}}
         return _answered(stream, to_json(reply))
 
@@ -181,7 +178,7 @@ class Door:
                 try:
                     return stream, run(stream)
                 finally:
-                    stream.end()
+                    stream.connection.leave()
             except CommittedBefore as before:
                 commits = commits + before.commits
 
@@ -189,10 +186,16 @@ class Door:
         self, target: Target, baton: str | None, body: bytes, commits: list[Commit], room: Room
     ) -> Stream:
         expired = None
-        try:
-            state = self._state(target, baton)
-        except StreamExpired as refusal:
-            expired, state = refusal, refusal.state
+        identity = self._caller.identity
+        if baton is None:
+            state = State(target.database, identity)
+        else:
+            try:
+                state = self._batons.read(
+                    baton, self._database.now(), database=target.database, identity=identity
+                )
+            except StreamExpired as refusal:
+                expired, state = refusal, refusal.state
         state.turn += baton is not None
         request = RequestName(
             self._name(state, baton),
@@ -203,24 +206,16 @@ class Door:
         )
         stream = Stream(
             state,
-            self._place,
+            self._database,
             Answers(request, commits),
             writes=self._caller.writes,
             room=room,
         )
         if expired is not None and not commits:
             # It may have committed in time, and only its answer was lost.
-            stream.look_up()
+            stream.connection.look_up()
             raise expired
         return stream
-
-    def _state(self, target: Target, baton: str | None) -> State:
-        identity = self._caller.identity
-        if baton is None:
-            return State(target.database, identity)
-        return self._batons.read(
-            baton, self._place.now(), database=target.database, identity=identity
-        )
 
     def _name(self, state: State, baton: str | None) -> str:
         key = self._caller.idempotency_key
@@ -229,17 +224,7 @@ class Door:
         return f"{state.id}:{state.turn}"
 
     def _baton(self, state: State) -> str:
-        return self._batons.write(state, self._place.now())
-
-
-def _steps(steps: Batch) -> Callable[[Stream], batch.StepResults]:
-    batch.check(steps)
-
-    def run(stream: Stream) -> batch.StepResults:
-        check_texts([RunBatch(type="batch", batch=steps)], set(stream.state.texts))
-        return batch.run(steps, stream)
-
-    return run
+        return self._batons.write(state, self._database.now())
 
 
 def _baton_used() -> RequestRefused:
@@ -252,46 +237,3 @@ def _key_used() -> RequestRefused:
         "IDEMPOTENCY_CONFLICT",
         status=409,
     )
-
-
-def _result(index: Index, request: StreamRequest, stream: Stream) -> dict[str, Any]:
-    try:
-        response = _response(index, request, stream)
-    except StatementRefused as refusal:
-        return {"type": "error", "error": stream.told(refusal).body()}
-    return {"type": "ok", "response": {"type": request.type, **response}}
-
-
-def _response(index: Index, request: StreamRequest, stream: Stream) -> dict[str, Any]:
-    if isinstance(request, Execute):
-        return {"result": stream.execute(index, request.stmt)}
-    if isinstance(request, RunBatch):
-        results, errors = batch.run(request.batch, stream, index[0])
-        return {"result": {"step_results": results, "step_errors": errors}}
-    if isinstance(request, Describe):
-        return {"result": stream.describe(index, stream.sql(request.sql, request.sql_id))}
-    if isinstance(request, GetAutocommit):
-        return {"is_autocommit": stream.get_autocommit(index)}
-    if isinstance(request, Sequence):
-        stream.sequence(index, stream.sql(request.sql, request.sql_id))
-    elif isinstance(request, StoreSql):
-        stream.store(request.sql_id, request.sql)
-    elif isinstance(request, CloseSql):
-        stream.state.forget(request.sql_id)
-    return {}
-
-
-def _entries(
-    number: int, result: dict[str, Any] | None, error: dict[str, str] | None
-) -> list[dict[str, Any]]:
-    """A step as the entries of a cursor; none for one that was skipped."""
-    if error is not None:
-        return [{"type": "step_error", "step": number, "error": error}]
-    if result is None:
-        return []
-    end = {name: result[name] for name in ("affected_row_count", "last_insert_rowid")}
-    return [
-        {"type": "step_begin", "step": number, "cols": result["cols"]},
-        *({"type": "row", "row": row} for row in result["rows"]),
-        {"type": "step_end", **end},
-    ]

@@ -10,6 +10,8 @@ from hrana.script import QUOTED
 from sqlatch.kernel.hints import did_you_mean
 from sqlatch.kernel.values import Value
 from sqlexec.plan import SPACE
+from sqlexec.statement import Statement
+from sqlexec.transaction import Names
 
 _TOKEN = re.compile(
     rf"""{SPACE} | {QUOTED} | [\w\x80-\U0010ffff][\w$\x80-\U0010ffff]*+
@@ -18,8 +20,6 @@ _TOKEN = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 _PREFIXES = ":@$"
-
-Names = Sequence[str | None]
 
 
 def names_of(sql: str, bare: Names) -> Names:
@@ -47,8 +47,37 @@ def names_of(sql: str, bare: Names) -> Names:
     return numbered if agrees else [name and f":{name}" for name in bare]
 
 
+class Arguments:
+    """The values that a client gives for the parameters of a statement.
+
+    `in_order` are those given without names, which fit if they are as many as the parameters;
+    None if only the names of the parameters tell which value is whose. StatementRefused for a value
+    that is none.
+    """
+
+    def __init__(self, sql: str, stmt: Stmt) -> None:
+        self._sql = sql
+        self._stmt = stmt
+        self.in_order: Sequence[Value] | None = None
+        if not stmt.named_args and stmt.arg_sets is None:
+            self.in_order = [values.value_in(arg) for arg in stmt.args or ()]
+
+    def bound(self, names: Names) -> Statement:
+        """Return the statement with its values; StatementRefused if they do not fit.
+
+        `names` are those of its parameters, without their prefixes.
+        """
+        sql, stmt = self._sql, self._stmt
+        if stmt.arg_sets is None:
+            return Statement(sql, bind(names_of(sql, names) if stmt.named_args else names, stmt))
+        if stmt.args or stmt.named_args:
+            raise StatementRefused("give `args` or `arg_sets`, not both", "ARGS_INVALID")
+        sets = [bind(names, Stmt(args=args)) for args in stmt.arg_sets]
+        return Statement(sql, parameter_sets=sets)
+
+
 def bind(names: Names, stmt: Stmt) -> list[Value]:
-    """The values of a statement in the order of its parameters."""
+    """Return the values of a statement in the order of its parameters."""
     args = [values.value_in(arg) for arg in stmt.args or ()]
     named = {arg.name: values.value_in(arg.value) for arg in stmt.named_args or ()}
     if len(args) > len(names):

@@ -38,11 +38,6 @@ class Shape:
     steps: int = 0
     lines: bool = False
 
-    @property
-    def least_bytes(self) -> int:
-        step_bytes = LINES_BYTES if self.lines else STEP_BYTES
-        return self.requests * RESULT_BYTES + self.steps * step_bytes
-
 
 class Room:
     """The bytes left in one answer. The least of each result is set aside first.
@@ -57,18 +52,26 @@ class Room:
         self._rows_bytes = 0
         self._rows_bytes_now = 0
         self._untold = False
-        self._left = ANSWER_BYTES_MAX - AROUND_BYTES - shape.least_bytes
+        step_bytes = LINES_BYTES if shape.lines else STEP_BYTES
+        least_bytes = shape.requests * RESULT_BYTES + shape.steps * step_bytes
+        self._left = ANSWER_BYTES_MAX - AROUND_BYTES - least_bytes
+        self._before = self._left, self._rows_bytes
         if self._left < 0:
             raise RequestRefused(
                 f"the answers to {shape.requests or 1} requests with {shape.steps} steps take at"
-                f" least {shape.least_bytes:,} bytes, the limit is"
+                f" least {least_bytes:,} bytes, the limit is"
                 f" {ANSWER_BYTES_MAX - AROUND_BYTES:,}: send them in several requests",
                 "RESPONSE_TOO_LARGE",
                 status=413,
             )
 
+    def next_statement(self) -> None:
+        """Begin a statement. It may be run several times, and counts once."""
+        self._before = self._left, self._rows_bytes
+
     def limits(self, rows_max: int) -> Limits:
-        """The limits of the statement that runs next."""
+        """Return the limits of the statement, which runs next."""
+        self._left, self._rows_bytes = self._before
         self._rows_bytes_now = 0
         return Limits(rows_max, self._rows_bytes_max, timeout_s=0, bytes_spent=self._rows_bytes)
 

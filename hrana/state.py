@@ -2,13 +2,15 @@
 
 import hashlib
 from dataclasses import dataclass, field, replace
+from functools import partial
+from secrets import token_hex
 from typing import Any, Self
-from uuid import uuid4
 
 from pydantic_core import from_json, to_json
 
 from hrana.protocol import NamedArg, Stmt
 
+ID_BYTES = 16
 DIGEST_BYTES = 12
 STATEMENTS_MAX = 1_000
 LOG_BYTES_MAX = 4 * 1024 * 1024
@@ -51,7 +53,7 @@ class Log:
     """A transaction as far as it has come. With `broken` set it refuses all but its end."""
 
     id: str
-    seed: str = field(default_factory=lambda: uuid4().hex)
+    seed: str = field(default_factory=partial(token_hex, ID_BYTES))
     read_only: bool = False
     wrote: bool = False
     rowid: int = 0
@@ -99,7 +101,7 @@ class State:
 
     database: str
     identity: str
-    id: str = field(default_factory=lambda: uuid4().hex)
+    id: str = field(default_factory=partial(token_hex, ID_BYTES))
     turn: int = 0
     texts: dict[int, str] = field(default_factory=dict)
     foreign_keys: bool = True

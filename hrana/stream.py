@@ -1,18 +1,16 @@
 """A stream within one HTTP request: its requests answered one by one."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 from hrana.answers import Answers, Index
 from hrana.connection import Connection
 from hrana.control import control_of, is_empty
+from hrana.database import Database
+from hrana.outcomes import Outcome
 from hrana.parameters import names_of
 from hrana.protocol import Stmt
 from hrana.refusals import StatementRefused
 from hrana.room import Room
 from hrana.script import statements
 from hrana.state import State
-from hrana.transaction import Outcome, Place
 from sqlexec.statement import Kind
 
 TEXTS_CHARACTERS_MAX = 1_000_000
@@ -28,7 +26,7 @@ class Stream:
     def __init__(
         self,
         state: State,
-        place: Place,
+        database: Database,
         answers: Answers,
         *,
         writes: bool,
@@ -45,11 +43,11 @@ class Stream:
             state.log = None
             state.rowid = answers.last_commit.last_insert_rowid
             state.foreign_keys = answers.last_commit.foreign_keys
-        self._connection = Connection(state, place, answers, writes=writes, room=room)
+        self.connection = Connection(state, database, answers, writes=writes, room=room)
 
     @property
     def is_autocommit(self) -> bool:
-        return self._connection.is_autocommit
+        return self.connection.is_autocommit
 
     def get_autocommit(self, index: Index) -> bool:
         """Return whether no transaction is open at that place of the request."""
@@ -83,10 +81,10 @@ class Stream:
         """Run the statement at a place of the request; StatementRefused if it fails."""
         sql = self.sql(stmt.sql, stmt.sql_id)
         self.statements += 1
-        was_kept = self._answers.has(index)
-        outcome: Outcome = self._answers.at(index, lambda: self._run(index, sql, stmt))
-        if was_kept:
-            self._room.take_kept(outcome)
+        self._room.next_statement()
+        outcome: Outcome = self._answers.at(
+            index, self.connection.run, index, sql, stmt, on_kept=self._room.take_kept
+        )
         self.rows += len(outcome["rows"])
         return outcome
 
@@ -96,14 +94,13 @@ class Stream:
         with self._room.untold():
             for number, sql in enumerate(statements(script)):
                 if is_empty(sql):
-                    with self._of_the_statement():
-                        self._connection.check_deadline()
+                    self._check_deadline()
                 else:
                     self.execute((request, step, number), Stmt(sql=sql, want_rows=False))
 
     def describe(self, index: Index, sql: str) -> Outcome:
         """Describe a statement's parameters and columns, without running it."""
-        outcome: Outcome = self._answers.at(index, lambda: self._description(sql))
+        outcome: Outcome = self._answers.at(index, self._description, sql)
         return outcome
 
     def told(self, refusal: StatementRefused) -> StatementRefused:
@@ -111,32 +108,17 @@ class Stream:
         self.refusals.append(refusal)
         return self._room.told(refusal)
 
-    def look_up(self) -> None:
-        """See that no request has committed the transaction that is open."""
-        self._connection.look_up()
-
-    def end(self) -> None:
-        """The request is over: nothing stays at the database."""
-        self._connection.leave()
-
-    def _run(self, index: Index, sql: str, stmt: Stmt) -> Outcome:
-        with self._of_the_statement():
-            return self._connection.run(index, sql, stmt)
-
-    @contextmanager
-    def _of_the_statement(self) -> Iterator[None]:
-        """A refusal in it says that nothing of the statement was written, not of the request."""
+    def _check_deadline(self) -> None:
         try:
-            yield
+            self.connection.check_deadline()
         except StatementRefused as refusal:
-            if self._connection.has_committed or self._answers.last_commit is not None:
-                refusal.after_a_commit()
+            self._answers.tell_what_stays(refusal)
             raise
 
     def _description(self, sql: str) -> Outcome:
         if control_of(sql) is not None:
             return {"params": [], "cols": [], "is_explain": False, "is_readonly": True}
-        plan, description = self._connection.describe(sql)
+        plan, description = self.connection.describe(sql)
         described = {
             "params": [{"name": name} for name in names_of(sql, plan.names)],
             "cols": [{"name": name, "decltype": kind} for name, kind in description.columns],

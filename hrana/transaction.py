@@ -1,54 +1,27 @@
 """A transaction of a stream: what came before is run again, what is new is run and logged."""
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import ExitStack
 from functools import partial
-from typing import Any, Protocol, TypeVar
-
-from pydantic_core import to_json
+from typing import TypeVar
 
 from hrana import values
 from hrana.answers import Answers
 from hrana.control import control_of
-from hrana.parameters import Names, bind, names_of
+from hrana.database import Database
+from hrana.outcomes import Outcome, empty_outcome, in_one_order, outcome_of, without_rows
+from hrana.parameters import Arguments
 from hrana.protocol import Stmt
 from hrana.refusals import StatementRefused, refused
 from hrana.room import Room
 from hrana.state import LOG_BYTES_MAX, STATEMENTS_MAX, Entry, Log, digest_of
 from sqlatch.kernel.errors import ReadOnly, SqlatchError
 from sqlexec.plan import Description, Plan
-from sqlexec.statement import EncodeRows, GrantNeeded, IdempotencyKey, Kind, Limits, Statement
+from sqlexec.statement import EncodeRows, GrantNeeded, Limits
 from sqlexec.transaction import Transaction
 from storage.translate import NeedsMemory
 
 T = TypeVar("T")
-
-Outcome = dict[str, Any]
-"""A StmtResult of the protocol, as JSON."""
-
-
-class Place(Protocol):
-    """The database that a stream is at, for the time of one request."""
-
-    rows_max: int
-
-    def now(self) -> float: ...
-
-    def check_deadline(self) -> None:
-        """Timeout if the deadline of the request is past."""
-
-    def transaction(
-        self, *, write: bool, commits: bool, foreign_keys: bool
-    ) -> AbstractContextManager[Transaction]:
-        """A transaction that is rolled back at the end; one that writes holds the lease until then.
-
-        Where there is no database yet, only one that `commits` makes it.
-        """
-
-    def vacuum(self, sql: str) -> None: ...
-
-    def free_memory(self) -> bool:
-        """Free what other requests would need; whether what ran short is worth another try."""
 
 
 class Replay:
@@ -61,7 +34,7 @@ class Replay:
     def __init__(
         self,
         log: Log,
-        place: Place,
+        database: Database,
         answers: Answers,
         *,
         carried: str | None,
@@ -70,14 +43,13 @@ class Replay:
     ) -> None:
         self.log = log
         self.carried = carried
-        self._place = place
+        self._database = database
         self._answers = answers
         self._foreign_keys = foreign_keys
         self._room = room
         self._stay = ExitStack()
         self._live: Transaction | None = None
         self._continues = bool(log.entries)
-        self.committed_rowid = log.rowid
 
     def execute(self, sql: str, stmt: Stmt) -> Outcome:
         """Run a statement and log it; StatementRefused if it fails.
@@ -92,7 +64,7 @@ class Replay:
                 " one request, which has no such limit",
                 "TRANSACTION_TOO_LARGE",
             )
-        at_ms = int(self._place.now() * 1000)
+        at_ms = int(self._database.now() * 1000)
         index = len(self.log.entries)
         wrote = self.log.wrote
         try:
@@ -105,40 +77,35 @@ class Replay:
                 self.log.wrote = wrote
             raise
         self._append(Entry.of(sql, stmt, at_ms=at_ms, digest=digest))
-        return _shown(stmt, outcome)
+        return outcome
 
     def describe(self, sql: str) -> tuple[Plan, Description]:
         """Describe a statement by the schema that this transaction sees."""
         return self._as_it_may(lambda live: (live.plan(sql), live.describe(sql, has_run=False)))
 
-    def commit(self, record: Callable[[int], tuple[IdempotencyKey, str] | None]) -> bool:
-        """Commit; whether there was anything to commit.
-
-        `record` makes what is kept with it, of the rowid that was inserted last.
-        """
+    def commit(self, commit: Callable[[Transaction], None]) -> None:
+        """Call `commit` with the transaction, run again, if there is anything to commit."""
         self._refuse_if_broken()
         if not self.log.wrote:
             self.leave()
-            return False
-        # Its record is an INSERT too, so the stream's last one is looked up before.
+            return
         try:
             if not self._entered().commits:
-                # What was seen to fail in memory makes no database.
+                # A transaction that was seen to fail in memory makes no database.
                 self.leave()
                 self._enter(commits=True)
-            assert self._live is not None
-            self.committed_rowid = self._live.last_insert_rowid
-            self._live.commit(*(record(self.committed_rowid) or ()))
+            commit(self._entered())
         except SqlatchError as error:
             self.leave(error)
             raise refused(error) from error
         self.leave()
-        return True
 
     def look_up(self) -> None:
         """See that no copy of this request or of an earlier one has committed, its answer lost."""
         if self._live is None:
-            with self._place.transaction(write=False, commits=False, foreign_keys=True) as live:
+            with self._database.transaction(
+                write=False, commits=False, read_only=True, foreign_keys=True
+            ) as live:
                 self._answers.look_up(live, self.carried)
 
     @property
@@ -179,7 +146,7 @@ class Replay:
                 return self._reading_or_writing(action)
             except NeedsMemory:
                 self.leave()
-                if not self._place.free_memory():
+                if not self._database.free_memory():
                     raise
                 return self._reading_or_writing(action)
         except StatementRefused as refusal:
@@ -212,8 +179,11 @@ class Replay:
 
     def _enter(self, *, commits: bool = False) -> None:
         self._live = live = self._stay.enter_context(
-            self._place.transaction(
-                write=self.log.wrote, commits=commits, foreign_keys=self._foreign_keys
+            self._database.transaction(
+                write=self.log.wrote,
+                commits=commits,
+                read_only=self.log.read_only,
+                foreign_keys=self._foreign_keys,
             )
         )
         self._answers.look_up(live, self.carried)
@@ -229,14 +199,9 @@ class Replay:
 
     def _again(self, live: Transaction, index: int, entry: Entry) -> str:
         try:
+            limits = Limits(self._database.rows_max, _NO_LIMIT, timeout_s=0)
             return self._run(
-                entry.sql,
-                entry.stmt,
-                live,
-                at_ms=entry.at_ms,
-                index=index,
-                limits=Limits(self._place.rows_max, _NO_LIMIT, timeout_s=0),
-                encode_rows=_RUN_AGAIN,
+                entry.sql, entry.stmt, live, limits, _RUN_AGAIN, at_ms=entry.at_ms, index=index
             )[1]
         except StatementRefused as refusal:
             return digest_of(refusal.known_by())
@@ -249,29 +214,26 @@ class Replay:
     def _run_new(
         self, sql: str, stmt: Stmt, live: Transaction, *, at_ms: int, index: int
     ) -> tuple[Outcome, str]:
-        limits = self._room.limits(self._place.rows_max)
-        ran = self._run(
-            sql,
-            stmt,
-            live,
-            at_ms=at_ms,
-            index=index,
-            limits=limits,
-            encode_rows=self._room.encode_rows,
+        room = self._room
+        limits = room.limits(self._database.rows_max)
+        outcome, digest = self._run(
+            sql, stmt, live, limits, room.encode_rows, at_ms=at_ms, index=index
         )
-        self._room.take(_shown(stmt, ran[0]))
-        return ran
+        if stmt.want_rows is False:
+            outcome = without_rows(outcome)
+        room.take(outcome)
+        return outcome, digest
 
     def _run(
         self,
         sql: str,
         stmt: Stmt,
         live: Transaction,
+        limits: Limits,
+        encode_rows: EncodeRows,
         *,
         at_ms: int,
         index: int,
-        limits: Limits,
-        encode_rows: EncodeRows,
     ) -> tuple[Outcome, str]:
         """Run a statement; return its outcome, and the digest by which a replay compares it."""
         control = control_of(sql)
@@ -279,48 +241,15 @@ class Replay:
             live.savepoint(control.verb.value, control.name)
             outcome = empty_outcome()
             return outcome, digest_of(outcome)
-        plan = live.plan(sql)
-        statement = _bound(sql, plan.names, stmt)
-        if plan.kind is not Kind.READ:
-            if self.log.read_only:
-                raise ReadOnly.of_statement()
-            self.log.wrote = True
-        result = live.execute(
-            statement, limits, encode_rows, at_ms=at_ms, seed=self.log.seed_of(index)
-        )
-        columns: tuple[tuple[str, str | None], ...] = ()
-        if result.columns:
-            columns = live.describe(sql, has_run=not plan.inspects).columns
-        rowid = live.last_insert_rowid
-        outcome = {
-            "cols": [{"name": name, "decltype": declared} for name, declared in columns],
-            "rows": result.rows,
-            "affected_row_count": result.rows_affected,
-            "last_insert_rowid": str(rowid) if rowid else None,
-        }
-        if plan.inspects:
-            # PRAGMA table_list has the order of a hash table, which is each connection's own.
-            return outcome, digest_of({**outcome, "rows": sorted(result.rows, key=to_json)})
-        return outcome, digest_of(outcome)
+        seed = self.log.seed_of(index)
+        try:
+            ran = live.run(sql, Arguments(sql, stmt), limits, encode_rows, at_ms=at_ms, seed=seed)
+        finally:
+            self.log.wrote |= live.wrote
+        outcome = outcome_of(ran)
+        return outcome, digest_of(in_one_order(outcome) if ran.is_unordered else outcome)
 
 
 _NO_LIMIT = 2**62
 _RUN_AGAIN = partial(values.rows_out, in_text=False)
 """The limits of a replay: an answer that was given once may be made again."""
-
-
-def empty_outcome() -> Outcome:
-    return {"cols": [], "rows": [], "affected_row_count": 0, "last_insert_rowid": None}
-
-
-def _shown(stmt: Stmt, outcome: Outcome) -> Outcome:
-    return {**outcome, "rows": []} if stmt.want_rows is False else outcome
-
-
-def _bound(sql: str, names: Names, stmt: Stmt) -> Statement:
-    if stmt.arg_sets is None:
-        return Statement(sql, bind(names_of(sql, names) if stmt.named_args else names, stmt))
-    if stmt.args or stmt.named_args:
-        raise StatementRefused("give `args` or `arg_sets`, not both", "ARGS_INVALID")
-    sets = [bind(names, Stmt(args=args)) for args in stmt.arg_sets]
-    return Statement(sql, parameter_sets=sets)

@@ -32,7 +32,8 @@ def execute_all(job: Job, session: Session, plans: Plans) -> list[Result]:
     results = []
     for index, statement in enumerate(job.statements):
         try:
-            results.append(execute(statement, session, plans, budget))
+            plan = plans.of(statement, session)
+            results.append(execute(statement, plan, session, budget))
         except SqlatchError as error:
             if len(job.statements) > 1:
                 error.facts.setdefault("statement", index)
@@ -40,9 +41,8 @@ def execute_all(job: Job, session: Session, plans: Plans) -> list[Result]:
     return results
 
 
-def execute(statement: Statement, session: Session, plans: Plans, budget: "Budget") -> Result:
-    """Run one statement, within what the budget still has."""
-    plan = plans.of(statement, session)
+def execute(statement: Statement, plan: Plan, session: Session, budget: "Budget") -> Result:
+    """Run one statement, whose values fit its plan, within what the budget still has."""
     if plan.kind is Kind.VACUUM:
         raise ForbiddenStatement("not allowed here: VACUUM runs alone, outside a transaction")
     if plan.inspects:

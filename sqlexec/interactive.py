@@ -37,12 +37,18 @@ class Interactive:
         """Return whether the database exists now."""
         return self._store.exists(at_once=True)
 
+    def is_known_to_write(self, sql: str) -> bool:
+        """Return True if the statement was seen before, and is one that writes."""
+        return self._plans.is_known_to_write(sql)
+
     @contextmanager
-    def reading(self, deadline_s: float, *, foreign_keys: bool = True) -> Iterator[Transaction]:
+    def reading(
+        self, deadline_s: float, *, rehearses: bool = True, foreign_keys: bool = True
+    ) -> Iterator[Transaction]:
         """A transaction in one snapshot, which cannot write.
 
-        Where there is no database yet, an empty one in memory stands for it: it can be written, and
-        not committed.
+        Where there is no database yet, an empty one in memory stands for it. A transaction that
+        `rehearses` can write there, and is not committed.
         """
         if self._store.exists():
             with _named_if_moved(), closed_on_failure(self._store):
@@ -59,7 +65,7 @@ class Interactive:
             closing(scratch),
             scratch.connection.transaction("BEGIN", foreign_keys=foreign_keys),
         ):
-            yield self._transaction(scratch.connection, None, rehearses=True)
+            yield self._transaction(scratch.connection, None, rehearses=rehearses)
 
     @contextmanager
     def writing(

@@ -97,6 +97,11 @@ class Plans:
             self._keep(sql, plan)
         return plan
 
+    def is_known_to_write(self, sql: str) -> bool:
+        """Return True if the text was seen before, and is one that writes."""
+        plan = self._known.get(sql)
+        return plan is not None and plan.kind is Kind.WRITE
+
     def turns_out_to_write(self, statement: Statement) -> None:
         """Correct a plan: REINDEX and PRAGMA optimize call themselves read-only, and are not."""
         if plan := self._known.get(statement.sql):

@@ -27,8 +27,8 @@ def test_a_libsql_write_passes_few_functions_and_changes_rooms_seldom(
 ) -> None:
     walk = walks[LIBSQL_WRITE]
 
-    assert len(walk.functions) <= 190, "\n".join(walk.functions)
-    assert walk.room_changes <= 90, "\n".join(walk.functions)
+    assert len(walk.functions) <= 138, "\n".join(walk.functions)
+    assert walk.room_changes <= 44, "\n".join(walk.functions)
 
 
 def test_the_stations_of_a_request_are_seen(walks: dict[str, Walk]) -> None:

@@ -265,7 +265,7 @@ def answers_before_a_commit_not_kept(patch: Patch) -> None:
 
     def recording(
         self: Answers, *arguments: Any, **stream: Any
-    ) -> tuple[IdempotencyKey, str] | None:
+    ) -> tuple[IdempotencyKey | None, str]:
         self._new = []
         return record(self, *arguments, **stream)
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from handler import local
-from handler.streams import AtDatabase
+from handler.service import Service
 from sqlatch.kernel.errors import IdempotencyConflict
 from tests.hrana.client import Client, execute, plain
 
@@ -246,21 +246,21 @@ def test_a_copy_that_commits_beside_it_is_known_under_the_lease(
     if known_by == "baton":
         baton = client.pipeline(execute("BEGIN"))["baton"]
         requests.insert(1, execute("COMMIT"))
-    writing = AtDatabase._writing
+    writing = Service.writing
     writes = count(1)
     copies: list[Any] = []
 
     @contextmanager
-    def overtaken(place: AtDatabase, **settings: Any) -> Iterator[Any]:
+    def overtaken(service: Service, *arguments: Any, **settings: Any) -> Iterator[Any]:
         if not copies and next(writes) == copied_before:
             copies.append(None)
             if copied_before > 1:
                 client.stream().execute("DELETE FROM parent")
             copies[:] = [keyed.pipeline(*requests, baton=baton)["results"]]
-        with writing(place, **settings) as transaction:
-            yield transaction
+        with writing(service, *arguments, **settings) as grant:
+            yield grant
 
-    monkeypatch.setattr(AtDatabase, "_writing", overtaken)
+    monkeypatch.setattr(Service, "writing", overtaken)
     first = keyed.pipeline(*requests, baton=baton)["results"]
 
     assert [first] == copies

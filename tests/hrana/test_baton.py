@@ -10,7 +10,7 @@ import pytest
 
 from handler import local
 from handler.service import service
-from handler.streams import AtDatabase
+from handler.streams import StreamDatabase
 from hrana import baton as batons
 from hrana import shelf as shelves
 from hrana import state as states
@@ -49,8 +49,8 @@ def later(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Let time pass for the service."""
 
     def later(seconds: float) -> None:
-        now = AtDatabase.now
-        monkeypatch.setattr(AtDatabase, "now", lambda place: now(place) + seconds)
+        now = StreamDatabase.now
+        monkeypatch.setattr(StreamDatabase, "now", lambda place: now(place) + seconds)
 
     return later
 

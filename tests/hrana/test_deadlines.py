@@ -21,14 +21,14 @@ DEADLINE = "SQLITE_INTERRUPT"
 
 
 @pytest.fixture
-def late(client: Client, monkeypatch: pytest.MonkeyPatch) -> Client:
+def late(request: pytest.FixtureRequest, client: Client, monkeypatch: pytest.MonkeyPatch) -> Client:
     """A client of a service whose clock goes on only when it is looked at.
 
     The watchdog goes by the real time, in which these requests may be late on a busy machine.
     """
     monkeypatch.setattr(Watchdog, "watch", lambda *_watched: None)
     client.stream().execute("CREATE TABLE t (n)")
-    monkeypatch.setenv("SQLATCH_TIMEOUT_MS", str(LOOKS))
+    monkeypatch.setenv("SQLATCH_TIMEOUT_MS", str(LOOKS + getattr(request, "param", 0)))
     service().close()
     service.cache_clear()
     started_s, looks = time.time(), count()
@@ -68,6 +68,7 @@ def test_descriptions_behind_the_deadline_are_refused(late: Client) -> None:
     assert codes[DEADLINE] > STEPS - LOOKS
 
 
+@pytest.mark.parametrize("late", range(6), indirect=True, ids="{} looks later".format)
 def test_past_the_deadline_a_transaction_commits_nothing_and_can_be_rolled_back(
     late: Client,
 ) -> None:

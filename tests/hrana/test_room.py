@@ -12,10 +12,10 @@ from events.values import escapes_bytes
 from handler import local
 from handler.service import service
 from hrana import room
-from hrana.http import _entries
+from hrana.outcomes import empty_outcome
 from hrana.refusals import StatementRefused
+from hrana.responses import entries_of
 from hrana.shelf import DIRECTORY
-from hrana.transaction import empty_outcome
 from tests.handler.test_bad_input import ENDLESS
 from tests.hrana.client import Client, execute
 
@@ -166,7 +166,7 @@ def test_the_least_of_each_result_is_what_is_set_aside() -> None:
         assert size(result) + 1 <= room.RESULT_BYTES
     for step in ((outcome, None), (None, error)):
         assert sum(map(size, step)) + 2 <= room.STEP_BYTES
-        assert sum(size(line) + 2 for line in _entries(99_999, *step)) <= room.LINES_BYTES
+        assert sum(size(line) + 2 for line in entries_of(99_999, *step)) <= room.LINES_BYTES
     assert size({"type": "row", "row": []}) + 2 - size([]) <= room.ROW_LINE_BYTES
 
 

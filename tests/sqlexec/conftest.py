@@ -1,7 +1,7 @@
 """Databases in a directory, written under a grant that never ends; and a connection in memory."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 
+from sqlatch.kernel.values import Value
 from sqlexec.database import Database
 from sqlexec.databases import Databases
 from sqlexec.statement import Encoder, IdempotencyKey, Job, Limits, Statement
+from sqlexec.transaction import Names, Ran, Transaction
 from storage.engine import Grant
 from storage.inplace.engine import InPlace
 from tests.storage.conftest import session as session
@@ -34,6 +36,20 @@ def job(*texts: str, limits: Limits = LIMITS, once: str = "", group: str | None 
     """Statements; with a key, to be run once."""
     key = IdempotencyKey(once, repr(texts).encode()) if once else None
     return Job(tuple(map(Statement, texts)), limits, ENCODER, key, group)
+
+
+class NoArguments:
+    """The arguments of a statement without parameters."""
+
+    in_order: Sequence[Value] | None = ()
+
+    def bound(self, names: Names) -> Statement:
+        raise AssertionError(f"the statement has parameters: {names}")
+
+
+def run_in(transaction: Transaction, sql: str, *, at_ms: int = 0, seed: bytes = b"s") -> Ran:
+    """Run a statement without parameters in a transaction."""
+    return transaction.run(sql, NoArguments(), LIMITS, ENCODER.rows, at_ms=at_ms, seed=seed)
 
 
 def grant(*, taken_over: bool = False, check: Callable[[], None] = lambda: None) -> Grant:

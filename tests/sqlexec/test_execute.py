@@ -30,7 +30,11 @@ def tables(session: Session) -> None:
 def run(session: Session, statement: Statement | str, **limits: Any) -> Result:
     """Run one statement within these limits, beside the usual ones."""
     one = Statement(statement) if isinstance(statement, str) else statement
-    return execute(one, session, Plans(), Budget(replace(LIMITS, **limits), ENCODER.rows))
+    return run_within(Budget(replace(LIMITS, **limits), ENCODER.rows), session, one)
+
+
+def run_within(budget: Budget, session: Session, statement: Statement) -> Result:
+    return execute(statement, Plans().of(statement, session), session, budget)
 
 
 def test_a_result_has_its_columns_rows_and_counts(session: Session) -> None:
@@ -60,10 +64,10 @@ def test_bytes_are_counted_with_the_names_and_over_all_statements(session: Sessi
         run(session, NUMBERS.format(9), bytes_max=100, bytes_spent=1)
 
     budget = Budget(replace(LIMITS, bytes_max=100), ENCODER.rows)
-    execute(Statement(NUMBERS.format(4)), session, Plans(), budget)
-    execute(Statement(NUMBERS.format(4)), session, Plans(), budget)
+    run_within(budget, session, Statement(NUMBERS.format(4)))
+    run_within(budget, session, Statement(NUMBERS.format(4)))
     with pytest.raises(ResultTooLarge):
-        execute(Statement("SELECT 1"), session, Plans(), budget)
+        run_within(budget, session, Statement("SELECT 1"))
 
 
 def test_rows_past_the_wanted_ones_are_left_out_and_that_is_said(session: Session) -> None:
@@ -106,7 +110,7 @@ def test_rows_are_fetched_in_chunks_that_grow_while_they_are_small(session: Sess
         return rows, len(rows)
 
     budget = Budget(replace(LIMITS, rows_max=5_000), encode)
-    execute(Statement(NUMBERS.format(3_000)), session, Plans(), budget)
+    run_within(budget, session, Statement(NUMBERS.format(3_000)))
 
     assert chunks[:5] == [1, 8, 16, 32, 64], "the names first"
     assert max(chunks) == executing.ROWS_AT_ONCE_MAX
@@ -120,7 +124,7 @@ def test_large_rows_are_fetched_one_by_one(session: Session) -> None:
         return rows, len(rows) * (executing.CHUNK_BYTES_MAX + 1)
 
     budget = Budget(replace(LIMITS, bytes_max=2**40), encode)
-    execute(Statement(NUMBERS.format(12)), session, Plans(), budget)
+    run_within(budget, session, Statement(NUMBERS.format(12)))
 
     assert chunks == [1, 8, 1, 1, 1, 1]
 

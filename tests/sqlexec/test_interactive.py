@@ -9,9 +9,9 @@ from sqlatch.kernel.errors import Constraint, DatabaseNotFound
 from sqlexec.database import Database
 from sqlexec.databases import Databases
 from sqlexec.interactive import Interactive
-from sqlexec.statement import GrantNeeded, Statement
+from sqlexec.statement import GrantNeeded
 from sqlexec.transaction import Transaction
-from tests.sqlexec.conftest import ENCODER, LIMITS, grant, job, rows
+from tests.sqlexec.conftest import grant, job, rows, run_in
 
 
 @pytest.fixture
@@ -22,8 +22,7 @@ def interactive(database: Database) -> Interactive:
 
 
 def run(transaction: Transaction, sql: str) -> list[object]:
-    statement = Statement(sql)
-    return transaction.execute(statement, LIMITS, ENCODER.rows, at_ms=0, seed=b"s").rows
+    return run_in(transaction, sql).rows
 
 
 def deadline_s() -> float:

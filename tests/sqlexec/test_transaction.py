@@ -8,9 +8,9 @@ import pytest
 
 from sqlatch.kernel.errors import Constraint, ForbiddenStatement, StatementError
 from sqlexec.database import Database
-from sqlexec.statement import IdempotencyKey, Kind, Result, Statement
+from sqlexec.statement import IdempotencyKey, Kind
 from sqlexec.transaction import Transaction
-from tests.sqlexec.conftest import ENCODER, LIMITS, grant, job, rows
+from tests.sqlexec.conftest import grant, job, rows, run_in
 
 
 @pytest.fixture
@@ -20,31 +20,27 @@ def transaction(database: Database) -> Iterator[Transaction]:
         yield transaction
 
 
-def run(transaction: Transaction, sql: str, *, at_ms: int = 0, seed: bytes = b"s") -> Result:
-    return transaction.execute(Statement(sql), LIMITS, ENCODER.rows, at_ms=at_ms, seed=seed)
-
-
 def test_each_statement_has_the_time_and_the_chance_that_it_is_given(
     transaction: Transaction,
 ) -> None:
     sql = "SELECT strftime('%s', 'now'), random(), random()"
-    first = run(transaction, sql, at_ms=5_000, seed=b"a").rows[0]
+    first = run_in(transaction, sql, at_ms=5_000, seed=b"a").rows[0]
 
     assert first[0] == "5"
     assert first[1] != first[2]
-    assert run(transaction, sql, at_ms=5_000, seed=b"a").rows[0] == first
-    assert run(transaction, sql, at_ms=5_000, seed=b"b").rows[0] != first
+    assert run_in(transaction, sql, at_ms=5_000, seed=b"a").rows[0] == first
+    assert run_in(transaction, sql, at_ms=5_000, seed=b"b").rows[0] != first
 
 
 @pytest.mark.parametrize("name", ["a", 'a "quoted" name', "a; ROLLBACK", ""])
 def test_savepoints_have_whatever_name(transaction: Transaction, name: str) -> None:
-    run(transaction, "INSERT INTO t VALUES (1)")
+    run_in(transaction, "INSERT INTO t VALUES (1)")
     transaction.savepoint("SAVEPOINT", name)
-    run(transaction, "INSERT INTO t VALUES (2)")
+    run_in(transaction, "INSERT INTO t VALUES (2)")
     transaction.savepoint("ROLLBACK TO", name)
     transaction.savepoint("RELEASE", name)
 
-    assert run(transaction, "SELECT n FROM t").rows == [(1,)]
+    assert run_in(transaction, "SELECT n FROM t").rows == [(1,)]
     assert transaction.is_open
 
 
@@ -56,40 +52,40 @@ def test_a_savepoint_that_is_not_there_is_refused(transaction: Transaction) -> N
 def test_control_of_the_user_s_own_is_refused(transaction: Transaction) -> None:
     for sql in ("COMMIT", "SAVEPOINT a", "VACUUM"):
         with pytest.raises(ForbiddenStatement):
-            run(transaction, sql)
+            run_in(transaction, sql)
     assert transaction.is_open
 
 
 def test_a_statement_may_end_it(transaction: Transaction) -> None:
-    run(transaction, "CREATE TABLE u (n UNIQUE)")
-    run(transaction, "INSERT INTO u VALUES (1)")
+    run_in(transaction, "CREATE TABLE u (n UNIQUE)")
+    run_in(transaction, "INSERT INTO u VALUES (1)")
 
     with pytest.raises(Constraint):
-        run(transaction, "INSERT OR ROLLBACK INTO u VALUES (1)")
+        run_in(transaction, "INSERT OR ROLLBACK INTO u VALUES (1)")
 
     assert not transaction.is_open
 
 
 def test_the_last_rowid_can_be_set_as_it_was(transaction: Transaction) -> None:
     transaction.last_insert_rowid = 7
-    assert run(transaction, "SELECT last_insert_rowid()").rows == [(7,)]
+    assert run_in(transaction, "SELECT last_insert_rowid()").rows == [(7,)]
 
-    run(transaction, "INSERT INTO t VALUES (1)")
+    run_in(transaction, "INSERT INTO t VALUES (1)")
     assert transaction.last_insert_rowid == 1
 
 
-def test_a_text_is_described_without_being_run(transaction: Transaction) -> None:
+def test_a_text_is_described_without_being_run_in(transaction: Transaction) -> None:
     assert transaction.plan("DELETE FROM t").kind is Kind.WRITE
     described: Any = transaction.describe("SELECT n, 1 AS one FROM t", has_run=False)
 
     assert described.columns == (("n", None), ("one", None))
     assert transaction.describe("EXPLAIN SELECT 1", has_run=False).is_explain
-    assert run(transaction, "SELECT count(*) FROM t").rows == [(0,)]
+    assert run_in(transaction, "SELECT count(*) FROM t").rows == [(0,)]
 
 
 def test_a_commit_keeps_its_record_in_the_same_transaction(database: Database) -> None:
     with database.interactive.writing(grant(), creates=False) as transaction:
-        run(transaction, "INSERT INTO t VALUES (1)")
+        run_in(transaction, "INSERT INTO t VALUES (1)")
         transaction.commit(IdempotencyKey("k", b"f"), "the reply")
     assert rows(database) == [(1,)]
 
@@ -104,7 +100,7 @@ def test_a_deferred_foreign_key_that_does_not_hold_commits_nothing(database: Dat
     database.write(job(deferred), grant())
 
     with database.interactive.writing(grant(), creates=False) as transaction:
-        run(transaction, "INSERT INTO d VALUES (1)")
+        run_in(transaction, "INSERT INTO d VALUES (1)")
         with pytest.raises(Constraint):
             transaction.commit(IdempotencyKey("k", b"f"))
 
