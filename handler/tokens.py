@@ -174,7 +174,7 @@ def _time(claims: Mapping[str, Any], name: str) -> float | None:
         return None
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     if not is_number or not 0 <= value <= TIME_S_MAX:
-        raise Unauthorized(f"the token's `{name}` is no time in seconds")
+        raise Unauthorized(f"the token's `{name}` is not a time in seconds")
     return float(value)
 
 
@@ -190,7 +190,7 @@ def _databases(databases: object, claim: str) -> frozenset[str] | None:
     if databases == ALL:
         return None
     if not isinstance(databases, list) or not all(isinstance(name, str) for name in databases):
-        raise Unauthorized(f"the token's `{claim}` is no list of names, and not {ALL!r}")
+        raise Unauthorized(f"the token's `{claim}` is neither a list of names nor {ALL!r}")
     return frozenset(databases)
 
 
@@ -202,7 +202,7 @@ def _pems(text: str) -> Iterator[Key]:
     from cryptography.hazmat.primitives.serialization import load_der_public_key
 
     if PEM.sub("", text).strip():
-        raise Unauthorized(f"{SETTING}: holds text that is no PEM public key and no JWKS")
+        raise Unauthorized(f"{SETTING}: holds text that is neither a PEM public key nor a JWKS")
     for label, body in PEM.findall(text):
         if label != "PUBLIC KEY":
             raise Unauthorized(f"{SETTING}: takes PUBLIC KEY, and holds {label}")

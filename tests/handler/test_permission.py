@@ -222,7 +222,7 @@ def test_who_no_gateway_has_verified_is_refused(
     assert error_of(ask(event)) == (
         401,
         "UNAUTHORIZED",
-        f"the token's `{CLAIM}` is no list of names, and not '*'",
+        f"the token's `{CLAIM}` is neither a list of names nor '*'",
     )
     assert error_of(ask(v1("POST", "/query", READ)))[0] == 401
 

@@ -114,16 +114,19 @@ REFUSED: dict[str, tuple[Callable[[], str | None], str]] = {
     ),
     "exp is no time": (
         lambda: bearer(NOW_S, exp="tomorrow"),
-        "the token's `exp` is no time in seconds",
+        "the token's `exp` is not a time in seconds",
     ),
-    "exp is a truth": (lambda: bearer(NOW_S, exp=True), "the token's `exp` is no time in seconds"),
+    "exp is a truth": (
+        lambda: bearer(NOW_S, exp=True),
+        "the token's `exp` is not a time in seconds",
+    ),
     "exp is endless": (
         lambda: bearer(NOW_S, exp=float("inf")),
-        "the token's `exp` is no time in seconds",
+        "the token's `exp` is not a time in seconds",
     ),
     "exp is past every number": (
         lambda: bearer(NOW_S, exp=10**400),
-        "the token's `exp` is no time in seconds",
+        "the token's `exp` is not a time in seconds",
     ),
     "not yet valid": (
         lambda: bearer(NOW_S, nbf=NOW_S + LEEWAY_S + 1),
@@ -179,15 +182,15 @@ REFUSED: dict[str, tuple[Callable[[], str | None], str]] = {
     ),
     "no databases": (
         lambda: bearer(NOW_S, databases=LEFT_OUT),
-        "the token's `databases` is no list of names, and not '*'",
+        "the token's `databases` is neither a list of names nor '*'",
     ),
     "a database that is no list": (
         lambda: bearer(NOW_S, databases="main"),
-        "the token's `databases` is no list of names, and not '*'",
+        "the token's `databases` is neither a list of names nor '*'",
     ),
     "a database that is no name": (
         lambda: bearer(NOW_S, databases=[1]),
-        "the token's `databases` is no list of names, and not '*'",
+        "the token's `databases` is neither a list of names nor '*'",
     ),
 }
 
@@ -296,15 +299,15 @@ def test_keys_of_a_jwks_for_other_uses_are_left_out() -> None:
     [
         (PRIVATE, "takes PUBLIC KEY, and holds PRIVATE KEY"),
         (PUBLIC + PRIVATE, "takes PUBLIC KEY, and holds PRIVATE KEY"),
-        ("a secret", "holds text that is no PEM public key and no JWKS"),
-        (PUBLIC + "and more", "holds text that is no PEM public key and no JWKS"),
-        (PUBLIC[:-5], "holds text that is no PEM public key and no JWKS"),
+        ("a secret", "holds text that is neither a PEM public key nor a JWKS"),
+        (PUBLIC + "and more", "holds text that is neither a PEM public key nor a JWKS"),
+        (PUBLIC[:-5], "holds text that is neither a PEM public key nor a JWKS"),
         (PUBLIC.replace("MCow", "AAAA"), "a key cannot be read"),
         (PUBLIC.replace("MCow", "é"), "a key cannot be read"),
-        ("{", 'is no JWKS: {"keys": [...]}'),
-        ("{}", 'is no JWKS: {"keys": [...]}'),
-        ('{"keys": 1}', 'is no JWKS: {"keys": [...]}'),
-        ('{"keys": ["key"]}', 'is no JWKS: {"keys": [...]}'),
+        ("{", 'is not a JWKS: {"keys": [...]}'),
+        ("{}", 'is not a JWKS: {"keys": [...]}'),
+        ('{"keys": 1}', 'is not a JWKS: {"keys": [...]}'),
+        ('{"keys": ["key"]}', 'is not a JWKS: {"keys": [...]}'),
         (jwks(), f"holds 0 usable keys; give 1 to {KEYS_MAX}"),
         (PUBLIC * (KEYS_MAX + 1), f"holds {KEYS_MAX + 1} usable keys; give 1 to {KEYS_MAX}"),
         (jwks(jwk(PUBLIC, d="secret")), "holds a private key; give the public one"),
