@@ -221,7 +221,7 @@ def _jwks(text: str) -> Iterator[Key]:
     try:
         entries = [dict(entry) for entry in from_json(text)["keys"]]
     except (ValueError, KeyError, TypeError) as error:
-        raise Unauthorized(f'{SETTING}: is no JWKS: {{"keys": [...]}}') from error
+        raise Unauthorized(f'{SETTING}: is not a JWKS: {{"keys": [...]}}') from error
     for entry in entries:
         if entry.get("use", "sig") != "sig" or entry.get("alg", "EdDSA") not in ("EdDSA", "RS256"):
             continue
