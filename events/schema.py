@@ -47,7 +47,7 @@ def object_of(kind: type, **of: CoreSchema) -> CoreSchema:
 
 
 def fields_parser(kind: type, *, strict: bool, **of: CoreSchema) -> Callable[[object], Any]:
-    """What parses an object into the fields of that dataclass, or raises ValidationError."""
+    """A parser of an object into the fields of a dataclass; it raises ValidationError."""
     return parser_by(_fields_of(kind, of), strict=strict)
 
 

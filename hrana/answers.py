@@ -61,13 +61,13 @@ class CommittedBefore(Exception):
 class RequestName:
     """The identity of a request: its name tells it from others, its body a repeat from another use.
 
-    `conflict` is raised where the name stands for another request. Without `comes_again` no repeat
-    would have this name. `carried` is the id of the transaction that its baton holds open.
+    `conflict` is raised where the name stands for another request. Without `may_repeat`
+    no repeat would have this name. `carried` is the id of the transaction that its baton holds.
     """
 
     name: str
     fingerprint: bytes
-    comes_again: bool
+    may_repeat: bool
     carried: str | None
     conflict: Callable[[], RequestRefused]
 
@@ -138,7 +138,7 @@ class Answers:
         of a `carried` transaction, for as long as that is open, its commit counts too.
         """
         request = self._request
-        if not request.comes_again or (self.has_looked_up and not live.writes):
+        if not request.may_repeat or (self.has_looked_up and not live.writes):
             return
         self.has_looked_up = True
         if not self._records(live, self._committed, carried):
@@ -163,7 +163,7 @@ class Answers:
         `answer` is the one to the statement that commits.
         """
         request = self._request
-        if not request.comes_again:
+        if not request.may_repeat:
             return None, ""
         key = self._key(index) if carried is None else TRANSACTION_PREFIX + carried
         commit = Commit(index, [*self._new, (index, answer)], last_insert_rowid, foreign_keys)
@@ -186,7 +186,7 @@ class Answers:
         return f"{REQUEST_PREFIX}{self._request.name}\t{_text(index)}"
 
     def _note(self, index: Index, answer: Answer) -> None:
-        if self._request.comes_again and not self.has_passed(index):
+        if self._request.may_repeat and not self.has_passed(index):
             self._new.append((index, answer))
 
 

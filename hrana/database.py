@@ -1,4 +1,4 @@
-"""What a stream needs of its database for the time of one request."""
+"""The database of a stream, for the time of one request."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager

@@ -200,7 +200,7 @@ class Door:
         request = RequestName(
             self._name(state, baton),
             fingerprint=sha256(f"/{target.what}".encode() + body).digest(),
-            comes_again=baton is not None or self._caller.idempotency_key is not None,
+            may_repeat=baton is not None or self._caller.idempotency_key is not None,
             carried=None if state.log is None or commits else state.log.id,
             conflict=_baton_used if baton is not None else _key_used,
         )

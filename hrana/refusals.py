@@ -38,7 +38,7 @@ several transactions, and only the last one is undone."""
 class StatementRefused(Exception):
     """A statement that failed; the stream goes on.
 
-    `comes_again` says whether the same statement on the same data would fail so again. `error` is
+    `recurs` says whether the same statement on the same data would fail so again. `error` is
     ours, if it was one.
     """
 
@@ -47,14 +47,14 @@ class StatementRefused(Exception):
         message: str,
         code: str,
         *,
-        comes_again: bool = True,
+        recurs: bool = True,
         hint: str = "",
         error: SqlatchError | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
         self.code = code
-        self.comes_again = comes_again
+        self.recurs = recurs
         self.error = error
         self._hint = hint
 
@@ -86,10 +86,10 @@ class RequestRefused(Exception):
 
 def refused(error: SqlatchError) -> StatementRefused:
     """An error of ours as a client reads it."""
-    comes_again = error.code in OF_THE_STATEMENT
+    recurs = error.code in OF_THE_STATEMENT
     message = MANY_STATEMENTS if isinstance(error, SeveralStatements) else error.message
     code = _code(error)
-    return StatementRefused(message, code, comes_again=comes_again, hint=error.hint, error=error)
+    return StatementRefused(message, code, recurs=recurs, hint=error.hint, error=error)
 
 
 def _code(error: SqlatchError) -> str:

@@ -129,7 +129,7 @@ class Room:
                 f"the answer has passed its limit of {ANSWER_BYTES_MAX - AROUND_BYTES:,} bytes:"
                 " send fewer statements in one request, or ask for fewer rows with LIMIT",
                 "RESPONSE_TOO_LARGE",
-                comes_again=False,
+                recurs=False,
             )
         self._left -= size_bytes
 

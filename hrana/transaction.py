@@ -71,7 +71,7 @@ class Replay:
             run = partial(self._run_new, sql, stmt, at_ms=at_ms, index=index)
             outcome, digest = self._as_it_may(run)
         except StatementRefused as refusal:
-            if refusal.comes_again:
+            if refusal.recurs:
                 self._append(Entry.of(sql, stmt, at_ms=at_ms, digest=digest_of(refusal.known_by())))
             else:
                 self.log.wrote = wrote
@@ -150,12 +150,12 @@ class Replay:
                     raise
                 return self._reading_or_writing(action)
         except StatementRefused as refusal:
-            if not refusal.comes_again:
+            if not refusal.recurs:
                 self.leave()
             raise
         except SqlatchError as error:
             said = refused(error)
-            if not said.comes_again:
+            if not said.recurs:
                 self.leave(error)
             raise said from error
 
@@ -195,7 +195,7 @@ class Replay:
                     "database is locked: another transaction has changed what this one has read;"
                     " roll back and begin again"
                 )
-                raise StatementRefused(self.log.broken, "SQLITE_BUSY", comes_again=False)
+                raise StatementRefused(self.log.broken, "SQLITE_BUSY", recurs=False)
 
     def _again(self, live: Transaction, index: int, entry: Entry) -> str:
         try:
@@ -207,7 +207,7 @@ class Replay:
             return digest_of(refusal.known_by())
         except SqlatchError as error:
             said = refused(error)
-            if said.comes_again:
+            if said.recurs:
                 return digest_of(said.known_by())
             raise
 

@@ -52,7 +52,7 @@ def value_out(value: Value) -> dict[str, Any]:
         raise StatementRefused(
             "an infinite real has no form in this protocol: CAST it AS TEXT",
             "SQLITE_RANGE",
-            comes_again=False,
+            recurs=False,
         )
     return {"type": "float", "value": value}
 

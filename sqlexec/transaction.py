@@ -30,7 +30,7 @@ class Arguments(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Ran:
-    """What a statement gave: (name, declared type) of each column, rows as they are sent, counts.
+    """The result of a statement: (name, declared type) of each column, rows as sent, counts.
 
     `is_unordered` says that the order of the rows is that of a hash table, each connection's own,
     as PRAGMA table_list has it.

@@ -22,14 +22,14 @@ SENT: list[tuple[SqlatchError, str, bool]] = [
 ]
 
 
-@pytest.mark.parametrize(("error", "code", "comes_again"), SENT)
+@pytest.mark.parametrize(("error", "code", "recurs"), SENT)
 def test_an_error_has_the_code_that_clients_know(
-    error: SqlatchError, code: str, *, comes_again: bool
+    error: SqlatchError, code: str, *, recurs: bool
 ) -> None:
     refusal = refused(error)
 
     assert refusal.body() == {"message": "no", "code": code}
-    assert refusal.comes_again is comes_again
+    assert refusal.recurs is recurs
     assert refusal.error is error
 
 

@@ -61,7 +61,7 @@ def test_an_infinite_real_is_refused_and_the_row_may_be_finite_next_time() -> No
     with pytest.raises(StatementRefused) as refused:
         value_out(math.inf)
 
-    assert (refused.value.code, refused.value.comes_again) == ("SQLITE_RANGE", False)
+    assert (refused.value.code, refused.value.recurs) == ("SQLITE_RANGE", False)
 
 
 @pytest.mark.parametrize("in_text", [True, False])
