@@ -33,24 +33,19 @@ LIMITS = {
     apsw.SQLITE_LIMIT_WORKER_THREADS: 0,
 }
 """A value or row has at most 16 MiB (a reply at most 6 MB), a text of SQL 1 MB as in stock SQLite.
-
-One LIKE is one step, which no deadline ends, and takes 2 ns times text times pattern.
-VACUUM attaches a database of its own, hence the one.
-"""
+One LIKE is one step, which no deadline ends, and takes 2 ns times text times pattern. VACUUM
+attaches a database of its own, hence the one."""
 
 SETTINGS = ("PRAGMA foreign_keys = ON", *nfs.SETTINGS)
 """The settings of every connection."""
 
 FIRING = (
-    apsw.SQLITE_DBCONFIG_ENABLE_FKEY,
-    apsw.SQLITE_DBCONFIG_ENABLE_TRIGGER,
+    apsw.SQLITE_DBCONFIG_ENABLE_FKEY, apsw.SQLITE_DBCONFIG_ENABLE_TRIGGER,
     apsw.SQLITE_DBCONFIG_ENABLE_VIEW,
-)
+)  # fmt: skip
 """Unlike PRAGMA foreign_keys they can be switched within a transaction, at some 10 us."""
 
-
 _SHADOW = "SELECT 1 FROM pragma_table_list(?) WHERE type = 'shadow'"
-
 _NO_VALUES: Any = apsw._null_bindings  # type: ignore[attr-defined]
 """The sentinel with which apsw's own query_info prepares a statement without its values."""
 

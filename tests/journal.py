@@ -1,4 +1,4 @@
-"""What a rollback journal looks like from outside, and a file that needs one."""
+"""A rollback journal, seen from outside, and a file that needs one."""
 
 from pathlib import Path
 

@@ -17,7 +17,7 @@ Rule = Callable[[Tree], Iterator[str]]
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 ROOMS = ("events", "handler", "hrana", "locking", "sqlexec", "storage")
-FILE_LINES_MAX = 330
+FILE_LINES_MAX = 300
 FUNCTION_LINES_MAX = 50
 TESTS_LINES_MAX = 600
 """Of a file of tests: tables of cases are long, and are not read from their beginning."""
@@ -97,7 +97,7 @@ def modules_without_tests(tree: Tree) -> Iterator[str]:
     """Modules of a room that have functions, and no file of tests under their name."""
     for path, text in _modules(tree).items():
         room, _, name = path.partition("/")
-        if room in ROOMS and any(isinstance(node, Function) for node in _nodes(text)):
+        if room in ROOMS and any(map(_does_something, _nodes(text))):
             folder, _, file = name.rpartition("/")
             wanted = "/".join(filter(None, ["tests", room, folder, f"test_{file}"]))
             if wanted not in tree and file != "__init__.py":
@@ -210,6 +210,11 @@ def _constants(text: str) -> Iterator[str]:
             for one in target.elts if isinstance(target, ast.Tuple) else [target]:
                 if isinstance(one, ast.Name) and one.id.isupper():
                     yield one.id
+
+
+def _does_something(node: ast.AST) -> bool:
+    """Return whether it is a function with more than a docstring: not one of a Protocol."""
+    return isinstance(node, Function) and not all(isinstance(one, ast.Expr) for one in node.body)
 
 
 def _names_read(text: str) -> Iterator[str]:

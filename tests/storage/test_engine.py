@@ -1,4 +1,4 @@
-"""What holds for every engine: the contract is in test_contract.py."""
+"""The part of every engine that is not its contract, which is in test_contract.py."""
 
 import time
 from contextlib import closing
