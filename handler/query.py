@@ -91,14 +91,14 @@ def _streamed(event: Any, record: Record, ends_at_s: float) -> dict[str, Any] | 
     _method, path = http.route(event)
     if http.path_and_database(path)[0] in http.ROUTES:
         return None
-    from hrana.paths import target_of
+    from hrana.paths import endpoint_of
 
-    target = target_of(path)
-    if target is None:
+    endpoint = endpoint_of(path)
+    if endpoint is None:
         return None
     from handler import streams
 
-    return streams.answer(service(), target, event, record, ends_at_s=ends_at_s)
+    return streams.answer(service(), endpoint, event, record, ends_at_s=ends_at_s)
 
 
 def _sqs(event: Any, record: Record, ends_at_s: float) -> dict[str, Any]:

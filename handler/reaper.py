@@ -157,9 +157,9 @@ def _past(service: Service) -> float:
 
 def _clear_streams(service: Service) -> int:
     """Clear the logs that streams of libSQL clients left, once no baton can name them; how many."""
-    from hrana.shelf import Shelf
+    from hrana.files import StreamFiles
 
-    return Shelf(service.settings.databases).clear(service.clock.now())
+    return StreamFiles(service.settings.databases).clear(service.clock.now())
 
 
 @contextmanager

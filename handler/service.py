@@ -70,9 +70,9 @@ class Service:
     def batons(self) -> "Batons":
         """Made when the first stream comes; their key lies beside the databases."""
         from hrana.baton import Batons
-        from hrana.shelf import Shelf
+        from hrana.files import StreamFiles
 
-        return Batons(Shelf(self.settings.databases))
+        return Batons(StreamFiles(self.settings.databases))
 
     @cached_property
     def turn(self) -> "Turn":

@@ -12,8 +12,8 @@ from events.reply import ReplyForm
 from handler.log import Record
 from handler.service import Service
 from hrana.direct import body_of, parse_event
-from hrana.http import Answer, Caller, Door, answer_probe, refused
-from hrana.paths import Target, check_target
+from hrana.http import Answer, Caller, Door, answer_probe, answer_refusal
+from hrana.paths import Endpoint, check_endpoint
 from hrana.refusals import RequestRefused
 from sqlatch.kernel.errors import BadEvent, IdempotencyConflict, ReadOnly, SqlatchError
 from sqlexec.interactive import Interactive
@@ -138,7 +138,7 @@ class StreamDatabase:
 
 def answer(
     service: Service,
-    target: Target,
+    endpoint: Endpoint,
     event: Mapping[str, Any],
     record: Record,
     *,
@@ -149,15 +149,15 @@ def answer(
     accepts_gzip = http.accepts(http.headers_of(event))
     try:
         form = ReplyForm.ENCODED if accepts_gzip else ReplyForm.IN_TEXT
-        said = _answer(service, target, event, record, ends_at_s, form=form)
+        said = _answer(service, endpoint, event, record, ends_at_s, form=form)
         wrapped = _wrapped(said, accepts_gzip=accepts_gzip)
     except RequestRefused as refusal:
-        said = refused(refusal)
+        said = answer_refusal(refusal)
         wrapped = _wrapped(said, accepts_gzip=False)
     except SqlatchError as error:
         record.note(error)
         status = int(error.facts.get("status", None) or http.STATUS[error.code])
-        said = refused(RequestRefused(error.message, error.code, status=status))
+        said = answer_refusal(RequestRefused(error.message, error.code, status=status))
         wrapped = _wrapped(said, accepts_gzip=False)
     _note(record, said)
     return wrapped
@@ -173,13 +173,13 @@ def answer_direct(
     """
     record.door = DOOR
     direct = parse_event(event)
-    target = Target(direct.database, "v3", "pipeline")
+    endpoint = Endpoint(direct.database, "v3", "pipeline")
     caller = Caller(
         "direct", writes=True, idempotency_key=direct.idempotency_key, form=ReplyForm.OBJECTS
     )
-    door = _door(service, target.database, caller, record, ends_at_s)
+    door = _door(service, endpoint.database, caller, record, ends_at_s)
     try:
-        said = door.answer(target, body_of(direct))
+        said = door.answer(endpoint, body_of(direct))
     except RequestRefused as refusal:
         if refusal.code == IdempotencyConflict.code:
             raise IdempotencyConflict(refusal.message) from refusal
@@ -203,7 +203,7 @@ def _note(record: Record, said: Answer) -> None:
 
 def _answer(
     service: Service,
-    target: Target,
+    endpoint: Endpoint,
     event: Mapping[str, Any],
     record: Record,
     ends_at_s: float,
@@ -212,17 +212,17 @@ def _answer(
 ) -> Answer:
     method, _path = http.route(event)
     if method == "GET":
-        return answer_probe(target)
+        return answer_probe(endpoint)
     headers = http.headers_of(event)
     access = service.tokens.access(headers.get("authorization"), service.clock.now())
     example = min(access.databases or {"main"})
-    check_target(target, base_url=http.base_url(event), example=example)
+    check_endpoint(endpoint, base_url=http.base_url(event), example=example)
     if method != "POST":
         raise RequestRefused(f"send POST, not {method}", "METHOD_NOT_ALLOWED", status=405)
-    access.allow(target.database)
+    access.allow(endpoint.database)
     caller = Caller(access.identity, access.writes, headers.get("idempotency-key"), form)
-    door = _door(service, target.database, caller, record, ends_at_s)
-    return door.answer(target, http.content_of(event))
+    door = _door(service, endpoint.database, caller, record, ends_at_s)
+    return door.answer(endpoint, http.content_of(event))
 
 
 def _door(

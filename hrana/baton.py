@@ -9,12 +9,12 @@ from typing import Any
 
 from pydantic_core import from_json, to_json
 
+from hrana.files import LOG, TEXTS, StreamFiles
 from hrana.refusals import RequestRefused
-from hrana.shelf import LOG, TEXTS, Shelf
-from hrana.state import Entry, Log, ShelvedLog, State
+from hrana.state import Entry, Log, LogFile, State
 
 INLINE_BYTES_MAX = 32 * 1024
-"""Larger states lie on the shelf: writing there costs less than sending them to and fro."""
+"""Larger states are kept in files: that costs less than sending them back and forth."""
 
 IDLE_S = 60
 FORMAT = b"2"
@@ -37,26 +37,26 @@ class StreamExpired(RequestRefused):
 class Batons:
     """Makes and reads batons. Times are in epoch seconds."""
 
-    def __init__(self, shelf: Shelf) -> None:
-        self._shelf = shelf
+    def __init__(self, files: StreamFiles) -> None:
+        self._files = files
         self._key: bytes | None = None
 
     def prepare(self) -> None:
         """Have the key: without one no baton can be written, and that is known before a commit."""
         if self._key is None:
-            self._key = self._shelf.key()
+            self._key = self._files.key()
 
     def write(self, state: State, now_s: float) -> str:
         """The baton of a state."""
         content = zlib.compress(state.to_bytes(), _LEVEL)
         log = state.log
         if log is not None and (log.shelved or (log.entries and len(content) > INLINE_BYTES_MAX)):
-            log.shelved = self._shelve_log(log)
+            log.shelved = self._write_log(log)
             content = zlib.compress(state.to_bytes(), _LEVEL)
         if state.shelved_texts:
-            self._shelf.touch(state.shelved_texts)
+            self._files.touch(state.shelved_texts)
         elif len(content) > INLINE_BYTES_MAX:
-            state.shelved_texts = self._shelf.put(TEXTS, _packed(state.texts))
+            state.shelved_texts = self._files.put(TEXTS, _packed(state.texts))
             content = zlib.compress(state.to_bytes(), _LEVEL)
         signed = int(now_s).to_bytes(_TIME_BYTES, "big") + FORMAT + content
         return base64.urlsafe_b64encode(self._sign(signed) + signed).decode().rstrip("=")
@@ -82,25 +82,25 @@ class Batons:
         self._fetch(state)
         return state
 
-    def _shelve_log(self, log: Log) -> ShelvedLog:
+    def _write_log(self, log: Log) -> LogFile:
         """Put what is new behind what lies there, or all of it into a file of its own."""
         count = len(log.entries)
         if (old := log.shelved) is not None:
             new = _packed(log.entries[old.count :]) if count > old.count else b""
-            if self._shelf.append(old.name, old.size_bytes, new):
-                return ShelvedLog(old.name, old.size_bytes + len(new), count)
+            if self._files.append(old.name, old.size_bytes, new):
+                return LogFile(old.name, old.size_bytes + len(new), count)
         content = _packed(log.entries)
-        return ShelvedLog(self._shelf.put(LOG, content), len(content), count)
+        return LogFile(self._files.put(LOG, content), len(content), count)
 
     def _fetch(self, state: State) -> None:
-        """Fill in what lies on the shelf."""
+        """Add what is in files to the state."""
         if state.log is not None and (shelved := state.log.shelved) is not None:
-            content = self._shelf.get(shelved.name, shelved.size_bytes)
+            content = self._files.get(shelved.name, shelved.size_bytes)
             if content is None:
                 raise _idle(state)
             state.log.entries = [Entry(**one) for part in _parts(content) for one in part]
         if state.shelved_texts:
-            content = self._shelf.get(state.shelved_texts)
+            content = self._files.get(state.shelved_texts)
             if content is None:
                 raise StreamExpired(
                     "the texts of the stream were not used for more than a day and are cleared:"
@@ -133,7 +133,7 @@ class Batons:
 
 
 def _packed(content: Any) -> bytes:
-    """A part of a file on the shelf: its length, then what it holds."""
+    """A part of a file: its length, then its content."""
     packed = zlib.compress(to_json(content), _LEVEL)
     return len(packed).to_bytes(_LENGTH_BYTES, "big") + packed
 

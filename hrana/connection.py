@@ -8,7 +8,7 @@ from hrana.database import Database
 from hrana.outcomes import Outcome, empty_outcome, outcome_of, without_rows
 from hrana.parameters import Arguments
 from hrana.protocol import Stmt
-from hrana.refusals import StatementRefused, refused
+from hrana.refusals import StatementRefused, refusal_of
 from hrana.room import Room
 from hrana.state import Log, State
 from hrana.transaction import Replay
@@ -59,7 +59,7 @@ class Connection:
             return self._control(index, control, sql, stmt)
         assert self._open is not None
         if is_empty(sql):
-            raise refused(NoStatement())
+            raise refusal_of(NoStatement())
         return self._in_transaction(self._open, sql, stmt)
 
     def describe(self, sql: str) -> tuple[Plan, Description]:
@@ -75,14 +75,14 @@ class Connection:
         try:
             return self._database.run(describe, sql="", foreign_keys=self._state.foreign_keys)
         except SqlatchError as error:
-            raise refused(error) from error
+            raise refusal_of(error) from error
 
     def check_deadline(self) -> None:
         """StatementRefused if the deadline of the request is past."""
         try:
             self._database.check_deadline()
         except SqlatchError as error:
-            raise refused(error) from error
+            raise refusal_of(error) from error
 
     def look_up(self) -> None:
         """See that no request has committed the transaction that is open."""
@@ -135,18 +135,18 @@ class Connection:
         try:
             return self._database.run(run, sql=sql, foreign_keys=self._state.foreign_keys)
         except SqlatchError as error:
-            raise refused(error) from error
+            raise refusal_of(error) from error
         finally:
             if committed:
                 self._answers.committed(index)
 
     def _vacuum(self, sql: str) -> Outcome:
         if not self._writes:
-            raise refused(ReadOnly.of_statement())
+            raise refusal_of(ReadOnly.of_statement())
         try:
             self._database.vacuum(sql)
         except SqlatchError as error:
-            raise refused(error) from error
+            raise refusal_of(error) from error
         self._answers.has_committed = True
         return empty_outcome()
 
@@ -213,7 +213,7 @@ class Connection:
             except SqlatchError as error:
                 # Past the deadline the look-up with which this request began has to do.
                 if not (isinstance(error, Timeout) and self._answers.has_looked_up):
-                    raise refused(error) from error
+                    raise refusal_of(error) from error
         replay.leave()
         self._transaction_is_over()
 

@@ -13,7 +13,7 @@ from hrana.answers import Answers, Commit, CommittedBefore, RequestName
 from hrana.baton import Batons, StreamExpired
 from hrana.database import Database
 from hrana.outcomes import Outcome
-from hrana.paths import Target
+from hrana.paths import Endpoint
 from hrana.protocol import (
     BatchAlone,
     Close,
@@ -59,14 +59,16 @@ class Answer:
     refusals: tuple[StatementRefused, ...] = ()
 
 
-def answer_probe(target: Target) -> Answer:
+def answer_probe(endpoint: Endpoint) -> Answer:
     """The answer to GET, by which clients ask for a version: JSON is spoken, protobuf is not."""
-    if target.version == "v3-protobuf" or target.what:
-        return refused(RequestRefused("there is nothing to get here", "NOT_FOUND", status=404))
+    if endpoint.version == "v3-protobuf" or endpoint.name:
+        return answer_refusal(
+            RequestRefused("there is nothing to get here", "NOT_FOUND", status=404)
+        )
     return Answer(200, JSON, b"{}")
 
 
-def refused(refusal: RequestRefused) -> Answer:
+def answer_refusal(refusal: RequestRefused) -> Answer:
     """A refusal as clients read it: they look into a body of exactly this type."""
     return Answer(refusal.status, JSON, to_json(refusal.body()), refusal=refusal.code)
 
@@ -93,15 +95,15 @@ class Door:
         self._caller = caller
         self._bytes_max = bytes_max
 
-    def answer(self, target: Target, body: bytes) -> Answer:
+    def answer(self, endpoint: Endpoint, body: bytes) -> Answer:
         """The answer to a POST; RequestRefused if it breaks the protocol."""
-        if target.what == "pipeline":
-            return self._pipeline(target, body)
-        if target.what == "cursor":
-            return self._cursor(target, body)
-        return (self._execute if target.what == "execute" else self._batch)(target, body)
+        if endpoint.name == "pipeline":
+            return self._pipeline(endpoint, body)
+        if endpoint.name == "cursor":
+            return self._cursor(endpoint, body)
+        return (self._execute if endpoint.name == "execute" else self._batch)(endpoint, body)
 
-    def _pipeline(self, target: Target, body: bytes) -> Answer:
+    def _pipeline(self, endpoint: Endpoint, body: bytes) -> Answer:
         pipeline = parse(Pipeline, body)
         requests = pipeline.requests
         if any(isinstance(request, Close) for request in requests[:-1]):
@@ -119,17 +121,17 @@ class Door:
         closed = bool(requests) and isinstance(requests[-1], Close)
         if not closed:
             self._batons.prepare()
-        stream, results = self._run(target, pipeline.baton, body, shape, run)
+        stream, results = self._run(endpoint, pipeline.baton, body, shape, run)
         baton = None if closed else self._baton(stream.state)
         reply = {"baton": baton, "base_url": None, "results": results}
         return _answered(stream, to_json(reply))
 
-    def _cursor(self, target: Target, body: bytes) -> Answer:
+    def _cursor(self, endpoint: Endpoint, body: bytes) -> Answer:
         cursor = parse(Cursor, body)
         self._batons.prepare()
         shape = Shape(steps=len(cursor.batch.steps), lines=True)
         stream, (results, errors) = self._run(
-            target, cursor.baton, body, shape, responses.steps_of(cursor.batch)
+            endpoint, cursor.baton, body, shape, responses.steps_of(cursor.batch)
         )
         lines: list[Any] = [{"baton": self._baton(stream.state), "base_url": None}]
         for number, (result, error) in enumerate(zip(results, errors, strict=True)):
@@ -137,7 +139,7 @@ class Door:
         encoded = b"".join(to_json(line) + b"\n" for line in lines)
         return _answered(stream, encoded, LINES)
 
-    def _execute(self, target: Target, body: bytes) -> Answer:
+    def _execute(self, endpoint: Endpoint, body: bytes) -> Answer:
         stmt = parse(ExecuteAlone, body).stmt
         check_texts([Execute(type="execute", stmt=stmt)], set())
 
@@ -148,22 +150,24 @@ class Door:
                 raise stream.told(refusal) from refusal
 
         try:
-            stream, result = self._run(target, None, body, Shape(requests=1), run)
+            stream, result = self._run(endpoint, None, body, Shape(requests=1), run)
         except StatementRefused as refusal:
-            refused_whole = refused(RequestRefused(refusal.message, refusal.code))
+            refused_whole = answer_refusal(RequestRefused(refusal.message, refusal.code))
             return replace(refused_whole, statements=1, refusals=(refusal,))
         return _answered(stream, to_json({"result": result}))
 
-    def _batch(self, target: Target, body: bytes) -> Answer:
+    def _batch(self, endpoint: Endpoint, body: bytes) -> Answer:
         steps = parse(BatchAlone, body).batch
         shape = Shape(steps=len(steps.steps))
-        stream, (results, errors) = self._run(target, None, body, shape, responses.steps_of(steps))
+        stream, (results, errors) = self._run(
+            endpoint, None, body, shape, responses.steps_of(steps)
+        )
         reply = {"result": {"step_results": results, "step_errors": errors}}
         return _answered(stream, to_json(reply))
 
     def _run(
         self,
-        target: Target,
+        endpoint: Endpoint,
         baton: str | None,
         body: bytes,
         shape: Shape,
@@ -174,7 +178,7 @@ class Door:
         while True:
             room = Room(shape, self._caller.form, rows_bytes_max=self._bytes_max)
             try:
-                stream = self._stream(target, baton, body, commits, room)
+                stream = self._stream(endpoint, baton, body, commits, room)
                 try:
                     return stream, run(stream)
                 finally:
@@ -183,23 +187,23 @@ class Door:
                 commits = commits + before.commits
 
     def _stream(
-        self, target: Target, baton: str | None, body: bytes, commits: list[Commit], room: Room
+        self, endpoint: Endpoint, baton: str | None, body: bytes, commits: list[Commit], room: Room
     ) -> Stream:
         expired = None
         identity = self._caller.identity
         if baton is None:
-            state = State(target.database, identity)
+            state = State(endpoint.database, identity)
         else:
             try:
                 state = self._batons.read(
-                    baton, self._database.now(), database=target.database, identity=identity
+                    baton, self._database.now(), database=endpoint.database, identity=identity
                 )
             except StreamExpired as refusal:
                 expired, state = refusal, refusal.state
         state.turn += baton is not None
         request = RequestName(
             self._name(state, baton),
-            fingerprint=sha256(f"/{target.what}".encode() + body).digest(),
+            fingerprint=sha256(f"/{endpoint.name}".encode() + body).digest(),
             may_repeat=baton is not None or self._caller.idempotency_key is not None,
             carried=None if state.log is None or commits else state.log.id,
             conflict=_baton_used if baton is not None else _key_used,

@@ -84,7 +84,7 @@ class RequestRefused(Exception):
         return {"message": self.message, "code": self.code}
 
 
-def refused(error: SqlatchError) -> StatementRefused:
+def refusal_of(error: SqlatchError) -> StatementRefused:
     """An error of ours as a client reads it."""
     recurs = error.code in OF_THE_STATEMENT
     message = MANY_STATEMENTS if isinstance(error, SeveralStatements) else error.message

@@ -40,7 +40,7 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class ShelvedLog:
+class LogFile:
     """A log in a file: its first `count` entries are its first so many bytes."""
 
     name: str
@@ -63,7 +63,7 @@ class Log:
     savepoints: list[str] = field(default_factory=list)
     entries: list[Entry] = field(default_factory=list)
     size_bytes: int = 0
-    shelved: ShelvedLog | None = None
+    shelved: LogFile | None = None
 
     def seed_of(self, index: int) -> bytes:
         return f"{self.seed}:{index}".encode()
@@ -120,7 +120,7 @@ class State:
             self.shelved_texts = ""
 
     def to_bytes(self) -> bytes:
-        """All but what lies on the shelf."""
+        """The state as JSON, without what is in files."""
         travels = self
         if self.shelved_texts:
             travels = replace(travels, texts={})
@@ -137,7 +137,7 @@ class State:
         if log is not None:
             entries = [Entry(**entry) for entry in log.pop("entries")]
             shelved = log.pop("shelved")
-            state.log = Log(**log, entries=entries, shelved=shelved and ShelvedLog(**shelved))
+            state.log = Log(**log, entries=entries, shelved=shelved and LogFile(**shelved))
         return state
 
 

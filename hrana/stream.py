@@ -14,7 +14,7 @@ from hrana.state import State
 from sqlexec.statement import Kind
 
 TEXTS_CHARACTERS_MAX = 1_000_000
-"""Of all that a stream stores, which travels in its baton or lies on the shelf."""
+"""Of all that a stream stores, which is in its baton or in a file."""
 
 
 class Stream:

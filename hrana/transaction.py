@@ -12,7 +12,7 @@ from hrana.database import Database
 from hrana.outcomes import Outcome, empty_outcome, in_one_order, outcome_of, without_rows
 from hrana.parameters import Arguments
 from hrana.protocol import Stmt
-from hrana.refusals import StatementRefused, refused
+from hrana.refusals import StatementRefused, refusal_of
 from hrana.room import Room
 from hrana.state import LOG_BYTES_MAX, STATEMENTS_MAX, Entry, Log, digest_of
 from sqlatch.kernel.errors import ReadOnly, SqlatchError
@@ -97,7 +97,7 @@ class Replay:
             commit(self._entered())
         except SqlatchError as error:
             self.leave(error)
-            raise refused(error) from error
+            raise refusal_of(error) from error
         self.leave()
 
     def look_up(self) -> None:
@@ -154,7 +154,7 @@ class Replay:
                 self.leave()
             raise
         except SqlatchError as error:
-            said = refused(error)
+            said = refusal_of(error)
             if not said.recurs:
                 self.leave(error)
             raise said from error
@@ -206,7 +206,7 @@ class Replay:
         except StatementRefused as refusal:
             return digest_of(refusal.known_by())
         except SqlatchError as error:
-            said = refused(error)
+            said = refusal_of(error)
             if said.recurs:
                 return digest_of(said.known_by())
             raise

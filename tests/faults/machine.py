@@ -17,7 +17,7 @@ from handler.settings import Settings
 from handler.streams import answer_direct
 from handler.turn import Turn
 from hrana.baton import Batons
-from hrana.shelf import Shelf
+from hrana.files import StreamFiles
 from locking.clock import Clock
 from locking.lease import Claim, HeldLease, LeaseTable, TableUnavailable, Taken
 from locking.leases import Leases
@@ -112,7 +112,7 @@ class Machine:
         service = Service(settings, clock=self.time.clock())
         table = FusedTable(self.table, fuse or Fuse(), lost or LostAnswers())
         service.__dict__["leases"] = Leases(table, clock=service.clock)
-        service.__dict__["batons"] = Batons(Shelf(self.streams))
+        service.__dict__["batons"] = Batons(StreamFiles(self.streams))
         service.__dict__["turn"] = Turn(self.streams)
         return Instance(service)
 

@@ -1,4 +1,4 @@
-"""The baton: signed, bound, short-lived with a transaction open, on the shelf if it is large."""
+"""The baton: signed, bound, short-lived with a transaction open, in a file if it is large."""
 
 import base64
 import os
@@ -12,9 +12,9 @@ from handler import local
 from handler.service import service
 from handler.streams import StreamDatabase
 from hrana import baton as batons
-from hrana import shelf as shelves
+from hrana import files as shelves
 from hrana import state as states
-from hrana.shelf import DIRECTORY, KEY_BYTES, Shelf
+from hrana.files import DIRECTORY, KEY_BYTES, StreamFiles
 from sqlatch.kernel.errors import BadEvent
 from tests.hrana.client import Client, execute, plain
 from tests.hrana.conftest import token
@@ -141,7 +141,7 @@ def test_a_log_that_was_cleared_is_a_stream_that_has_expired(
     stream = client.stream()
     stream.execute("BEGIN")
     stream.execute("INSERT INTO t VALUES (?)", os.urandom(40_000).hex())
-    Shelf(directory).clear(2e10)
+    StreamFiles(directory).clear(2e10)
 
     assert refusal(client, stream.baton) == (400, "STREAM_EXPIRED")
     nothing_happened(client)
@@ -405,7 +405,7 @@ def test_a_commit_sent_again_when_its_stream_has_expired_has_its_answer(
     used = stream.baton
     first = client.pipeline(execute("COMMIT"), execute("SELECT 1"), baton=used)
     later(500)
-    Shelf(directory).clear(2e10)
+    StreamFiles(directory).clear(2e10)
 
     again = client.pipeline(execute("COMMIT"), execute("SELECT 1"), baton=used)
     assert again["results"] == first["results"]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from hrana.refusals import CODES, StatementRefused, refused
+from hrana.refusals import CODES, StatementRefused, refusal_of
 from sqlatch.kernel.errors import (
     Constraint,
     LeaseBusy,
@@ -26,7 +26,7 @@ SENT: list[tuple[SqlatchError, str, bool]] = [
 def test_an_error_has_the_code_that_clients_know(
     error: SqlatchError, code: str, *, recurs: bool
 ) -> None:
-    refusal = refused(error)
+    refusal = refusal_of(error)
 
     assert refusal.body() == {"message": "no", "code": code}
     assert refusal.recurs is recurs

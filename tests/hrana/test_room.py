@@ -12,10 +12,10 @@ from events.values import escapes_bytes
 from handler import local
 from handler.service import service
 from hrana import room
+from hrana.files import DIRECTORY
 from hrana.outcomes import empty_outcome
 from hrana.refusals import StatementRefused
 from hrana.responses import entries_of
-from hrana.shelf import DIRECTORY
 from tests.handler.test_bad_input import ENDLESS
 from tests.hrana.client import Client, execute
 

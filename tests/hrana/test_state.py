@@ -4,7 +4,7 @@ import pytest
 
 from hrana import state as states
 from hrana.protocol import Stmt
-from hrana.state import Entry, Log, ShelvedLog, State, digest_of
+from hrana.state import Entry, Log, LogFile, State, digest_of
 
 STMT = Stmt.model_validate(
     {"args": [{"type": "null"}], "named_args": [{"name": "a", "value": {"type": "null"}}]}
@@ -35,13 +35,13 @@ def test_what_lies_on_the_shelf_does_not_travel() -> None:
     shelved = state()
     shelved.shelved_texts = "texts-1"
     assert shelved.log is not None
-    shelved.log.shelved = ShelvedLog("log-1", 100, 1)
+    shelved.log.shelved = LogFile("log-1", 100, 1)
 
     arrived = State.from_bytes(shelved.to_bytes())
 
     assert (arrived.texts, arrived.shelved_texts) == ({}, "texts-1")
     assert arrived.log is not None
-    assert (arrived.log.entries, arrived.log.shelved) == ([], ShelvedLog("log-1", 100, 1))
+    assert (arrived.log.entries, arrived.log.shelved) == ([], LogFile("log-1", 100, 1))
     assert (shelved.texts, len(shelved.log.entries)) == ({7: "SELECT 7"}, 1), "only a copy is cut"
 
 
@@ -89,7 +89,7 @@ def test_a_log_is_full_by_its_statements_or_by_its_bytes(monkeypatch: pytest.Mon
 
 
 def test_a_transaction_that_is_broken_off_keeps_only_why() -> None:
-    log = Log("id", savepoints=["a"], shelved=ShelvedLog("log-1", 1, 1))
+    log = Log("id", savepoints=["a"], shelved=LogFile("log-1", 1, 1))
     log.append(entry())
 
     log.break_off("too large", "TRANSACTION_TOO_LARGE")

@@ -21,7 +21,7 @@ TEXTS_KEPT_S = 86_400
 """A stream without a transaction does not expire, but not all that was ever stored can be kept."""
 
 
-class Shelf:
+class StreamFiles:
     """The directory of a service's streams. Names are random, too long to be guessed."""
 
     def __init__(self, databases: Path) -> None:
