@@ -64,7 +64,7 @@ def _sizes(key: str, title: str, unit: str) -> Table:
 EXPERIMENTS = (
     Experiment("warm reads", warm.reads, (
         Table("warm_read", "Warm point read", "us", BARE, (
-            Goal(SQLATCH, max_ratio=8, against=BARE),
+            Goal(SQLATCH, max_ratio=5, against=BARE),
             Goal(SQLATCH, max_ratio=1 / 3, against=EFS),
         ), "One row of 10,000 by its key, through `handler.query.lambda_handler` with log line and"
            " metrics. Django does a request: its connection is closed at the end, as both backends"

@@ -1,9 +1,9 @@
 """The reasons why goals are missed, with the figures of the profiles that showed them."""
 
 _JOURNAL_LOOK = (
-    "Before a statement is looked at, and before it is run, an lstat() sees that there is a journal"
-    " file: if another program has removed it, an NFS client that remembers so would not see the"
-    " next writer's, and read half of its transaction."
+    "Before a request runs, one lstat() checks that there is a journal file: if another program has"
+    " removed it, an NFS client that remembers so would not see the next writer's, and read half of"
+    " its transaction. SQLite asks too, under its lock, but tells nobody what it found."
 )
 
 REASONS = {
@@ -14,7 +14,11 @@ REASONS = {
         " their own. Of the profile's time in the database 97 % is SQLite's COMMIT."
     ),
     "strace_read": _JOURNAL_LOOK,
-    "strace_write": _JOURNAL_LOOK,
+    "strace_write": (
+        f"{_JOURNAL_LOOK} A second lstat() checks that the open file is still the one of that name:"
+        " SQLite checks it where it writes a page, but not where a constraint or a record of the"
+        " old file answers."
+    ),
     "fresh_read": (
         "pydantic's models are no longer loaded, which was 100 ms of 290 ms of processor time on a"
         " busy machine; what is left is its core, the composition with `sqlexec`, and Powertools."

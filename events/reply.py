@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import Enum
-from typing import Any, NotRequired, TypedDict
+from typing import Any, NotRequired, Protocol, TypedDict
 
 from pydantic_core import to_json
 
@@ -44,6 +44,21 @@ class BatchReply(TypedDict):
     meta: Meta
 
 
+class Executed(Protocol):
+    """A statement's result; the rows are as `rows_out` makes them."""
+
+    @property
+    def columns(self) -> Sequence[str]: ...
+    @property
+    def rows(self) -> list[Any]: ...
+    @property
+    def rows_affected(self) -> int: ...
+    @property
+    def last_insert_rowid(self) -> int | None: ...
+    @property
+    def truncated(self) -> bool: ...
+
+
 class ReplyForm(Enum):
     """The form of a reply: objects, which Lambda's runtime encodes, or JSON that is encoded here.
 
@@ -76,25 +91,17 @@ def rows_out(
     return (sent if form is ReplyForm.OBJECTS else [encoded[1:-1]]), size_bytes
 
 
-def result_out(
-    columns: Sequence[str],
-    rows: list[Any],
-    *,
-    rows_affected: int,
-    last_insert_rowid: int | None,
-    truncated: bool,
-    as_objects: bool,
-) -> ResultReply:
-    """One statement's result, whose rows are as `rows_out` makes them."""
-    result: ResultReply = {
-        "columns": names_apart(columns) if as_objects else list(columns),
-        "rows": rows,
-        "rows_affected": rows_affected,
-        "last_insert_rowid": last_insert_rowid,
+def result_out(result: Executed, *, as_objects: bool) -> ResultReply:
+    """One statement's result, as callers read it."""
+    reply: ResultReply = {
+        "columns": names_apart(result.columns) if as_objects else list(result.columns),
+        "rows": result.rows,
+        "rows_affected": result.rows_affected,
+        "last_insert_rowid": result.last_insert_rowid,
     }
-    if truncated:
-        result["truncated"] = True
-    return result
+    if result.truncated:
+        reply["truncated"] = True
+    return reply
 
 
 def encoded(reply: Mapping[str, Any]) -> bytes:

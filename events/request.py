@@ -71,22 +71,26 @@ class QueryEvent:
     rows_max: int | None = None
     timeout_ms: int | None = None
 
-    def __post_init__(self) -> None:
-        if (self.query is None) == (self.statements is None):
-            raise ValueError("give exactly one of `query` and `statements`")
-        if self.query is None and (self.parameters, self.parameter_sets) != (None, None):
-            raise ValueError(
-                "`parameters` and `parameter_sets` stand beside the `query` that they are for,"
-                " within `statements`"
-            )
-        _refuse_both(self.parameters, self.parameter_sets)
-
 
 @dataclass(frozen=True, slots=True)
 class HealthEvent:
     """The question whether the service is well."""
 
     health: Literal[True]
+
+
+def _query_event(found: dict[str, Any]) -> QueryEvent:
+    event = QueryEvent(**found)
+    if (event.query is None) == (event.statements is None):
+        raise ValueError("give exactly one of `query` and `statements`")
+    if event.parameters is not None or event.parameter_sets is not None:
+        if event.query is None:
+            raise ValueError(
+                "`parameters` and `parameter_sets` stand beside the `query` that they are for,"
+                " within `statements`"
+            )
+        _refuse_both(event.parameters, event.parameter_sets)
+    return event
 
 
 def _refuse_both(parameters: object, parameter_sets: object) -> None:
@@ -105,6 +109,7 @@ KEY = schema.nullable(schema.then(_without_controls, schema.text(min_length=1, m
 
 QUERY = schema.object_of(
     QueryEvent,
+    _query_event,
     query=schema.nullable(_SQL),
     **_PARAMETERS,
     statements=schema.nullable(

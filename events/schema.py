@@ -38,12 +38,14 @@ def tuple_of(item: CoreSchema, *, min_length: int, max_length: int) -> CoreSchem
     return then(tuple, core_schema.list_schema(item, min_length=min_length, max_length=max_length))
 
 
-def object_of(kind: type, **of: CoreSchema) -> CoreSchema:
+def object_of(
+    kind: type, make: Callable[[dict[str, Any]], object] | None = None, /, **of: CoreSchema
+) -> CoreSchema:
     """An object as that dataclass, which says what may be left out; nothing may be added.
 
-    A ValueError of its `__post_init__` is one of the whole object.
+    A ValueError of `make`, or of the dataclass's `__post_init__`, is one of the whole object.
     """
-    return then(lambda found: kind(**found), _fields_of(kind, of))
+    return then(make or (lambda found: kind(**found)), _fields_of(kind, of))
 
 
 def fields_parser(kind: type, *, strict: bool, **of: CoreSchema) -> Callable[[object], Any]:

@@ -3,6 +3,7 @@
 import math
 from array import array
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Any, NamedTuple, cast
 
 from pydantic_core import to_json
@@ -13,6 +14,9 @@ from sqlatch.kernel.values import Row as Row
 from sqlatch.kernel.values import Value as Value
 from sqlatch.kernel.values import special_in, value_out
 
+FEW_ROWS = 8
+"""So few are asked value by value, which for them is faster."""
+
 BLOCK_ROWS = 500
 """Of a bulk what is looked at together: more does not stay in the processor's cache."""
 
@@ -21,6 +25,8 @@ def parameters_in(given: object) -> Any:
     """A list or object of JSON values as SQLite takes them; ValueError names the place."""
     if given is None:
         return None
+    if isinstance(given, list):  # asked first, since to ask for an abstract class takes longer
+        return [value_in(value, f"[{number}]") for number, value in enumerate(given)]
     if isinstance(given, Mapping):
         return {name: value_in(value, f".{name}") for name, value in given.items()}
     if not isinstance(given, Sequence) or isinstance(given, str | bytes):
@@ -114,6 +120,8 @@ def _kinds_of(rows: list[Row]) -> set[type]:
 
     C finds that out in half the time that it takes to ask each value.
     """
+    if len(rows) <= FEW_ROWS:
+        return set(map(type, chain.from_iterable(rows)))
     kinds: set[type] = set()
     for column in zip(*rows, strict=True):
         values: tuple[Any, ...] = column

@@ -1,17 +1,20 @@
 """Between the contract and the execution: a request as a job, and results as a reply."""
 
 from collections.abc import Mapping, Sequence
-from functools import partial
+from functools import cache, lru_cache, partial
 from hashlib import sha256
 from typing import Any
 
 from pydantic_core import to_json
 
-from events.reply import ReplyForm, ResultReply, encoded, result_out, rows_out
+from events.reply import ReplyForm, encoded, result_out, rows_out
 from events.request import QueryEvent
 from handler.settings import Settings
 from sqlatch.kernel.values import Parameters
-from sqlexec.statement import Encoder, IdempotencyKey, Job, Limits, Result, Statement
+from sqlexec.statement import Encoder, EncodeRows, IdempotencyKey, Job, Limits, Result, Statement
+
+KINDS_KEPT = 64
+"""Sets of limits that are kept: most requests have one of a few."""
 
 
 def job_of(
@@ -31,49 +34,42 @@ def job_of(
         statements = tuple(
             Statement(one.query, one.parameters, one.parameter_sets) for one in event.statements
         )
-    limits = Limits(
-        rows_max=settings.rows_max,
-        bytes_max=settings.result_bytes_max,
-        timeout_s=(event.timeout_ms or settings.timeout_ms) / 1000,
-        truncate_rows=event.rows_max,
-        fewer_rows_with="rows_max or LIMIT",
-    )
-    encoder = Encoder(
-        rows=partial(rows_out, as_objects=event.rows_as == "objects", form=form),
-        reply=partial(_kept_reply, event, form),
-    )
-    return Job(statements, limits, encoder, _key(event, statements, message_key), group)
+    limits = _limits(
+        settings.rows_max, settings.result_bytes_max, event.timeout_ms or settings.timeout_ms,
+        event.rows_max,
+    )  # fmt: skip
+    encoder = Encoder(_encode_rows(event.rows_as, form), partial(_kept_reply, event, form))
+    key = None
+    if event.idempotency_key is not None:
+        key = IdempotencyKey(event.idempotency_key, _fingerprint(event, statements))
+    elif message_key is not None:
+        key = IdempotencyKey(message_key, None)
+    return Job(statements, limits, encoder, key, group)
 
 
 def reply_of(event: QueryEvent, results: list[Result]) -> dict[str, Any]:
     """The reply to a request, but for its `meta`."""
-    replies = [_result(event, result) for result in results]
+    as_objects = event.rows_as == "objects"
+    replies = [result_out(result, as_objects=as_objects) for result in results]
     return {"results": replies} if event.statements is not None else {**replies[0]}
 
 
-def _result(event: QueryEvent, result: Result) -> ResultReply:
-    return result_out(
-        result.columns,
-        result.rows,
-        rows_affected=result.rows_affected,
-        last_insert_rowid=result.last_insert_rowid,
-        truncated=result.truncated,
-        as_objects=event.rows_as == "objects",
+@lru_cache(maxsize=KINDS_KEPT)
+def _limits(rows_max: int, bytes_max: int, timeout_ms: int, truncate_rows: int | None) -> Limits:
+    return Limits(
+        rows_max, bytes_max, timeout_ms / 1000, truncate_rows, fewer_rows_with="rows_max or LIMIT"
     )
+
+
+@cache
+def _encode_rows(rows_as: str, form: ReplyForm) -> EncodeRows:
+    return partial(rows_out, as_objects=rows_as == "objects", form=form)
 
 
 def _kept_reply(event: QueryEvent, form: ReplyForm, results: list[Result]) -> str:
     """Return the reply that a repeat of the request gets back."""
     encode = to_json if form is ReplyForm.OBJECTS else encoded
     return encode(reply_of(event, results)).decode()
-
-
-def _key(
-    event: QueryEvent, statements: tuple[Statement, ...], message_key: str | None
-) -> IdempotencyKey | None:
-    if event.idempotency_key is not None:
-        return IdempotencyKey(event.idempotency_key, _fingerprint(event, statements))
-    return None if message_key is None else IdempotencyKey(message_key, None)
 
 
 def _fingerprint(event: QueryEvent, statements: tuple[Statement, ...]) -> bytes:

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from events.doors import Door, door_of
 from handler import query, reaper
+from handler.query import Door, door_of
 
 TIMEOUT_S = 29.0
 """Of a local invocation: what the template gives the function."""

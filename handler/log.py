@@ -100,22 +100,20 @@ NAMES = Record.__slots__
 _values_of = attrgetter(*NAMES)
 
 
+@dataclass(slots=True)
 class Logged:
     """A block at whose end the record's line is written, however it ends."""
 
-    __slots__ = ("_record", "_started_s")
-
-    def __init__(self, record: Record) -> None:
-        self._record = record
-        self._started_s = time.perf_counter()
+    record: Record
+    _started_s: float = field(default_factory=time.perf_counter)
 
     def __enter__(self) -> Record:
-        return self._record
+        return self.record
 
     def __exit__(
         self, _kind: type[BaseException] | None, error: BaseException | None, _trace: object
     ) -> None:
-        record = self._record
+        record = self.record
         if isinstance(error, SqlatchError):
             record.note(error)
         elif isinstance(error, Exception):

@@ -1,8 +1,8 @@
 """The query function: an event in, through whichever door, a reply out."""
 
+from enum import Enum
 from typing import Any, Protocol
 
-from events.doors import Door, door_of
 from events.request import HealthEvent, parse
 from handler.log import Logged, Record
 from handler.service import service
@@ -10,6 +10,15 @@ from sqlatch.kernel.errors import BadEvent, SqlatchError
 
 REPLY_RESERVE_S = 0.5
 """Of an invocation's time, what is kept for commit, release and reply after the last statement."""
+
+
+class Door(Enum):
+    """The way an event came."""
+
+    DIRECT = "direct"
+    HTTP = "http"
+    SQS = "sqs"
+    SCHEDULE = "schedule"
 
 
 class Context(Protocol):
@@ -34,6 +43,22 @@ def lambda_handler(event: Any, context: Context) -> dict[str, Any]:
         if door is Door.SCHEDULE:
             raise BadEvent("a schedule calls the reaper, not the query function")
         return _direct(event, record, ends_at_s)
+
+
+def door_of(event: object) -> Door:
+    """Return the door of an event, told by what only AWS puts into it.
+
+    What has no envelope of AWS is a direct invoke.
+    """
+    if not isinstance(event, dict):
+        return Door.DIRECT
+    if "requestContext" in event:
+        return Door.HTTP
+    if "Records" in event:
+        return Door.SQS
+    if event.get("source") == "aws.events":
+        return Door.SCHEDULE
+    return Door.DIRECT
 
 
 def _direct(event: Any, record: Record, ends_at_s: float) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache, cached_property
 from math import inf
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from pydantic_core import from_json
 
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from handler.turn import Turn
     from hrana.baton import Batons
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 RECOVERIES_MAX = 2
@@ -122,33 +123,36 @@ class Service:
                 record.lease_not_released |= not lease.released
 
     def recovering(
-        self, database: str, record: Record, deadline_s: float, action: Callable[[], T]
+        self,
+        database: str,
+        record: Record,
+        deadline_s: float,
+        action: Callable[P, T],
+        /,
+        *arguments: P.args,
+        **options: P.kwargs,
     ) -> T:
         """Return what `action` returns; recover the database and run it again where that is needed.
 
         One that has run short of memory is done once more if what is kept open could be freed.
         """
-        self.check_deadline(deadline_s)
-        try:
-            return self._recovering(database, record, deadline_s, action)
-        except NeedsMemory:
-            if not self.databases.free_memory():
-                raise
-            return self._recovering(database, record, deadline_s, action)
-
-    def _recovering(
-        self, database: str, record: Record, deadline_s: float, action: Callable[[], T]
-    ) -> T:
+        if self.clock.now() >= deadline_s:
+            raise Timeout(DEADLINE_PASSED)
         recoveries = 0
-        while recoveries < RECOVERIES_MAX:
+        was_short = False
+        while True:
             try:
-                return action()
+                return action(*arguments, **options)
             except RecoveryNeeded as needed:
+                if recoveries == RECOVERIES_MAX:
+                    raise DatabaseBusy(
+                        f"database {database!r} needs recovery again: {needed}"
+                    ) from needed
                 recoveries += self._recover(database, record, deadline_s, needed)
-        try:
-            return action()
-        except RecoveryNeeded as needed:
-            raise DatabaseBusy(f"database {database!r} needs recovery again: {needed}") from needed
+            except NeedsMemory:
+                if was_short or not self.databases.free_memory():
+                    raise
+                was_short = True
 
     def check_deadline(self, deadline_s: float) -> None:
         if self.clock.now() >= deadline_s:
@@ -177,7 +181,7 @@ class Service:
         record.database = event.database
         record.statements = len(job.statements)
         outcome = self.recovering(
-            event.database, record, deadline_s, lambda: self._run(event, job, record, deadline_s)
+            event.database, record, deadline_s, self._run, event, job, record, deadline_s
         )
         record.rows = sum(result.rows_count for result in outcome.results)
         record.replayed = outcome.replayed is not None

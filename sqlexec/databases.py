@@ -7,7 +7,7 @@ from sqlexec.database import Database
 from sqlexec.idempotency import TABLE
 from sqlexec.plan import Plans
 from storage.engine import Engine
-from storage.memory import keeps_too_much, sqlite_bytes
+from storage.memory import keeps_too_much, kept_bytes_max, sqlite_bytes
 
 FREED_BYTES_MIN = 16 * 1024 * 1024
 """Of less a statement that ran short would make nothing: it is about what one database keeps."""
@@ -23,6 +23,7 @@ class Databases:
         self._now = now
         self._may_create = may_create
         self._plans = Plans()
+        self._kept_bytes_max = kept_bytes_max()
         self._open: dict[str, Database] = {}
 
     def get(self, name: str) -> Database:
@@ -36,7 +37,7 @@ class Databases:
         self._open[name] = database
         if len(self._open) > self.OPEN_MAX:
             self._open.pop(next(iter(self._open))).close()
-        if keeps_too_much():
+        if sqlite_bytes() > self._kept_bytes_max:
             self.make_room()
         return database
 

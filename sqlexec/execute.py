@@ -176,7 +176,8 @@ class Budget:
             rows += sent
             count += len(chunk)
             self._bytes += size_bytes
-            self._check(count)
+            if count > self._limits.rows_max or self._bytes > self._limits.bytes_max:
+                raise self._too_large(count)
             if truncated:
                 return rows, count, True
             at_once = 1 if size_bytes > CHUNK_BYTES_MAX else min(2 * at_once, ROWS_AT_ONCE_MAX)
@@ -185,19 +186,19 @@ class Budget:
     def spend_names(self, names: tuple[str, ...]) -> None:
         """A thousand results name their columns a thousand times: as much as a row of texts."""
         self._bytes += self._encode_rows(names, [names])[1]
-        self._check(0)
+        if self._bytes > self._limits.bytes_max:
+            raise self._too_large(0)
 
-    def _check(self, rows: int) -> None:
+    def _too_large(self, rows: int) -> ResultTooLarge:
         limits = self._limits
-        if rows > limits.rows_max or self._bytes > limits.bytes_max:
-            what = f"{limits.rows_max:,} rows"
-            if rows <= limits.rows_max:
-                what = f"{limits.bytes_max:,} bytes"
-            raise ResultTooLarge(
-                f"the result passed its limit after {rows:,} rows and {self._bytes:,} bytes: the"
-                f" limit is {what}; ask for fewer rows with {limits.fewer_rows_with}",
-                rows=rows,
-                bytes=self._bytes,
-                rows_max=limits.rows_max,
-                bytes_max=limits.bytes_max,
-            )
+        what = f"{limits.rows_max:,} rows"
+        if rows <= limits.rows_max:
+            what = f"{limits.bytes_max:,} bytes"
+        return ResultTooLarge(
+            f"the result passed its limit after {rows:,} rows and {self._bytes:,} bytes: the"
+            f" limit is {what}; ask for fewer rows with {limits.fewer_rows_with}",
+            rows=rows,
+            bytes=self._bytes,
+            rows_max=limits.rows_max,
+            bytes_max=limits.bytes_max,
+        )

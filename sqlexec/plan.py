@@ -202,7 +202,7 @@ def _are_lists_of(length: int, sets: Sequence[Parameters]) -> bool:
 def _check_fit(
     parameters: Parameters, names: tuple[str | None, ...], where: str, **facts: Fact
 ) -> None:
-    if not isinstance(parameters, Mapping):
+    if isinstance(parameters, list) or not isinstance(parameters, Mapping):
         if len(parameters) != len(names):
             raise StatementError(
                 f"{where}the statement has {len(names)} parameters, {len(parameters)} were given",

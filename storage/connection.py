@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -110,11 +111,23 @@ class Session:
         it there prepared, and so past the policy.
         """
         cursor = self.connection.cursor()
+        self._policy.is_in_force = False
         try:
             cursor.execute(sql, values, prepare_flags=apsw.SQLITE_PREPARE_PERSISTENT)
             return cursor.fetchall()
         except FOREIGN_ERRORS as error:
             raise in_our_words(error, self._database) from error
+        finally:
+            self._policy.is_in_force = True
+
+    @contextmanager
+    def unrestricted(self) -> Iterator[apsw.Connection]:
+        """The connection without the policy, as `deserialize` needs it: it attaches a database."""
+        self._policy.is_in_force = False
+        try:
+            yield self.connection
+        finally:
+            self._policy.is_in_force = True
 
     def finish(self, sql: str) -> None:
         """Run what ends a transaction or a savepoint. The deadline ends only its wait for a lock.
@@ -211,34 +224,31 @@ class Session:
         """True if it is a PRAGMA."""
         return self._policy.inspects
 
-    @contextmanager
-    def user(self, sql: str = "") -> Iterator[apsw.Cursor]:
+    def user(self, sql: str = "") -> "_UserStatement":
         """A cursor for a user's statement, under the policy, reset at the end.
 
-        Timeout if the deadline is past, or comes before the end. An error that names something
-        unknown has a hint, by `sql` and the schema.
+        Timeout if the deadline is past, or comes before the end. An unknown name gets a hint.
         """
-        cursor = self.connection.cursor()
-        self._policy.begin()
-        try:
-            self.check_deadline()
-            watchdog().watch(cursor, self.connection, self.deadline_s - self._now())
-            yield cursor
-        except FOREIGN_ERRORS as error:
-            said = in_our_words(error, self._database, refusal=self._policy.refusal)
-            watchdog().forget(cursor)
-            self._policy.end()
-            cursor.close(force=True)
-            if isinstance(said, UnknownName):
-                said.add_hint(hint_of(said, sql, self.run))
-            raise said from error
-        finally:
-            watchdog().forget(cursor)
-            self._policy.end()
-            cursor.close(force=True)
+        return _UserStatement(self, sql, self.connection.cursor())
+
+    def left_s(self) -> float:
+        """Return the time until the deadline; InterruptError if it is past, as SQLite does."""
+        left_s = self.deadline_s - self._now()
+        if left_s < 0:
+            raise apsw.InterruptError("the deadline is past")
+        return left_s
+
+    def translated(self, error: Exception, sql: str) -> Exception:
+        """Return the service's error for one of apsw's in a user's statement."""
+        said = in_our_words(error, self._database, refusal=self._policy.refusal)
+        self._policy.refusal = ""
+        if isinstance(said, UnknownName):
+            said.add_hint(hint_of(said, sql, self.run))
+        return said
 
     def prepare(self, sql: str, look: Look, *, can_cache: bool) -> None:
         """Prepare a user's statement, look at it, and do not run it."""
+        self._policy.note_anew()
         with self.user(sql) as cursor:
             cursor.exec_trace = look
             try:
@@ -259,7 +269,7 @@ class Session:
         connection.config(apsw.SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0)
         for limit, value in LIMITS.items():
             connection.limit(limit, value)
-        functions.install(connection, self.check_deadline)
+        functions.install(connection, self.left_s)
         if keeps_journal and not nfs.run_first(self.run):
             raise DatabaseBusy(
                 f"database {self._database!r} is in WAL mode, and in use elsewhere:"
@@ -268,16 +278,8 @@ class Session:
         for setting in SETTINGS:
             self.run(setting)
 
-    def check_deadline(self) -> None:
-        """InterruptError if the deadline is past, as where SQLite itself finds it."""
-        if self._is_past_deadline():
-            raise apsw.InterruptError("the deadline is past")
-
     def _is_to_stop(self) -> bool:
-        return self._is_past_deadline() and not self._finishes
-
-    def _is_past_deadline(self) -> bool:
-        return self._now() > self.deadline_s
+        return self._now() > self.deadline_s and not self._finishes
 
     def _wait_for_lock(self, attempt: int) -> bool:
         left_s = self.deadline_s - self._now()
@@ -293,6 +295,29 @@ def columns_of_row(cursor: Cursor) -> tuple[str, ...]:
         return tuple(column[0] for column in cursor.get_description())
     except apsw.ExecutionCompleteError:
         return ()
+
+
+@dataclass(slots=True)
+class _UserStatement:
+    """A user's statement in its `with`: watched until its end."""
+
+    session: Session
+    sql: str
+    cursor: apsw.Cursor
+
+    def __enter__(self) -> apsw.Cursor:
+        try:
+            watchdog().watch(self.cursor, self.session.connection, self.session.left_s())
+        except FOREIGN_ERRORS as error:
+            self.cursor.close(force=True)
+            raise self.session.translated(error, self.sql) from error
+        return self.cursor
+
+    def __exit__(self, _kind: object, error: object, _trace: object) -> None:
+        watchdog().forget(self.cursor)
+        self.cursor.close(force=True)
+        if isinstance(error, FOREIGN_ERRORS):
+            raise self.session.translated(error, self.sql) from error
 
 
 def sqlite_version() -> str:

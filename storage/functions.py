@@ -30,7 +30,7 @@ _NO_DIGITS = bytes(sorted(set(range(256)) - set(_HEX_DIGITS)))
 _DIGITS_AS_ZEROS = bytes(0x30 if byte in _HEX_DIGITS else 0x20 for byte in range(256))
 
 
-def install(connection: apsw.Connection, check_deadline: Callable[[], None]) -> None:
+def install(connection: apsw.Connection, check_deadline: Callable[[], object]) -> None:
     """Let the connection's statements use these instead of SQLite's own.
 
     `check_deadline` raises if the deadline is past. Texts that are not UTF-8 never get here: apsw
@@ -99,7 +99,7 @@ def unhex(text: Value, ignored: Value) -> Value:
     return bytes.fromhex(read.translate(None, _NO_DIGITS).decode())
 
 
-def _in_time(function: Callable[..., Value], check: Callable[[], None]) -> Callable[..., Value]:
+def _in_time(function: Callable[..., Value], check: Callable[[], object]) -> Callable[..., Value]:
     def call(first: Value, *others: Value) -> Value:
         if isinstance(first, str | bytes) and len(first) > LARGE_CHARACTERS:
             check()

@@ -1,6 +1,7 @@
 """The memory that statements may take: SQLite's own limit on its heap, and the process's."""
 
 import resource
+from math import inf
 
 import apsw
 
@@ -36,9 +37,8 @@ def limit_memory(total_bytes: int | None) -> None:
         resource.setrlimit(resource.RLIMIT_DATA, (int(total_bytes * PROCESS_SHARE), hard))
 
 
-def sqlite_bytes() -> int:
-    """Return the bytes that SQLite holds now."""
-    return apsw.memory_used()
+sqlite_bytes = apsw.memory_used
+"""The bytes that SQLite holds now."""
 
 
 def sqlite_bytes_max() -> int:
@@ -46,6 +46,11 @@ def sqlite_bytes_max() -> int:
     return apsw.hard_heap_limit(-1)
 
 
+def kept_bytes_max() -> float:
+    """Return what may be kept from request to request."""
+    return sqlite_bytes_max() * KEPT_SHARE or inf
+
+
 def keeps_too_much() -> bool:
     """Return whether SQLite holds more than may be kept from request to request."""
-    return sqlite_bytes() > sqlite_bytes_max() * KEPT_SHARE > 0
+    return sqlite_bytes() > kept_bytes_max()

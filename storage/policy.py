@@ -67,7 +67,7 @@ _REFUSED = {
 
 
 class Policy:
-    """The authorizer of one connection, in force while a user's SQL runs.
+    """The authorizer of one connection, in force but while the service's own SQL runs.
 
     SQLite asks it when a statement is prepared; `refusal` says why it was refused, if it was.
     `defines` says whether it makes, changes or drops a table, an index, a trigger or a view,
@@ -76,15 +76,14 @@ class Policy:
     """
 
     def __init__(self) -> None:
-        self._in_force = False
+        self.is_in_force = True
         self.refusal = ""
         self.defines = False
         self.inspects = False
         self._changes: set[tuple[int, str]] = set()
 
-    def begin(self) -> None:
-        self._in_force = True
-        self.refusal = ""
+    def note_anew(self) -> None:
+        """Forget what the statement before does: the facts add up while one is prepared."""
         self.defines = False
         self.inspects = False
         self._changes.clear()
@@ -98,10 +97,6 @@ class Policy:
         """The tables of its INSERTs, and of those that a virtual table prepares when opened."""
         return {table for operation, table in self._changes if operation == apsw.SQLITE_INSERT}
 
-    def end(self) -> None:
-        self._in_force = False
-        self.refusal = ""
-
     def __call__(
         self,
         operation: int,
@@ -110,7 +105,7 @@ class Policy:
         schema: str | None,
         by: str | None,
     ) -> int:
-        if not self._in_force:
+        if not self.is_in_force:
             return apsw.SQLITE_OK
         self.defines |= operation in _DEFINE
         self.inspects |= operation == apsw.SQLITE_PRAGMA

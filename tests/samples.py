@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from events.doors import Door, door_of
+from handler.query import Door, door_of
 
 SAMPLES = sorted((Path(__file__).parents[1] / "events" / "samples").glob("*.json"))
 

@@ -98,13 +98,12 @@ def open_journal(journal: Path) -> bool | None:
         os.close(descriptor)
 
 
-def has_journal(journal: str) -> bool:
-    """Return whether the journal exists, by one lstat: asked at each read and write.
+has_journal = os.path.lexists
+"""Return whether the journal exists, by one lstat: asked at each read and write.
 
-    A file without one (new, or copied in) gets one by a first transaction under the lease, before
-    it is read; another program may remove it at any time.
-    """
-    return os.path.lexists(journal)
+A file without one (new, or copied in) gets one by a first transaction under the lease, before it is
+read; another program may remove it at any time.
+"""
 
 
 def run_first(run: Run) -> bool:

@@ -58,10 +58,6 @@ class Files:
         with self._storage_errors():
             return bool(nfs.open_journal(self.journal(name)))
 
-    def has_journal(self, name: str) -> bool:
-        """Asked at each read and write, hence no Path, which takes longer than the asking."""
-        return nfs.has_journal(f"{self.directory}/{name}{SUFFIX}-journal")
-
     def is_wal(self, name: str) -> bool:
         """Return whether the header says WAL.
 

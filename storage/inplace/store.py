@@ -45,6 +45,7 @@ class Store:
         self._table = table
         self._pins = pins
         self._files = files
+        self._journal = str(files.journal(name))
         self._now = now
         self._reader: Session | None = None
         self._writer: Session | None = None
@@ -75,7 +76,7 @@ class Store:
         Without a journal it must not: another program may have removed it since, which this NFS
         client would remember when the next writer has made a new one, and was killed.
         """
-        if not self._files.has_journal(self.name):
+        if not nfs.has_journal(self._journal):
             if not self._files.exists(self.name):
                 raise DatabaseReplaced("there is no such file any more")
             raise RecoveryNeeded("there is no journal file")
@@ -169,7 +170,7 @@ class Store:
             # SQLite checks it too, but only where a page is written: not where a constraint of the
             # old file refuses the write, or a record in it answers for it.
             self.close_if_moved()
-        if grant.taken_over or self._writer is None or not self._files.has_journal(self.name):
+        if grant.taken_over or self._writer is None or not nfs.has_journal(self._journal):
             self._files.open_directory()
             self._files.open_journal(self.name)
         if self._writer is None:
@@ -220,7 +221,7 @@ class Store:
             raise StorageError(f"database {self.name!r}: the file cannot be written")
         # This read rolls a hot journal back, and ends the exclusive locking.
         has_table = session.run(_FIND_TABLE, self._table.name)
-        has_journal = self._files.has_journal(self.name)
+        has_journal = nfs.has_journal(self._journal)
         is_still_hot = self._files.open_journal(self.name)
         if has_table and has_journal and not is_still_hot:
             return

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from events.doors import Door, door_of
+from handler.query import Door, door_of
 from tests.e2e.artifact import BESIDE
 from tests.e2e.conftest import Start
 from tests.e2e.emulator import Instance

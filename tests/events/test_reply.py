@@ -10,6 +10,7 @@ from pydantic_core import to_json
 
 from events.reply import ReplyForm, encoded, result_out, rows_out, with_part
 from sqlatch.kernel.values import Row, names_apart
+from sqlexec.statement import Result
 from tests.events.test_values import rows
 
 ENCODED = [ReplyForm.ENCODED, ReplyForm.IN_TEXT]
@@ -26,11 +27,8 @@ def result_of(
         more, more_bytes = rows_out(columns, chunk, as_objects=as_objects, form=form)
         sent += more
         size_bytes += more_bytes
-    result = result_out(
-        columns, sent, rows_affected=0, last_insert_rowid=None, truncated=True,
-        as_objects=as_objects,
-    )  # fmt: skip
-    return {**result}, size_bytes
+    result = Result(tuple(columns), sent, len(sent), 0, None, truncated=True)
+    return {**result_out(result, as_objects=as_objects)}, size_bytes
 
 
 @pytest.mark.parametrize("form", ENCODED)
@@ -58,9 +56,7 @@ def test_encoded_it_says_what_the_objects_say(
 
 
 def test_without_rows_or_results_the_lists_are_empty() -> None:
-    empty = result_out(
-        [], [], rows_affected=1, last_insert_rowid=7, truncated=False, as_objects=False
-    )
+    empty = result_out(Result((), [], 0, 1, 7), as_objects=False)
 
     assert encoded(empty) == to_json(empty)
     assert encoded({"results": []}) == b'{"results":[]}'

@@ -14,8 +14,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from events import http
-from events.doors import Door, door_of
 from handler import local
+from handler.query import Door, door_of
 from handler.service import service
 from sqlatch.kernel.errors import SqlatchError
 from tests.conftest import Ask

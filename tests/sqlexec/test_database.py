@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from sqlatch.kernel import nfs
 from sqlexec.database import Database
 from sqlexec.databases import Databases
 from sqlexec.statement import Encoder, GrantNeeded, Job, Kind, Limits, Statement
@@ -15,6 +16,7 @@ from storage.engine import Grant
 from storage.inplace.engine import InPlace
 from storage.inplace.files import Files
 
+JOURNAL = "main.db-journal"
 ENCODER = Encoder(rows=lambda _columns, rows: (rows, len(rows)), reply=lambda _results: "")
 GRANT = Grant(time.time() + 600, fence=1, taken_over=False, check=lambda: None)
 
@@ -32,13 +34,13 @@ def database(tmp_path: Path) -> Iterator[Database]:
 def visits(database: Database, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of the journals that were looked for."""
     visits: list[str] = []
-    has_journal = Files.has_journal
+    has_journal = nfs.has_journal
 
-    def noting(self: Files, name: str) -> bool:
-        visits.append(name)
-        return has_journal(self, name)
+    def noting(journal: str) -> bool:
+        visits.append(Path(journal).name)
+        return has_journal(journal)
 
-    monkeypatch.setattr(Files, "has_journal", noting)
+    monkeypatch.setattr(nfs, "has_journal", noting)
     return visits
 
 
@@ -57,10 +59,10 @@ def test_a_read_looks_for_the_journal_once_whether_its_texts_are_known_or_not(
     texts: tuple[str, ...], database: Database, visits: list[str]
 ) -> None:
     first = read(database, *texts)
-    assert visits == ["main"]
+    assert visits == [JOURNAL]
 
     assert read(database, *texts) == first
-    assert visits == ["main", "main"]
+    assert visits == [JOURNAL, JOURNAL]
 
 
 @pytest.mark.parametrize("texts", [("INSERT INTO t VALUES (1)",), ("SELECT 2", "DELETE FROM t")])
@@ -70,11 +72,11 @@ def test_a_read_refuses_what_writes_and_visits_the_file_for_unknown_texts_only(
     with pytest.raises(GrantNeeded) as refused:
         read(database, *texts)
     assert refused.value.kind is Kind.WRITE
-    assert visits == ["main"]
+    assert visits == [JOURNAL]
 
     with pytest.raises(GrantNeeded):
         read(database, *texts)
-    assert visits == ["main"]
+    assert visits == [JOURNAL]
     assert read(database, "SELECT count(*) FROM t") == [[(0,)]]
 
 

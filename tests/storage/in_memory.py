@@ -111,7 +111,8 @@ class MemoryStore:
     def replace(self, copy: Path, grant: Grant) -> Position:
         session = self._writing(grant)
         grant.check()
-        session.connection.deserialize("main", copy.read_bytes())
+        with session.unrestricted() as connection:
+            connection.deserialize("main", copy.read_bytes())
         return self.publish(session)
 
     def pinned(self, pins: Pins) -> "MemoryStore":
@@ -164,7 +165,8 @@ class MemoryStore:
             pins=self._pins,
         )  # fmt: skip
         if image.content:
-            session.connection.deserialize("main", image.content)
+            with session.unrestricted() as connection:
+                connection.deserialize("main", image.content)
         return image.position, session
 
 

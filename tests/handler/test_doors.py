@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from events.doors import Door, door_of
+from handler.query import Door, door_of
 
 EVENTS: list[tuple[Any, Door]] = [
     ({"query": "SELECT 1"}, Door.DIRECT),
