@@ -23,14 +23,14 @@ DEADLINE_PASSED = (
 
 
 class RecoveryNeeded(Exception):
-    """The database must be opened for writing, under the lease, before it can be read.
+    """The database must be made readable under a grant before it can be read.
 
-    A killed writer left a hot journal, or there is no journal file yet, or the file is in WAL mode.
+    A writer was killed in its commit, or another program made the database or used it last.
     """
 
 
 class DatabaseReplaced(Exception):
-    """The file under an open connection is no longer the one of that name."""
+    """The database was replaced or removed since it was opened, or does not exist."""
 
 
 class NeedsMemory(StatementError):
