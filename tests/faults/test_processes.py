@@ -142,12 +142,23 @@ def chance(record_property: Any) -> random.Random:
 
 
 def disturb(
-    scene: Scene, chance: random.Random, *, seconds: float, kills: int, stalling: bool
+    scene: Scene,
+    chance: random.Random,
+    *,
+    seconds: float,
+    kills: int,
+    stalling: bool,
+    acknowledged: int = 0,
 ) -> None:
-    """Kill somebody now and then, and stop others for longer than a lease."""
+    """Kill somebody now and then, and stop others for longer than a lease.
+
+    Goes on for the given time, and on a slow machine until more transfers are acknowledged.
+    """
     ends_s = time.monotonic() + seconds
     resume_at_s: dict[int, float] = {}
-    while time.monotonic() < ends_s and scene.done.get("kills", 0) < kills:
+    while scene.done.get("kills", 0) < kills and (
+        time.monotonic() < ends_s or scene.acknowledged() <= acknowledged
+    ):
         time.sleep(chance.uniform(0, 0.2))
         for pid, at_s in list(resume_at_s.items()):
             if time.monotonic() > at_s:
@@ -173,7 +184,14 @@ def test_killed_and_stalled_writers_and_readers_lose_nothing_and_lock_out_nobody
     scene.people("writer", WRITERS, scene.databases, dies=0.2)
     scene.people("reader", READERS, scene.databases)
 
-    disturb(scene, chance, seconds=600 if FULL else 30, kills=5_000 if FULL else 500, stalling=True)
+    disturb(
+        scene,
+        chance,
+        seconds=600 if FULL else 30,
+        kills=5_000 if FULL else 500,
+        stalling=True,
+        acknowledged=100,
+    )
     notes = scene.close()
     books, reads = scene.books(notes), audit_reads(notes, scene.crowd.stalls)
 
@@ -194,7 +212,12 @@ def test_with_file_locks_off_killed_writers_lose_nothing_so_the_lease_alone_excl
     scene.people("writer", WRITERS, scene.databases, without=["file locks"], dies=0.2)
 
     disturb(
-        scene, chance, seconds=400 if FULL else 15, kills=5_000 if FULL else 500, stalling=False
+        scene,
+        chance,
+        seconds=400 if FULL else 15,
+        kills=5_000 if FULL else 500,
+        stalling=False,
+        acknowledged=30,
     )
     notes = scene.close()
     books = scene.books(notes)
