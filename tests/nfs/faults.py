@@ -142,12 +142,13 @@ def _tell(descriptor: int) -> None:
 
 
 def _use_journal_mode(mode: str) -> None:
-    """The negative control: what sqlexec decided against, in its place."""
+    """The negative control: a mode that was decided against, and an answer that hides it."""
     run = Session.run
 
     def run_in_that_mode(session: Session, sql: str, *values: Any) -> Any:
-        return run(
-            session, sql.replace("journal_mode = PERSIST", f"journal_mode = {mode}"), *values
-        )
+        if sql != "PRAGMA journal_mode = PERSIST":
+            return run(session, sql, *values)
+        run(session, f"PRAGMA journal_mode = {mode}")
+        return [("persist",)]
 
     Session.run = run_in_that_mode  # type: ignore[assignment]
