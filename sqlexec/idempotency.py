@@ -12,7 +12,7 @@ from sqlatch.kernel.values import Row, Value
 from sqlexec.statement import IdempotencyKey, Outcome
 from storage.connection import Session
 from storage.engine import Table
-from storage.policy import OWN_PREFIX
+from storage.policy import OWN_PREFIX, firing_nothing
 
 PURGED_AT_ONCE_MAX = 1_000
 """Of one transaction, so that writers get in between two."""
@@ -174,7 +174,7 @@ def purge(session: Session, before_s: float, now_s: float) -> int:
 def _run(session: Session, sql: str, *values: Value) -> list[Row]:
     """Run a statement on our table, which a file that was copied in may have in another shape."""
     try:
-        with session.firing_nothing():
+        with firing_nothing(session.connection):
             return session.run(sql, *values)
     except (StatementError, Constraint) as error:
         if "sqlite_code" not in error.facts:

@@ -15,7 +15,7 @@ from sqlatch.kernel.values import Row, Value
 from storage import functions
 from storage.hints import hint_of
 from storage.pins import Pins
-from storage.policy import Policy
+from storage.policy import LIMITS, Policy
 from storage.translate import FOREIGN_ERRORS, UnknownName, in_our_words
 from storage.watchdog import watchdog
 
@@ -26,25 +26,8 @@ those there is the watchdog."""
 BUSY_SLEEPS_S = (0.001, 0.002, 0.005, 0.01, 0.025)
 STATEMENTS_KEPT = 64
 
-LIMITS = {
-    apsw.SQLITE_LIMIT_LENGTH: 16 * 1024 * 1024,
-    apsw.SQLITE_LIMIT_SQL_LENGTH: 1_000_000,
-    apsw.SQLITE_LIMIT_LIKE_PATTERN_LENGTH: 200,
-    apsw.SQLITE_LIMIT_ATTACHED: 1,
-    apsw.SQLITE_LIMIT_WORKER_THREADS: 0,
-}
-"""A value or row has at most 16 MiB (a reply at most 6 MB), a text of SQL 1 MB as in stock SQLite.
-One LIKE is one step, which no deadline ends, and takes 2 ns times text times pattern. VACUUM
-attaches a database of its own, hence the one."""
-
 SETTINGS = ("PRAGMA foreign_keys = ON", *nfs.SETTINGS)
 """The settings of every connection."""
-
-FIRING = (
-    apsw.SQLITE_DBCONFIG_ENABLE_FKEY, apsw.SQLITE_DBCONFIG_ENABLE_TRIGGER,
-    apsw.SQLITE_DBCONFIG_ENABLE_VIEW,
-)  # fmt: skip
-"""Unlike PRAGMA foreign_keys they can be switched within a transaction, at some 10 us."""
 
 _SHADOW = "SELECT 1 FROM pragma_table_list(?) WHERE type = 'shadow'"
 _NO_VALUES: Any = apsw._null_bindings  # type: ignore[attr-defined]
@@ -139,22 +122,6 @@ class Session:
             self.run(sql)
         finally:
             self._finishes = False
-
-    @contextmanager
-    def firing_nothing(self) -> Iterator[None]:
-        """Within it the triggers, views and foreign keys of the file do nothing.
-
-        A statement of our own runs without the policy, and so would what it fires.
-        """
-        connection = self.connection
-        before = [(option, connection.config(option, -1)) for option in FIRING]
-        try:
-            for option in FIRING:
-                connection.config(option, 0)
-            yield
-        finally:
-            for option, value in before:
-                connection.config(option, value)
 
     @contextmanager
     def transaction(self, begin: str, *, foreign_keys: bool = True) -> Iterator[None]:

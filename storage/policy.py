@@ -1,5 +1,8 @@
 """The policy for a user's statements: SQLite's authorizer, and its lists of what is permitted."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import apsw
 
 from sqlatch.kernel.hints import did_you_mean
@@ -64,6 +67,24 @@ _REFUSED = {
     apsw.SQLITE_CREATE_TEMP_VIEW: "temporary views: nothing outlives a request",
     apsw.SQLITE_CREATE_TEMP_TRIGGER: "temporary triggers: nothing outlives a request",
 }
+
+
+LIMITS = {
+    apsw.SQLITE_LIMIT_LENGTH: 16 * 1024 * 1024,
+    apsw.SQLITE_LIMIT_SQL_LENGTH: 1_000_000,
+    apsw.SQLITE_LIMIT_LIKE_PATTERN_LENGTH: 200,
+    apsw.SQLITE_LIMIT_ATTACHED: 1,
+    apsw.SQLITE_LIMIT_WORKER_THREADS: 0,
+}
+"""A value or row has at most 16 MiB (a reply at most 6 MB), a text of SQL 1 MB as in stock SQLite.
+One LIKE is one step, which no deadline ends, and takes 2 ns times text times pattern. VACUUM
+attaches a database of its own, hence the one."""
+
+FIRING = (
+    apsw.SQLITE_DBCONFIG_ENABLE_FKEY, apsw.SQLITE_DBCONFIG_ENABLE_TRIGGER,
+    apsw.SQLITE_DBCONFIG_ENABLE_VIEW,
+)  # fmt: skip
+"""Unlike PRAGMA foreign_keys they can be switched within a transaction, at some 10 us."""
 
 
 class Policy:
@@ -143,3 +164,19 @@ def _pragma_refusal(name: str, argument: str | None) -> str | None:
     if name in PRAGMAS_BARE:
         return f"PRAGMA {name} with a value"
     return f"PRAGMA {name}{did_you_mean(name, PRAGMAS_BARE | PRAGMAS_WITH_VALUE)}"
+
+
+@contextmanager
+def firing_nothing(connection: apsw.Connection) -> Iterator[None]:
+    """Within it the triggers, views and foreign keys of the file do nothing.
+
+    A statement of our own runs without the policy, and so would what it fires.
+    """
+    before = [(option, connection.config(option, -1)) for option in FIRING]
+    try:
+        for option in FIRING:
+            connection.config(option, 0)
+        yield
+    finally:
+        for option, value in before:
+            connection.config(option, value)

@@ -8,7 +8,8 @@ import apsw
 import pytest
 
 from sqlatch.kernel.errors import DatabaseBusy, DatabaseCorrupt, ForbiddenStatement, Timeout
-from storage.connection import LIMITS, Session
+from storage.connection import Session
+from storage.policy import LIMITS, firing_nothing
 
 
 def test_a_connection_that_fails_while_it_is_set_up_is_closed_at_once(tmp_path: Path) -> None:
@@ -68,7 +69,7 @@ def test_nothing_fires_where_nothing_is_to_and_afterwards_it_does(session: Sessi
     session.run("CREATE TABLE log (n)")
     session.run("CREATE TRIGGER x AFTER INSERT ON t BEGIN INSERT INTO log VALUES (new.n); END")
 
-    with session.firing_nothing():
+    with firing_nothing(session.connection):
         session.run("INSERT INTO t VALUES (1)")
     session.run("INSERT INTO t VALUES (2)")
 
