@@ -84,7 +84,6 @@ def test_a_file_that_was_replaced_is_noticed_after_a_second_whichever_way_the_cl
     now.now_s += passed_s
     assert store.exists()
 
-    write(store, "DELETE FROM t WHERE n = 99")
     assert read(store) == [(2,)]
 
 
