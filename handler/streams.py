@@ -66,7 +66,9 @@ class StreamDatabase:
     def transaction(
         self, *, write: bool, commits: bool, read_only: bool, foreign_keys: bool
     ) -> Iterator[Transaction]:
-        under_lease = write and (commits or self._interactive().exists())
+        # Asked for a reader too: it may have a file open that was moved away.
+        exists = self._interactive().exists()
+        under_lease = write and (commits or exists)
         with ExitStack() as stack:
 
             def enter() -> Transaction:

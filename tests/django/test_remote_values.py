@@ -78,7 +78,7 @@ def test_an_integer_past_64_bits_is_refused_before_it_is_sent(remote: Open) -> N
 MISTAKES = [
     ({"NAME": ""}, "URL"),
     ({"NAME": "/mnt/databases/shop.db"}, "URL"),
-    ({"NAME": "https://host/Shop"}, "no name of a database"),
+    ({"NAME": "https://host/Shop"}, "is not a database name"),
     ({"OPTIONS": {"transaction_mode": "IMMEDIATE"}}, "'transaction_mode'; there are token"),
 ]
 

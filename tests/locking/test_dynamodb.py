@@ -43,7 +43,8 @@ def client(name: str) -> Iterator[Any]:
 
 
 def test_the_client_itself_asks_once() -> None:
-    assert vars(CONFIG)["_user_provided_options"]["retries"] == {"total_max_attempts": 1}
+    # A client that was made of it may have added its mode.
+    assert vars(CONFIG)["_user_provided_options"]["retries"]["total_max_attempts"] == 1
 
 
 @pytest.mark.parametrize("code", REFUSALS)

@@ -116,7 +116,7 @@ def test_a_coroutine_function_is_decorated():
 
 
 def test_a_generator_is_refused():
-    with pytest.raises(TypeError, match="open the session in there"):
+    with pytest.raises(TypeError, match="open the session inside it"):
 
         @lag.session()
         def rows():
