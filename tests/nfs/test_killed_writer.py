@@ -65,7 +65,7 @@ class Counts:
     commit_ms: float = 0
 
 
-@pytest.mark.timeout(60 + 10 * ROUNDS)
+@pytest.mark.timeout(60 + 30 * ROUNDS)
 def test_a_writer_killed_in_its_commit_leaves_no_half_transaction(
     the_lab: Lab, environment: dict[str, str]
 ) -> None:
@@ -79,7 +79,7 @@ def test_a_writer_killed_in_its_commit_leaves_no_half_transaction(
     assert counts.longest_read_ms < LEASE_MS + SLACK_MS
 
 
-@pytest.mark.timeout(60 + 10 * CONTROL_ROUNDS)
+@pytest.mark.timeout(60 + 30 * CONTROL_ROUNDS)
 def test_in_truncate_mode_half_a_transaction_is_read(
     the_lab: Lab, environment: dict[str, str]
 ) -> None:
