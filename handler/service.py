@@ -204,8 +204,9 @@ class Service:
         if event.read_only:
             raise ReadOnly.of_statement()
         with self.writing(event.database, record, deadline_s) as grant:
-            run = database.vacuum if kind is Kind.VACUUM else database.write
-            return run(job, grant)
+            if kind is Kind.VACUUM:
+                return database.vacuum(job.statements[0].sql, grant)
+            return database.write(job, grant)
 
     def _recover(
         self, database: str, record: Record, deadline_s: float, needed: RecoveryNeeded

@@ -17,7 +17,7 @@ from hrana.paths import Endpoint, check_endpoint
 from hrana.refusals import RequestRefused
 from sqlatch.kernel.errors import BadEvent, IdempotencyConflict, ReadOnly, SqlatchError
 from sqlexec.interactive import Interactive
-from sqlexec.statement import Encoder, GrantNeeded, Job, Kind, Limits, Statement
+from sqlexec.statement import GrantNeeded, Kind
 from sqlexec.transaction import Transaction
 
 T = TypeVar("T")
@@ -81,13 +81,9 @@ class StreamDatabase:
             yield self._service.recovering(self._name, self._record, self._deadline_s, enter)
 
     def vacuum(self, sql: str) -> None:
-        limits = Limits(1, 1, timeout_s=0)
-        encoder = Encoder(rows=lambda _columns, _rows: ([], 0), reply=lambda _results: "")
-        work = Job((Statement(sql),), limits, encoder)
-
         def run() -> None:
             with self._service.writing(self._name, self._record, self._deadline_s) as grant:
-                self._service.databases.get(self._name).vacuum(work, grant)
+                self._service.databases.get(self._name).vacuum(sql, grant)
 
         self._record.kind = Kind.VACUUM.value
         self._service.recovering(self._name, self._record, self._deadline_s, run)

@@ -72,11 +72,13 @@ class Replay:
             outcome, digest = self._as_it_may(run)
         except StatementRefused as refusal:
             if refusal.recurs:
-                self._append(Entry.of(sql, stmt, at_ms=at_ms, digest=digest_of(refusal.known_by())))
+                self.log.append(
+                    Entry.of(sql, stmt, at_ms=at_ms, digest=digest_of(refusal.known_by()))
+                )
             else:
                 self.log.wrote = wrote
             raise
-        self._append(Entry.of(sql, stmt, at_ms=at_ms, digest=digest))
+        self.log.append(Entry.of(sql, stmt, at_ms=at_ms, digest=digest))
         return outcome
 
     def describe(self, sql: str) -> tuple[Plan, Description]:
@@ -135,9 +137,6 @@ class Replay:
     def _refuse_if_broken(self) -> None:
         if self.log.broken:
             raise StatementRefused(self.log.broken, self.log.broken_code)
-
-    def _append(self, entry: Entry) -> None:
-        self.log.append(entry)
 
     def _as_it_may(self, action: Callable[[Transaction], T]) -> T:
         """Do it; once more if it has run short of memory and some could be freed."""

@@ -79,9 +79,9 @@ class Database:
 
         return self._again_if_moved(write)
 
-    def vacuum(self, job: Job, grant: Grant) -> Outcome:
-        """Run VACUUM, a transaction of its own."""
-        self._again_if_moved(self._if_it_exists, self._store.vacuum, job.statements[0].sql, grant)
+    def vacuum(self, sql: str, grant: Grant) -> Outcome:
+        """Run a VACUUM, a transaction of its own."""
+        self._again_if_moved(self._if_it_exists, self._store.vacuum, sql, grant)
         return Outcome([Result((), [], 0, 0, None)], wrote=True)
 
     def recover(self, grant: Grant) -> bool:

@@ -150,7 +150,7 @@ class Transaction:
         return idempotency.records(self._session, after=after, before=before, also=also)
 
     def commit(self, key: IdempotencyKey | None = None, reply: str = "") -> None:
-        """Commit for real, the record of `once` with its `reply` in the same transaction.
+        """Commit for real, the record of `key` with its `reply` in the same transaction.
 
         Constraint if a deferred foreign key does not hold. Whatever is raised, only its end is left
         to this transaction.

@@ -103,15 +103,6 @@ class Session:
         finally:
             self._policy.is_in_force = True
 
-    @contextmanager
-    def unrestricted(self) -> Iterator[apsw.Connection]:
-        """The connection without the policy, as `deserialize` needs it: it attaches a database."""
-        self._policy.is_in_force = False
-        try:
-            yield self.connection
-        finally:
-            self._policy.is_in_force = True
-
     def finish(self, sql: str) -> None:
         """Run what ends a transaction or a savepoint. The deadline ends only its wait for a lock.
 

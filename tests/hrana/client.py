@@ -95,6 +95,11 @@ def plain(result: dict[str, Any]) -> list[list[Any]]:
     ]
 
 
+def balances(client: Client) -> list[Any]:
+    """The balances of the fixture `accounts`, as another caller reads them."""
+    return [balance for (balance,) in client.rows("SELECT balance FROM account ORDER BY id")]
+
+
 def results(client: Client, *requests: Any) -> list[Any]:
     return client.pipeline(*requests, {"type": "close"})["results"][:-1]
 

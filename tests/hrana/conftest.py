@@ -7,7 +7,7 @@ import pytest
 
 from handler.service import service
 from sqlatch.tokens import new_key, sign
-from tests.hrana.client import Client
+from tests.hrana.client import Client, execute
 
 PRIVATE, PUBLIC = new_key()
 
@@ -36,3 +36,12 @@ def client(keys: None) -> Client:
 def other(client: Client) -> Client:
     """Another caller, of the same database, with the same token."""
     return Client(client.token)
+
+
+@pytest.fixture
+def accounts(client: Client) -> None:
+    """Two accounts of 100 each."""
+    client.stream().ask(
+        execute("CREATE TABLE account (id INTEGER PRIMARY KEY, balance INTEGER NOT NULL)"),
+        execute("INSERT INTO account VALUES (1, 100), (2, 100)"),
+    )

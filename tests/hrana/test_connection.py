@@ -1,23 +1,12 @@
 """Transaction control, savepoints and PRAGMAs of a stream: what is open, and what ends it."""
 
 import os
-from typing import Any
 
 import pytest
 
-from tests.hrana.client import Client, execute, plain, results
+from tests.hrana.client import Client, balances, execute, plain, results
 
-
-@pytest.fixture(autouse=True)
-def accounts(client: Client) -> None:
-    client.stream().ask(
-        execute("CREATE TABLE account (id INTEGER PRIMARY KEY, balance INTEGER NOT NULL)"),
-        execute("INSERT INTO account VALUES (1, 100), (2, 100)"),
-    )
-
-
-def balances(client: Client) -> list[Any]:
-    return [balance for (balance,) in client.rows("SELECT balance FROM account ORDER BY id")]
+pytestmark = pytest.mark.usefixtures("accounts")
 
 
 def test_the_release_of_an_inner_savepoint_commits_nothing(client: Client) -> None:

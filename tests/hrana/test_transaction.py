@@ -8,19 +8,9 @@ import pytest
 
 from handler.service import service
 from sqlexec.plan import PLAN_BYTES_MAX
-from tests.hrana.client import Client, execute, plain
+from tests.hrana.client import Client, balances, execute, plain
 
-
-@pytest.fixture(autouse=True)
-def accounts(client: Client) -> None:
-    client.stream().ask(
-        execute("CREATE TABLE account (id INTEGER PRIMARY KEY, balance INTEGER NOT NULL)"),
-        execute("INSERT INTO account VALUES (1, 100), (2, 100)"),
-    )
-
-
-def balances(client: Client) -> list[Any]:
-    return [balance for (balance,) in client.rows("SELECT balance FROM account ORDER BY id")]
+pytestmark = pytest.mark.usefixtures("accounts")
 
 
 @pytest.mark.lease_tables

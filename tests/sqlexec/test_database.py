@@ -99,7 +99,7 @@ def test_a_grant_is_checked_before_each_commit(database: Database) -> None:
     for write in (
         lambda: database.write(job("INSERT INTO t VALUES (1)"), ended),
         lambda: database.write_each([job("INSERT INTO t VALUES (1)")], ended),
-        lambda: database.vacuum(job("VACUUM"), ended),
+        lambda: database.vacuum("VACUUM", ended),
         lambda: database.purge_records(time.time(), ended),
     ):
         with pytest.raises(Refused):

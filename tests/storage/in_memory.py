@@ -111,8 +111,7 @@ class MemoryStore:
     def replace(self, copy: Path, grant: Grant) -> Position:
         session = self._writing(grant)
         grant.check()
-        with session.unrestricted() as connection:
-            connection.deserialize("main", copy.read_bytes())
+        _load(session, copy.read_bytes())
         return self.publish(session)
 
     def pinned(self, pins: Pins) -> "MemoryStore":
@@ -165,8 +164,7 @@ class MemoryStore:
             pins=self._pins,
         )  # fmt: skip
         if image.content:
-            with session.unrestricted() as connection:
-                connection.deserialize("main", image.content)
+            _load(session, image.content)
         return image.position, session
 
 
@@ -180,3 +178,13 @@ class _MemoryTransaction:
         self._grant.check()
         self.connection.finish("COMMIT")
         return self._store.publish(self.connection)
+
+
+def _load(session: Session, content: bytes) -> None:
+    """Load an image, past the policy: `deserialize` attaches a database."""
+    connection = session.connection
+    policy, connection.authorizer = connection.authorizer, None
+    try:
+        connection.deserialize("main", content)
+    finally:
+        connection.authorizer = policy
