@@ -15,7 +15,14 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-PIP_OPTIONS = ("--quiet", "--disable-pip-version-check", "--require-hashes", "--no-deps")
+PIP_OPTIONS = (
+    "--quiet",
+    "--quiet",
+    "--disable-pip-version-check",
+    "--require-hashes",
+    "--no-deps",
+    "--no-compile",
+)
 """The lock files name every package there is to install, so pip has nothing to resolve."""
 
 DJANGO_6_PYTHON = (3, 12)
