@@ -1,0 +1,1 @@
+"""The engine that keeps each database as a log of its transactions."""

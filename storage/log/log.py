@@ -1,0 +1,78 @@
+"""The seam between the engine and the place where a log lies.
+
+A log is the history of one database: records, numbered from 1 without a gap. The append of a record
+is the commit of its transaction. Deadlines are in epoch seconds.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+COMMIT_ID_BYTES = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The place in a log behind a record, where reading goes on. `txid` is that record's."""
+
+    epoch: int
+    offset: int
+    txid: int
+
+
+BEGINNING = Place(epoch=0, offset=0, txid=0)
+"""The place before the first record."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One transaction: the pages that it changed, as an LTX file. `commit_id` is its writer's."""
+
+    txid: int
+    commit_id: bytes
+    content: bytes
+    end: Place
+
+
+class Conflict(Exception):
+    """The record is not in the log, and will not be: another one has its number."""
+
+
+class InDoubt(Exception):
+    """The record may be in the log or not: ask `outcome`."""
+
+
+class Gone(Exception):
+    """The log does not reach back to this place any more: begin from a snapshot."""
+
+
+class Log(Protocol):
+    """The log of one database, which need not exist, as one instance knows it.
+
+    Every method may raise StorageError where the place does not answer, and Timeout.
+    """
+
+    @property
+    def place(self) -> Place:
+        """The place behind the last record that was returned or appended."""
+
+    def sync(self, deadline_s: float) -> list[Record]:
+        """Return every record behind `place`, in order; Gone."""
+
+    def ready(self, deadline_s: float, *, seal: bool) -> list[Record]:
+        """The same, and make sure that the next record can be appended.
+
+        Only who has the right to write may ask it. `seal` where a writer before may still be about
+        to append: whatever it does after this is not in the log.
+        """
+
+    def append(self, commit_id: bytes, content: bytes) -> None:
+        """Append the record that follows the last one: when this returns, it is in the log.
+
+        Conflict: it is not, and never will be. InDoubt: ask `outcome`.
+        """
+
+    def outcome(self, txid: int, commit_id: bytes, deadline_s: float) -> tuple[bool, list[Record]]:
+        """Return whether that record is in the log, for good, and the records that are new."""
+
+    def close(self) -> None:
+        """Close what is open. The log goes on from `place` if it is asked again."""
