@@ -105,7 +105,8 @@ class Service:
     ) -> Iterator[Grant]:
         """The right to write to a database: its lease, held until the block ends.
 
-        ReadOnly where the service must not write; else as `Leases.hold` says.
+        Where its last holder never gave it back, the database is recovered first. ReadOnly where
+        the service must not write; else as `Leases.hold` says.
         """
         if self.settings.read_only:
             raise ReadOnly.of_statement()
@@ -117,7 +118,11 @@ class Service:
             ) as lease:
                 record.lease_wait_ms = (record.lease_wait_ms or 0) + lease.waited_ms
                 record.leases_taken_over += lease.taken_over
-                yield self._grant(lease, deadline_s)
+                grant = self._grant(lease, deadline_s)
+                if lease.taken_over:
+                    was_hot = self.databases.get(database).recover(grant)
+                    record.hot_journals_recovered += was_hot
+                yield grant
         finally:
             if lease is not None:
                 record.lease_not_released |= not lease.released
@@ -170,7 +175,7 @@ class Service:
             if self.clock.now() >= deadline_s:
                 raise Timeout(DEADLINE_PASSED)
 
-        return Grant(deadline_s, lease.held.fence, lease.taken_over, check)
+        return Grant(deadline_s, lease.held.fence, check, lease.doubt, lease.settle)
 
     def _outcome(
         self, event: QueryEvent, record: Record, ends_at_s: float, form: ReplyForm

@@ -93,13 +93,25 @@ class Throttled(TableUnavailable):
 
 @dataclass(slots=True)
 class Lease:
-    """A lease that is held. `waited_ms` is the wait for it; `released` is set at the end."""
+    """A lease that is held. `waited_ms` is the wait for it; `released` is set at the end.
+
+    One that is `in_doubt` at its end is left to run out: its next holder takes it over.
+    """
 
     held: HeldLease
     taken_over: bool
     waited_ms: float
     clock: Clock
     released: bool = False
+    in_doubt: bool = False
+
+    def doubt(self) -> None:
+        """Leave the lease standing if it ends before `settle`."""
+        self.in_doubt = True
+
+    def settle(self) -> None:
+        """Let it be given back at its end again."""
+        self.in_doubt = False
 
     def check(self) -> None:
         """Raise LeaseLost if its time has run out: the last step before a commit."""

@@ -51,7 +51,7 @@ class Leases:
         try:
             yield lease
         finally:
-            lease.released = self._release(
+            lease.released = not lease.in_doubt and self._release(
                 database, lease.held.lock_id, until_s=lease.held.expires_at_s - MARGIN_S
             )
 

@@ -85,11 +85,11 @@ class Database:
         return Outcome([Result((), [], 0, 0, None)], wrote=True)
 
     def recover(self, grant: Grant) -> bool:
-        """Make the database readable again, or for the first time.
+        """Make the database readable again, or for the first time; it need not exist.
 
         Return whether a killed writer had left something to undo.
         """
-        return self._again_if_moved(self._if_it_exists, self._store.recover, grant)
+        return self._again_if_moved(self._store.recover, grant)
 
     def copy_out(self, copy: Path, deadline_s: float) -> None:
         """Write one state of the database to a new file; KeepsChanging."""

@@ -44,7 +44,7 @@ class Session:
     """One connection. The user's statements run inside `user()`, under the policy; ours in `run()`.
 
     `deadline_s` (epoch seconds) holds for both, and for every wait for SQLite's locks. One that
-    `keeps_journal` may write to a file.
+    `keeps_journal` may write to a file. `vfs` is the file system, the pins' if none is named.
     """
 
     def __init__(
@@ -57,6 +57,7 @@ class Session:
         deadline_s: float,
         keeps_journal: bool = False,
         pins: Pins | None = None,
+        vfs: str | None = None,
     ) -> None:
         self.deadline_s = deadline_s
         self._database = database
@@ -68,7 +69,7 @@ class Session:
             self.connection = apsw.Connection(
                 str(path),
                 flags=flags,
-                vfs=None if pins is None else pins.vfs,
+                vfs=vfs or (None if pins is None else pins.vfs),
                 statementcachesize=STATEMENTS_KEPT,
             )
             try:

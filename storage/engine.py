@@ -35,14 +35,16 @@ class Grant:
     """The right to write to one database, until `deadline_s` (epoch seconds).
 
     `check` is called as the last step before each commit, and raises if the right has ended.
-    `fence` is greater than that of every earlier grant of the database. `taken_over` says that the
-    holder before never gave the right back, and may have been killed in the middle of a commit.
+    `fence` is greater than that of every earlier grant of the database. Between `doubt` and
+    `settle` a commit may have been made or not: one that ends there is not given back, so that
+    whoever takes it over knows, and recovers the database first.
     """
 
     deadline_s: float
     fence: int
-    taken_over: bool
     check: Callable[[], None]
+    doubt: Callable[[], None]
+    settle: Callable[[], None]
 
 
 class KeepsChanging(Exception):
@@ -93,7 +95,11 @@ class Store(Protocol):
         """Run a VACUUM, which is a transaction of its own."""
 
     def recover(self, grant: Grant) -> bool:
-        """Make the database readable. Return whether a killed writer had left something to undo."""
+        """Undo what a writer left that never gave its right back, and whatever it may still do.
+
+        Then the database can be read. Return whether there was something; there need be no
+        database.
+        """
 
     def copy_out(self, copy: Path, deadline_s: float) -> None:
         """Write one state of the database to a new file; KeepsChanging."""

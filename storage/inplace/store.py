@@ -125,6 +125,8 @@ class Store:
         with closed_on_failure(self):
             self.close()
             self._files.open_directory()
+            if not self._files.exists(self.name):
+                return False
             was_hot = self._files.open_journal(self.name)
             self._writing(grant).load_schema()
             return was_hot
@@ -163,14 +165,14 @@ class Store:
     def _writing(self, grant: Grant, *, creates: bool = False) -> Session:
         """Return the connection that writes; DatabaseReplaced if there is no file and none is made.
 
-        After the crash of another, before the first use, and where no journal is seen, directory
-        and journal are opened, so that SQLite is shown what that one left.
+        Before the first use, and where no journal is seen, directory and journal are opened, so
+        that SQLite is shown what a killed writer left.
         """
         if self._writer is not None:
             # SQLite checks it too, but only where a page is written: not where a constraint of the
             # old file refuses the write, or a record in it answers for it.
             self.close_if_moved()
-        if grant.taken_over or self._writer is None or not nfs.has_journal(self._journal):
+        if self._writer is None or not nfs.has_journal(self._journal):
             self._files.open_directory()
             self._files.open_journal(self.name)
         if self._writer is None:

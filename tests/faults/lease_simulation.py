@@ -19,6 +19,7 @@ from locking.lease import Lease
 from locking.leases import MARGIN_S, Leases
 from locking.waiting import WAIT_MAX_S
 from sqlatch.kernel.errors import LeaseBusy, SqlatchError
+from sqlexec.databases import Databases
 from storage.engine import Grant
 from tests.faults.simulated_dynamodb import SimulatedDynamoDB, refusal
 from tests.faults.simulated_time import Timeline
@@ -31,6 +32,7 @@ from tests.faults.simulated_world import (
     Weather,
     World,
 )  # fmt: skip
+from tests.storage.in_memory import InMemory
 
 READ_TIMEOUT_S = 2.0
 TIMEOUT_MAX_S = 3.0
@@ -69,6 +71,7 @@ class Contender:
             chance=world.chance.random,
         )
         self.service = Service(SETTINGS, clock=self.clock)
+        self.service.databases = Databases(InMemory({}), now=self.clock.now, may_create=True)
         table = DynamoDBTable("leases", _Network(self))  # type: ignore[arg-type]
         self.leases = _Leases(table, clock=self.clock)
         self.service.__dict__["leases"] = self.leases
@@ -94,7 +97,7 @@ class Contender:
             with self.service.writing("main", record, deadline_s) as grant:
                 lock_id = self.leases.lock_id
                 world.require(
-                    grant.taken_over or lock_id not in world.taken_over,
+                    record.leases_taken_over or lock_id not in world.taken_over,
                     "a lease taken over, and its new holder is not told",
                 )
                 self.write(lock_id, grant)

@@ -13,6 +13,7 @@ from handler.service import Service
 from locking.lease import GRACE_S, Claim
 from sqlatch.kernel.errors import ReadOnly, Timeout
 from storage.engine import Grant
+from storage.inplace.store import Store
 from tests.conftest import Ask
 
 ROOT = Path(__file__).parents[2]
@@ -50,15 +51,36 @@ def test_the_fence_of_a_grant_is_greater_than_those_before_it(
 
 
 @pytest.mark.lease_tables
-def test_a_grant_says_that_the_holder_before_gave_nothing_back(the_service: Service) -> None:
-    assert not granted(the_service).taken_over
+def test_a_database_is_recovered_where_the_holder_before_gave_nothing_back(
+    the_service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recovered: list[str] = []
+    monkeypatch.setattr(Store, "recover", lambda self, _grant: recovered.append(self.name) or False)
+    granted(the_service)
+    assert recovered == []
 
     past_s = time.time() - 60
     claim = Claim("main", str(uuid4()), "killed", past_s, past_s + GRACE_S)
     the_service.leases._table.take(claim)
 
-    assert granted(the_service).taken_over
-    assert not granted(the_service).taken_over
+    granted(the_service)
+    assert recovered == ["main"]
+    granted(the_service)
+    assert recovered == ["main"]
+
+
+@pytest.mark.lease_tables
+def test_a_right_whose_commit_is_in_doubt_is_not_given_back(the_service: Service) -> None:
+    """Else its next holder would not know that it has to recover."""
+    now_s = time.time()
+    with the_service.writing("main", record(), now_s + 60) as grant:
+        grant.doubt()
+    assert [held.database for held in the_service.leases.held()] == ["main"]
+
+    with the_service.writing("other", record(), now_s + 60) as grant:
+        grant.doubt()
+        grant.settle()
+    assert [held.database for held in the_service.leases.held()] == ["main"]
 
 
 def test_a_grant_is_checked_by_the_deadline_of_its_request(the_service: Service) -> None:

@@ -1,7 +1,7 @@
 """Databases in a directory, written under a grant that never ends; and a connection in memory."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +14,8 @@ from sqlexec.database import Database
 from sqlexec.databases import Databases
 from sqlexec.statement import Encoder, IdempotencyKey, Job, Limits, Statement
 from sqlexec.transaction import Names, Ran, Transaction
-from storage.engine import Grant
 from storage.inplace.engine import InPlace
+from tests.grants import granted
 from tests.storage.conftest import session as session
 
 ENCODER = Encoder(rows=lambda _columns, rows: (rows, 10 * len(rows)), reply=repr)
@@ -52,10 +52,6 @@ def run_in(transaction: Transaction, sql: str, *, at_ms: int = 0, seed: bytes = 
     return transaction.run(sql, NoArguments(), LIMITS, ENCODER.rows, at_ms=at_ms, seed=seed)
 
 
-def grant(*, taken_over: bool = False, check: Callable[[], None] = lambda: None) -> Grant:
-    return Grant(time.time() + 600, 1, taken_over, check)
-
-
 @pytest.fixture
 def now() -> Now:
     return Now(time.time())
@@ -71,7 +67,7 @@ def databases(tmp_path: Path, now: Now) -> Iterator[Databases]:
 def database(databases: Databases) -> Database:
     """A database with a table t of one column n."""
     database = databases.get("main")
-    database.write(job("CREATE TABLE t (n)"), grant())
+    database.write(job("CREATE TABLE t (n)"), granted())
     return database
 
 

@@ -12,13 +12,13 @@ from sqlatch.kernel import nfs
 from sqlexec.database import Database
 from sqlexec.databases import Databases
 from sqlexec.statement import Encoder, GrantNeeded, Job, Kind, Limits, Statement
-from storage.engine import Grant
 from storage.inplace.engine import InPlace
 from storage.inplace.files import Files
+from tests.grants import granted
 
 JOURNAL = "main.db-journal"
 ENCODER = Encoder(rows=lambda _columns, rows: (rows, len(rows)), reply=lambda _results: "")
-GRANT = Grant(time.time() + 600, fence=1, taken_over=False, check=lambda: None)
+GRANT = granted()
 
 
 @pytest.fixture
@@ -94,7 +94,7 @@ def test_a_grant_is_checked_before_each_commit(database: Database) -> None:
     def refuse() -> None:
         raise Refused
 
-    ended = Grant(GRANT.deadline_s, fence=2, taken_over=False, check=refuse)
+    ended = granted(refuse, fence=2)
 
     for write in (
         lambda: database.write(job("INSERT INTO t VALUES (1)"), ended),
@@ -107,7 +107,7 @@ def test_a_grant_is_checked_before_each_commit(database: Database) -> None:
     assert read(database, "SELECT count(*) FROM t") == [[(0,)]]
 
 
-def test_after_a_takeover_directory_and_journal_are_opened(
+def test_a_recovery_opens_directory_and_journal(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     opened: list[str] = []
@@ -118,5 +118,5 @@ def test_after_a_takeover_directory_and_journal_are_opened(
     database.write(insert, GRANT)
     assert opened == []
 
-    database.write(insert, Grant(GRANT.deadline_s, fence=2, taken_over=True, check=GRANT.check))
-    assert opened == ["directory", "main"]
+    database.recover(granted(fence=2))
+    assert opened[:2] == ["directory", "main"]

@@ -8,7 +8,8 @@ import pytest
 
 from sqlexec import databases as keeping
 from sqlexec.databases import Databases
-from tests.sqlexec.conftest import grant, job, rows
+from tests.grants import granted
+from tests.sqlexec.conftest import job, rows
 
 
 @pytest.fixture
@@ -20,7 +21,7 @@ def few(databases: Databases, monkeypatch: pytest.MonkeyPatch) -> Databases:
 
 def use(databases: Databases, *names: str) -> None:
     for name in names:
-        databases.get(name).write(job("CREATE TABLE IF NOT EXISTS t (n)"), grant())
+        databases.get(name).write(job("CREATE TABLE IF NOT EXISTS t (n)"), granted())
 
 
 def connections_of(name: str) -> int:

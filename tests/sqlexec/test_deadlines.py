@@ -13,9 +13,9 @@ import pytest
 from sqlatch.kernel.errors import Timeout
 from sqlexec.idempotency import TABLE
 from storage.connection import Session
-from storage.engine import Grant
 from storage.inplace.files import Files
 from storage.inplace.store import Store
+from tests.grants import granted
 
 ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n)"
 LEFT_S = 0.1
@@ -69,7 +69,7 @@ def test_a_statement_behind_the_deadline_is_not_begun(session: Session) -> None:
 def test_a_commit_during_which_the_deadline_passes_is_acknowledged(tmp_path: Path) -> None:
     store = Store("main", Files(tmp_path), table=TABLE, now=time.time)
     with closing(store):
-        grant = Grant(time.time() + 60, fence=1, taken_over=False, check=lambda: None)
+        grant = granted(deadline_s=time.time() + 60)
         with store.write(grant, creates=True) as transaction:
             session = transaction.connection
 

@@ -11,13 +11,14 @@ from sqlexec.databases import Databases
 from sqlexec.interactive import Interactive
 from sqlexec.statement import GrantNeeded
 from sqlexec.transaction import Transaction
-from tests.sqlexec.conftest import grant, job, rows, run_in
+from tests.grants import granted
+from tests.sqlexec.conftest import job, rows, run_in
 
 
 @pytest.fixture
 def interactive(database: Database) -> Interactive:
-    database.write(job("CREATE TABLE c (p REFERENCES p)"), grant())
-    database.write(job("CREATE TABLE p (id INTEGER PRIMARY KEY)"), grant())
+    database.write(job("CREATE TABLE c (p REFERENCES p)"), granted())
+    database.write(job("CREATE TABLE p (id INTEGER PRIMARY KEY)"), granted())
     return database.interactive
 
 
@@ -32,10 +33,10 @@ def deadline_s() -> float:
 def test_what_is_committed_is_there_and_what_is_not_is_rolled_back(
     interactive: Interactive, database: Database
 ) -> None:
-    with interactive.writing(grant(), creates=False) as transaction:
+    with interactive.writing(granted(), creates=False) as transaction:
         run(transaction, "INSERT INTO t VALUES (1)")
         transaction.commit()
-    with interactive.writing(grant(), creates=False) as transaction:
+    with interactive.writing(granted(), creates=False) as transaction:
         run(transaction, "INSERT INTO t VALUES (2)")
 
     assert rows(database) == [(1,)]
@@ -43,7 +44,7 @@ def test_what_is_committed_is_there_and_what_is_not_is_rolled_back(
 
 def test_a_block_that_fails_rolls_back(interactive: Interactive, database: Database) -> None:
     def fail() -> None:
-        with interactive.writing(grant(), creates=False) as transaction:
+        with interactive.writing(granted(), creates=False) as transaction:
             run(transaction, "INSERT INTO t VALUES (1)")
             raise ZeroDivisionError
 
@@ -67,20 +68,20 @@ def test_a_reading_transaction_sees_one_state_and_cannot_write(
 def test_foreign_keys_are_off_for_one_transaction_and_on_for_the_next(
     interactive: Interactive,
 ) -> None:
-    with interactive.writing(grant(), creates=False, foreign_keys=False) as transaction:
+    with interactive.writing(granted(), creates=False, foreign_keys=False) as transaction:
         run(transaction, "INSERT INTO c VALUES (1)")
         transaction.commit()
 
-    with interactive.writing(grant(), creates=False) as transaction, pytest.raises(Constraint):
+    with interactive.writing(granted(), creates=False) as transaction, pytest.raises(Constraint):
         run(transaction, "INSERT INTO c VALUES (2)")
 
 
 def test_the_count_of_changes_begins_at_nothing(interactive: Interactive) -> None:
-    with interactive.writing(grant(), creates=False) as transaction:
+    with interactive.writing(granted(), creates=False) as transaction:
         run(transaction, "INSERT INTO t VALUES (1), (2)")
         transaction.commit()
 
-    with interactive.writing(grant(), creates=False) as transaction:
+    with interactive.writing(granted(), creates=False) as transaction:
         assert run(transaction, "SELECT changes(), total_changes()") == [(0, 0)]
 
 
@@ -97,7 +98,7 @@ def test_where_there_is_no_database_an_empty_one_is_rehearsed_on(
         assert (transaction.writes, transaction.commits) == (True, False)
 
     assert not (tmp_path / "new.db").exists()
-    with new.writing(grant(), creates=True) as transaction:
+    with new.writing(granted(), creates=True) as transaction:
         run(transaction, "CREATE TABLE t (n)")
         transaction.commit()
     assert new.exists()

@@ -10,13 +10,14 @@ from sqlatch.kernel.errors import Constraint, ForbiddenStatement, StatementError
 from sqlexec.database import Database
 from sqlexec.statement import IdempotencyKey, Kind
 from sqlexec.transaction import Transaction
-from tests.sqlexec.conftest import grant, job, rows, run_in
+from tests.grants import granted
+from tests.sqlexec.conftest import job, rows, run_in
 
 
 @pytest.fixture
 def transaction(database: Database) -> Iterator[Transaction]:
     """A transaction that may be committed."""
-    with database.interactive.writing(grant(), creates=False) as transaction:
+    with database.interactive.writing(granted(), creates=False) as transaction:
         yield transaction
 
 
@@ -84,7 +85,7 @@ def test_a_text_is_described_without_being_run_in(transaction: Transaction) -> N
 
 
 def test_a_commit_keeps_its_record_in_the_same_transaction(database: Database) -> None:
-    with database.interactive.writing(grant(), creates=False) as transaction:
+    with database.interactive.writing(granted(), creates=False) as transaction:
         run_in(transaction, "INSERT INTO t VALUES (1)")
         transaction.commit(IdempotencyKey("k", b"f"), "the reply")
     assert rows(database) == [(1,)]
@@ -95,11 +96,11 @@ def test_a_commit_keeps_its_record_in_the_same_transaction(database: Database) -
 
 
 def test_a_deferred_foreign_key_that_does_not_hold_commits_nothing(database: Database) -> None:
-    database.write(job("CREATE TABLE p (id INTEGER PRIMARY KEY)"), grant())
+    database.write(job("CREATE TABLE p (id INTEGER PRIMARY KEY)"), granted())
     deferred = "CREATE TABLE d (p REFERENCES p DEFERRABLE INITIALLY DEFERRED)"
-    database.write(job(deferred), grant())
+    database.write(job(deferred), granted())
 
-    with database.interactive.writing(grant(), creates=False) as transaction:
+    with database.interactive.writing(granted(), creates=False) as transaction:
         run_in(transaction, "INSERT INTO d VALUES (1)")
         with pytest.raises(Constraint):
             transaction.commit(IdempotencyKey("k", b"f"))

@@ -101,6 +101,8 @@ class MemoryStore:
         return self.publish(session)
 
     def recover(self, grant: Grant) -> bool:
+        if not self.exists():
+            return False
         was_torn = self._image().is_torn
         self._shared[self.name] = replace(self._image(), is_torn=False)
         return was_torn

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from sqlatch.kernel.errors import Constraint, DatabaseCorrupt, StatementError, StorageError
-from storage.engine import Grant, Store, Table, closed_on_failure
+from storage.engine import Store, Table, closed_on_failure
 from storage.inplace.engine import InPlace
 from storage.translate import DatabaseReplaced, RecoveryNeeded
+from tests.grants import granted
 
 TABLE = Table("ours", "CREATE TABLE IF NOT EXISTS ours (a)")
 
@@ -36,8 +37,7 @@ def test_no_connection_is_kept_whose_database_failed(
     tmp_path: Path, error: Exception, *, closes: bool
 ) -> None:
     with closing(InPlace(tmp_path).open("main", table=TABLE, now=time.time)) as store:
-        grant = Grant(time.time() + 600, 1, taken_over=False, check=lambda: None)
-        with store.write(grant, creates=True) as transaction:
+        with store.write(granted(), creates=True) as transaction:
             transaction.commit()
         before = store.snapshot(time.time() + 600)
 

@@ -13,6 +13,7 @@ from sqlatch.kernel.errors import BadEvent, DatabaseCorrupt, DatabaseNotFound
 from storage.connection import Session
 from storage.engine import Grant, KeepsChanging
 from storage.inplace import copies
+from tests.grants import granted
 
 
 @pytest.fixture
@@ -52,7 +53,7 @@ def number_in(path: Path) -> int:
 
 def grant(events: list[str] | None = None) -> Grant:
     check = (lambda: None) if events is None else (lambda: events.append("checked"))
-    return Grant(time.time() + 600, 1, taken_over=False, check=check)
+    return granted(check)
 
 
 def test_a_copy_is_whole(live: Path, copy: Path, reader: Session) -> None:
@@ -147,7 +148,7 @@ def test_a_grant_that_has_ended_replaces_nothing(copy: Path, live: Path) -> None
         raise DatabaseNotFound("the grant has ended")
 
     with pytest.raises(DatabaseNotFound):
-        copies.write_over(copy, live, Grant(time.time() + 600, 1, taken_over=False, check=ended))
+        copies.write_over(copy, live, granted(ended))
 
     assert number_in(live) == 1
 

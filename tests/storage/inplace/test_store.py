@@ -12,11 +12,12 @@ import pytest
 
 from sqlatch.kernel.errors import StorageError
 from storage.connection import Session
-from storage.engine import Grant, Table
+from storage.engine import Table
 from storage.inplace.files import Files
 from storage.inplace.store import IDENTITY_CHECKED_EVERY_S, Store
 from storage.pins import Pins
 from storage.translate import DatabaseReplaced, RecoveryNeeded
+from tests.grants import granted
 
 TABLE = Table("ours", "CREATE TABLE IF NOT EXISTS ours (a)")
 
@@ -50,12 +51,8 @@ def store(tmp_path: Path, now: Now) -> Iterator[Store]:
         yield store
 
 
-def grant() -> Grant:
-    return Grant(time.time() + 600, 1, taken_over=False, check=lambda: None)
-
-
 def write(store: Store, sql: str) -> None:
-    with store.write(grant(), creates=True) as transaction:
+    with store.write(granted(), creates=True) as transaction:
         transaction.connection.run(sql)
         transaction.commit()
 
@@ -113,7 +110,7 @@ def test_a_reader_is_not_given_a_file_without_a_journal(store: Store, path: Path
 
     with pytest.raises(RecoveryNeeded, match="no journal"):
         store.snapshot(time.time() + 600)
-    assert store.recover(grant()) is False
+    assert store.recover(granted()) is False
     assert journal.exists()
     assert read(store) == [(1,)]
 
@@ -129,7 +126,7 @@ def test_a_file_in_wal_mode_is_taken_out_of_it_before_it_is_read(
 
     with pytest.raises(RecoveryNeeded):
         read(store)
-    store.recover(grant())
+    store.recover(granted())
 
     assert read(store) == [(5,)]
     assert not Files(tmp_path).is_wal("main")
@@ -139,7 +136,7 @@ def test_what_is_not_there_is_moved_unless_it_may_be_created(tmp_path: Path, now
     with closing(Store("new", Files(tmp_path), table=TABLE, now=now)) as new:
         with pytest.raises(DatabaseReplaced):
             new.snapshot(time.time() + 600)
-        with pytest.raises(DatabaseReplaced), new.write(grant()):
+        with pytest.raises(DatabaseReplaced), new.write(granted()):
             raise AssertionError("was begun")
         assert not (tmp_path / "new.db").exists()
 
@@ -150,7 +147,7 @@ def test_what_is_not_there_is_moved_unless_it_may_be_created(tmp_path: Path, now
 def test_pages_are_written_at_the_commit_and_no_sooner(store: Store, path: Path) -> None:
     before = path.stat().st_size
 
-    with store.write(grant()) as transaction:
+    with store.write(granted()) as transaction:
         transaction.connection.run("CREATE TABLE big (n)")
         for _row in range(5):
             transaction.connection.run("INSERT INTO big VALUES (zeroblob(4000000))")
@@ -171,7 +168,7 @@ def test_a_commit_that_failed_is_of_unknown_outcome_and_closes_the_connection(
         finish(session, sql)
 
     def commit() -> None:
-        with store.write(grant()) as transaction:
+        with store.write(granted()) as transaction:
             transaction.connection.run("INSERT INTO t VALUES (2)")
             monkeypatch.setattr(Session, "finish", failing)
             transaction.commit()
