@@ -8,6 +8,8 @@ zero bytes, an index of the frames, and the checksum. https://github.com/superfl
 import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from io import BytesIO
+from typing import BinaryIO
 
 import lz4.block
 from fastcrc import crc64
@@ -100,8 +102,7 @@ def encode(
     prefix, previous = _literal(header.page_size), 0
     for page, content in pages:
         previous = _next_page(header, previous, page)
-        if len(content) != header.page_size:
-            raise ValueError(f"page {page} has {len(content)} bytes, not {header.page_size}")
+        _check_length(header, page, content)
         block = prefix + content if literal else lz4.block.compress(content, store_size=False)
         frame = FRAME.pack(page, _HAS_LENGTH, len(block))
         yield frame + block
@@ -134,18 +135,18 @@ def decode(content: bytes) -> tuple[Header, dict[int, bytes]]:
     The checksum is over the pages, not over their compressed form: an altered byte there may go
     unnoticed if it decompresses to the same page.
     """
-    header = header_of(content)
-    try:
-        pages, checksum, offset = _frames(header, content)
-        tail = content[offset:-8]
-        kept, expected = TRAILER.unpack(content[-TRAILER.size :])
-        if kept or _checksum(tail, checksum) | _CHECKSUM_FLAG != expected:
-            raise Damaged("the checksum of an LTX file does not match")
-    except Damaged:
-        raise
-    except (struct.error, lz4.block.LZ4BlockError, ValueError) as error:
-        raise Damaged(f"an LTX file of {len(content)} bytes: {error}") from error
-    return header, pages
+    header, pages = scan(BytesIO(content))
+    return header, dict(pages)
+
+
+def scan(stream: BinaryIO) -> tuple[Header, Iterator[tuple[int, bytes]]]:
+    """Return the header of the file in a stream, and its pages one after the other. Damaged.
+
+    The checksum is compared behind the last page: only then is what came before it right.
+    """
+    head = stream.read(HEADER.size)
+    header = header_of(head)
+    return header, _scanned(header, stream, _checksum(head))
 
 
 def literal_pages(content: bytes, first: int, page_size: int) -> Iterator[tuple[int, bytes]]:
@@ -165,25 +166,27 @@ def literal_pages(content: bytes, first: int, page_size: int) -> Iterator[tuple[
         page += 1
 
 
-def _frames(header: Header, content: bytes) -> tuple[dict[int, bytes], int, int]:
-    """Return the pages, the checksum up to the end of the frames, and where that is."""
-    pages: dict[int, bytes] = {}
-    checksum, offset, previous = _checksum(content[: HEADER.size]), HEADER.size, 0
-    while content[offset : offset + len(_END_OF_FRAMES)] != _END_OF_FRAMES:
-        page, flags, length = FRAME.unpack_from(content, offset)
-        if flags != _HAS_LENGTH:
-            raise Damaged(f"the frame of page {page} has the flags {flags}")
-        previous = _next_page(header, previous, page)
-        begin = offset + FRAME.size
-        block = content[begin : begin + length]
-        whole: bytes = lz4.block.decompress(block, uncompressed_size=header.page_size)
-        if len(whole) != header.page_size:
-            raise Damaged(f"page {page} has {len(whole)} bytes, not {header.page_size}")
-        checksum = _checksum(whole, _checksum(content[offset:begin], checksum))
-        pages[page] = whole
-        offset = begin + length
-    _check_last(header, previous)
-    return pages, checksum, offset
+def _scanned(header: Header, stream: BinaryIO, checksum: int) -> Iterator[tuple[int, bytes]]:
+    previous = 0
+    try:
+        while not (frame := stream.read(FRAME.size)).startswith(_END_OF_FRAMES):
+            page, flags, length = FRAME.unpack(frame)
+            if flags != _HAS_LENGTH:
+                raise Damaged(f"the frame of page {page} has the flags {flags}")
+            previous = _next_page(header, previous, page)
+            content = lz4.block.decompress(stream.read(length), uncompressed_size=header.page_size)
+            _check_length(header, page, content)
+            checksum = _checksum(content, _checksum(frame, checksum))
+            yield page, content
+        _check_last(header, previous)
+        tail = frame + stream.read()
+        database, expected = TRAILER.unpack(tail[-TRAILER.size :])
+        if database or _checksum(tail[:-8], checksum) | _CHECKSUM_FLAG != expected:
+            raise Damaged("the checksum of an LTX file does not match")
+    except Damaged:
+        raise
+    except (struct.error, lz4.block.LZ4BlockError, ValueError) as error:
+        raise Damaged(f"an LTX file: {error}") from error
 
 
 def _next_page(header: Header, previous: int, page: int) -> int:
@@ -196,6 +199,11 @@ def _next_page(header: Header, previous: int, page: int) -> int:
     if header.is_snapshot and page != previous + 1 + (previous + 1 == lock):
         raise ValueError(f"a snapshot without the pages between {previous} and {page}")
     return page
+
+
+def _check_length(header: Header, page: int, content: bytes) -> None:
+    if len(content) != header.page_size:
+        raise ValueError(f"page {page} has {len(content)} bytes, not {header.page_size}")
 
 
 def _check_last(header: Header, last: int) -> None:

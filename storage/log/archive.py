@@ -1,0 +1,178 @@
+"""The files that stand for the log: snapshots of a database, and what came after each.
+
+    DIRECTORY/9/0000000000000001-<last>.ltx   snapshots, literal: a page lies at a computable place
+    DIRECTORY/1/<first>-<last>.ltx            the pages that these transactions changed, each once
+
+It is the layout of a Litestream replica, and `litestream restore` reads it. The levels between hold
+files of the level below, merged. A file under its name is whole and never changed. Its time is that
+of its last transaction.
+"""
+
+import os
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from sqlatch.kernel import nfs
+from sqlatch.kernel.errors import StorageError
+from storage.log.ltx import Header
+
+SNAPSHOT_LEVEL = 9
+
+BUFFER_BYTES = 1 << 20
+
+_NAME = re.compile(r"([0-9a-f]{16})-([0-9a-f]{16})\.ltx")
+_ARRIVING = ".arriving"
+
+
+@dataclass(frozen=True, slots=True)
+class LtxFile:
+    """A file of transactions `first` to `last`, the last of which was made at `at_ms`."""
+
+    path: Path
+    level: int
+    first: int
+    last: int
+    size_bytes: int
+    at_ms: int
+    written_s: float
+
+
+@dataclass(frozen=True)
+class Start:
+    """A snapshot and the files that continue it, in order: the state after `last`."""
+
+    snapshot: LtxFile
+    tail: tuple[LtxFile, ...]
+
+    @cached_property
+    def last(self) -> int:
+        return self.tail[-1].last if self.tail else self.snapshot.last
+
+
+class Archive:
+    """The files of one database. StorageError where the directory does not answer."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+
+    def files(self) -> list[LtxFile]:
+        """Return every file, level by level, in the order of their transactions."""
+        with _storage_errors():
+            found = [file for level in self._levels() for file in _listed(level)]
+        return sorted(found, key=lambda file: (file.level, file.last, file.first))
+
+    def start(self, *, written_by_s: float = float("inf")) -> Start | None:
+        """Return the newest snapshot and what continues it. None: there is no snapshot.
+
+        With `written_by_s`, the answer is as it was at that time.
+        """
+        files = [file for file in self.files() if file.written_s <= written_by_s]
+        snapshots = [file for file in files if file.level == SNAPSHOT_LEVEL]
+        if not snapshots:
+            return None
+        newest = snapshots[-1]
+        return Start(newest, tuple(_continuing(newest.last, files)))
+
+    def put(self, level: int, header: Header, pieces: Iterable[bytes]) -> LtxFile:
+        """Write a file, durably. One that is there already is kept: someone may be reading it."""
+        path = self._path(level, header)
+        arriving = path.with_name(f".{path.name}.{os.urandom(8).hex()}{_ARRIVING}")
+        at_ns = header.at_ms * 1_000_000
+        with _storage_errors():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                if not path.exists():
+                    with arriving.open("xb", buffering=BUFFER_BYTES) as file:
+                        file.writelines(pieces)
+                        file.flush()
+                        os.fsync(file.fileno())
+                    os.utime(arriving, ns=(at_ns, at_ns))
+                    arriving.replace(path)
+            finally:
+                arriving.unlink(missing_ok=True)
+            for directory in (path.parent, self.directory, self.directory.parent):
+                _sync(directory)
+            return _file(path)
+
+    def delete(self, files: Iterable[LtxFile]) -> None:
+        """Delete files, the oldest first. Some may be gone."""
+        with _storage_errors():
+            for file in sorted(files, key=lambda file: file.last):
+                file.path.unlink(missing_ok=True)
+
+    def delete_unfinished(self, written_by_s: float) -> None:
+        """Delete what was left by a process that died while it wrote."""
+        with _storage_errors():
+            for level in self._levels():
+                for path in level.glob(f".*{_ARRIVING}"):
+                    if path.stat().st_ctime <= written_by_s:
+                        path.unlink(missing_ok=True)
+
+    def _levels(self) -> list[Path]:
+        try:
+            nfs.open_directory(self.directory)
+            return [path for path in self.directory.iterdir() if re.fullmatch("[1-9]", path.name)]
+        except FileNotFoundError:
+            return []
+
+    def _path(self, level: int, header: Header) -> Path:
+        return self.directory / str(level) / f"{header.first:016x}-{header.last:016x}.ltx"
+
+
+def _listed(level: Path) -> Iterator[LtxFile]:
+    nfs.open_directory(level)
+    for path in level.iterdir():
+        if _NAME.fullmatch(path.name):
+            try:
+                yield _file(path)
+            except FileNotFoundError:
+                continue  # deleted meanwhile
+
+
+def _file(path: Path) -> LtxFile:
+    first, last = (int(part, 16) for part in path.stem.split("-"))
+    found = path.stat()
+    return LtxFile(
+        path=path,
+        level=int(path.parent.name),
+        first=first,
+        last=last,
+        size_bytes=found.st_size,
+        at_ms=found.st_mtime_ns // 1_000_000,
+        written_s=found.st_ctime,
+    )
+
+
+def _continuing(last: int, files: Iterable[LtxFile]) -> Iterator[LtxFile]:
+    """Yield the file that leads furthest from the state after `last`, and so on from there."""
+    left = [file for file in files if file.level < SNAPSHOT_LEVEL and file.last > last]
+    while left:
+        fitting = [file for file in left if file.first <= last + 1]
+        if not fitting:
+            return
+        furthest = max(fitting, key=lambda file: (file.last, file.level))
+        yield furthest
+        last = furthest.last
+        left = [file for file in left if file.last > last]
+
+
+def _sync(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _storage_errors() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StorageError(
+            f"the snapshots of a database: {error.strerror}: {error.filename}", errno=error.errno
+        ) from error

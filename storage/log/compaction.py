@@ -1,0 +1,219 @@
+"""Compaction keeps a log short: it merges records into files and files into snapshots, and deletes
+what is not needed any more."""
+
+import heapq
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from io import BytesIO
+from itertools import pairwise
+from pathlib import Path
+from typing import BinaryIO, Protocol, TypeVar
+
+from storage.log import ltx
+from storage.log.archive import BUFFER_BYTES, SNAPSHOT_LEVEL, Archive, LtxFile, Start
+from storage.log.ltx import Damaged, Header
+
+DAY_S = 86_400
+
+TAIL_BYTES_MAX = 8_000_000
+TAIL_SHARE_MAX = 0.1
+SNAPSHOT_AGE_MAX_S = DAY_S
+"""A snapshot is due when what follows the newest is larger than both of these, or with its age."""
+
+FILES_OF_A_LEVEL_MAX = 32
+"""So many files of one level in a row become one of the next: a new instance opens few."""
+
+SNAPSHOTS_KEPT_S = 30 * DAY_S
+FILES_KEPT_S = 7 * DAY_S
+REPLACED_SNAPSHOT_KEPT_S = DAY_S
+"""An instance may still fetch pages from a snapshot that another one has replaced."""
+
+RECORDS_KEPT_S = 3_600
+"""An instance that is behind by less than this goes on in the log, without a snapshot."""
+
+Pages = Iterator[tuple[int, bytes]]
+Source = tuple[Header, Pages]
+
+
+class Segment(Protocol):
+    """A part of the log; `last` is the last transaction in it, or before it if it is empty."""
+
+    @property
+    def epoch(self) -> int: ...
+    @property
+    def last(self) -> int: ...
+
+
+SegmentT = TypeVar("SegmentT", bound=Segment)
+
+
+def compact(archive: Archive, records: Sequence[bytes], now_s: float) -> int:
+    """Merge the records behind those that the archive has, write a snapshot if one is due, and
+    delete files. Return the transaction up to which the log itself may be deleted."""
+    if records:
+        merge(archive, records)
+    merge_levels(archive)
+    start = archive.start()
+    if start and snapshot_is_due(start, now_s):
+        write_snapshot(archive, start)
+    archive.delete(not_kept(archive.files(), now_s))
+    archive.delete_unfinished(now_s - DAY_S)
+    long_covered = archive.start(written_by_s=now_s - RECORDS_KEPT_S)
+    return long_covered.last if long_covered else 0
+
+
+def merge(archive: Archive, records: Sequence[bytes]) -> LtxFile:
+    """Merge records, which follow each other, into one file. Damaged.
+
+    With a record of the whole database among them, it is a snapshot.
+    """
+    header, pages = merged([ltx.scan(BytesIO(record)) for record in records])
+    start = archive.start()
+    covered = start.last if start else 0
+    if not header.is_snapshot and header.first > covered + 1:
+        raise ValueError(f"transaction {header.first} does not follow {covered}")
+    return _put(archive, 1, header, pages)
+
+
+def merge_levels(archive: Archive) -> None:
+    """Merge the last files of a level where there are many of them."""
+    for level in range(1, SNAPSHOT_LEVEL - 1):
+        start = archive.start()
+        run = [file for file in start.tail if file.level == level] if start else []
+        if len(run) >= FILES_OF_A_LEVEL_MAX:
+            with ExitStack() as stack:
+                _put(archive, level + 1, *merged(_opened(run, stack)))
+
+
+def snapshot_is_due(start: Start, now_s: float) -> bool:
+    """Return whether a new instance would read much behind the newest snapshot."""
+    tail_bytes = sum(file.size_bytes for file in start.tail)
+    tail_bytes_max = max(TAIL_BYTES_MAX, TAIL_SHARE_MAX * start.snapshot.size_bytes)
+    age_s = now_s - start.snapshot.written_s
+    return bool(start.tail) and (tail_bytes > tail_bytes_max or age_s >= SNAPSHOT_AGE_MAX_S)
+
+
+def write_snapshot(archive: Archive, start: Start) -> LtxFile:
+    """Write the state of a snapshot and of what follows it as a snapshot. Damaged."""
+    with ExitStack() as stack:
+        header, pages = merged(_opened([start.snapshot, *start.tail], stack))
+        return _put(archive, SNAPSHOT_LEVEL, header, pages)
+
+
+def write_copy(archive: Archive, copy: Path, *, last: int, at_ms: int) -> LtxFile:
+    """Write a snapshot of a whole database file, to which nobody writes meanwhile.
+
+    It is the state after the transaction `last`, which was made at `at_ms`.
+    """
+    with copy.open("rb", buffering=BUFFER_BYTES) as file:
+        head = file.read(ltx.HEADER.size)
+        page_size = int.from_bytes(head[16:18], "big")
+        header = Header(
+            page_size=1 << 16 if page_size == 1 else page_size,
+            pages=int.from_bytes(head[28:32], "big"),
+            first=1,
+            last=last,
+            at_ms=at_ms,
+        )
+        return _put(archive, SNAPSHOT_LEVEL, header, _pages_of(file, header))
+
+
+def merged(sources: Sequence[Source]) -> Source:
+    """Return what has the effect of all sources, one after the other.
+
+    Of each page the newest is taken. What is a whole database makes those before it unnecessary.
+    """
+    headers = [header for header, _pages in sources]
+    begin = max((at for at, header in enumerate(headers) if header.is_snapshot), default=0)
+    sources, headers = sources[begin:], headers[begin:]
+    for before, header in pairwise(headers):
+        if not before.first <= header.first <= before.last + 1 <= header.last:
+            raise Damaged(f"transactions {header.first} to {header.last} follow {before.last}")
+        if header.page_size != before.page_size:
+            raise Damaged(f"pages of {header.page_size} bytes follow those of {before.page_size}")
+    return replace(headers[-1], first=headers[0].first), _newest_pages(sources)
+
+
+def not_kept(files: Sequence[LtxFile], now_s: float) -> list[LtxFile]:
+    """Return the files that may be deleted.
+
+    Every file of the last 7 days is kept, and the last snapshot of each of 30 days. So is the
+    snapshot from which each of these times begins, so that a state in it can be restored.
+    """
+    snapshots = [file for file in files if file.level == SNAPSHOT_LEVEL]
+    oldest = _base(snapshots, now_s - SNAPSHOTS_KEPT_S)
+    last_of_day = {file.at_ms // (DAY_S * 1_000): file for file in snapshots}
+    deleted = {
+        file
+        for file, successor in pairwise(snapshots)
+        if now_s - successor.written_s >= REPLACED_SNAPSHOT_KEPT_S
+        and (file not in last_of_day.values() or file.last < oldest)
+    }
+    needed = _base([file for file in snapshots if file not in deleted], now_s - FILES_KEPT_S)
+    return [
+        file
+        for file in files
+        if (file in deleted if file.level == SNAPSHOT_LEVEL else file.last <= needed)
+    ]
+
+
+def not_needed(segments: Sequence[SegmentT], floor: int) -> list[SegmentT]:
+    """Return the segments that may be deleted, since all up to `floor` is in files.
+
+    The newest segment is kept in any case, and every one behind a segment that is kept.
+    """
+    in_order = sorted(segments, key=lambda segment: segment.epoch)
+    deleted = []
+    for segment in in_order[:-1]:
+        if segment.last > floor:
+            break
+        deleted.append(segment)
+    return deleted
+
+
+def _put(archive: Archive, level: int, header: Header, pages: Pages) -> LtxFile:
+    literal = header.is_snapshot
+    pieces = ltx.encode(header, pages, literal=literal)
+    return archive.put(SNAPSHOT_LEVEL if literal else level, header, pieces)
+
+
+def _opened(files: Sequence[LtxFile], stack: ExitStack) -> list[Source]:
+    return [
+        ltx.scan(stack.enter_context(file.path.open("rb", buffering=BUFFER_BYTES)))
+        for file in files
+    ]
+
+
+def _newest_pages(sources: Sequence[Source]) -> Pages:
+    """Merge by page; a page beyond a later size of the database was cut off."""
+    pages_max = sources[-1][0].pages
+    ranked = []
+    for age, (header, pages) in enumerate(reversed(sources)):
+        pages_max = min(pages_max, header.pages)
+        ranked.append(_ranked(age, pages, pages_max))
+    previous = 0
+    for page, _age, content in heapq.merge(*ranked):
+        if page != previous:
+            yield page, content
+        previous = page
+
+
+def _ranked(age: int, pages: Pages, pages_max: int) -> Iterator[tuple[int, int, bytes]]:
+    for page, content in pages:
+        if page <= pages_max:
+            yield page, age, content
+
+
+def _pages_of(file: BinaryIO, header: Header) -> Pages:
+    lock = ltx.lock_page(header.page_size)
+    file.seek(0)
+    for page in range(1, header.pages + 1):
+        content = file.read(header.page_size)
+        if page != lock:
+            yield page, content
+
+
+def _base(snapshots: Sequence[LtxFile], at_s: float) -> int:
+    """Return the last transaction of the snapshot that was the newest at that time, or 0."""
+    return max((file.last for file in snapshots if file.at_ms <= at_s * 1_000), default=0)

@@ -1,0 +1,151 @@
+"""The files of a log: their names and times, what a new instance begins from, and no torn ones."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sqlatch.kernel.errors import StorageError
+from storage.log import ltx
+from storage.log.archive import Archive, LtxFile
+
+AT_MS = 1_700_000_000_123
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Archive:
+    return Archive(tmp_path / "main" / "ltx")
+
+
+def put(archive: Archive, level: int, first: int, last: int) -> LtxFile:
+    header = ltx.Header(page_size=512, pages=1, first=first, last=last, at_ms=AT_MS)
+    return archive.put(level, header, ltx.encode(header, [(1, bytes(512))]))
+
+
+def spans(files: list[LtxFile] | tuple[LtxFile, ...]) -> list[tuple[int, int, int]]:
+    return [(file.level, file.first, file.last) for file in files]
+
+
+def everything_in(archive: Archive) -> list[str]:
+    return sorted(str(path.relative_to(archive.directory)) for path in archive.directory.rglob("*"))
+
+
+def test_the_files_have_the_names_and_times_of_a_litestream_replica(archive: Archive) -> None:
+    file = put(archive, 1, 11, 300)
+
+    assert everything_in(archive) == ["1", "1/000000000000000b-000000000000012c.ltx"]
+    assert (file.level, file.first, file.last, file.at_ms) == (1, 11, 300, AT_MS)
+    assert file.size_bytes == len(file.path.read_bytes())
+    assert archive.files() == [file]
+
+
+def test_an_archive_without_a_directory_is_empty(archive: Archive) -> None:
+    assert archive.files() == []
+    assert archive.start() is None
+    archive.delete_unfinished(written_by_s=2e9)
+
+
+@pytest.mark.parametrize(
+    ("files", "tail"),
+    [
+        ([(9, 1, 10)], []),
+        ([(9, 1, 4), (9, 1, 10), (1, 5, 10)], []),
+        ([(9, 1, 10), (1, 11, 20), (1, 21, 21)], [(1, 11, 20), (1, 21, 21)]),
+        # Two instances merged at the same time; one of them saw more.
+        ([(9, 1, 10), (1, 11, 20), (1, 11, 25), (1, 21, 30)], [(1, 11, 25), (1, 21, 30)]),
+        ([(9, 1, 10), (1, 11, 20), (1, 21, 30), (2, 11, 30)], [(2, 11, 30)]),
+        # What begins before the snapshot goes beyond it.
+        ([(9, 1, 10), (1, 8, 12), (1, 13, 14)], [(1, 8, 12), (1, 13, 14)]),
+        # What does not follow is not taken.
+        ([(9, 1, 10), (1, 12, 20)], []),
+    ],
+)
+def test_a_new_instance_begins_from_the_newest_snapshot_and_goes_as_far_as_it_can(
+    archive: Archive, files: list[tuple[int, int, int]], tail: list[tuple[int, int, int]]
+) -> None:
+    for level, first, last in files:
+        put(archive, level, first, last)
+
+    start = archive.start()
+
+    assert start is not None
+    assert spans([start.snapshot]) == [(9, 1, 10)]
+    assert spans(start.tail) == tail
+    assert start.last == (tail[-1][2] if tail else 10)
+
+
+def test_the_start_at_a_time_knows_only_what_was_written_by_then(archive: Archive) -> None:
+    first = put(archive, 9, 1, 4)
+    os.utime(first.path)  # sets the time of its last change of status too
+    between = archive.files()[0].written_s
+
+    put(archive, 9, 1, 5)
+
+    assert archive.start(written_by_s=between - 1) is None
+    start = archive.start(written_by_s=between)
+    assert start is not None
+    assert start.last in (4, 5)  # within one tick of the clock both are there
+
+
+def test_a_file_that_is_there_is_kept(archive: Archive) -> None:
+    file = put(archive, 9, 1, 4)
+    with file.path.open("rb") as reading:
+        assert put(archive, 9, 1, 4) == file
+
+        assert os.fstat(reading.fileno()).st_nlink == 1
+
+
+def test_a_file_that_could_not_be_written_whole_is_not_there(archive: Archive) -> None:
+    header = ltx.Header(page_size=512, pages=1, first=1, last=4, at_ms=0)
+
+    def pieces() -> Iterator[bytes]:
+        yield b"LTX1"
+        raise ltx.Damaged("in the middle")
+
+    with pytest.raises(ltx.Damaged):
+        archive.put(9, header, pieces())
+
+    assert everything_in(archive) == ["9"]
+
+
+def test_what_a_dead_process_left_is_deleted_later(archive: Archive) -> None:
+    file = put(archive, 9, 1, 4)
+    left = file.path.with_name(f".{file.path.name}.0123.arriving")
+    left.write_bytes(b"LTX1")
+
+    assert archive.files() == [file]
+    archive.delete_unfinished(left.stat().st_ctime - 1)
+    assert left.exists()
+    archive.delete_unfinished(left.stat().st_ctime)
+
+    assert not left.exists()
+    assert archive.files() == [file]
+
+
+def test_other_files_are_not_looked_at(archive: Archive) -> None:
+    file = put(archive, 1, 1, 4)
+    (file.path.parent / "README").touch()
+    (file.path.parent / "0001-0002.ltx").touch()
+    (archive.directory / "lost+found").mkdir()
+
+    assert archive.files() == [file]
+
+
+def test_a_directory_that_is_a_file_is_a_storage_error(archive: Archive) -> None:
+    archive.directory.parent.mkdir()
+    archive.directory.touch()
+
+    with pytest.raises(StorageError, match="Not a directory"):
+        archive.files()
+    with pytest.raises(StorageError):
+        put(archive, 9, 1, 4)
+
+
+def test_files_are_deleted_though_some_are_gone(archive: Archive) -> None:
+    files = [put(archive, 1, 1, 4), put(archive, 1, 5, 6)]
+    files[0].path.unlink()
+
+    archive.delete(files)
+
+    assert archive.files() == []
