@@ -16,7 +16,7 @@ from fastcrc import crc64
 
 PAGE_SIZES = frozenset(512 << power for power in range(8))
 
-HEADER = struct.Struct(">4sIIIQQQ52x")
+HEADER = struct.Struct(">4sIIIQQQ60x")
 """Magic, flags, page size, pages, first, last, milliseconds. Of the rest, nothing applies here."""
 
 FRAME = struct.Struct(">IHI")

@@ -227,3 +227,33 @@ def test_a_frame_that_is_not_of_its_page_is_damaged(change: str) -> None:
 
     with pytest.raises(ltx.Damaged, match="the frame of page"):
         list(ltx.literal_pages(frames, first, 512))
+
+
+def test_the_bytes_are_those_that_litestream_reads() -> None:
+    header = ltx.Header(page_size=512, pages=2, first=3, last=4, at_ms=5)
+    content = file_of(header, [(2, bytes(512))], literal=False)
+
+    assert (
+        content.hex()
+        == (
+            "4c545831"
+            "00000002"
+            "00000200"
+            "00000002" + "0000000000000003"  # LTX1, flags, page size, pages
+            "0000000000000004"
+            "0000000000000005"  # first, last, milliseconds
+            + "00"
+            * 60  # of checksum, WAL and node
+            + "000000020001"
+            "0000000c"
+            "1f000100ffe8500000000000"  # page 2
+            + "000000000000"  # no more pages
+            + "02"
+            "64"
+            "16"
+            "00"
+            "0000000000000004"  # the index, and its length
+             + "0000000000000000"
+            "adf540ff9ec94134"  # checksums: of no database, of the file
+        )
+    )
