@@ -34,7 +34,7 @@ class Record:
 
 
 class Conflict(Exception):
-    """The record is not in the log, and will not be: another one has its number."""
+    """The record is not in the log, and will not be: another writer has gone on."""
 
 
 class InDoubt(Exception):
@@ -58,17 +58,19 @@ class Log(Protocol):
     def sync(self, deadline_s: float) -> list[Record]:
         """Return every record behind `place`, in order; Gone."""
 
-    def ready(self, deadline_s: float, *, seal: bool) -> list[Record]:
-        """The same, and make sure that the next record can be appended.
+    def ready(self, deadline_s: float, *, fence: int, seal: bool) -> list[Record]:
+        """The same, and make sure that the next record can be appended; Conflict.
 
-        Only who has the right to write may ask it. `seal` where a writer before may still be about
-        to append: whatever it does after this is not in the log.
+        Only who has the right to write may ask it; `fence` is that of the lease, and greater than
+        that of any before. `seal` where a writer before may still be about to append: whatever it
+        does after this is not in the log. Conflict if a later holder has begun to write.
         """
 
     def append(self, commit_id: bytes, content: bytes) -> None:
         """Append the record that follows the last one: when this returns, it is in the log.
 
-        Conflict: it is not, and never will be. InDoubt: ask `outcome`.
+        Conflict: it is not, and never will be. InDoubt: ask `outcome`, and until that has answered
+        the right to write must not be given back: the next holder has to seal.
         """
 
     def outcome(self, txid: int, commit_id: bytes, deadline_s: float) -> tuple[bool, list[Record]]:

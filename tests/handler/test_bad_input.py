@@ -15,8 +15,8 @@ from locking.clock import Clock
 from sqlatch.kernel.errors import SqlatchError
 from tests.conftest import Ask, forget
 from tests.faults.machine import Time
+from tests.nobody import as_nobody
 
-NOBODY = 65_534
 ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
 DEEP = "NOT " * 2000 + "1"
 
@@ -446,24 +446,6 @@ def refused_event(event: Any) -> dict[str, Any]:
     with pytest.raises(SqlatchError) as refusal:
         local.invoke(event)
     return refusal.value.body()
-
-
-@contextmanager
-def as_nobody(directory: Path) -> Iterator[None]:
-    """Run the block as a user who may read the directory and write nothing in it."""
-    modes = {parent: parent.stat().st_mode for parent in directory.parents}
-    closed = {parent: mode for parent, mode in modes.items() if mode & 0o011 != 0o011}
-    for parent, mode in closed.items():
-        parent.chmod(mode | 0o011)
-    directory.chmod(0o555)
-    os.seteuid(NOBODY)
-    try:
-        yield
-    finally:
-        os.seteuid(0)
-        directory.chmod(0o755)
-        for parent, mode in closed.items():
-            parent.chmod(mode)
 
 
 def test_an_error_of_a_bulk_load_says_which_set_it_was(refused: Ask, ask: Ask) -> None:

@@ -1,0 +1,207 @@
+"""The segments of one log, by name: each is followed by one, and no name comes back.
+
+`<epoch, 16 hex digits>.seg`, and `<epoch>-<creator>.tmp` for a header that is to follow that epoch.
+"""
+
+import errno
+import itertools
+import os
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from storage.log import files
+from storage.log.log import Gone, Place
+from storage.log.segment import CREATOR_BYTES, HEADER_BYTES, ID_BYTES, Header, Segment
+
+_SEGMENT = re.compile(r"([0-9a-f]{16})\.seg")
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """A segment that nothing can be added to: it has the records from `first_txid` to `last_txid`.
+
+    If it has none, `last_txid` is `first_txid` - 1.
+    """
+
+    epoch: int
+    first_txid: int
+    last_txid: int
+    path: Path
+
+
+class Chain:
+    """Raises OSError, Gone and DatabaseCorrupt. `database_id` is learnt if it is None."""
+
+    def __init__(self, directory: Path, database_id: bytes | None) -> None:
+        self.directory = directory
+        self.database_id = database_id
+        self._creator = os.urandom(CREATOR_BYTES)
+
+    def epochs(self) -> list[int]:
+        return _epochs_of(files.names(self.directory))
+
+    def path(self, epoch: int) -> Path:
+        return self.directory / f"{epoch:016x}.seg"
+
+    def open(self, epoch: int) -> Segment:
+        """Open a segment that is known to have been there; Gone."""
+        try:
+            segment = Segment.open(self.path(epoch), epoch, self.database_id)
+        except FileNotFoundError as error:
+            raise Gone(f"{self.path(epoch)} was removed") from error
+        self.database_id = segment.header.database_id
+        return segment
+
+    def header(self, epoch: int) -> Header:
+        segment = self.open(epoch)
+        segment.close()
+        return segment.header
+
+    def open_successor(self, segment: Segment) -> Segment | None:
+        """Open the segment that follows one, None if there is none yet."""
+        self.refresh()
+        epoch = segment.header.epoch + 1
+        return self.open(epoch) if files.is_there(self.path(epoch)) else None
+
+    def refresh(self) -> None:
+        """Make the NFS client ask for the names that are there, and the disk keep those it has.
+
+        A client remembers for 30 s that a name is not there. And what is appended to a segment is
+        lost with its name, which another instance may have given it a moment ago.
+        """
+        files.sync_directory(self.directory)
+
+    def make_first(self, *, fence: int, txid: int = 0) -> bool:
+        """Make the first segment, behind a snapshot of that txid. Return whether it is ours."""
+        for directory in (self.directory.parent, self.directory):
+            directory.mkdir(exist_ok=True)
+            files.sync_directory(directory.parent)
+        with self._header_file(0) as (path, descriptor):
+            if self.epochs():
+                return False
+            database_id = self.database_id or os.urandom(ID_BYTES)
+            header = Header(database_id, 1, 0, 0, txid, fence, self._creator)
+            return self._link(path, descriptor, header)
+
+    def seal(
+        self, segment: Segment, place: Place, *, fence: int = 0, txid_if_empty: int = 0
+    ) -> bool:
+        """Seal a segment, of which the records up to `place` are known.
+
+        `fence` is that of a holder of the lease who is to append behind the seal. Return whether
+        the next segment is ours, and begins at `txid_if_empty` if that is set. The file of its
+        header is made before the mark: a full disk fails the seal before it has marked what no
+        reader could go past. See `remove` too.
+        """
+        epoch = segment.header.epoch
+        with self._header_file(epoch) as (path, descriptor):
+            self.refresh()
+            if not files.is_there(segment.path):
+                raise Gone(f"{segment.path} was removed")
+            segment.mark()
+            end = segment.end(place)
+            header = Header(
+                segment.header.database_id,
+                epoch + 1,
+                epoch,
+                end.offset,
+                end.txid or txid_if_empty,
+                max(fence, segment.header.fence),
+                self._creator,
+            )
+            is_ours = self._link(path, descriptor, header)
+            return is_ours and not (txid_if_empty and end.txid)
+
+    def begin(self, txid: int) -> bool:
+        """Begin a log behind a snapshot. Return False if there is a log that has records.
+
+        One without a record is no database: its segment is followed by one that begins there.
+        """
+        epochs = self.epochs()
+        if not epochs:
+            return self.make_first(fence=0, txid=txid)
+        newest = self.open(epochs[-1])
+        try:
+            is_empty = newest.end(newest.start).txid == 0
+            return is_empty and self.seal(newest, newest.start, txid_if_empty=txid)
+        finally:
+            newest.close()
+
+    def has_records(self) -> bool:
+        """Return whether there is a record, or a snapshot that the log begins behind."""
+        epochs = self.epochs()
+        if not epochs:
+            return False
+        newest = self.open(epochs[-1])
+        try:
+            return newest.end(newest.start).txid > 0
+        finally:
+            newest.close()
+
+    def settled(self) -> list[Settled]:
+        """Return the segments that nothing can be added to, oldest first: all but the newest."""
+        headers = [self.header(epoch) for epoch in self.epochs()]
+        return [
+            Settled(
+                header.epoch,
+                header.txid_before + 1,
+                successor.txid_before,
+                self.path(header.epoch),
+            )
+            for header, successor in itertools.pairwise(headers)
+        ]
+
+    def remove(self, epochs: Iterable[int]) -> None:
+        """Remove the oldest segments, never the newest.
+
+        Before a segment those headers are removed that may still be linked in its place. A sealer
+        makes the file of its header, then looks whether the segment that it seals is there: either
+        it finds that gone, or its file will be. So no name comes back with other records behind it.
+        """
+        for epoch in sorted(epochs):
+            names = files.names(self.directory)
+            oldest, *others = _epochs_of(names)
+            if epoch != oldest or not others:
+                raise ValueError(f"segment {epoch:x} is not the oldest of several: {oldest:x} is")
+            for name in names:
+                if name.startswith(f"{epoch - 1:016x}-"):
+                    (self.directory / name).unlink(missing_ok=True)
+            self.path(epoch).unlink(missing_ok=True)
+
+    @contextmanager
+    def _header_file(self, epoch: int) -> Iterator[tuple[Path, int]]:
+        """A file of our own, for the header of the segment that follows an epoch."""
+        path = self.directory / f"{epoch:016x}-{self._creator.hex()}.tmp"
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o644)
+        try:
+            _write_header(descriptor, bytes(HEADER_BYTES))
+            yield path, descriptor
+        finally:
+            os.close(descriptor)
+            path.unlink(missing_ok=True)
+
+    def _link(self, path: Path, descriptor: int, header: Header) -> bool:
+        """Give a header its name, once and whole. Return whether we were the first."""
+        _write_header(descriptor, header.encoded())
+        try:
+            os.link(path, self.path(header.epoch))
+        except FileNotFoundError as error:
+            raise Gone(f"{path} was removed with the segment before it") from error
+        except FileExistsError:
+            # Another was faster, or the server did it twice: the header that is there decides.
+            return False
+        files.sync_directory(self.directory)
+        return True
+
+
+def _write_header(descriptor: int, content: bytes) -> None:
+    if os.pwrite(descriptor, content, 0) < len(content):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    os.fsync(descriptor)
+
+
+def _epochs_of(names: Iterable[str]) -> list[int]:
+    return sorted(int(found[1], 16) for found in map(_SEGMENT.fullmatch, names) if found)

@@ -1,0 +1,290 @@
+"""The log of one database as segments in a directory that all instances share.
+
+Records are appended to the newest segment under the lease. A seal, which anybody may make at any
+time, ends it: it marks the segment by its length, reads its tail, and links the next one, whose
+header says where this one ends. An appender and a reader look for the mark after they have written
+or read, so of them and a sealer one sees the other.
+"""
+
+import errno
+import time
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlatch.kernel.errors import DatabaseCorrupt, StorageError, Timeout
+from storage.log import files
+from storage.log.chain import Chain, Settled
+from storage.log.log import BEGINNING, Conflict, Gone, InDoubt, Place, Record
+from storage.log.segment import HEADER_BYTES, SEALED_BYTES, Segment, encoded_record
+
+CAP_BYTES = 64 << 20
+"""A segment that is longer is sealed before the next append. Its last record may be of any size."""
+
+POLL_S = 0.05
+"""The time between two looks for the next segment, by a process that may not make it."""
+
+_NEVER_LANDS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+"""The server has answered, and has no room: what is not there by then does not come later."""
+
+
+class DirectoryLog:
+    """See `Log`. `at` is where a copy stands; that of a snapshot has its txid, and epoch 0."""
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        at: Place = BEGINNING,
+        database_id: bytes | None = None,
+        now: Callable[[], float],
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._chain = Chain(directory, database_id)
+        self._place = at
+        self._now = now
+        self._sleep = sleep
+        self._segment: Segment | None = None
+        self._has_tail = False
+        self._failed_epoch = 0
+        self._may_land = True
+        self._fence = 0
+
+    @property
+    def place(self) -> Place:
+        return self._place
+
+    @property
+    def database_id(self) -> bytes | None:
+        """The id that all segments of the log have, None as long as none was read."""
+        return self._chain.database_id
+
+    def sync(self, deadline_s: float) -> list[Record]:
+        with self._all_or_nothing():
+            return self._new_records(deadline_s)
+
+    def ready(self, deadline_s: float, *, fence: int, seal: bool) -> list[Record]:
+        with self._all_or_nothing():
+            self._fence = fence
+            records = self._new_records(deadline_s)
+            while True:
+                if self._segment is None:
+                    self._chain.make_first(fence=fence)
+                elif self._is_superseded():
+                    raise Conflict(f"{self._segment.path} was begun under a later lease")
+                elif self._is_spent() or (seal and self._segment.header.fence < fence):
+                    self._chain.seal(self._segment, self._place, fence=fence)
+                else:
+                    return records
+                if self._now() >= deadline_s:
+                    raise Timeout(f"others went on sealing {self._directory} until the deadline")
+                records += self._new_records(deadline_s)
+
+    def append(self, commit_id: bytes, content: bytes) -> None:
+        place, segment = self._place, self._opened()
+        if self._is_superseded():
+            raise Conflict(f"{segment.path} was begun under a later lease")
+        record = encoded_record(place.txid + 1, commit_id, content)
+        end = Place(place.epoch, place.offset + len(record), place.txid + 1)
+        # Until it has succeeded, so that no exception leaves us able to append behind it.
+        self._failed_epoch, self._may_land = place.epoch, True
+        try:
+            segment.write(place.offset, record)
+            length_bytes = segment.length_bytes()
+        except OSError as error:
+            self._may_land = error.errno not in _NEVER_LANDS
+            raise InDoubt(f"{segment.path}: {error.strerror}") from error
+        if length_bytes != end.offset:
+            raise InDoubt(f"{segment.path}: was sealed or appended to meanwhile")
+        self._place, self._failed_epoch = end, 0
+
+    def outcome(self, txid: int, commit_id: bytes, deadline_s: float) -> tuple[bool, list[Record]]:
+        with self._all_or_nothing():
+            epoch = self._place.epoch
+            records = self._new_records(deadline_s)
+            # It may come later, but not into a segment that others have sealed.
+            if self._place.txid < txid and self._place.epoch == epoch and self._may_land:
+                self._chain.seal(self._opened(), self._place, fence=self._fence)
+                records += self._new_records(deadline_s)
+            return any(
+                (each.txid, each.commit_id) == (txid, commit_id) for each in records
+            ), records
+
+    def close(self) -> None:
+        if self._segment is not None:
+            self._segment.close()
+            self._segment = None
+
+    def exists(self) -> bool:
+        """Return whether the log has a record, or begins behind a snapshot."""
+        with self._all_or_nothing():
+            return self._chain.has_records()
+
+    def begin(self, txid: int) -> None:
+        """Begin the log of a database that a snapshot of that txid has; FileExistsError."""
+        with self._all_or_nothing():
+            if not self._chain.begin(txid):
+                raise FileExistsError(errno.EEXIST, "the log has records", str(self._directory))
+
+    def segments(self) -> list[Settled]:
+        """Return the segments that nothing can be added to, oldest first: all but the newest."""
+        with self._all_or_nothing():
+            return self._chain.settled()
+
+    def remove(self, epochs: Iterable[int]) -> None:
+        """Remove the oldest of `segments()`: those of these epochs, which nobody is to need."""
+        with self._all_or_nothing():
+            self._chain.remove(epochs)
+
+    def _new_records(self, deadline_s: float) -> list[Record]:
+        """Return what is behind our place, and move there."""
+        txid = self._place.txid
+        if self._segment is None and not self._find_place():
+            return []
+        records: list[Record] = []
+        while (successor := self._read_on(self._opened(), records, deadline_s)) is not None:
+            self._enter(successor)
+        if self._place.txid < txid:
+            raise DatabaseCorrupt(
+                f"the log ends with record {self._place.txid}, but there is a snapshot of record"
+                f" {txid}: {self._directory}"
+            )
+        return [record for record in records if record.txid > txid]
+
+    def _read_on(
+        self, segment: Segment, records: list[Record], deadline_s: float
+    ) -> Segment | None:
+        """Add what is new in a segment to `records`. Return the next segment if it is sealed."""
+        found = segment.new_records(self._place)
+        self._has_tail = False
+        if found is None:
+            return None
+        length_bytes = segment.length_bytes()
+        successor = None
+        if length_bytes >= SEALED_BYTES:
+            successor = self._successor(segment, deadline_s)
+            found = segment.settled_records(self._place, successor.header)
+        if found:
+            records += found
+            self._place = found[-1].end
+        if successor is None and length_bytes != self._place.offset:
+            segment.check_tail(self._place)
+            self._has_tail = True
+        return successor
+
+    def _successor(self, segment: Segment, deadline_s: float) -> Segment:
+        """Open the segment behind a sealed one.
+
+        Its sealer may have died between its steps. What was acknowledged before may stand in the
+        sealed segment, and to leave it out would be a stale read: so we seal it ourselves. Who may
+        not write in the directory waits until another has.
+        """
+        while True:
+            successor = self._chain.open_successor(segment)
+            if successor is not None:
+                return successor
+            try:
+                self._chain.seal(segment, self._place)
+            except OSError as error:
+                if not files.is_read_only(error):
+                    raise
+                if self._now() >= deadline_s:
+                    raise Timeout(
+                        f"{segment.path} is sealed, but the segment behind it was not made before"
+                        " the deadline, and this process may not write there: try again"
+                    ) from error
+                self._sleep(POLL_S)
+
+    def _is_superseded(self) -> bool:
+        """Return whether a later holder of the lease has begun the segment.
+
+        What is appended here is not fenced off from that one's appends, as it would be in a segment
+        that was sealed; and our own lease, and the clock that it is checked by, may have stood
+        still since.
+        """
+        return self._opened().header.fence > self._fence
+
+    def _is_spent(self) -> bool:
+        """Return whether nothing more is to be appended to the segment.
+
+        It has a torn tail; or an append of ours failed, and may still land; or it is long enough.
+        """
+        return (
+            self._has_tail
+            or self._failed_epoch == self._place.epoch
+            or self._place.offset > CAP_BYTES
+        )
+
+    def _find_place(self) -> bool:
+        """Open the segment where reading goes on. Return whether there is a log."""
+        place = self._place
+        if place.epoch:
+            self._segment = self._open_at(place)
+            return True
+        epochs = self._chain.epochs()
+        if not epochs and not place.txid:
+            return False
+        # The newest of those that begin with the record behind our place, or with an earlier one.
+        count = bisect_right(
+            epochs, place.txid, key=lambda epoch: self._chain.header(epoch).txid_before
+        )
+        if not count:
+            raise Gone(f"{self._directory} has no record {place.txid + 1} any more")
+        self._enter(self._chain.open(epochs[count - 1]))
+        return True
+
+    def _open_at(self, place: Place) -> Segment:
+        """Open the segment of a place, which may be of a log that was removed since; Gone."""
+        database_id, self._chain.database_id = self._chain.database_id, None
+        segment = self._chain.open(place.epoch)
+        header, length_bytes = segment.header, segment.length_bytes()
+        is_same = header.database_id == database_id
+        is_cut = not HEADER_BYTES <= place.offset <= length_bytes
+        if is_cut or header.txid_before > place.txid or not (is_same or database_id is None):
+            segment.close()
+            if is_cut and is_same:
+                raise DatabaseCorrupt(
+                    f"{segment.path} was cut to {length_bytes} bytes: record {place.txid}, which"
+                    f" ended at {place.offset}, is not in the log any more"
+                )
+            raise Gone(f"{segment.path} belongs to another log than the copy")
+        return segment
+
+    def _enter(self, segment: Segment) -> None:
+        self.close()
+        self._segment, self._place = segment, segment.start
+
+    def _opened(self) -> Segment:
+        assert self._segment is not None, "sync() or ready() comes first"
+        return self._segment
+
+    @property
+    def _directory(self) -> Path:
+        return self._chain.directory
+
+    @contextmanager
+    def _all_or_nothing(self) -> Iterator[None]:
+        """Move our place with success only, so that no record is passed over; translate OSError."""
+        place = self._place
+        try:
+            yield
+        except BaseException as error:
+            self._place = place
+            self.close()
+            if not isinstance(error, OSError) or isinstance(error, FileExistsError):
+                raise
+            if error.errno == errno.ESTALE and self._is_removed(place):
+                raise Gone(f"{self._chain.path(place.epoch)} was removed") from error
+            raise StorageError(
+                f"the log: {error.strerror}: {error.filename or self._directory}",
+                errno=error.errno,
+            ) from error
+
+    def _is_removed(self, place: Place) -> bool:
+        """Return whether the directory is there, and the segment of a place is not."""
+        try:
+            self._chain.refresh()
+            return not files.is_there(self._chain.path(place.epoch))
+        except OSError:
+            return False

@@ -1,0 +1,87 @@
+"""Logs for the tests: how to write to one, and what one who comes new finds in it."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from sqlatch.kernel import nfs
+from storage.log import files, segment
+from storage.log.directory import DirectoryLog
+from storage.log.log import BEGINNING, Place, Record
+
+DEADLINE_S = 10.0
+
+
+ID = b"0123456789abcdef"
+
+
+OTHER_ID = b"fedcba9876543210"
+
+
+def log_in(root: Path, at: Place = BEGINNING, **options: Any) -> DirectoryLog:
+    return DirectoryLog(root, at=at, now=lambda: 0.0, **options)
+
+
+def contents(records: list[Record]) -> list[tuple[int, bytes]]:
+    return [(record.txid, record.content) for record in records]
+
+
+fences = count(1)
+
+
+def ready(log: DirectoryLog, *, seal: bool = False) -> list[Record]:
+    """Take the lease, over if `seal`, and prepare to append."""
+    return log.ready(DEADLINE_S, fence=next(fences), seal=seal)
+
+
+def commit(log: DirectoryLog, *values: bytes, seal: bool = False) -> None:
+    ready(log, seal=seal)
+    for value in values:
+        log.append(ID, value)
+
+
+def everything(root: Path) -> list[tuple[int, bytes]]:
+    """Return what one who comes new finds in the log."""
+    return contents(log_in(root).sync(DEADLINE_S))
+
+
+def newest(root: Path) -> Path:
+    return max(root.glob("*.seg"))
+
+
+def write(path: Path, offset: int, content: bytes) -> None:
+    with path.open("r+b") as opened:
+        opened.seek(offset)
+        opened.write(content)
+
+
+def altered(content: bytes, offset: int) -> bytes:
+    return content[:offset] + bytes([content[offset] ^ 0x10]) + content[offset + 1 :]
+
+
+@contextmanager
+def counted_calls() -> Iterator[list[str]]:
+    """The system calls by which segments are read, written and looked at, in order."""
+    calls: list[str] = []
+
+    def noting(name: str, call: Callable[..., Any]) -> Callable[..., Any]:
+        def noted(*arguments: Any) -> Any:
+            calls.append(name)
+            return call(*arguments)
+
+        return noted
+
+    counted = {name: noting(name, each) for name, each in vars(os).items() if callable(each)}
+    libc = files._libc()
+    measured = SimpleNamespace(statx=noting("statx", libc.statx))
+    with pytest.MonkeyPatch.context() as patched:
+        for module in (segment, files, nfs):
+            patched.setattr(module, "os", SimpleNamespace(**{**vars(os), **counted}))
+        patched.setattr(files, "_libc", lambda: measured)
+        yield calls
