@@ -106,4 +106,4 @@ lock: env-dev  ## pin every dependency, with hashes, from pyproject.toml
 	@$(BIN)/python -m tools.lock
 
 clean:  ## remove what was made: environments, builds, demo data
-	rm -rf .venv .venv-* .aws-sam build databases dist
+	rm -rf .venv .venv.lock .venv-* .aws-sam build databases dist

@@ -47,7 +47,8 @@ def test_what_could_not_be_made_is_made_again(tmp_path: Path) -> None:
 def test_the_makefile_names_each_environment_and_no_other() -> None:
     asked = {word for word in MAKEFILE.split() if word.startswith("env-")} - {"env-%:"}
 
-    assert asked == {f"env-{name}" for name in ENVIRONMENTS}
+    # The others bring uv's up to date before theirs.
+    assert asked == {f"env-{name}" for name in ENVIRONMENTS} - {"env-uv"}
 
 
 def test_what_an_environment_is_made_from_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -57,8 +58,27 @@ def test_what_an_environment_is_made_from_is_there(monkeypatch: pytest.MonkeyPat
 
 
 def test_an_unknown_name_says_which_there_are() -> None:
-    with pytest.raises(SystemExit, match="no environment is named 'prod': there are dev, demo"):
+    with pytest.raises(SystemExit, match="no environment is named 'prod': there are uv, dev, demo"):
         environments.main(["prod"])
+
+
+def test_uv_finds_packages_where_pip_is_configured_to_and_a_variable_goes_before_a_file() -> None:
+    listed = (
+        ":env:.cert='/etc/ssl/own.pem'\n"
+        ":env:.index-url='https://variable/simple'\n"
+        "global.extra-index-url='\\nhttps://one/simple\\nhttps://two/simple'\n"
+        "global.find-links='/wheels /more'\n"
+        "global.index-url='https://file/simple'\n"
+        "global.timeout='60'\n"
+        "install.index-url='https://command/simple'\n"
+    )
+
+    assert environments.settings_for_uv(listed) == {
+        "UV_DEFAULT_INDEX": "https://variable/simple",
+        "UV_INDEX": "https://one/simple https://two/simple",
+        "UV_FIND_LINKS": "/wheels,/more",
+        "SSL_CERT_FILE": "/etc/ssl/own.pem",
+    }
 
 
 def test_every_group_has_its_lock_file_and_every_lock_file_its_group() -> None:
