@@ -26,7 +26,7 @@ from tests.nfs.lab import Lab
 pytestmark = [pytest.mark.nfs, pytest.mark.timeout(300)]
 
 ROUNDS = 3
-TIMEOUT_MS = 10_000
+TIMEOUT_MS = 60_000
 
 MAKE = """
 import json, sqlite3, sys

