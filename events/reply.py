@@ -22,13 +22,17 @@ class ResultReply(TypedDict):
 
 
 class Meta(TypedDict):
-    """The `meta` of a reply. `lease_wait_ms` is null where no lease was taken."""
+    """The `meta` of a reply. `lease_wait_ms` is null where no lease was taken.
+
+    `position` is that of the state which was read or made, where databases are kept in a log.
+    """
 
     database: str
     duration_ms: float
     wrote: bool
     lease_wait_ms: float | None
     replayed: bool
+    position: NotRequired[str]
 
 
 class QueryReply(ResultReply):

@@ -36,7 +36,7 @@ class LocalContext:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; the exit status is 1 if a function raised."""
     options = _options(arguments)
-    if "SQLATCH_DATABASES" not in os.environ:
+    if not {"SQLATCH_DATABASES", "SQLATCH_LOG"} & os.environ.keys():
         Path(DIRECTORY).mkdir(exist_ok=True)
         os.environ["SQLATCH_DATABASES"] = DIRECTORY
     if options.command == "serve":

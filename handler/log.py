@@ -55,6 +55,7 @@ class Record:
     lease_wait_ms: float | None = None
     lease_not_released: bool = False
     leases_taken_over: int = 0
+    position: str | None = None
     hot_journals_recovered: int = 0
     leases_reaped: int = 0
     records_purged: int = 0

@@ -157,7 +157,7 @@ def _clear_streams(service: Service) -> int:
     """Clear the logs that streams of libSQL clients left, once no baton can name them; how many."""
     from hrana.files import StreamFiles
 
-    return StreamFiles(service.settings.databases).clear(service.clock.now())
+    return StreamFiles(service.settings.home).clear(service.clock.now())
 
 
 @contextmanager

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache, cached_property
 from math import inf
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from pydantic_core import from_json
@@ -23,7 +24,6 @@ from sqlatch.kernel.errors import DatabaseBusy, LeaseBusy, ReadOnly, Timeout
 from sqlexec.databases import Databases
 from sqlexec.statement import GrantNeeded, Job, Kind, Outcome
 from storage.engine import Engine, Grant
-from storage.inplace.engine import InPlace
 from storage.memory import limit_memory
 from storage.translate import DEADLINE_PASSED, NeedsMemory, RecoveryNeeded
 
@@ -73,14 +73,14 @@ class Service:
         from hrana.baton import Batons
         from hrana.files import StreamFiles
 
-        return Batons(StreamFiles(self.settings.databases))
+        return Batons(StreamFiles(self.settings.home))
 
     @cached_property
     def turn(self) -> "Turn":
         """The order of databases at the reaper; kept beside the databases."""
         from handler.turn import Turn
 
-        return Turn(self.settings.databases)
+        return Turn(self.settings.home)
 
     def answer(self, event: QueryEvent, record: Record, *, ends_at_s: float) -> dict[str, Any]:
         """The reply to a request. Nothing of it runs past `ends_at_s`, in epoch seconds."""
@@ -190,13 +190,17 @@ class Service:
         )
         record.rows = sum(result.rows_count for result in outcome.results)
         record.replayed = outcome.replayed is not None
-        return outcome, {
+        meta: Meta = {
             "database": event.database,
             "duration_ms": round((self.clock.now() - started_s) * 1000, 3),
             "wrote": outcome.wrote,
             "lease_wait_ms": record.lease_wait_ms,
             "replayed": outcome.replayed is not None,
         }
+        if self.settings.log:
+            position = self.databases.get(event.database).position or 0
+            record.position = meta["position"] = f"{position:016x}"
+        return outcome, meta
 
     def _run(self, event: QueryEvent, job: Job, record: Record, deadline_s: float) -> Outcome:
         database = self.databases.get(event.database)
@@ -236,7 +240,15 @@ class Service:
 
 def engine_of(settings: Settings) -> Engine:
     """Return the engine that keeps the databases: the one place where it is chosen."""
-    return InPlace(settings.databases)
+    if settings.log_directory is None:
+        from storage.inplace.engine import InPlace
+
+        return InPlace(settings.home)
+    from tempfile import gettempdir
+
+    from storage.log.engine import InLog
+
+    return InLog(settings.log_directory, settings.copies or Path(gettempdir()))
 
 
 def _memory_bytes(environment: Mapping[str, str]) -> int | None:

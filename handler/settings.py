@@ -8,6 +8,7 @@ from typing import Literal
 from events import schema
 
 LEASES_FILE = ".leases.sqlite"
+IN_A_DIRECTORY = "directory:"
 IN_LAMBDA = "AWS_LAMBDA_RUNTIME_API"
 """Set by Lambda's runtime, and by its emulator."""
 
@@ -20,8 +21,22 @@ class SettingsError(Exception):
 class Settings:
     """The service's own settings. Each is the variable of the same name, SQLATCH_ before it."""
 
-    databases: Path = field(
-        metadata={"description": "directory of the database files, `<name>.db`"}
+    databases: Path | None = field(
+        default=None, metadata={"description": "directory of the database files, `<name>.db`"}
+    )
+    log: str = field(
+        default="",
+        metadata={
+            "description": "`directory:<path>`: each database is a log of its transactions there,"
+            " in place of a file; unset: the files of SQLATCH_DATABASES"
+        },
+    )
+    copies: Path | None = field(
+        default=None,
+        metadata={
+            "description": "directory on the local disk for this machine's copies of databases in"
+            " a log; unset: the system's temporary directory"
+        },
     )
     leases: str = field(
         default="",
@@ -69,7 +84,20 @@ class Settings:
 
     def __post_init__(self) -> None:
         if not self.leases:
-            object.__setattr__(self, "leases", f"sqlite:{self.databases / LEASES_FILE}")
+            object.__setattr__(self, "leases", f"sqlite:{self.home / LEASES_FILE}")
+
+    @property
+    def log_directory(self) -> Path | None:
+        """The directory of the logs, None where databases are files."""
+        return Path(self.log.removeprefix(IN_A_DIRECTORY)) if self.log else None
+
+    @property
+    def home(self) -> Path:
+        """The directory with all databases, which also holds the files of the service itself."""
+        home = self.log_directory or self.databases
+        if home is None:
+            raise SettingsError(_NO_DATABASES)
+        return home
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
@@ -84,17 +112,24 @@ class Settings:
                 "SQLATCH_LEASES: is not set; on Lambda it is dynamodb:<table>,"
                 " since a file of leases would lie on NFS"
             )
+        if not given.keys() & {"databases", "log"}:
+            raise SettingsError(_NO_DATABASES)
         try:
             return _parse(given)
         except schema.ValidationError as error:
             raise SettingsError(_first_problem(error)) from error
 
 
+_NO_DATABASES = (
+    "SQLATCH_DATABASES: is not set: directory of the database files, `<name>.db` (or SQLATCH_LOG)"
+)
 _AT_LEAST_1 = schema.integer(ge=1)
 _parse = schema.parser(
     Settings,
     strict=False,
     databases=schema.then(Path, schema.text()),
+    log=schema.text(pattern=f"^{IN_A_DIRECTORY}."),
+    copies=schema.then(Path, schema.text()),
     leases=schema.text(pattern="^(dynamodb|sqlite):."),
     read_only=schema.boolean(),
     create=schema.one_of(["on-write", "never"]),
@@ -116,10 +151,4 @@ def variable_of(name: str) -> str:
 def _first_problem(error: schema.ValidationError) -> str:
     problem = error.errors()[0]
     variable = variable_of(str(problem["loc"][0]))
-    if problem["type"] == "missing":
-        return f"{variable}: is not set: {_description(str(problem['loc'][0]))}"
     return f"{variable}: {problem['msg']}, but it is {problem['input']!r}"
-
-
-def _description(name: str) -> str:
-    return str(Settings.__dataclass_fields__[name].metadata["description"])

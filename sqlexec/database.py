@@ -14,7 +14,7 @@ from sqlexec.interactive import NOT_CREATED, Interactive, not_found
 from sqlexec.plan import Plans
 from sqlexec.statement import GrantNeeded, Job, Kind, Outcome, Result, Statement
 from storage.connection import Session
-from storage.engine import FAILURES, Grant, Store, WriteTransaction
+from storage.engine import FAILURES, Grant, Position, Store, WriteTransaction
 from storage.scratch import Scratch
 from storage.translate import DatabaseReplaced, WriteRefused, moved_meanwhile
 
@@ -99,6 +99,11 @@ class Database:
         """Replace the content of the database by that of a file."""
         self.close()
         self._if_it_exists(self._store.replace, copy, grant)
+
+    @property
+    def position(self) -> Position | None:
+        """The position of the state that was read or made last, None if the engine keeps none."""
+        return self._store.position
 
     def exists(self) -> bool:
         """Return whether the database exists now."""

@@ -74,6 +74,10 @@ class Store(Protocol):
 
     name: str
 
+    @property
+    def position(self) -> Position | None:
+        """The position of the state that was read or made last, None if the engine keeps none."""
+
     def exists(self, *, at_once: bool = False) -> bool:
         """Return whether the database exists: as of a moment ago, or `at_once`."""
 
@@ -130,7 +134,7 @@ class Engine(Protocol):
         """Return the names of the databases, sorted."""
 
     def sizes_bytes(self) -> dict[str, int]:
-        """Return the size of each database, sorted by name."""
+        """Return the bytes that each database takes, sorted by name."""
 
     def add(self, name: str, copy: Path) -> None:
         """Add a database from a file, whole or not at all; BadEvent if the name is taken."""

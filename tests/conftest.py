@@ -10,7 +10,6 @@ from uuid import uuid4
 import pytest
 from hypothesis import settings
 
-from benchmarks import dynamodb_server as quick_dynamodb_server
 from handler import local
 from handler.service import Service, service
 from sqlatch.kernel.errors import SqlatchError
@@ -26,6 +25,15 @@ settings.load_profile("sqlatch")
 
 SETTINGS = ("SQLATCH_", "POWERTOOLS_", "AWS_", "LOG_LEVEL", "_X_AMZN_TRACE_ID")
 """Beginnings of variables that the service, boto3 or a client reads, but for the campaign's own."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--engine",
+        choices=("inplace", "log"),
+        default="inplace",
+        help="how databases are kept in the tests that ask the service",
+    )
 
 
 def pytest_configure() -> None:
@@ -44,16 +52,6 @@ def pytest_configure() -> None:
 
 @pytest.fixture(scope="session")
 def dynamodb_url() -> Iterator[str]:
-    """A server that answers what leases ask as moto's does, in a fiftieth of its time.
-
-    tests/locking has moto's, and tests/benchmarks compares the two.
-    """
-    with quick_dynamodb_server.running() as url:
-        yield url
-
-
-@pytest.fixture(scope="session")
-def moto_url() -> Iterator[str]:
     with dynamodb_server.running() as url:
         yield url
 
@@ -95,7 +93,7 @@ def environment(
 
     A request has a minute, since a busy machine may take ten times as long as a quiet one.
     """
-    variables = {"SQLATCH_DATABASES": str(directory), "SQLATCH_TIMEOUT_MS": "60000"}
+    variables = {"SQLATCH_TIMEOUT_MS": "60000", **databases_in(directory, request.config)}
     monkeypatch.setattr(local, "TIMEOUT_S", 120.0)
     if getattr(request, "param", "sqlite") == "dynamodb":
         variables |= dynamodb_environment(request)
@@ -104,6 +102,15 @@ def environment(
     service.cache_clear()
     yield variables
     forget(service)
+
+
+def databases_in(directory: Path, config: pytest.Config) -> dict[str, str]:
+    """The settings of databases in a directory, kept by the engine under test."""
+    if config.getoption("--engine") == "inplace":
+        return {"SQLATCH_DATABASES": str(directory)}
+    copies = directory.with_name("copies")
+    copies.mkdir()
+    return {"SQLATCH_LOG": f"directory:{directory}", "SQLATCH_COPIES": str(copies)}
 
 
 @pytest.fixture

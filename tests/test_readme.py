@@ -21,6 +21,8 @@ ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 NO_DEFAULT = (
     "SQLATCH_DATABASES",
+    "SQLATCH_LOG",
+    "SQLATCH_COPIES",
     "SQLATCH_LEASES",
     "SQLATCH_TOKEN_KEYS",
     "SQLATCH_JWT_DATABASES_CLAIM",

@@ -13,6 +13,8 @@ from tests.cloudformation import ABSENT, ROOT, load, rendered
 
 SETTINGS = {
     "SQLATCH_DATABASES",
+    "SQLATCH_LOG",
+    "SQLATCH_COPIES",
     "SQLATCH_LEASES",
     "SQLATCH_READ_ONLY",
     "SQLATCH_CREATE",

@@ -18,6 +18,7 @@ NEVER_CHANGE = {"LeaseTable", "AccessPoint", "AWS::StackName"}
 CODEDEPLOY_ALARMS_MAX = 10
 DESCRIPTION_MAX = 256
 LONGEST = {
+    "Kept": "file",
     "Auth": "token",
     "Keys": "9" * 6,
     "SubnetA": "subnet-" + "0" * 17,

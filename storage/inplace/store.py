@@ -53,6 +53,11 @@ class Store:
         self._identity_checked_at_s = float("-inf")
         self._position = 0
 
+    @property
+    def position(self) -> Position | None:
+        """None: SQLite keeps none, and a read would have to ask the lease table for the fence."""
+        return None
+
     def pinned(self, pins: Pins) -> "Store":
         """The same file on connections of its own, in which time and chance are pinned."""
         return Store(self.name, self._files, table=self._table, now=self._now, pins=pins)

@@ -11,7 +11,7 @@ of its last transaction.
 import os
 import re
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -26,6 +26,7 @@ BUFFER_BYTES = 1 << 20
 
 _NAME = re.compile(r"([0-9a-f]{16})-([0-9a-f]{16})\.ltx")
 _ARRIVING = ".arriving"
+_ARRIVING_BASE = "base-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +98,20 @@ class Archive:
             for directory in (path.parent, self.directory, self.directory.parent):
                 _sync(directory)
             return _file(path)
+
+    def arriving(self, log_id: bytes) -> "Archive":
+        """Return where the snapshot lies that a log of this id is to begin behind."""
+        return Archive(self.directory / f"{_ARRIVING_BASE}{log_id.hex()}")
+
+    def adopt(self, log_id: bytes) -> None:
+        """Take such a snapshot in: its log is there. Whoever misses it may ask, once or twice."""
+        with _storage_errors():
+            for level in self.arriving(log_id)._levels():
+                (self.directory / level.name).mkdir(exist_ok=True)
+                for path in level.iterdir():
+                    with suppress(FileNotFoundError):
+                        path.rename(self.directory / level.name / path.name)
+                _sync(self.directory / level.name)
 
     def delete(self, files: Iterable[LtxFile]) -> None:
         """Delete files, the oldest first. Some may be gone."""

@@ -55,6 +55,10 @@ class Log(Protocol):
     def place(self) -> Place:
         """The place behind the last record that was returned or appended."""
 
+    @property
+    def database_id(self) -> bytes | None:
+        """The id of the log, which no other has; None as long as nothing was read of it."""
+
     def sync(self, deadline_s: float) -> list[Record]:
         """Return every record behind `place`, in order; Gone."""
 

@@ -31,7 +31,7 @@ READ_MS = 20_000
 LEASE_S = WRITE_MS / 1000 + MARGIN_S + GRACE_S
 """From the moment a writer asks, so long can its death keep others from writing."""
 
-LATE_S = 10
+LATE_S = 2
 """Who waits looks again every 0.1 s or so, on a machine with more processes than cores. One that
 nobody lets in would wait for all of READ_MS."""
 
@@ -83,7 +83,7 @@ class Scene:
         for held in self._held():
             if held.holder.startswith(f"{task.role}-{pid}:"):
                 self._count("killed_with_the_lease")
-                journal = self.service.settings.databases / f"{held.database}.db-journal"
+                journal = self.service.settings.home / f"{held.database}.db-journal"
                 with journal.open("rb") as opened:
                     if opened.read(len(JOURNAL_MAGIC)) == JOURNAL_MAGIC:
                         self._count("killed_in_mid_commit")

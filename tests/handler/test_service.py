@@ -143,6 +143,6 @@ def test_a_service_that_is_closed_holds_nothing_open(ask: Ask, the_service: Serv
     the_service.close()
 
     assert the_service.databases._open == {}
-    table = SQLiteTable(the_service.settings.databases / LEASES_FILE)
+    table = SQLiteTable(the_service.settings.home / LEASES_FILE)
     assert table.held() == []
     table.close()

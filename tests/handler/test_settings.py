@@ -14,6 +14,8 @@ def test_defaults_need_only_the_directory() -> None:
 
     assert asdict(settings) == {
         "databases": Path("/mnt/databases"),
+        "log": "",
+        "copies": None,
         "leases": "sqlite:/mnt/databases/.leases.sqlite",
         "read_only": False,
         "create": "on-write",
@@ -31,6 +33,7 @@ def test_defaults_need_only_the_directory() -> None:
     ("name", "value", "message"),
     [
         ("databases", "", "SQLATCH_DATABASES: is not set: directory of the database files"),
+        ("log", "elsewhere:x", "SQLATCH_LOG: String should match pattern"),
         ("leases", "redis:x", "SQLATCH_LEASES: String should match pattern"),
         ("read_only", "perhaps", "SQLATCH_READ_ONLY: Input should be a valid boolean"),
         ("create", "always", "SQLATCH_CREATE: Input should be 'on-write' or 'never'"),

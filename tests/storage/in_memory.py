@@ -73,6 +73,10 @@ class MemoryStore:
         self._reader: tuple[Position, Session] | None = None
         self._writer: tuple[Position, Session] | None = None
 
+    @property
+    def position(self) -> Position | None:
+        return None
+
     def exists(self, *, at_once: bool = False) -> bool:
         return self.name in self._shared
 

@@ -1,0 +1,68 @@
+"""The file that says where in its log a private copy stands.
+
+It is mapped into memory, so that what it says outlives a killed process, though not the machine: a
+copy of another boot may lack pages that were never synced.
+"""
+
+import mmap
+import os
+import struct
+from pathlib import Path
+from typing import Final
+
+from storage.log.log import BEGINNING, Place
+
+MAGIC = b"SQLCOPY1"
+LAYOUT = struct.Struct("<8sI4xQQQQ16s16s")
+"""Magic, state, txid, target, epoch, offset, the boot, the id of the log. Little-endian."""
+
+CLEAN: Final = 1
+APPLYING: Final = 2
+
+
+class Bookmark:
+    """A copy stands at `place`, or, unless it `is_clean`, is torn until `target` is applied."""
+
+    def __init__(self, path: Path) -> None:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            os.ftruncate(descriptor, LAYOUT.size)
+            self._map = mmap.mmap(descriptor, LAYOUT.size)
+        finally:
+            os.close(descriptor)
+        self._boot = Path("/proc/sys/kernel/random/boot_id").read_bytes()[:16]
+        magic, state, txid, self.target, epoch, offset, boot, log_id = LAYOUT.unpack_from(self._map)
+        self.is_known = magic == MAGIC and boot == self._boot and state in {CLEAN, APPLYING}
+        """False of a copy of which nothing is known: it must not be used."""
+        self.is_clean = state == CLEAN
+        self.place = Place(epoch, offset, txid) if self.is_known else BEGINNING
+        self.log_id: bytes | None = log_id if self.is_known and self.place.epoch else None
+        """The id of the log that the copy is of, if it has anything of one."""
+
+    def begin(self, target: int) -> None:
+        """From here on the copy is torn, until the records up to `target` are applied."""
+        self.is_clean, self.target = False, target
+        self._write()
+
+    def reach(self, place: Place) -> None:
+        """The copy stands at `place`."""
+        self.place = place
+        self.is_clean = place.txid >= self.target
+        self._write()
+
+    def commit(self, place: Place) -> None:
+        """A commit of our own has brought the copy to `place`."""
+        self.target = place.txid
+        self.reach(place)
+
+    def reset(self) -> None:
+        """The copy is empty."""
+        self.is_known, self.target, self.log_id = True, 0, None
+        self.reach(BEGINNING)
+
+    def _write(self) -> None:
+        place = self.place
+        LAYOUT.pack_into(
+            self._map, 0, MAGIC, CLEAN if self.is_clean else APPLYING,
+            place.txid, self.target, place.epoch, place.offset, self._boot, self.log_id or b"",
+        )  # fmt: skip

@@ -1,0 +1,278 @@
+"""The private copy of one database: opened, brought up to date with its log, thrown away."""
+
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+
+import apsw
+
+from sqlatch.kernel.errors import DatabaseBusy, DatabaseCorrupt, StorageError
+from storage.log.archive import BUFFER_BYTES, Archive, Start
+from storage.log.bookmark import Bookmark
+from storage.log.log import Gone, Log, Place, Record
+from storage.log.ltx import Damaged, Header, decode, scan
+
+LOCK_POLL_S = 0.005
+
+
+class Replica:
+    """The copy is a prefix of the log, and no byte in it is the only one of its kind.
+
+    It belongs to one process, in which several connections may be open on it. So one that fails in
+    any way is thrown away, and begun anew from the log; `generation` then grows, and connections of
+    the one before must be closed. Deadlines are in epoch seconds.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        directory: Path,
+        open_log: Callable[[Place, bytes | None], Log],
+        archive: Archive,
+        now: Callable[[], float],
+    ) -> None:
+        self.path = directory / "db"
+        self.generation = 0
+        self.replacements = 0
+        """How often a record made every page anew."""
+        self._name = name
+        self._open_log = open_log
+        self._archive = archive
+        self._now = now
+        self._lock: apsw.Connection | None = None
+        self._connections = 0
+        self._opened_log: Log | None = None
+        self.descriptor = -1
+        """Open on the copy as long as a connection is: a close drops the locks of the process."""
+        with self._storage_errors():
+            directory.mkdir(mode=0o700, exist_ok=True)
+            self._bookmark = Bookmark(directory / "pos")
+            is_usable = self._bookmark.is_known and self.path.exists()
+            if is_usable and self._bookmark.is_clean:
+                self._roll_back()
+            elif not is_usable:
+                self._remove()
+
+    @property
+    def txid(self) -> int:
+        """The number of the last transaction in the copy; 0: there is no database."""
+        return self._bookmark.place.txid
+
+    def catch_up(self, deadline_s: float) -> None:
+        """Apply what is new in the log."""
+        self._follow(lambda log: log.sync(deadline_s), deadline_s)
+
+    def ready(self, deadline_s: float, *, fence: int, seal: bool = False) -> None:
+        """The same, so that the next record can be appended: for who has the right to write.
+
+        Conflict if a later holder has begun to write.
+        """
+        self._follow(lambda log: log.ready(deadline_s, fence=fence, seal=seal), deadline_s)
+
+    def append(self, commit_id: bytes, content: bytes) -> None:
+        """Append the next record to the log; the copy has its pages, but is still at the one
+        before.
+        """
+        self._log.append(commit_id, content)
+
+    def advance(self) -> None:
+        """The copy has committed what was appended."""
+        self._bookmark.log_id = self._log.database_id
+        self._bookmark.commit(self._log.place)
+
+    def outcome(self, commit_id: bytes, deadline_s: float) -> bool:
+        """Return whether the record that was to follow is in the log, and apply what is new.
+
+        The copy has rolled its pages back.
+        """
+        txid = self.txid + 1
+        is_there = False
+
+        def ask(log: Log) -> list[Record]:
+            nonlocal is_there
+            is_there, records = log.outcome(txid, commit_id, deadline_s)
+            return records
+
+        self._follow(ask, deadline_s)
+        return is_there
+
+    def connect(self) -> None:
+        """A connection is about to be opened on the copy: records are applied under its lock."""
+        self.wake()
+        if self._lock is None:
+            self._lock = apsw.Connection(str(self.path), flags=apsw.SQLITE_OPEN_READWRITE)
+        self._connections += 1
+
+    def disconnect(self) -> None:
+        """A connection was closed."""
+        self._connections -= 1
+
+    def rest(self) -> None:
+        """Close every file, if no connection is open on the copy; the next use opens them again."""
+        if not self._connections:
+            self._close_files()
+            self.reread()
+
+    def begin_anew(self) -> None:
+        """Throw the copy away. What is open on it must be closed, and sees nothing of this."""
+        self.generation += 1
+        self._close_files()
+        with self._storage_errors():
+            self._remove()
+        self.reread()
+
+    def reread(self) -> None:
+        """Go on in the log from where the copy stands, wherever the log has been read to."""
+        log, self._opened_log = self._opened_log, None
+        if log is not None:
+            log.close()
+
+    def apply(self, records: list[Record], deadline_s: float) -> None:
+        """Put records into the copy, all under one lock, so that no reader sees a state between."""
+        if not records:
+            return
+        self.wake()
+        with self._alone(deadline_s):
+            self._bookmark.log_id = self._log.database_id
+            self._bookmark.begin(records[-1].txid)
+            for record in records:
+                self._put(record)
+
+    @property
+    def _log(self) -> Log:
+        if self._opened_log is None:
+            self._opened_log = self._open_log(self._bookmark.place, self._bookmark.log_id)
+        return self._opened_log
+
+    def wake(self) -> None:
+        """Open the copy's file."""
+        if self.descriptor < 0:
+            with self._storage_errors():
+                self.descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
+
+    def _close_files(self) -> None:
+        lock, self._lock = self._lock, None
+        if lock is not None:
+            lock.close(force=True)
+        descriptor, self.descriptor = self.descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
+
+    def _follow(self, ask: Callable[[Log], list[Record]], deadline_s: float) -> None:
+        try:
+            self.apply(ask(self._log), deadline_s)
+        except Gone:
+            self._begin_again(ask, deadline_s)
+        except DatabaseBusy:
+            # Nothing was applied, but the log has gone on.
+            self.reread()
+            raise
+        except Damaged as error:
+            self.begin_anew()
+            raise DatabaseCorrupt(f"the log of database {self._name!r}: {error}") from error
+        except OSError as error:
+            self.begin_anew()
+            raise self._storage_error(error) from error
+        else:
+            if not self._bookmark.is_clean:
+                # A copy that a killed process left torn, of records that the log has not.
+                self._begin_again(ask, deadline_s)
+
+    def _begin_again(self, ask: Callable[[Log], list[Record]], deadline_s: float) -> None:
+        """Fill an empty copy: from the log alone, or from the newest snapshot and the log."""
+        self.begin_anew()
+        start = self._archive.start() or self._adopted()
+        if start is not None:
+            self._restore(start)
+        try:
+            self.apply(ask(self._log), deadline_s)
+        except Gone as error:
+            raise StorageError(
+                f"the log of database {self._name!r} does not reach back to its beginning, and"
+                " there is no snapshot that it continues"
+            ) from error
+
+    def _adopted(self) -> Start | None:
+        """The snapshot of a database that was being added, by a process that died then."""
+        log_id = self._log.database_id
+        if log_id is None:
+            return None
+        self._archive.adopt(log_id)
+        return self._archive.start()
+
+    def _restore(self, start: Start) -> None:
+        self.wake()
+        self._bookmark.begin(start.last)
+        for file in (start.snapshot, *start.tail):
+            with file.path.open("rb", buffering=BUFFER_BYTES) as stream:
+                header, pages = scan(stream)
+                self._write(header, pages)
+        self._bookmark.commit(Place(epoch=0, offset=0, txid=start.last))
+        self.reread()
+
+    def _put(self, record: Record) -> None:
+        header, pages = decode(record.content)
+        if header.first not in {1, self.txid + 1} or header.last != record.txid:
+            raise Damaged(f"record {record.txid} holds {header.first} to {header.last}")
+        self._write(header, pages.items())
+        self._bookmark.reach(record.end)
+
+    def _write(self, header: Header, pages: Iterable[tuple[int, bytes]]) -> None:
+        for number, content in pages:
+            os.pwrite(self.descriptor, content, (number - 1) * header.page_size)
+        os.ftruncate(self.descriptor, header.pages * header.page_size)
+        self.replacements += header.is_snapshot
+
+    @contextmanager
+    def _alone(self, deadline_s: float) -> Iterator[None]:
+        """Wait for the readers of this process, and keep them out."""
+        lock = self._lock
+        if lock is None:
+            yield
+            return
+        while True:
+            try:
+                lock.execute("BEGIN EXCLUSIVE")
+                break
+            except apsw.BusyError as error:
+                if self._now() >= deadline_s:
+                    raise DatabaseBusy(
+                        f"database {self._name!r}: a reader keeps an earlier state open"
+                    ) from error
+                time.sleep(LOCK_POLL_S)
+        try:
+            yield
+        finally:
+            with suppress(apsw.Error):
+                lock.execute("ROLLBACK")
+
+    def _roll_back(self) -> None:
+        """Have SQLite undo a commit that a killed process left half done: on a plain connection.
+
+        A copy that is torn is not opened: SQLite would read what is half applied.
+        """
+        try:
+            with closing(apsw.Connection(str(self.path))) as connection:
+                connection.execute("SELECT count(*) FROM sqlite_schema").fetchall()
+        except apsw.Error:
+            self._remove()
+
+    def _remove(self) -> None:
+        for name in (self.path, self.path.with_name("db-journal")):
+            name.unlink(missing_ok=True)
+        self._bookmark.reset()
+
+    @contextmanager
+    def _storage_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise self._storage_error(error) from error
+
+    def _storage_error(self, error: OSError) -> StorageError:
+        return StorageError(
+            f"the copy of database {self._name!r}: {error.strerror}: {error.filename or self.path}",
+            errno=error.errno,
+        )

@@ -1,0 +1,297 @@
+"""One database on a log: read from the private copy, written by the append of a record."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from functools import partial
+from pathlib import Path
+
+import apsw
+
+from sqlatch.kernel.errors import LeaseLost, SqlatchError, StorageError
+from storage import copies
+from storage.connection import Session
+from storage.engine import Grant, Position, Table, WriteTransaction, closed_on_failure
+from storage.log.capture import Capture, Changes, whole_of
+from storage.log.log import COMMIT_ID_BYTES, Conflict, InDoubt
+from storage.log.ltx import Header, encode
+from storage.log.replica import Replica
+from storage.pins import Pins
+from storage.translate import DatabaseReplaced
+
+ASK_S = 1.0
+"""The time for a question to the log that comes with no deadline of its own, or is still asked
+behind one: whether a record is there."""
+
+_GONE_ON = "another writer has gone on in the log since this one got its lease; nothing was written"
+_FIND_TABLE = "SELECT 1 FROM sqlite_schema WHERE lower(name) = ?"
+
+
+class Store:
+    """A connection that cannot write and one that can, on the copy that an instance has.
+
+    What is the instance's, and so shared with the stores that `pinned` gives, is the replica.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        replica: Replica,
+        *,
+        table: Table,
+        now: Callable[[], float],
+        pins: Pins | None = None,
+    ) -> None:
+        self.name = name
+        self._replica = replica
+        self._table = table
+        self._now = now
+        self._pins = pins
+        self._reader: Session | None = None
+        self._writer: Session | None = None
+        self._capture: Capture | None = None
+        self._generation = replica.generation
+        self._has_table_since = -1
+        self._copy_has_failed = False
+        self.position: Position | None = None
+
+    def pinned(self, pins: Pins) -> "Store":
+        return Store(self.name, self._replica, table=self._table, now=self._now, pins=pins)
+
+    def exists(self, *, at_once: bool = False) -> bool:
+        if at_once or not self._replica.txid:
+            self._replica.catch_up(self._now() + ASK_S)
+        return self._replica.txid > 0
+
+    def snapshot(self, deadline_s: float) -> Session:
+        self._replica.catch_up(deadline_s)
+        self._check_there()
+        self._close_the_thrown_away()
+        self.position = Position(self._replica.txid)
+        if self._reader is None:
+            self._reader = self._opened(apsw.SQLITE_OPEN_READONLY, deadline_s)
+        self._reader.deadline_s = deadline_s
+        return self._reader
+
+    @contextmanager
+    def write(
+        self, grant: Grant, *, creates: bool = False, foreign_keys: bool = True
+    ) -> Iterator[WriteTransaction]:
+        with self._on_the_copy():
+            session = self._writing(grant, creates=creates)
+            with session.transaction("BEGIN IMMEDIATE", foreign_keys=foreign_keys):
+                self._make_table(session)
+                yield _WriteTransaction(self, session, grant)
+
+    def commit(self, session: Session, grant: Grant) -> Position:
+        """Commit what is open on the connection that writes, if the grant still holds."""
+        grant.check()
+        return self._ship(session, partial(session.finish, "COMMIT"), grant)
+
+    def vacuum(self, sql: str, grant: Grant) -> Position:
+        with self._on_the_copy():
+            session = self._writing(grant)
+            # In memory the copy would be as large as the database.
+            session.run("PRAGMA temp_store = FILE")
+            try:
+                grant.check()
+                return self._ship(session, partial(session.run, sql), grant)
+            finally:
+                session.run("PRAGMA temp_store = MEMORY")
+
+    def recover(self, grant: Grant) -> bool:
+        """Seal the log: whatever a writer before still does, it is not in it."""
+        with closed_on_failure(self):
+            grant.doubt()
+            self._ready(grant, seal=True)
+            grant.settle()
+        return False
+
+    def copy_out(self, copy: Path, deadline_s: float) -> None:
+        with closed_on_failure(self), copies.translated(self.name):
+            source = self.snapshot(deadline_s).connection
+            with closing(apsw.Connection(str(copy))) as target:
+                copies.copy_pages(source, target)
+
+    def replace(self, copy: Path, grant: Grant) -> Position:
+        """One record of every page: it makes the database anew wherever it is applied."""
+        with closed_on_failure(self):
+            self._writing(grant)
+            grant.check()
+            commit_id = os.urandom(COMMIT_ID_BYTES)
+            self._append(whole_of(copies.content_of(copy)), commit_id, grant)
+            # The copy has nothing of it yet.
+            self._replica.reread()
+            self._replica.catch_up(max(grant.deadline_s, self._now() + ASK_S))
+            return self._at(self._replica.txid)
+
+    def release_memory(self) -> None:
+        for session in (self._reader, self._writer):
+            if session is not None:
+                session.connection.release_memory()
+
+    def close(self) -> None:
+        reader, self._reader = self._reader, None
+        writer, self._writer = self._writer, None
+        for session in (reader, writer):
+            if session is not None:
+                session.close()
+                self._replica.disconnect()
+        if self._capture is not None:
+            self._capture.unregister()
+            self._capture = None
+        self._replica.rest()
+
+    def _ship(self, session: Session, commit: Callable[[], object], grant: Grant) -> Position:
+        """Commit by way of the log. What it has taken is committed, whatever SQLite says then."""
+        assert self._capture is not None
+        txid = self._replica.txid + 1
+        commit_id = os.urandom(COMMIT_ID_BYTES)
+        ship = partial(self._append, commit_id=commit_id, grant=grant)
+        with self._capture.committing(ship):
+            try:
+                commit()
+            except Exception as error:
+                if not self._capture.has_shipped:
+                    failure = self._capture.failure
+                    if failure is None:
+                        raise
+                    if session.connection.in_transaction:
+                        session.finish("ROLLBACK")
+                    return self._refused(failure, commit_id, grant, error)
+                self._copy_has_failed = True
+                return self._at(txid)
+            if self._capture.has_shipped:
+                self._replica.advance()
+        return self._at(self._replica.txid)
+
+    def _append(self, changes: Changes, commit_id: bytes, grant: Grant) -> None:
+        txid = self._replica.txid + 1
+        header = Header(
+            page_size=changes.size.page_size,
+            pages=changes.size.pages,
+            first=1 if changes.is_whole else txid,
+            last=txid,
+            at_ms=int(self._now() * 1000),
+        )
+        content = b"".join(encode(header, changes.pages))
+        grant.doubt()
+        try:
+            self._replica.append(commit_id, content)
+        except Conflict:
+            grant.settle()
+            raise
+        grant.settle()
+
+    def _refused(
+        self, failure: BaseException, commit_id: bytes, grant: Grant, error: Exception
+    ) -> Position:
+        """Say what became of a transaction that the log did not take at once."""
+        if isinstance(failure, InDoubt):
+            try:
+                is_there = self._replica.outcome(
+                    commit_id, max(grant.deadline_s, self._now() + ASK_S)
+                )
+            except (SqlatchError, OSError) as second:
+                raise StorageError(
+                    f"{failure}: the commit failed, and so did the question whether it is in the"
+                    f" log ({second}); the same request with the same idempotency_key is safe",
+                    outcome="unknown",
+                ) from second
+            grant.settle()
+            if is_there:
+                return self._at(self._replica.txid)
+        if isinstance(failure, InDoubt | Conflict):
+            raise LeaseLost(_GONE_ON) from error
+        if isinstance(failure, SqlatchError):
+            raise failure
+        self._copy_has_failed = True
+        raise StorageError(
+            f"the copy of database {self.name!r} cannot be written: {failure}; nothing was written"
+        ) from error
+
+    def _writing(self, grant: Grant, *, creates: bool = False) -> Session:
+        self._ready(grant)
+        if not creates:
+            self._check_there()
+        self._close_the_thrown_away()
+        if self._writer is None:
+            self._replica.wake()
+            self._capture = Capture(
+                self._replica.path,
+                self._replica.descriptor,
+                base=None if self._pins is None else self._pins.vfs,
+            )
+            self._writer = self._opened(
+                apsw.SQLITE_OPEN_READWRITE, grant.deadline_s, vfs=self._capture.name
+            )
+        self._writer.deadline_s = grant.deadline_s
+        return self._writer
+
+    def _ready(self, grant: Grant, *, seal: bool = False) -> None:
+        try:
+            self._replica.ready(grant.deadline_s, fence=grant.fence, seal=seal)
+        except Conflict as error:
+            raise LeaseLost(_GONE_ON) from error
+
+    def _opened(self, flags: int, deadline_s: float, *, vfs: str | None = None) -> Session:
+        self._replica.connect()
+        try:
+            return Session(
+                self.name,
+                self._replica.path,
+                flags=flags,
+                now=self._now,
+                deadline_s=deadline_s,
+                keeps_journal=vfs is not None,
+                pins=self._pins,
+                vfs=vfs,
+            )
+        except BaseException:
+            self._replica.disconnect()
+            raise
+
+    def _make_table(self, session: Session) -> None:
+        """Create the table where it is missing, in the transaction that is open."""
+        if self._has_table_since != self._replica.replacements:
+            if session.run(_FIND_TABLE, self._table.name):
+                self._has_table_since = self._replica.replacements
+            else:
+                session.run(self._table.sql)
+
+    def _check_there(self) -> None:
+        if not self._replica.txid:
+            raise DatabaseReplaced("there is no such database")
+
+    def _at(self, txid: int) -> Position:
+        self.position = Position(txid)
+        return self.position
+
+    @contextmanager
+    def _on_the_copy(self) -> Iterator[None]:
+        """Throw the copy away behind a commit in which it failed, though the log has taken it."""
+        with closed_on_failure(self):
+            try:
+                yield
+            finally:
+                if self._copy_has_failed:
+                    self._copy_has_failed = False
+                    self.close()
+                    self._replica.begin_anew()
+
+    def _close_the_thrown_away(self) -> None:
+        if self._generation != self._replica.generation:
+            self.close()
+            self._generation = self._replica.generation
+
+
+class _WriteTransaction:
+    """The transaction that is open on the connection that writes."""
+
+    def __init__(self, store: Store, connection: Session, grant: Grant) -> None:
+        self.connection = connection
+        self._store = store
+        self._grant = grant
+
+    def commit(self) -> Position:
+        return self._store.commit(self.connection, self._grant)
