@@ -46,6 +46,13 @@ class Refused(Exception):
         self.item = item
 
 
+class NotFound(Exception):
+    """There is no such table."""
+
+    def __init__(self) -> None:
+        super().__init__("Requested resource not found")
+
+
 class Tables:
     """Items by table and key. Each method is an operation, and one atomic step."""
 
@@ -65,6 +72,12 @@ class Tables:
     def GetItem(self, request: Mapping[str, Any]) -> dict[str, Any]:
         item = self._items.get(self._place(request, request["Key"]))
         return {"Item": item} if item else {}
+
+    def Scan(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        self._key_of(request)
+        holds = condition(request["FilterExpression"])
+        table = [item for place, item in self._items.items() if place[0] == request["TableName"]]
+        return {"Items": [item for item in table if holds(item, _names(request))]}
 
     def PutItem(self, request: Mapping[str, Any]) -> dict[str, Any]:
         place, before = self._checked(request, request["Item"])
@@ -92,8 +105,13 @@ class Tables:
         return place, before
 
     def _place(self, request: Mapping[str, Any], key: Item) -> tuple[str, ...]:
-        table = request["TableName"]
-        return (table, *(key[name]["S"] for name in self._keys[table]))
+        return (request["TableName"], *(key[name]["S"] for name in self._key_of(request)))
+
+    def _key_of(self, request: Mapping[str, Any]) -> list[str]:
+        try:
+            return self._keys[request["TableName"]]
+        except KeyError as error:
+            raise NotFound from error
 
 
 def _names(request: Mapping[str, Any]) -> dict[str, Any]:
@@ -144,6 +162,9 @@ def _response(tables: Tables, operation: str, request: dict[str, Any]) -> bytes:
             "message": str(refused),
             **({"Item": refused.item} if refused.item else {}),
         }
+    except NotFound as not_found:
+        status = "400 Bad Request"
+        answer = {"__type": f"{PREFIX}ResourceNotFoundException", "message": str(not_found)}
     body = json.dumps(answer).encode()
     head = f"HTTP/1.1 {status}\r\ncontent-type: {JSON}\r\ncontent-length: {len(body)}\r\n\r\n"
     return head.encode() + body

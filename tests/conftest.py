@@ -10,6 +10,7 @@ from uuid import uuid4
 import pytest
 from hypothesis import settings
 
+from benchmarks import dynamodb_server as quick_dynamodb_server
 from handler import local
 from handler.service import Service, service
 from sqlatch.kernel.errors import SqlatchError
@@ -52,6 +53,16 @@ def pytest_configure() -> None:
 
 @pytest.fixture(scope="session")
 def dynamodb_url() -> Iterator[str]:
+    """A server that answers what leases ask as moto's does, in a fiftieth of its time.
+
+    tests/locking has moto's, and tests/benchmarks compares the two.
+    """
+    with quick_dynamodb_server.running() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def moto_url() -> Iterator[str]:
     with dynamodb_server.running() as url:
         yield url
 

@@ -1,6 +1,5 @@
 """The benchmarks' DynamoDB answers as moto's does, to all that the measured locks ask of it."""
 
-from collections.abc import Iterator
 from typing import Any
 from uuid import uuid4
 
@@ -8,7 +7,6 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from benchmarks import dynamodb_server
 from tests.dynamodb_server import CREDENTIALS, create_table
 
 KEY = {"pk": {"S": "database#main"}}
@@ -68,12 +66,13 @@ def renew(old: str, new: str) -> tuple[str, dict[str, Any]]:
 
 
 LOOK = ("get_item", {"Key": KEY, "ConsistentRead": True})
+HELD = ("scan", {"FilterExpression": "attribute_exists(lock_id)", "ConsistentRead": True})
 DELETE = ("delete_item", {"Key": KEY})
 SEQUENCES = {
     "the lease": [
-        LOOK, take("a", overdue=1), LOOK, take("b", overdue=1), give_back("b"),
-        take("b", overdue=200), LOOK, give_back("a"), give_back("b"), LOOK, take("c", overdue=1),
-        LOOK,
+        LOOK, HELD, take("a", overdue=1), LOOK, HELD, take("b", overdue=1), give_back("b"),
+        take("b", overdue=200), LOOK, HELD, give_back("a"), give_back("b"), LOOK, HELD,
+        take("c", overdue=1), LOOK, HELD,
     ],
     "django-sqlite-efs": [
         put_if_expired("a", now="100.25"), put_if_expired("b", now="100.5"), LOOK,
@@ -87,20 +86,27 @@ SEQUENCES = {
 }  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def quick_url() -> Iterator[str]:
-    with dynamodb_server.running() as url:
-        yield url
-
-
 @pytest.mark.parametrize("subject", SEQUENCES)
 def test_it_answers_as_moto_does(
-    subject: str, quick_url: str, dynamodb_url: str, monkeypatch: pytest.MonkeyPatch
+    subject: str, dynamodb_url: str, moto_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in CREDENTIALS.items():
         monkeypatch.setenv(name, value)
 
-    assert answers(quick_url, SEQUENCES[subject]) == answers(dynamodb_url, SEQUENCES[subject])
+    assert answers(dynamodb_url, SEQUENCES[subject]) == answers(moto_url, SEQUENCES[subject])
+
+
+def test_both_refuse_a_table_that_is_not_there(
+    dynamodb_url: str, moto_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in CREDENTIALS.items():
+        monkeypatch.setenv(name, value)
+    for url in (dynamodb_url, moto_url):
+        client = boto3.client("dynamodb", endpoint_url=url)
+        for operation, request in (take("a", overdue=1), LOOK, HELD):
+            answer = _answer(client, operation, {**request, "TableName": "nowhere"})
+            assert answer == ("ResourceNotFoundException", None), (url, operation)
+        client.close()
 
 
 def answers(url: str, calls: list[tuple[str, dict[str, Any]]]) -> list[Any]:
@@ -118,4 +124,4 @@ def _answer(client: Any, operation: str, request: dict[str, Any]) -> Any:
         answer = getattr(client, operation)(**request)
     except ClientError as error:
         return error.response["Error"]["Code"], error.response.get("Item")
-    return answer.get("Attributes"), answer.get("Item")
+    return answer.get("Attributes"), answer.get("Item"), answer.get("Items")

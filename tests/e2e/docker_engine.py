@@ -28,7 +28,7 @@ HANDLER = "AWS_LAMBDA_FUNCTION_HANDLER"
 PORT = "8080/tcp"
 API = "1.44"
 STDERR_FRAME = 2
-STOP_S = 10
+STOP_S = 60
 DIGEST = "sha256:" + 64 * "0"
 IMAGE = {"Id": DIGEST, "RepoTags": [], "RepoDigests": [f"lambda@{DIGEST}"], "Config": {}}
 

@@ -153,6 +153,11 @@ def test_a_planted_bug_is_seen(bug: str, monkeypatch: pytest.MonkeyPatch) -> Non
     record_planted(bug, "the lease, simulated")
 
 
+@pytest.fixture(scope="module")
+def dynamodb_url(moto_url: str) -> str:
+    return moto_url
+
+
 def test_the_simulated_table_answers_as_dynamodb_does(
     dynamodb_url: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,7 +9,7 @@ from tests.faults.crashes import Act, Situation
 from tests.faults.machine import LostAnswers
 
 SEEDS = 12 if tally.FULL else 2
-TWICE_EVERY = 1 if tally.FULL else 10
+TWICE_EVERY = 1 if tally.FULL else 20
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(tally.TIMEOUT_S)]
 each_way = pytest.mark.parametrize("act", [once.ask, once.deliver, once.deliver_group, once.commit])

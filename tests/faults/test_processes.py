@@ -31,7 +31,7 @@ READ_MS = 20_000
 LEASE_S = WRITE_MS / 1000 + MARGIN_S + GRACE_S
 """From the moment a writer asks, so long can its death keep others from writing."""
 
-LATE_S = 2
+LATE_S = 10
 """Who waits looks again every 0.1 s or so, on a machine with more processes than cores. One that
 nobody lets in would wait for all of READ_MS."""
 

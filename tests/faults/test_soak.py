@@ -26,7 +26,7 @@ from tests.faults.report import FULL, record
 
 pytestmark = pytest.mark.slow
 
-SOAK_S = float(os.environ.get("SQLATCH_FAULTS_SOAK_S", 3_600 if FULL else 60))
+SOAK_S = float(os.environ.get("SQLATCH_FAULTS_SOAK_S", 3_600 if FULL else 30))
 PART = 0.05
 """Of the time, what is the first part, and what the last; the rest is between them."""
 

@@ -63,6 +63,12 @@ def environment(directory: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[di
     forget(service)
 
 
+@pytest.fixture(scope="module")
+def dynamodb_url(moto_url: str) -> str:
+    """Leases are in the same server as the bucket."""
+    return moto_url
+
+
 @pytest.fixture
 def bucket(
     environment: dict[str, str], dynamodb_url: str, monkeypatch: pytest.MonkeyPatch
