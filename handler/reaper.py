@@ -83,6 +83,7 @@ def _tend_in_turn(
         with _noting(served, record, failures):
             if _is_due(service, served, record, ends_at_s):
                 due.append(served)
+            service.databases.tend(served, ends_at_s)
     unserved = _purge_each(service, due, record, failures, ends_at_s)
     if unserved or waiting:
         with _noting("(turn)", record, failures):

@@ -53,6 +53,10 @@ class Databases:
         """Add a database from a file; BadEvent if there is one of that name."""
         self._engine.add(name, copy)
 
+    def tend(self, name: str, deadline_s: float) -> None:
+        """Keep a database small and quick to open, as its engine does."""
+        self._engine.tend(name, deadline_s)
+
     def make_room(self) -> None:
         """Have the databases used longest ago give back what they keep, until all keep less.
 

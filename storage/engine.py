@@ -139,6 +139,9 @@ class Engine(Protocol):
     def add(self, name: str, copy: Path) -> None:
         """Add a database from a file, whole or not at all; BadEvent if the name is taken."""
 
+    def tend(self, name: str, deadline_s: float) -> None:
+        """Keep the database small, and quick to open for a new instance. Others may do it too."""
+
 
 @contextmanager
 def closed_on_failure(store: Store) -> Iterator[None]:

@@ -37,12 +37,12 @@ Source = tuple[Header, Pages]
 
 
 class Segment(Protocol):
-    """A part of the log; `last` is the last transaction in it, or before it if it is empty."""
+    """A part of the log; `last_txid` is the last transaction in it, or before it if empty."""
 
     @property
     def epoch(self) -> int: ...
     @property
-    def last(self) -> int: ...
+    def last_txid(self) -> int: ...
 
 
 SegmentT = TypeVar("SegmentT", bound=Segment)
@@ -166,7 +166,7 @@ def not_needed(segments: Sequence[SegmentT], floor: int) -> list[SegmentT]:
     in_order = sorted(segments, key=lambda segment: segment.epoch)
     deleted = []
     for segment in in_order[:-1]:
-        if segment.last > floor:
+        if segment.last_txid > floor:
             break
         deleted.append(segment)
     return deleted

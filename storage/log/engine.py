@@ -5,6 +5,7 @@ import hashlib
 import os
 import time
 from collections.abc import Callable
+from contextlib import closing
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -13,7 +14,7 @@ from sqlatch.kernel.errors import BadEvent, StorageError
 from storage import copies
 from storage.engine import Table
 from storage.log.archive import Archive
-from storage.log.compaction import write_copy
+from storage.log.compaction import compact, not_needed, write_copy
 from storage.log.directory import DirectoryLog
 from storage.log.log import Place
 from storage.log.replica import Replica
@@ -86,6 +87,16 @@ class InLog:
             self._archive(name).adopt(log_id)
         finally:
             whole.unlink(missing_ok=True)
+
+    def tend(self, name: str, deadline_s: float) -> None:
+        """Merge what the log has into files, and remove segments that nobody needs any more."""
+        archive = self._archive(name)
+        start = archive.start()
+        place = Place(epoch=0, offset=0, txid=start.last if start else 0)
+        with closing(DirectoryLog(self._directory / name / LOG, at=place, now=time.time)) as log:
+            records = [record.content for record in log.sync(deadline_s)]
+            floor = compact(archive, records, time.time())
+            log.remove(segment.epoch for segment in not_needed(log.segments(), floor))
 
     def _has_records(self, name: str) -> bool:
         """Return False for the log of a writer that was killed before its first append."""

@@ -182,8 +182,13 @@ class Replica:
 
     def _begin_again(self, ask: Callable[[Log], list[Record]], deadline_s: float) -> None:
         """Fill an empty copy: from the log alone, or from the newest snapshot and the log."""
+        log_id = self._log.database_id
         self.begin_anew()
-        start = self._archive.start() or self._adopted()
+        start = self._archive.start()
+        if start is None and log_id is not None:
+            # A database that was being added, by a process that died behind its log.
+            self._archive.adopt(log_id)
+            start = self._archive.start()
         if start is not None:
             self._restore(start)
         try:
@@ -193,14 +198,6 @@ class Replica:
                 f"the log of database {self._name!r} does not reach back to its beginning, and"
                 " there is no snapshot that it continues"
             ) from error
-
-    def _adopted(self) -> Start | None:
-        """The snapshot of a database that was being added, by a process that died then."""
-        log_id = self._log.database_id
-        if log_id is None:
-            return None
-        self._archive.adopt(log_id)
-        return self._archive.start()
 
     def _restore(self, start: Start) -> None:
         self.wake()

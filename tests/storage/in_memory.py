@@ -53,6 +53,9 @@ class InMemory:
             raise BadEvent(f"the database {name!r} exists", field="database")
         self._shared[name] = Image(copy.read_bytes(), Position(0))
 
+    def tend(self, name: str, deadline_s: float) -> None:
+        pass
+
 
 class MemoryStore:
     """A connection that reads and one that writes, each on a copy of some image."""

@@ -23,7 +23,7 @@ NOW_S = 100 * DAY_S
 @dataclass(frozen=True)
 class Segment:
     epoch: int
-    last: int
+    last_txid: int
 
 
 @pytest.fixture

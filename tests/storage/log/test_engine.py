@@ -5,10 +5,13 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
+import apsw
 import pytest
 
-from sqlatch.kernel.errors import StorageError
-from storage.engine import Table
+from sqlatch.kernel.errors import BadEvent, StorageError
+from storage.engine import Store, Table
+from storage.log import compaction
+from storage.log.archive import Archive
 from storage.log.engine import InLog
 from tests.grants import granted
 
@@ -73,3 +76,66 @@ def test_names_are_those_of_logs_and_not_of_files_beside_them(
 
     assert engine.names() == ["main"]
     assert engine.sizes_bytes()["main"] > 0
+
+
+def write(store: Store, *texts: str, fence: int = 1) -> None:
+    with store.write(granted(fence=fence), creates=True) as transaction:
+        for sql in texts:
+            transaction.connection.run(sql)
+        transaction.commit()
+
+
+def test_a_new_instance_begins_with_a_snapshot_and_goes_on_in_the_log(
+    tmp_path: Path, start: Callable[[], InLog], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = start()
+    log = tmp_path / "logs" / "main" / "log"
+    with closing(engine.open("main", table=OURS, now=time.time)) as store:
+        write(store, "CREATE TABLE t (n)", "INSERT INTO t VALUES (1)")
+        store.recover(granted(fence=2))
+        write(store, "INSERT INTO t VALUES (2)", fence=2)
+        engine.tend("main", time.time() + 60)
+        store.recover(granted(fence=3))
+        write(store, "INSERT INTO t VALUES (3)", fence=3)
+        assert sorted(path.name for path in log.glob("*.seg")) == [
+            f"{n:016x}.seg" for n in (1, 2, 3)
+        ]
+
+        monkeypatch.setattr(compaction, "RECORDS_KEPT_S", -60)
+        engine.tend("main", time.time() + 60)
+        store.recover(granted(fence=4))
+        write(store, "INSERT INTO t VALUES (4)", fence=4)
+
+    assert min(path.name for path in log.glob("*.seg")) > f"{1:016x}.seg"
+    with closing(start().open("main", table=OURS, now=time.time)) as new:
+        assert new.snapshot(time.time() + 60).run("SELECT n FROM t") == [(1,), (2,), (3,), (4,)]
+        assert new.position == 4
+        write(new, "INSERT INTO t VALUES (5)", fence=5)
+    with closing(engine.open("main", table=OURS, now=time.time)) as store:
+        assert store.snapshot(time.time() + 60).run("SELECT count(*) FROM t") == [(5,)]
+
+
+def test_a_database_whose_adder_died_behind_its_log_is_there(
+    tmp_path: Path, start: Callable[[], InLog], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = tmp_path / "copy.db"
+    with closing(apsw.Connection(str(copy))) as connection:
+        connection.execute("PRAGMA journal_mode = WAL; CREATE TABLE t AS SELECT 7 AS n").fetchall()
+
+    class Died(BaseException):
+        pass
+
+    def die(_self: Archive, _log_id: bytes) -> None:
+        raise Died
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Archive, "adopt", die)
+        with pytest.raises(Died):
+            start().add("main", copy)
+
+    with closing(start().open("main", table=OURS, now=time.time)) as store:
+        assert store.exists()
+        assert store.snapshot(time.time() + 60).run("SELECT n FROM t") == [(7,)]
+        write(store, "INSERT INTO t VALUES (8)")
+    with pytest.raises(BadEvent, match="exists"):
+        start().add("main", copy)
