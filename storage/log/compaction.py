@@ -6,12 +6,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from io import BytesIO
-from itertools import pairwise
+from itertools import pairwise, takewhile
 from pathlib import Path
-from typing import BinaryIO, Protocol, TypeVar
+from typing import BinaryIO
 
+from sqlatch.kernel import nfs
 from storage.log import ltx
 from storage.log.archive import BUFFER_BYTES, SNAPSHOT_LEVEL, Archive, LtxFile, Start
+from storage.log.chain import Settled
 from storage.log.ltx import Damaged, Header
 
 DAY_S = 86_400
@@ -34,18 +36,6 @@ RECORDS_KEPT_S = 3_600
 
 Pages = Iterator[tuple[int, bytes]]
 Source = tuple[Header, Pages]
-
-
-class Segment(Protocol):
-    """A part of the log; `last_txid` is the last transaction in it, or before it if empty."""
-
-    @property
-    def epoch(self) -> int: ...
-    @property
-    def last_txid(self) -> int: ...
-
-
-SegmentT = TypeVar("SegmentT", bound=Segment)
 
 
 def compact(archive: Archive, records: Sequence[bytes], now_s: float) -> int:
@@ -104,7 +94,8 @@ def write_snapshot(archive: Archive, start: Start) -> LtxFile:
 def write_copy(archive: Archive, copy: Path, *, last: int, at_ms: int) -> LtxFile:
     """Write a snapshot of a whole database file, to which nobody writes meanwhile.
 
-    It is the state after the transaction `last`, which was made at `at_ms`.
+    It is the state after the transaction `last`, which was made at `at_ms`. The mark of WAL is
+    taken off: every instance would open its copy in that mode.
     """
     with copy.open("rb", buffering=BUFFER_BYTES) as file:
         head = file.read(ltx.HEADER.size)
@@ -158,18 +149,13 @@ def not_kept(files: Sequence[LtxFile], now_s: float) -> list[LtxFile]:
     ]
 
 
-def not_needed(segments: Sequence[SegmentT], floor: int) -> list[SegmentT]:
-    """Return the segments that may be deleted, since all up to `floor` is in files.
+def not_needed(segments: Sequence[Settled], floor: int) -> list[int]:
+    """Return the epochs of the segments that may be removed, since files have all up to `floor`.
 
-    The newest segment is kept in any case, and every one behind a segment that is kept.
+    `segments` are those that nothing can be added to. One behind a segment that is kept is kept.
     """
     in_order = sorted(segments, key=lambda segment: segment.epoch)
-    deleted = []
-    for segment in in_order[:-1]:
-        if segment.last_txid > floor:
-            break
-        deleted.append(segment)
-    return deleted
+    return [each.epoch for each in takewhile(lambda each: each.last_txid <= floor, in_order)]
 
 
 def _put(archive: Archive, level: int, header: Header, pages: Pages) -> LtxFile:
@@ -208,7 +194,9 @@ def _ranked(age: int, pages: Pages, pages_max: int) -> Iterator[tuple[int, int, 
 def _pages_of(file: BinaryIO, header: Header) -> Pages:
     lock = ltx.lock_page(header.page_size)
     file.seek(0)
-    for page in range(1, header.pages + 1):
+    first = file.read(header.page_size)
+    yield 1, first[: nfs.VERSIONS_OFFSET] + b"\1\1" + first[nfs.VERSIONS_OFFSET + 2 :]
+    for page in range(2, header.pages + 1):
         content = file.read(header.page_size)
         if page != lock:
             yield page, content

@@ -96,7 +96,7 @@ class InLog:
         with closing(DirectoryLog(self._directory / name / LOG, at=place, now=time.time)) as log:
             records = [record.content for record in log.sync(deadline_s)]
             floor = compact(archive, records, time.time())
-            log.remove(segment.epoch for segment in not_needed(log.segments(), floor))
+            log.remove(not_needed(log.segments(), floor))
 
     def _has_records(self, name: str) -> bool:
         """Return False for the log of a writer that was killed before its first append."""

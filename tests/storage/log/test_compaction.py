@@ -1,8 +1,8 @@
 """Compaction: files that lead to the same state as the records, and what may be deleted."""
 
+import os
 import tracemalloc
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import reduce
 from io import BytesIO
 from pathlib import Path
@@ -13,17 +13,12 @@ from hypothesis import strategies as st
 
 from storage.log import compaction, ltx
 from storage.log.archive import Archive, LtxFile, Start
+from storage.log.chain import Settled
 from tests.storage.log import histories
 from tests.storage.log.histories import History
 
 DAY_S = compaction.DAY_S
 NOW_S = 100 * DAY_S
-
-
-@dataclass(frozen=True)
-class Segment:
-    epoch: int
-    last_txid: int
 
 
 @pytest.fixture
@@ -118,6 +113,28 @@ def test_a_snapshot_of_a_file_is_the_file(archive: Archive, history: History) ->
     assert restored(started(archive)) == history.state(2)
     made_of_records = merge_of(history.records)
     assert ltx.decode(started(archive).snapshot.path.read_bytes()) == ltx.decode(made_of_records)
+
+
+def test_a_snapshot_of_a_file_in_wal_mode_is_in_none(archive: Archive, history: History) -> None:
+    history.connection.execute("PRAGMA journal_mode = WAL")
+    history.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    assert history.path.read_bytes()[18:20] == b"\2\2"
+
+    compaction.write_copy(archive, history.path, last=1, at_ms=0)
+
+    assert restored(started(archive))[18:20] == b"\1\1"
+
+
+def test_a_file_that_is_shorter_than_it_says_becomes_no_snapshot(
+    archive: Archive, history: History
+) -> None:
+    history.fill(100)
+    os.truncate(history.path, len(history.state(2)) - 100)
+
+    with pytest.raises(ValueError, match="has 3996 bytes, not 4096"):
+        compaction.write_copy(archive, history.path, last=2, at_ms=0)
+
+    assert archive.files() == []
 
 
 def test_two_instances_write_the_same_bytes(tmp_path: Path, history: History) -> None:
@@ -328,27 +345,24 @@ def test_the_newest_snapshot_and_what_it_does_not_cover_are_never_deleted() -> N
 
 
 @pytest.mark.parametrize(
-    ("lasts", "floor", "deleted"),
+    ("lasts", "floor", "removed"),
     [
         ([], 100, []),
-        ([10], 100, []),
-        ([10, 20], 100, [1]),
+        ([10], 100, [1]),
         ([10, 20, 30], 9, []),
         ([10, 20, 30], 10, [1]),
         ([10, 20, 30], 20, [1, 2]),
         ([10, 10, 30], 10, [1, 2]),
         # Never with a gap.
-        ([10, 5, 30], 5, []),
+        ([10, 30, 20], 20, [1]),
     ],
 )
-def test_segments_below_the_floor_may_go_but_for_the_newest(
-    lasts: list[int], floor: int, deleted: list[int]
+def test_segments_below_the_floor_may_be_removed(
+    lasts: list[int], floor: int, removed: list[int]
 ) -> None:
-    segments = [Segment(epoch, last) for epoch, last in enumerate(lasts, start=1)]
+    settled = [Settled(epoch, 1, last, Path()) for epoch, last in enumerate(lasts, start=1)]
 
-    found = compaction.not_needed(segments[::-1], floor)
-
-    assert [segment.epoch for segment in found] == deleted
+    assert compaction.not_needed(settled[::-1], floor) == removed
 
 
 def test_a_log_is_kept_short(archive: Archive, history: History) -> None:
