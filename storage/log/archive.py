@@ -11,10 +11,11 @@ of its last transaction.
 import os
 import re
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import BinaryIO
 
 from sqlatch.kernel import nfs
 from sqlatch.kernel.errors import StorageError
@@ -113,6 +114,17 @@ class Archive:
                         path.rename(self.directory / level.name / path.name)
                 _sync(self.directory / level.name)
 
+    @contextmanager
+    def opened(self, files: Iterable[LtxFile]) -> Iterator[list[BinaryIO]]:
+        """Open files for reading, all at once: another instance may delete them then."""
+        with ExitStack() as stack:
+            with _storage_errors():
+                streams = [
+                    stack.enter_context(file.path.open("rb", buffering=BUFFER_BYTES))
+                    for file in files
+                ]
+            yield streams
+
     def delete(self, files: Iterable[LtxFile]) -> None:
         """Delete files, the oldest first. Some may be gone."""
         with _storage_errors():
@@ -124,8 +136,9 @@ class Archive:
         with _storage_errors():
             for level in self._levels():
                 for path in level.glob(f".*{_ARRIVING}"):
-                    if path.stat().st_ctime <= written_by_s:
-                        path.unlink(missing_ok=True)
+                    with suppress(FileNotFoundError):  # it has its name, or another deleted it
+                        if path.stat().st_ctime <= written_by_s:
+                            path.unlink()
 
     def _levels(self) -> list[Path]:
         try:

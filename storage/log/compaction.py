@@ -3,10 +3,9 @@ what is not needed any more."""
 
 import heapq
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
 from dataclasses import replace
 from io import BytesIO
-from itertools import pairwise, takewhile
+from itertools import groupby, pairwise, takewhile
 from pathlib import Path
 from typing import BinaryIO
 
@@ -28,8 +27,8 @@ FILES_OF_A_LEVEL_MAX = 32
 
 SNAPSHOTS_KEPT_S = 30 * DAY_S
 FILES_KEPT_S = 7 * DAY_S
-REPLACED_SNAPSHOT_KEPT_S = DAY_S
-"""An instance may still fetch pages from a snapshot that another one has replaced."""
+REPLACED_KEPT_S = DAY_S
+"""An instance may still read, or fetch pages from, what a snapshot has replaced."""
 
 RECORDS_KEPT_S = 3_600
 """An instance that is behind by less than this goes on in the log, without a snapshot."""
@@ -67,13 +66,14 @@ def merge(archive: Archive, records: Sequence[bytes]) -> LtxFile:
 
 
 def merge_levels(archive: Archive) -> None:
-    """Merge the last files of a level where there are many of them."""
+    """Merge files of a level where there are many of them in a row."""
     for level in range(1, SNAPSHOT_LEVEL - 1):
         start = archive.start()
-        run = [file for file in start.tail if file.level == level] if start else []
-        if len(run) >= FILES_OF_A_LEVEL_MAX:
-            with ExitStack() as stack:
-                _put(archive, level + 1, *merged(_opened(run, stack)))
+        for of_level, group in groupby(start.tail if start else (), lambda file: file.level):
+            run = list(group)
+            if of_level == level and len(run) >= FILES_OF_A_LEVEL_MAX:
+                with archive.opened(run) as files:
+                    _put(archive, level + 1, *merged([ltx.scan(file) for file in files]))
 
 
 def snapshot_is_due(start: Start, now_s: float) -> bool:
@@ -86,8 +86,8 @@ def snapshot_is_due(start: Start, now_s: float) -> bool:
 
 def write_snapshot(archive: Archive, start: Start) -> LtxFile:
     """Write the state of a snapshot and of what follows it as a snapshot. Damaged."""
-    with ExitStack() as stack:
-        header, pages = merged(_opened([start.snapshot, *start.tail], stack))
+    with archive.opened([start.snapshot, *start.tail]) as files:
+        header, pages = merged([ltx.scan(file) for file in files])
         return _put(archive, SNAPSHOT_LEVEL, header, pages)
 
 
@@ -119,7 +119,7 @@ def merged(sources: Sequence[Source]) -> Source:
     begin = max((at for at, header in enumerate(headers) if header.is_snapshot), default=0)
     sources, headers = sources[begin:], headers[begin:]
     for before, header in pairwise(headers):
-        if not before.first <= header.first <= before.last + 1 <= header.last:
+        if not header.first <= before.last + 1 <= header.last:
             raise Damaged(f"transactions {header.first} to {header.last} follow {before.last}")
         if header.page_size != before.page_size:
             raise Damaged(f"pages of {header.page_size} bytes follow those of {before.page_size}")
@@ -138,10 +138,15 @@ def not_kept(files: Sequence[LtxFile], now_s: float) -> list[LtxFile]:
     deleted = {
         file
         for file, successor in pairwise(snapshots)
-        if now_s - successor.written_s >= REPLACED_SNAPSHOT_KEPT_S
+        if now_s - successor.written_s >= REPLACED_KEPT_S
         and (file not in last_of_day.values() or file.last < oldest)
     }
-    needed = _base([file for file in snapshots if file not in deleted], now_s - FILES_KEPT_S)
+    kept = [
+        file
+        for file in snapshots
+        if file not in deleted and now_s - file.written_s >= REPLACED_KEPT_S
+    ]
+    needed = _base(kept, now_s - FILES_KEPT_S)
     return [
         file
         for file in files
@@ -162,13 +167,6 @@ def _put(archive: Archive, level: int, header: Header, pages: Pages) -> LtxFile:
     literal = header.is_snapshot
     pieces = ltx.encode(header, pages, literal=literal)
     return archive.put(SNAPSHOT_LEVEL if literal else level, header, pieces)
-
-
-def _opened(files: Sequence[LtxFile], stack: ExitStack) -> list[Source]:
-    return [
-        ltx.scan(stack.enter_context(file.path.open("rb", buffering=BUFFER_BYTES)))
-        for file in files
-    ]
 
 
 def _newest_pages(sources: Sequence[Source]) -> Pages:

@@ -128,6 +128,9 @@ def test_other_files_are_not_looked_at(archive: Archive) -> None:
     (file.path.parent / "README").touch()
     (file.path.parent / "0001-0002.ltx").touch()
     (archive.directory / "lost+found").mkdir()
+    (archive.directory / "lost+found" / file.path.name).touch()
+    # As a file that is deleted between the list of names and the look at it.
+    (file.path.parent / "0000000000000002-0000000000000003.ltx").symlink_to("nowhere")
 
     assert archive.files() == [file]
 
@@ -140,6 +143,17 @@ def test_a_directory_that_is_a_file_is_a_storage_error(archive: Archive) -> None
         archive.files()
     with pytest.raises(StorageError):
         put(archive, 9, 1, 4)
+
+
+def test_files_that_are_open_are_read_though_they_are_deleted(archive: Archive) -> None:
+    files = [put(archive, 1, 1, 4), put(archive, 1, 5, 6)]
+
+    with archive.opened(files) as streams:
+        archive.delete(files)
+        assert [ltx.header_of(stream.read()).last for stream in streams] == [4, 6]
+
+    with pytest.raises(StorageError, match="No such file"), archive.opened(files):
+        pass
 
 
 def test_files_are_deleted_though_some_are_gone(archive: Archive) -> None:

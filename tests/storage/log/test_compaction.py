@@ -2,7 +2,7 @@
 
 import os
 import tracemalloc
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import reduce
 from io import BytesIO
 from pathlib import Path
@@ -103,6 +103,7 @@ def test_a_record_of_the_whole_database_starts_over(archive: Archive, history: H
     assert (start.snapshot.last, start.tail) == (5, ())
     assert ltx.header_of(start.snapshot.path.read_bytes()).page_size == 8192
     assert restored(start) == history.state(5)
+    assert histories.applied(b"", merge_of(history.records)) == history.state(5)
 
 
 def test_a_snapshot_of_a_file_is_the_file(archive: Archive, history: History) -> None:
@@ -135,6 +136,24 @@ def test_a_file_that_is_shorter_than_it_says_becomes_no_snapshot(
         compaction.write_copy(archive, history.path, last=2, at_ms=0)
 
     assert archive.files() == []
+
+
+def test_a_snapshot_of_a_file_of_more_than_1_gib_leaves_out_the_lock_page(tmp_path: Path) -> None:
+    class Nowhere(Archive):
+        def put(self, level: int, header: ltx.Header, pieces: Iterable[bytes]) -> LtxFile:
+            frames = [piece[:4] for piece in pieces]
+            pages = [int.from_bytes(frame, "big") for frame in frames[1:-1]]
+            return file(level, pages[-3], pages[-1], day=0)
+
+    database, lock = tmp_path / "sparse.db", ltx.lock_page(65_536)
+    with database.open("wb") as sparse:
+        sparse.write(bytes(16) + (1).to_bytes(2, "big") + bytes(10))
+        sparse.write((lock + 2).to_bytes(4, "big"))
+        sparse.truncate((lock + 2) * 65_536)
+
+    written = compaction.write_copy(Nowhere(tmp_path), database, last=1, at_ms=0)
+
+    assert (written.first, written.last) == (lock - 1, lock + 2)
 
 
 def test_two_instances_write_the_same_bytes(tmp_path: Path, history: History) -> None:
@@ -180,11 +199,28 @@ def test_records_that_do_not_follow_are_refused(archive: Archive, history: Histo
     assert started(archive).last == 2
 
 
+def small(first: int, last: int, pages: int, *changed: int, page_size: int = 512) -> bytes:
+    """Return a file of pages that are filled with the number of its last transaction."""
+    header = ltx.Header(page_size, pages, first, last, last)
+    content = bytes([last]) * page_size
+    return b"".join(ltx.encode(header, [(page, content) for page in changed]))
+
+
+def test_a_file_that_leads_less_far_than_the_one_before_is_refused() -> None:
+    with pytest.raises(ltx.Damaged, match="transactions 4 to 5 follow 6"):
+        merge_of([small(3, 6, 2, 1), small(4, 5, 2, 1)])
+
+
+def test_a_page_that_was_cut_off_does_not_come_back() -> None:
+    contents = [small(1, 1, 3, 1, 2, 3), small(2, 2, 2, 1), small(3, 3, 3, 1)]
+
+    # The last one should have the third page, which is new again.
+    with pytest.raises(ValueError, match="a snapshot that ends with page 2, of 3"):
+        merge_of(contents)
+
+
 def test_pages_of_another_size_are_refused() -> None:
-    contents = [
-        b"".join(ltx.encode(ltx.Header(size, 3, at, at, 0), [(2, bytes(size))]))
-        for at, size in ((2, 512), (3, 1024))
-    ]
+    contents = [small(2, 2, 3, 2), small(3, 3, 3, 2, page_size=1024)]
 
     with pytest.raises(ltx.Damaged, match="pages of 1024 bytes follow those of 512"):
         merge_of(contents)
@@ -207,11 +243,11 @@ def test_a_damaged_snapshot_becomes_no_other(archive: Archive, history: History)
 
 
 def test_many_files_of_a_level_become_one_of_the_next(archive: Archive, history: History) -> None:
+    now_s = history.path.stat().st_ctime
     compaction.merge(archive, history.records)
     for _ in range(2 * compaction.FILES_OF_A_LEVEL_MAX + 1):
         history.fill(3)
-        compaction.merge(archive, history.records[-1:])
-        compaction.merge_levels(archive)
+        compaction.compact(archive, history.records[-1:], now_s)
 
     start = started(archive)
 
@@ -221,6 +257,20 @@ def test_many_files_of_a_level_become_one_of_the_next(archive: Archive, history:
         (1, 66, 66),
     ]
     assert restored(start) == history.state(66)
+
+
+def test_only_files_that_follow_each_other_are_merged(archive: Archive) -> None:
+    many = compaction.FILES_OF_A_LEVEL_MAX
+    levels = [9] + [1] * (many - 1) + [2] + [1] * many
+    for last, level in enumerate(levels, start=1):
+        content = small(last, last, 1, 1)
+        archive.put(level, ltx.header_of(content), [content])
+
+    compaction.merge_levels(archive)
+
+    found = [(file.level, file.first, file.last) for file in started(archive).tail]
+    assert found[: many - 1] == [(1, at, at) for at in range(2, many + 1)]
+    assert found[many - 1 :] == [(2, many + 1, many + 1), (2, many + 2, 2 * many + 1)]
 
 
 @st.composite
@@ -239,9 +289,7 @@ def test_merged_records_lead_to_the_same_state(
     for at, (pages, changed) in enumerate(changes, start=1):
         before = len(states[-1]) // 512
         written = changed | set(range(before + 1, pages + 1))
-        header = ltx.Header(512, pages, at, at, at)
-        content = bytes([at]) * 512
-        records.append(b"".join(ltx.encode(header, [(page, content) for page in sorted(written)])))
+        records.append(small(at, at, pages, *sorted(written)))
         states.append(histories.applied(states[-1], records[-1]))
     first = data.draw(st.integers(0, len(records) - 1), label="first")
     last = data.draw(st.integers(first + 1, len(records)), label="last")
@@ -337,6 +385,22 @@ def test_a_snapshot_is_kept_for_a_day_after_it_was_replaced() -> None:
     assert compaction.not_kept([replaced, same_day, newest], NOW_S + DAY_S) == [replaced, same_day]
 
 
+def test_the_7_days_begin_with_a_snapshot_that_is_kept() -> None:
+    base, newest = file(9, 1, 40, day=90), file(9, 1, 70, day=100.4)
+    deleted, last_of_day = file(9, 1, 50, day=93.2), file(9, 1, 60, day=93.8)
+    between = [file(1, 41, 50, day=93.1), file(1, 51, 60, day=93.7)]
+    files = [*between, base, deleted, last_of_day, newest]
+
+    assert compaction.not_kept(files, 100.5 * DAY_S) == [deleted]
+
+
+def test_files_are_kept_for_a_day_after_a_snapshot_of_old_transactions_was_written() -> None:
+    files = [file(1, 11, 15, day=2), file(9, 1, 10, day=1), file(9, 1, 15, day=2, written_day=99.5)]
+
+    assert compaction.not_kept(files, NOW_S) == []
+    assert compaction.not_kept(files, NOW_S + DAY_S) == files[:2]
+
+
 def test_the_newest_snapshot_and_what_it_does_not_cover_are_never_deleted() -> None:
     files = [file(1, 11, 15, day=2), file(1, 16, 17, day=3), file(9, 1, 10, day=1)]
 
@@ -366,19 +430,27 @@ def test_segments_below_the_floor_may_be_removed(
 
 
 def test_a_log_is_kept_short(archive: Archive, history: History) -> None:
-    now_s = history.path.stat().st_ctime
+    half_an_hour_later_s = history.path.stat().st_ctime + 1_800
     floors = []
 
     for _ in range(6):
         history.fill(500, size_bytes=5_000)
         start = archive.start()
         covered = start.last if start else 0
-        floors.append(compaction.compact(archive, history.records[covered:], now_s))
-    floors.append(compaction.compact(archive, [], now_s + compaction.RECORDS_KEPT_S + 60))
+        records = history.records[covered:]
+        floors.append(compaction.compact(archive, records, half_an_hour_later_s))
+    snapshots = [file for file in archive.files() if file.level == 9]
+    left = archive.directory / "9" / ".0-1.ltx.5.arriving"
+    left.touch()
+    floors.append(compaction.compact(archive, [], half_an_hour_later_s + 2_000))
+    assert left.exists()
+    compaction.compact(archive, [], half_an_hour_later_s + 40 * DAY_S)
 
     assert floors == [0, 0, 0, 0, 0, 0, 7]
-    assert len([file for file in archive.files() if file.level == 9]) > 1
+    assert len(snapshots) > 2
     assert restored(started(archive)) == history.state(7)
+    assert [file.last for file in archive.files()] == [7]
+    assert not left.exists()
 
 
 def test_without_records_nothing_is_written(archive: Archive) -> None:
