@@ -19,8 +19,8 @@ help:  ## list the commands
 env-%:
 	@$(PYTHON) -m tools.environments $*
 
-demo: env-demo  ## load 336,776 flights through the handler and ask about them
-	@$(BIN)/python -m examples.flights
+demo: env-demo  ## load 336,776 flights through the handler and ask about them (LOG=1: into a log)
+	@$(BIN)/python -m examples.flights $(if $(LOG),--log)
 
 test: env-dev  ## run the test suite, but for the slow fault campaign and the built artifact
 	@$(BIN)/python -m pytest $(PARALLEL) -m "not ($(OWN_MARKERS))" $(PYTEST_ARGS)

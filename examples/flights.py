@@ -79,7 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     console = Console(highlight=False)
     try:
         options.databases.mkdir(parents=True, exist_ok=True)
-        os.environ["SQLATCH_DATABASES"] = str(options.databases)
+        os.environ |= _setting(options.databases, log=options.log)
         with _caller(options.databases / LOG_FILE) as caller:
             _load(caller, console, flights_max=options.rows)
             for question in QUESTIONS:
@@ -91,7 +91,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         console.print("Interrupted. Run it again: what is loaded is not loaded twice.")
         return 130
     _show_costs(console, caller.costs)
-    _show_next(console, options.databases)
+    _show_next(console, options.databases, log=options.log)
     return 0
 
 
@@ -200,11 +200,21 @@ def _show_costs(console: Console, costs: Mapping[str, Cost]) -> None:
     console.print(table)
 
 
-def _show_next(console: Console, databases: Path) -> None:
-    setting = "" if databases == Path(DIRECTORY) else f"SQLATCH_DATABASES={databases} "
+def _setting(databases: Path, *, log: bool) -> dict[str, str]:
+    """The setting that says where the databases are, and how they are kept."""
+    if log:
+        return {"SQLATCH_LOG": f"directory:{databases}"}
+    return {"SQLATCH_DATABASES": str(databases)}
+
+
+def _show_next(console: Console, databases: Path, *, log: bool) -> None:
+    is_default = databases == Path(DIRECTORY) and not log
+    settings = {} if is_default else _setting(databases, log=log)
+    setting = "".join(f"{name}={value} " for name, value in settings.items())
+    kept = f"{databases}/{DATABASE}" if log else f"{databases}/{DATABASE}.db"
     python = sys.executable.removeprefix(f"{Path.cwd()}/")
     body = json.dumps({"database": DATABASE, "query": "SELECT * FROM airlines"})
-    console.print(f"The data is in {databases}/{DATABASE}.db, the log in {databases}/{LOG_FILE}.")
+    console.print(f"The data is in {kept}, what the service logs in {databases}/{LOG_FILE}.")
     console.print(
         f"Try next: {setting}{python} -m handler.local serve\n"
         f"and then: curl -d '{body}' http://127.0.0.1:8000/query",
@@ -231,6 +241,7 @@ def _rows(reply: Mapping[str, Any]) -> int:
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m examples.flights", description=__doc__)
     parser.add_argument("--databases", type=Path, default=Path(DIRECTORY), metavar="DIR")
+    parser.add_argument("--log", action="store_true", help="keep them as logs of transactions")
     parser.add_argument("--rows", type=int, metavar="N", help="load N flights, not all")
     return parser.parse_args(arguments)
 

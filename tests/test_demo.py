@@ -37,6 +37,15 @@ def test_both_runs_succeed_and_print_no_log(
     assert not any('{"level"' in done.stdout for done in runs)
 
 
+def test_it_runs_on_a_log_too(tmp_path: Path) -> None:
+    done = run("-m", "examples.flights", "--log", *options(tmp_path))
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"The service counts {sum(COUNTED.values()):,} rows, and so do the files." in done.stdout
+    assert f"SQLATCH_LOG=directory:{tmp_path} " in done.stdout
+    assert list(tmp_path.glob("*.db")) == []
+
+
 def test_a_second_run_doubles_nothing(
     runs: list[subprocess.CompletedProcess[str]], directory: Path
 ) -> None:
