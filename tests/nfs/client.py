@@ -103,6 +103,26 @@ class Client:
             yield instance
 
     @contextmanager
+    def log(self, directory: str, *, is_buffered: bool = False) -> "Iterator[Instance]":
+        """A new process with the log in a directory open (see tests.nfs.logs)."""
+        first = {"user": USER, "log": directory, "is_buffered": is_buffered}
+        with self._talk(first) as process:
+            process.receive()
+            yield process
+
+    def operations(self) -> dict[str, int]:
+        """Return how often the kernel asked for each operation since the share was mounted."""
+        counts = {}
+        of_share = False
+        for line in self.shell("cat /proc/self/mountstats").splitlines():
+            words = line.split()
+            if line.startswith("device "):
+                of_share = f" mounted on {SHARE} " in line
+            elif of_share and len(words) >= 9 and words[0][:-1].isupper():
+                counts[words[0][:-1]] = int(words[1])
+        return counts
+
+    @contextmanager
     def _talk(self, first: Mapping[str, Any]) -> "Iterator[Instance]":
         with closing(Instance(self._network.connect(self._address, PORT, timeout_s=5))) as instance:
             instance.send(first)
@@ -148,6 +168,11 @@ class Instance:
     def order(self, what: str) -> Any:
         """Have something done that is no event (see tests.nfs.guest)."""
         self.send({"order": what})
+        return self.receive()["done"]
+
+    def do(self, *what: Any) -> Any:
+        """Have something done with an open log: what came of it."""
+        self.send({"do": what})
         return self.receive()["done"]
 
     def send(self, message: Mapping[str, Any]) -> None:

@@ -2,6 +2,8 @@
 
 A connection begins with one message:
     {"shell": command}                      answered by {"status", "output"}
+    {"user", "log", "is_buffered"}          answered by {"pid"}; from then on an open log:
+        {"do": [what, ...]}                 answered by {"done"}
     {"user", "environment", "faults"}       answered by {"pid"}; from then on an instance:
         {"event": {...}}                    answered by {"reply", "commit_ms"} or {"error"}
         {"order": "free leases"}            answered by {"done"}
@@ -24,6 +26,7 @@ from handler.service import service
 from sqlatch.kernel.errors import SqlatchError
 from storage.inplace.store import Store
 from tests.nfs import faults
+from tests.nfs.logs import OpenLog
 
 PORT = 9000
 
@@ -90,6 +93,12 @@ def _converse(conversation: Conversation) -> None:
         return
     os.setgid(first["user"])
     os.setuid(first["user"])
+    if "log" in first:
+        log = OpenLog(first["log"], is_buffered=first["is_buffered"])
+        conversation.send({"pid": os.getpid()})
+        for message in conversation.rest():
+            conversation.send({"done": log.order(*message["do"])})
+        return
     os.environ.update(first["environment"])
     commits_ms = _measured_commits()
     _kept = faults.put_in(conversation.hold, conversation.close, **first["faults"])

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.faults.report import record
-from tests.nfs.client import SHARE, Client, Instance
+from tests.nfs.client import Client, Instance
 from tests.nfs.lab import Lab
 
 pytestmark = pytest.mark.nfs
@@ -61,27 +61,14 @@ def operations(
     client: Client, instance: Instance, event: dict[str, Any], *, turns: int = 1
 ) -> dict[str, float]:
     """The operations of one request, by kind and `all` together."""
-    before = _so_far(client)
+    before = client.operations()
     for _turn in range(turns):
         answer = instance.ask(**event)
         assert "reply" in answer, answer
-    after = _so_far(client)
+    after = client.operations()
     counts = {
         kind: round((after[kind] - before.get(kind, 0)) / turns, 2)
         for kind in after
         if after[kind] > before.get(kind, 0) and kind not in BOOKKEEPING
     }
     return {**counts, "all": round(sum(counts.values()), 2)}
-
-
-def _so_far(client: Client) -> dict[str, int]:
-    """Return how often the client's kernel asked for each operation since the share was mounted."""
-    counts = {}
-    of_share = False
-    for line in client.shell("cat /proc/self/mountstats").splitlines():
-        words = line.split()
-        if line.startswith("device "):
-            of_share = f" mounted on {SHARE} " in line
-        elif of_share and len(words) >= 9 and words[0][:-1].isupper():
-            counts[words[0][:-1]] = int(words[1])
-    return counts
