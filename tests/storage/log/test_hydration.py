@@ -6,7 +6,8 @@ import random
 import resource
 import tracemalloc
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
+from functools import reduce
 from itertools import islice
 from pathlib import Path
 from threading import Thread
@@ -18,6 +19,7 @@ from hypothesis import strategies as st
 
 from storage.log import compaction, hydration, ltx
 from storage.log.archive import Archive
+from storage.log.capture import Capture, Changes
 from storage.log.hydration import Hydrator, LazyFiles, SnapshotFile
 from tests.storage.log import histories
 from tests.storage.log.histories import History
@@ -364,6 +366,44 @@ def test_sqlite_writes_to_a_copy_that_is_not_whole(
         assert whole.execute("SELECT * FROM t").fetchall() == before
         assert size == [(copy.stat().st_size // 4096,)]
         assert whole.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+
+
+def test_commits_are_captured_on_a_copy_that_is_not_whole(
+    history: History, snapshot: SnapshotFile, copy: Path, tmp_path: Path
+) -> None:
+    records: list[bytes] = []
+
+    def ship(changes: Changes) -> None:
+        if len(records) == 2:
+            raise OSError(errno.EIO, "the log does not answer")
+        header = ltx.Header(changes.size.page_size, changes.size.pages, 3, 3, 0)
+        records.append(b"".join(ltx.encode(header, changes.pages)))
+
+    with lazily(snapshot.read, copy) as hydrator, connected(hydrator, copy) as reader:
+        base = LazyFiles(copy, hydrator)
+        capture = Capture(copy, hydrator.descriptor, files=base.name)
+        with closing(apsw.Connection(str(copy), vfs=capture.name)) as writer:
+            writer.execute("PRAGMA journal_mode = PERSIST")
+            for sql in (
+                "INSERT INTO t (a) VALUES ('new')",
+                "DELETE FROM t WHERE id IN (3, 4, 5)",
+                "UPDATE t SET a = 'changed' WHERE id = 2900",
+            ):
+                writer.execute("BEGIN IMMEDIATE")
+                writer.execute(sql)
+                with suppress(apsw.IOError), capture.committing(ship):
+                    writer.execute("COMMIT")
+                if writer.in_transaction:
+                    writer.execute("ROLLBACK")
+            assert not hydrator.is_whole
+            rows = reader.execute("SELECT * FROM t").fetchall()
+
+    shipped = tmp_path / "shipped.db"
+    shipped.write_bytes(reduce(histories.applied, records, history.state(2)))
+    with closing(apsw.Connection(str(shipped))) as connection:
+        assert connection.execute("SELECT * FROM t").fetchall() == rows
+        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+    assert len(records) == 2
 
 
 @pytest.mark.parametrize("page_size", [1024, 65_536])
