@@ -26,7 +26,8 @@ class Bookmark:
     def __init__(self, path: Path) -> None:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         try:
-            os.ftruncate(descriptor, LAYOUT.size)
+            # A store into a hole of a map ends the process (SIGBUS) when the disk is full.
+            os.posix_fallocate(descriptor, 0, LAYOUT.size)
             self._map = mmap.mmap(descriptor, LAYOUT.size)
         finally:
             os.close(descriptor)

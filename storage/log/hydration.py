@@ -15,6 +15,7 @@ from threading import Lock
 
 import apsw
 
+from sqlatch.kernel.errors import DatabaseCorrupt, StorageError
 from storage.log import ltx
 from storage.log.ltx import Damaged, Header
 
@@ -177,7 +178,11 @@ class Hydrator:
 
 
 class LazyFiles(apsw.VFS):
-    """A file system for the connections to a copy that is not whole yet."""
+    """A file system for the connections to a copy that is not whole yet.
+
+    StorageError, where a page cannot be fetched or stored, and DatabaseCorrupt go through SQLite to
+    who runs a statement.
+    """
 
     def __init__(self, path: Path, hydrator: Hydrator) -> None:
         self.name = f"lazy-{next(_numbers)}"
@@ -205,11 +210,17 @@ class _LazyFile(apsw.VFSFile):
         super().__init__(base, name, flags)
 
     def xRead(self, amount: int, offset: int) -> bytes:
-        self._hydrator.range_wanted(offset, amount)
+        try:
+            self._hydrator.range_wanted(offset, amount)
+        except (OSError, Damaged) as error:
+            raise _in_our_words(error) from error
         return super().xRead(amount, offset)
 
     def xWrite(self, data: bytes, offset: int) -> None:
-        self._hydrator.range_written(offset, len(data))
+        try:
+            self._hydrator.range_written(offset, len(data))
+        except (OSError, Damaged) as error:
+            raise _in_our_words(error) from error
         super().xWrite(data, offset)
 
     def xTruncate(self, newsize: int) -> None:
@@ -255,6 +266,14 @@ def _mapped(path: Path, header: Header) -> mmap.mmap:
         mapped.close()
         raise Damaged(f"{path.name}: the map of another snapshot")
     return mapped
+
+
+def _in_our_words(error: OSError | Damaged) -> StorageError | DatabaseCorrupt:
+    if isinstance(error, OSError):
+        return StorageError(
+            f"a page of a database could not be fetched: {error.strerror}", errno=error.errno
+        )
+    return DatabaseCorrupt(f"the snapshot of a database is damaged: {error}")
 
 
 def _described(packed: bytes) -> int:

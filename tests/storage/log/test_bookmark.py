@@ -28,6 +28,13 @@ def test_of_a_new_file_nothing_is_known(path: Path) -> None:
     assert Bookmark(path).place == BEGINNING
 
 
+def test_the_file_is_allocated(path: Path) -> None:
+    """The store into a hole would end the process when the disk is full."""
+    Bookmark(path)
+
+    assert path.stat().st_blocks > 0
+
+
 def test_the_next_process_finds_where_the_copy_stands(path: Path) -> None:
     bookmarked(path)
 

@@ -17,6 +17,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from sqlatch.kernel.errors import DatabaseCorrupt, StorageError
 from storage.log import compaction, hydration, ltx
 from storage.log.archive import Archive
 from storage.log.capture import Capture, Changes
@@ -492,17 +493,19 @@ def failing(error: OSError) -> bytes:
 @pytest.mark.parametrize(
     ("fault", "error"),
     [
-        (lambda content: content[:-1], ltx.Damaged),
-        (lambda content: content[: -ltx.stride(4096)], ltx.Damaged),
-        (lambda _content: b"", ltx.Damaged),
-        (lambda content: content[1:] + b"\0", ltx.Damaged),
-        (lambda _content: failing(OSError(116, "Stale file handle")), OSError),
+        (lambda content: content[:-1], DatabaseCorrupt),
+        (lambda content: content[: -ltx.stride(4096)], DatabaseCorrupt),
+        (lambda _content: b"", DatabaseCorrupt),
+        (lambda content: content[1:] + b"\0", DatabaseCorrupt),
+        (lambda _content: failing(OSError(116, "Stale file handle")), StorageError),
     ],
 )
 def test_a_page_that_cannot_be_fetched_is_an_error_and_stays_missing(
     history: History,
     snapshot: SnapshotFile,
     copy: Path,
+    capfd: pytest.CaptureFixture[str],
+    *,
     fault: Callable[[bytes], bytes],
     error: type[Exception],
 ) -> None:
@@ -520,6 +523,13 @@ def test_a_page_that_cannot_be_fetched_is_an_error_and_stays_missing(
         completed(hydrator)
 
     assert copy.read_bytes() == history.state(2)
+    assert capfd.readouterr().err == ""
+
+
+def test_a_map_is_allocated_whole(copy: Path) -> None:
+    """The store into a hole would end the process when the disk is full."""
+    with lazily(virtual_snapshot(4096, 1 << 20, lambda _page: bytes(4096)), copy):
+        assert hydration.map_of(copy).stat().st_blocks * 512 >= 1 << 20
 
 
 def test_a_page_that_the_disk_does_not_take_stays_missing(
