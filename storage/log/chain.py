@@ -141,6 +141,14 @@ class Chain:
         finally:
             newest.close()
 
+    def has_lost(self, epoch: int) -> bool:
+        """Return whether the directory is there, and a segment of it is not."""
+        try:
+            self.refresh()
+            return not files.is_there(self.path(epoch))
+        except OSError:
+            return False
+
     def settled(self) -> list[Settled]:
         """Return the segments that nothing can be added to, oldest first: all but the newest."""
         headers = [self.header(epoch) for epoch in self.epochs()]

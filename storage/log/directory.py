@@ -49,6 +49,7 @@ class DirectoryLog:
         self._has_tail = False
         self._failed_epoch = 0
         self._may_land = True
+        self._unwritten: tuple[Place, bytes] | None = None
         self._fence = 0
 
     @property
@@ -88,12 +89,13 @@ class DirectoryLog:
         record = encoded_record(place.txid + 1, commit_id, content)
         end = Place(place.epoch, place.offset + len(record), place.txid + 1)
         # Until it has succeeded, so that no exception leaves us able to append behind it.
-        self._failed_epoch, self._may_land = place.epoch, True
+        self._failed_epoch, self._may_land, self._unwritten = place.epoch, True, None
         try:
             segment.write(place.offset, record)
             length_bytes = segment.length_bytes()
         except OSError as error:
             self._may_land = error.errno not in _NEVER_LANDS
+            self._unwritten = place, record
             raise InDoubt(f"{segment.path}: {error.strerror}") from error
         if length_bytes != end.offset:
             raise InDoubt(f"{segment.path}: was sealed or appended to meanwhile")
@@ -107,9 +109,10 @@ class DirectoryLog:
             if self._place.txid < txid and self._place.epoch == epoch and self._may_land:
                 self._chain.seal(self._opened(), self._place, fence=self._fence)
                 records += self._new_records(deadline_s)
-            return any(
-                (each.txid, each.commit_id) == (txid, commit_id) for each in records
-            ), records
+            is_there = (txid, commit_id) in {(each.txid, each.commit_id) for each in records}
+            if is_there:
+                self._write_again()
+            return is_there, records
 
     def close(self) -> None:
         if self._segment is not None:
@@ -196,6 +199,21 @@ class DirectoryLog:
                     ) from error
                 self._sleep(POLL_S)
 
+    def _write_again(self) -> None:
+        """Write the record of a failed append where it stands, so that it is on the disk.
+
+        It was read, but perhaps from the cache of this machine: on a local disk a write may fail in
+        its sync, after which the kernel takes the bytes for written.
+        """
+        if self._unwritten is not None:
+            place, record = self._unwritten
+            segment = self._chain.open(place.epoch)
+            try:
+                segment.write(place.offset, record)
+            finally:
+                segment.close()
+            self._unwritten = None
+
     def _is_superseded(self) -> bool:
         """Return whether a later holder of the lease has begun the segment.
 
@@ -274,17 +292,9 @@ class DirectoryLog:
             self.close()
             if not isinstance(error, OSError) or isinstance(error, FileExistsError):
                 raise
-            if error.errno == errno.ESTALE and self._is_removed(place):
+            if error.errno == errno.ESTALE and self._chain.has_lost(place.epoch):
                 raise Gone(f"{self._chain.path(place.epoch)} was removed") from error
             raise StorageError(
                 f"the log: {error.strerror}: {error.filename or self._directory}",
                 errno=error.errno,
             ) from error
-
-    def _is_removed(self, place: Place) -> bool:
-        """Return whether the directory is there, and the segment of a place is not."""
-        try:
-            self._chain.refresh()
-            return not files.is_there(self._chain.path(place.epoch))
-        except OSError:
-            return False

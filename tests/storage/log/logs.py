@@ -79,7 +79,7 @@ def counted_calls() -> Iterator[list[str]]:
 
     counted = {name: noting(name, each) for name, each in vars(os).items() if callable(each)}
     libc = files._libc()
-    measured = SimpleNamespace(statx=noting("statx", libc.statx))
+    measured = SimpleNamespace(statx=noting("statx", libc.statx), statfs=libc.statfs)
     with pytest.MonkeyPatch.context() as patched:
         for module in (segment, files, nfs):
             patched.setattr(module, "os", SimpleNamespace(**{**vars(os), **counted}))

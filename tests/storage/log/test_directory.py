@@ -25,6 +25,7 @@ from tests.storage.log.logs import (
     OTHER_ID,
     commit,
     contents,
+    counted_calls,
     everything,
     fences,
     log_in,
@@ -189,6 +190,23 @@ def test_an_append_whose_answer_was_lost_is_in_the_log(
     is_there, records = log.outcome(2, OTHER_ID, DEADLINE_S)
 
     assert (is_there, contents(records)) == (True, [(2, b"two")])
+    assert everything(root) == [(1, b"one"), (2, b"two")]
+
+
+def test_a_record_that_reached_the_cache_and_not_the_disk_is_written_again(root: Path) -> None:
+    """A local disk: the write failed in its sync, and whoever reads the record finds it whole."""
+    log = log_in(root)
+    commit(log, b"one")
+    with failing_syncs(), pytest.raises(InDoubt):
+        log.append(OTHER_ID, b"two")
+
+    with failing_syncs(), pytest.raises(StorageError, match="Input/output error"):
+        log.outcome(2, OTHER_ID, DEADLINE_S)
+    with counted_calls() as calls:
+        is_there, records = log.outcome(2, OTHER_ID, DEADLINE_S)
+
+    assert (is_there, contents(records)) == (True, [(2, b"two")])
+    assert calls.count("pwrite") == 1
     assert everything(root) == [(1, b"one"), (2, b"two")]
 
 
@@ -438,4 +456,17 @@ def _full_disk() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patched:
         for module in (segment, chain):
             patched.setattr(module, "os", SimpleNamespace(**{**vars(os), "pwrite": pwrite}))
+        yield
+
+
+@contextmanager
+def failing_syncs() -> Iterator[None]:
+    """What is written to a segment reaches the cache, and its sync fails."""
+
+    def pwrite(descriptor: int, content: bytes, offset: int) -> int:
+        os.pwrite(descriptor, content, offset)
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(segment, "os", SimpleNamespace(**{**vars(os), "pwrite": pwrite}))
         yield
