@@ -65,6 +65,14 @@ class WriteTransaction(Protocol):
         """
 
 
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """The transaction that is open on the connection that writes."""
+
+    connection: Session
+    commit: Callable[[], Position]
+
+
 class Store(Protocol):
     """One database, which need not exist.
 

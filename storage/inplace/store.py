@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import apsw
@@ -9,7 +10,7 @@ import apsw
 from sqlatch.kernel import nfs
 from sqlatch.kernel.errors import StorageError
 from storage.connection import Session
-from storage.engine import Grant, Position, Table, WriteTransaction, closed_on_failure
+from storage.engine import Begun, Grant, Position, Table, WriteTransaction, closed_on_failure
 from storage.inplace import copies
 from storage.inplace.files import Files
 from storage.pins import Pins
@@ -99,7 +100,7 @@ class Store:
             session = self._writing(grant, creates=creates)
             try:
                 with session.transaction("BEGIN IMMEDIATE", foreign_keys=foreign_keys):
-                    yield _WriteTransaction(self, session, grant)
+                    yield Begun(session, partial(self.commit, session, grant))
             except WriteRefused as error:
                 raise StorageError(f"the database file cannot be written: {error}") from error
 
@@ -256,15 +257,3 @@ class Store:
         """
         self._position = max(self._position + 1, grant.fence * COMMITS_A_GRANT)
         return Position(self._position)
-
-
-class _WriteTransaction:
-    """The transaction that is open on the connection that writes."""
-
-    def __init__(self, store: Store, connection: Session, grant: Grant) -> None:
-        self.connection = connection
-        self._store = store
-        self._grant = grant
-
-    def commit(self) -> Position:
-        return self._store.commit(self.connection, self._grant)

@@ -67,6 +67,10 @@ class Archive:
             found = [file for level in self._levels() for file in _listed(level)]
         return sorted(found, key=lambda file: (file.level, file.last, file.first))
 
+    def snapshots(self) -> list[LtxFile]:
+        """Return the snapshots, oldest first."""
+        return [file for file in self.files() if file.level == SNAPSHOT_LEVEL]
+
     def start(self, *, written_by_s: float = float("inf")) -> Start | None:
         """Return the newest snapshot and what continues it. None: there is no snapshot.
 

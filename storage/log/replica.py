@@ -1,18 +1,18 @@
 """The private copy of one database: opened, brought up to date with its log, thrown away."""
 
-import os
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import apsw
 
 from sqlatch.kernel.errors import DatabaseBusy, DatabaseCorrupt, StorageError
-from storage.log.archive import BUFFER_BYTES, Archive, Start
+from storage.log.archive import Archive, Start
 from storage.log.bookmark import Bookmark
+from storage.log.copy_file import CopyFile, needed
 from storage.log.log import Gone, Log, Place, Record
-from storage.log.ltx import Damaged, Header, decode, scan
+from storage.log.ltx import Damaged, decode
 
 LOCK_POLL_S = 0.005
 
@@ -33,7 +33,7 @@ class Replica:
         archive: Archive,
         now: Callable[[], float],
     ) -> None:
-        self.path = directory / "db"
+        self.file = CopyFile(directory / "db")
         self.generation = 0
         self.replacements = 0
         """How often a record made every page anew."""
@@ -43,17 +43,12 @@ class Replica:
         self._now = now
         self._lock: apsw.Connection | None = None
         self._connections = 0
+        self._has_looked = False
         self._opened_log: Log | None = None
-        self.descriptor = -1
-        """Open on the copy as long as a connection is: a close drops the locks of the process."""
         with self._storage_errors():
             directory.mkdir(mode=0o700, exist_ok=True)
             self._bookmark = Bookmark(directory / "pos")
-            is_usable = self._bookmark.is_known and self.path.exists()
-            if is_usable and self._bookmark.is_clean:
-                self._roll_back()
-            elif not is_usable:
-                self._remove()
+            self._take_over()
 
     @property
     def txid(self) -> int:
@@ -102,7 +97,9 @@ class Replica:
         """A connection is about to be opened on the copy: records are applied under its lock."""
         self.wake()
         if self._lock is None:
-            self._lock = apsw.Connection(str(self.path), flags=apsw.SQLITE_OPEN_READWRITE)
+            self._lock = apsw.Connection(
+                str(self.file.path), flags=apsw.SQLITE_OPEN_READWRITE, vfs=self.file.vfs
+            )
         self._connections += 1
 
     def disconnect(self) -> None:
@@ -148,23 +145,59 @@ class Replica:
 
     def wake(self) -> None:
         """Open the copy's file."""
-        if self.descriptor < 0:
+        if self.file.descriptor < 0:
             with self._storage_errors():
-                self.descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
+                snapshot = needed(self.file, self._archive.snapshots)
+                if snapshot is None:
+                    self.file.open()
+                else:
+                    self.file.open_on(snapshot)
 
     def _close_files(self) -> None:
         lock, self._lock = self._lock, None
         if lock is not None:
             lock.close(force=True)
-        descriptor, self.descriptor = self.descriptor, -1
-        if descriptor >= 0:
-            os.close(descriptor)
+        self.file.close()
+
+    def _take_over(self) -> None:
+        """Make what an earlier process left usable, or remove it.
+
+        A copy that is torn is not opened by SQLite, which would read what is half applied.
+        """
+        if self._bookmark.is_known and self.file.path.exists():
+            try:
+                self.wake()
+                if self._bookmark.is_clean:
+                    self.file.roll_back()
+            except (apsw.Error, Damaged):
+                self._remove()
+        else:
+            self._remove()
 
     def _follow(self, ask: Callable[[Log], list[Record]], deadline_s: float) -> None:
+        with self._thrown_away_on_failure():
+            if not self.txid and not self._has_looked:
+                self._begin_from_a_snapshot()
+            with suppress(Gone):
+                self.apply(ask(self._log), deadline_s)
+                if self._bookmark.is_clean:
+                    return
+                # A killed process left it torn, of records that the log has not.
+            log_id = self._log.database_id
+            self.begin_anew()
+            self._begin_from_a_snapshot(log_id)
+            try:
+                self.apply(ask(self._log), deadline_s)
+            except Gone as error:
+                raise StorageError(
+                    f"the log of database {self._name!r} does not reach back to its beginning, and"
+                    " there is no snapshot that it continues"
+                ) from error
+
+    @contextmanager
+    def _thrown_away_on_failure(self) -> Iterator[None]:
         try:
-            self.apply(ask(self._log), deadline_s)
-        except Gone:
-            self._begin_again(ask, deadline_s)
+            yield
         except DatabaseBusy:
             # Nothing was applied, but the log has gone on.
             self.reread()
@@ -175,15 +208,10 @@ class Replica:
         except OSError as error:
             self.begin_anew()
             raise self._storage_error(error) from error
-        else:
-            if not self._bookmark.is_clean:
-                # A copy that a killed process left torn, of records that the log has not.
-                self._begin_again(ask, deadline_s)
 
-    def _begin_again(self, ask: Callable[[Log], list[Record]], deadline_s: float) -> None:
-        """Fill an empty copy: from the log alone, or from the newest snapshot and the log."""
-        log_id = self._log.database_id
-        self.begin_anew()
+    def _begin_from_a_snapshot(self, log_id: bytes | None = None) -> None:
+        """Fill an empty copy from the newest snapshot and the files behind it, if there is one."""
+        self._has_looked = True
         start = self._archive.start()
         if start is None and log_id is not None:
             # A database that was being added, by a process that died behind its log.
@@ -191,21 +219,13 @@ class Replica:
             start = self._archive.start()
         if start is not None:
             self._restore(start)
-        try:
-            self.apply(ask(self._log), deadline_s)
-        except Gone as error:
-            raise StorageError(
-                f"the log of database {self._name!r} does not reach back to its beginning, and"
-                " there is no snapshot that it continues"
-            ) from error
 
     def _restore(self, start: Start) -> None:
-        self.wake()
         self._bookmark.begin(start.last)
-        for file in (start.snapshot, *start.tail):
-            with file.path.open("rb", buffering=BUFFER_BYTES) as stream:
-                header, pages = scan(stream)
-                self._write(header, pages)
+        self.file.open_on(start.snapshot)
+        for file in start.tail:
+            self.file.apply(file)
+        self.replacements += 1
         self._bookmark.commit(Place(epoch=0, offset=0, txid=start.last))
         self.reread()
 
@@ -213,14 +233,9 @@ class Replica:
         header, pages = decode(record.content)
         if header.first not in {1, self.txid + 1} or header.last != record.txid:
             raise Damaged(f"record {record.txid} holds {header.first} to {header.last}")
-        self._write(header, pages.items())
-        self._bookmark.reach(record.end)
-
-    def _write(self, header: Header, pages: Iterable[tuple[int, bytes]]) -> None:
-        for number, content in pages:
-            os.pwrite(self.descriptor, content, (number - 1) * header.page_size)
-        os.ftruncate(self.descriptor, header.pages * header.page_size)
+        self.file.write(header, pages.items())
         self.replacements += header.is_snapshot
+        self._bookmark.reach(record.end)
 
     @contextmanager
     def _alone(self, deadline_s: float) -> Iterator[None]:
@@ -245,20 +260,8 @@ class Replica:
             with suppress(apsw.Error):
                 lock.execute("ROLLBACK")
 
-    def _roll_back(self) -> None:
-        """Have SQLite undo a commit that a killed process left half done: on a plain connection.
-
-        A copy that is torn is not opened: SQLite would read what is half applied.
-        """
-        try:
-            with closing(apsw.Connection(str(self.path))) as connection:
-                connection.execute("SELECT count(*) FROM sqlite_schema").fetchall()
-        except apsw.Error:
-            self._remove()
-
     def _remove(self) -> None:
-        for name in (self.path, self.path.with_name("db-journal")):
-            name.unlink(missing_ok=True)
+        self.file.remove()
         self._bookmark.reset()
 
     @contextmanager
@@ -269,7 +272,7 @@ class Replica:
             raise self._storage_error(error) from error
 
     def _storage_error(self, error: OSError) -> StorageError:
+        where = error.filename or self.file.path
         return StorageError(
-            f"the copy of database {self._name!r}: {error.strerror}: {error.filename or self.path}",
-            errno=error.errno,
+            f"the copy of database {self._name!r}: {error.strerror}: {where}", errno=error.errno
         )

@@ -11,7 +11,7 @@ import apsw
 from sqlatch.kernel.errors import LeaseLost, SqlatchError, StorageError
 from storage import copies
 from storage.connection import Session
-from storage.engine import Grant, Position, Table, WriteTransaction, closed_on_failure
+from storage.engine import Begun, Grant, Position, Table, WriteTransaction, closed_on_failure
 from storage.log.capture import Capture, Changes, whole_of
 from storage.log.log import COMMIT_ID_BYTES, Conflict, InDoubt
 from storage.log.ltx import Header, encode
@@ -20,18 +20,14 @@ from storage.pins import Pins
 from storage.translate import DatabaseReplaced
 
 ASK_S = 1.0
-"""The time for a question to the log that comes with no deadline of its own, or is still asked
-behind one: whether a record is there."""
+"""The time for a question to the log that has no deadline, or is still to be asked behind one."""
 
 _GONE_ON = "another writer has gone on in the log since this one got its lease; nothing was written"
 _FIND_TABLE = "SELECT 1 FROM sqlite_schema WHERE lower(name) = ?"
 
 
 class Store:
-    """A connection that cannot write and one that can, on the copy that an instance has.
-
-    What is the instance's, and so shared with the stores that `pinned` gives, is the replica.
-    """
+    """A connection that cannot write and one that can, on the replica that an instance has."""
 
     def __init__(
         self,
@@ -50,6 +46,7 @@ class Store:
         self._reader: Session | None = None
         self._writer: Session | None = None
         self._capture: Capture | None = None
+        self._clock: Capture | None = None
         self._generation = replica.generation
         self._has_table_since = -1
         self._copy_has_failed = False
@@ -69,7 +66,7 @@ class Store:
         self._close_the_thrown_away()
         self.position = Position(self._replica.txid)
         if self._reader is None:
-            self._reader = self._opened(apsw.SQLITE_OPEN_READONLY, deadline_s)
+            self._reader = self._opened(apsw.SQLITE_OPEN_READONLY, deadline_s, vfs=self._lazy())
         self._reader.deadline_s = deadline_s
         return self._reader
 
@@ -81,7 +78,7 @@ class Store:
             session = self._writing(grant, creates=creates)
             with session.transaction("BEGIN IMMEDIATE", foreign_keys=foreign_keys):
                 self._make_table(session)
-                yield _WriteTransaction(self, session, grant)
+                yield Begun(session, partial(self.commit, session, grant))
 
     def commit(self, session: Session, grant: Grant) -> Position:
         """Commit what is open on the connection that writes, if the grant still holds."""
@@ -114,7 +111,7 @@ class Store:
                 copies.copy_pages(source, target)
 
     def replace(self, copy: Path, grant: Grant) -> Position:
-        """One record of every page: it makes the database anew wherever it is applied."""
+        """Append one record of every page, which makes the database anew where it is applied."""
         with closed_on_failure(self):
             self._writing(grant)
             grant.check()
@@ -137,9 +134,9 @@ class Store:
             if session is not None:
                 session.close()
                 self._replica.disconnect()
-        if self._capture is not None:
-            self._capture.unregister()
-            self._capture = None
+        for files in filter(None, (self._capture, self._clock)):
+            files.unregister()
+        self._capture = self._clock = None
         self._replica.rest()
 
     def _ship(self, session: Session, commit: Callable[[], object], grant: Grant) -> Position:
@@ -216,17 +213,29 @@ class Store:
             self._check_there()
         self._close_the_thrown_away()
         if self._writer is None:
-            self._replica.wake()
-            self._capture = Capture(
-                self._replica.path,
-                self._replica.descriptor,
-                base=None if self._pins is None else self._pins.vfs,
-            )
+            self._capture = self._new_capture()
             self._writer = self._opened(
                 apsw.SQLITE_OPEN_READWRITE, grant.deadline_s, vfs=self._capture.name
             )
         self._writer.deadline_s = grant.deadline_s
         return self._writer
+
+    def _lazy(self) -> str | None:
+        """The file system of a reader while the copy is fetched, with the time of the pins."""
+        self._replica.wake()
+        if self._replica.file.vfs is None or self._pins is None:
+            return self._replica.file.vfs
+        self._clock = self._new_capture()
+        return self._clock.name
+
+    def _new_capture(self) -> Capture:
+        self._replica.wake()
+        return Capture(
+            self._replica.file.path,
+            self._replica.file.descriptor,
+            base=None if self._pins is None else self._pins.vfs,
+            files=self._replica.file.vfs,
+        )
 
     def _ready(self, grant: Grant, *, seal: bool = False) -> None:
         try:
@@ -239,11 +248,11 @@ class Store:
         try:
             return Session(
                 self.name,
-                self._replica.path,
+                self._replica.file.path,
                 flags=flags,
                 now=self._now,
                 deadline_s=deadline_s,
-                keeps_journal=vfs is not None,
+                keeps_journal=flags == apsw.SQLITE_OPEN_READWRITE,
                 pins=self._pins,
                 vfs=vfs,
             )
@@ -283,15 +292,3 @@ class Store:
         if self._generation != self._replica.generation:
             self.close()
             self._generation = self._replica.generation
-
-
-class _WriteTransaction:
-    """The transaction that is open on the connection that writes."""
-
-    def __init__(self, store: Store, connection: Session, grant: Grant) -> None:
-        self.connection = connection
-        self._store = store
-        self._grant = grant
-
-    def commit(self) -> Position:
-        return self._store.commit(self.connection, self._grant)

@@ -10,9 +10,10 @@ import pytest
 
 from sqlatch.kernel.errors import BadEvent, StorageError
 from storage.engine import Store, Table
-from storage.log import compaction
+from storage.log import compaction, copy_file
 from storage.log.archive import Archive
 from storage.log.engine import InLog
+from storage.pins import Pins
 from tests.grants import granted
 
 OURS = Table("ours", "CREATE TABLE IF NOT EXISTS ours (a)")
@@ -139,3 +140,71 @@ def test_a_database_whose_adder_died_behind_its_log_is_there(
         write(store, "INSERT INTO t VALUES (8)")
     with pytest.raises(BadEvent, match="exists"):
         start().add("main", copy)
+
+
+@pytest.fixture
+def large(start: Callable[[], InLog], monkeypatch: pytest.MonkeyPatch) -> InLog:
+    """A database with a snapshot that is fetched as it is asked for, and a record behind it."""
+    monkeypatch.setattr(copy_file, "LAZY_BYTES_MIN", 0)
+    engine = start()
+    with closing(engine.open("main", table=OURS, now=time.time)) as store:
+        write(
+            store,
+            "CREATE TABLE t (n INTEGER PRIMARY KEY, filling)",
+            "WITH RECURSIVE i (n) AS (VALUES (1) UNION ALL SELECT n + 1 FROM i WHERE n < 20000)"
+            " INSERT INTO t SELECT n, hex(randomblob(100)) FROM i",
+        )
+        engine.tend("main", time.time() + 60)
+        write(store, "UPDATE t SET filling = 'new' WHERE n = 77")
+    return engine
+
+
+SUM = "SELECT count(*), sum(n), max(filling) FROM t"
+
+
+def test_a_new_instance_fetches_what_it_reads_and_no_more(
+    tmp_path: Path, large: InLog, start: Callable[[], InLog]
+) -> None:
+    with closing(start().open("main", table=OURS, now=time.time)) as new:
+        session = new.snapshot(time.time() + 60)
+        assert session.run("SELECT filling FROM t WHERE n = 77") == [("new",)]
+        (copy,) = tmp_path.glob("copies/*/*/1/main/db")
+        assert copy.stat().st_blocks * 512 < copy.stat().st_size / 2
+        assert session.run(SUM) == [(20_000, 200_010_000, "new")]
+
+
+def test_a_copy_that_is_fetched_is_written_to_and_gone_on_with(
+    tmp_path: Path, large: InLog, start: Callable[[], InLog]
+) -> None:
+    first = start()
+    with closing(first.open("main", table=OURS, now=time.time)) as new:
+        write(new, "DELETE FROM t WHERE n > 19000", "UPDATE t SET filling = 'z' WHERE n = 5")
+        pinned = new.pinned(Pins())
+        assert pinned.snapshot(time.time() + 60).run("SELECT filling FROM t WHERE n = 5") == [
+            ("z",)
+        ]
+        pinned.close()
+    del new, pinned, first
+
+    with closing(start().open("main", table=OURS, now=time.time)) as again:
+        assert again.snapshot(time.time() + 60).run(SUM) == [(19_000, 180_509_500, "z")]
+        write(again, "INSERT INTO t VALUES (30000, 'zz')")
+    with closing(large.open("main", table=OURS, now=time.time)) as store:
+        assert store.snapshot(time.time() + 60).run(SUM) == [(19_001, 180_539_500, "zz")]
+        assert store.snapshot(time.time() + 60).run("PRAGMA integrity_check") == [("ok",)]
+
+
+def test_a_copy_whose_snapshot_is_gone_begins_anew(
+    tmp_path: Path, large: InLog, start: Callable[[], InLog]
+) -> None:
+    first = start()
+    with closing(first.open("main", table=OURS, now=time.time)) as new:
+        assert new.snapshot(time.time() + 60).run("SELECT filling FROM t WHERE n = 77") == [
+            ("new",)
+        ]
+    (snapshot,) = (tmp_path / "logs" / "main" / "ltx" / "9").iterdir()
+    snapshot.unlink()
+    del new, first
+
+    with closing(start().open("main", table=OURS, now=time.time)) as again:
+        assert again.snapshot(time.time() + 60).run(SUM) == [(20_000, 200_010_000, "new")]

@@ -89,7 +89,7 @@ def test_the_next_process_goes_on_where_the_copy_stands(
     replica.catch_up(DEADLINE_S)
 
     assert (applied, replica.txid) == ([2], 2)
-    assert rows(replica.path) == [(1, 1000)]
+    assert rows(replica.file.path) == [(1, 1000)]
 
 
 def test_a_copy_that_a_killed_process_left_torn_is_not_opened_before_it_is_applied(
@@ -114,7 +114,7 @@ def test_a_copy_that_a_killed_process_left_torn_is_not_opened_before_it_is_appli
         patch.setattr(os, "pwrite", killed_in_the_middle)
         with pytest.raises(Killed):
             killed.catch_up(DEADLINE_S)
-    assert not Bookmark(killed.path.with_name("pos")).is_clean
+    assert not Bookmark(killed.file.path.with_name("pos")).is_clean
 
     opened: list[object] = []
     connection = apsw.Connection
@@ -125,17 +125,17 @@ def test_a_copy_that_a_killed_process_left_torn_is_not_opened_before_it_is_appli
         replica.catch_up(DEADLINE_S)
         assert opened == []
 
-    assert rows(replica.path) == [(1000, 1000)]
+    assert rows(replica.file.path) == [(1000, 1000)]
 
 
 def test_a_commit_that_a_killed_process_left_half_done_is_rolled_back(
     other: Store, start: Callable[[], Replica]
 ) -> None:
     start().catch_up(DEADLINE_S)
-    leave_in_mid_commit(start().path, "UPDATE big SET n = 7")
+    leave_in_mid_commit(start().file.path, "UPDATE big SET n = 7")
 
     replica = start()
-    assert rows(replica.path) == [(0, 1000)]
+    assert rows(replica.file.path) == [(0, 1000)]
     replica.catch_up(DEADLINE_S)
     assert replica.txid == 1
 
@@ -146,12 +146,12 @@ def test_a_copy_without_its_bookmark_or_file_begins_anew(
 ) -> None:
     before = start()
     before.catch_up(DEADLINE_S)
-    before.path.with_name(what).unlink()
+    before.file.path.with_name(what).unlink()
 
     replica = start()
     assert replica.txid == 0
     replica.catch_up(DEADLINE_S)
-    assert rows(replica.path) == [(0, 1000)]
+    assert rows(replica.file.path) == [(0, 1000)]
 
 
 def test_a_copy_of_a_log_that_was_removed_begins_anew(
@@ -164,7 +164,7 @@ def test_a_copy_of_a_log_that_was_removed_begins_anew(
 
     replica = start()
     replica.catch_up(DEADLINE_S)
-    assert rows(replica.path) == [(5, 1)]
+    assert rows(replica.file.path) == [(5, 1)]
 
 
 def test_a_reader_that_holds_a_state_is_waited_for_and_nothing_is_lost(
@@ -173,7 +173,7 @@ def test_a_reader_that_holds_a_state_is_waited_for_and_nothing_is_lost(
     replica = start()
     replica.catch_up(DEADLINE_S)
     replica.connect()
-    with closing(apsw.Connection(str(replica.path))) as reader:
+    with closing(apsw.Connection(str(replica.file.path))) as reader:
         reader.execute("BEGIN")
         reader.execute("SELECT * FROM big").fetchone()
         write(other, "UPDATE big SET n = 1 WHERE rowid = 1")
@@ -183,7 +183,7 @@ def test_a_reader_that_holds_a_state_is_waited_for_and_nothing_is_lost(
         assert reader.execute("SELECT sum(n) FROM big").fetchall() == [(0,)]
 
     replica.catch_up(time.time() + DEADLINE_S)
-    assert rows(replica.path) == [(1, 1000)]
+    assert rows(replica.file.path) == [(1, 1000)]
 
 
 def test_a_full_disk_is_told_and_the_copy_begins_anew(
@@ -197,7 +197,7 @@ def test_a_full_disk_is_told_and_the_copy_begins_anew(
 
     assert replica.generation == 1
     replica.catch_up(DEADLINE_S)
-    assert rows(replica.path) == [(0, 1000)]
+    assert rows(replica.file.path) == [(0, 1000)]
 
 
 def no_space(*_arguments: object) -> int:
@@ -222,11 +222,11 @@ def test_a_copy_at_rest_has_no_file_open(other: Store, start: Callable[[], Repli
     replica.catch_up(DEADLINE_S)
     replica.connect()
     replica.rest()
-    assert replica.descriptor >= 0
+    assert replica.file.descriptor >= 0
 
     replica.disconnect()
     replica.rest()
-    assert replica.descriptor == -1
+    assert replica.file.descriptor == -1
     write(other, "UPDATE big SET n = 1")
     replica.catch_up(DEADLINE_S)
-    assert rows(replica.path) == [(1000, 1000)]
+    assert rows(replica.file.path) == [(1000, 1000)]

@@ -1,0 +1,124 @@
+"""The file of a private copy: all there, or fetched from a snapshot as its pages are asked for."""
+
+import os
+from collections.abc import Callable, Iterable
+from contextlib import closing
+from pathlib import Path
+
+import apsw
+
+from storage.log.archive import BUFFER_BYTES, LtxFile
+from storage.log.hydration import Hydrator, LazyFiles, SnapshotFile, map_of, snapshot_of
+from storage.log.ltx import Damaged, Header, scan
+
+LAZY_BYTES_MIN = 16 * 1024 * 1024
+"""A smaller snapshot is written out at once: that takes less than a tenth of a second, and a copy
+that is whole is read faster."""
+
+
+class CopyFile:
+    """The file at `path`, and its journal. OSError and Damaged are raised as they are.
+
+    `descriptor` is open as long as a connection is: POSIX drops all locks of a process on a file
+    when any descriptor of it is closed. -1: it is closed.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.descriptor = -1
+        self._snapshot: SnapshotFile | None = None
+        self._hydrator: Hydrator | None = None
+        self._files: LazyFiles | None = None
+
+    @property
+    def vfs(self) -> str | None:
+        """The file system that connections are opened on; None is SQLite's own."""
+        return None if self._files is None else self._files.name
+
+    @property
+    def snapshot(self) -> int | None:
+        """The last transaction of the snapshot that the file still needs, None if it is whole."""
+        return snapshot_of(self.path)
+
+    def open(self) -> None:
+        """Open a file that is whole, or make an empty one."""
+        if self.descriptor < 0:
+            self.descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
+
+    def open_on(self, snapshot: LtxFile) -> None:
+        """Open a file that needs a snapshot, or make one of it. A small one is written out."""
+        if not self.path.exists() and snapshot.size_bytes < LAZY_BYTES_MIN:
+            self.open()
+            self.apply(snapshot)
+            return
+        self._snapshot = SnapshotFile(snapshot.path)
+        self._hydrator = Hydrator(self._snapshot.read, self.path)
+        if self._hydrator.is_whole:
+            self._hydrator.finish()
+            self.close()
+            self.open()
+            return
+        self.descriptor = self._hydrator.descriptor
+        self._files = LazyFiles(self.path, self._hydrator)
+
+    def apply(self, file: LtxFile) -> Header:
+        """Write the pages of a file that follows what is there, or of a small snapshot."""
+        with file.path.open("rb", buffering=BUFFER_BYTES) as stream:
+            header, pages = scan(stream)
+            self.write(header, pages)
+        return header
+
+    def write(self, header: Header, pages: Iterable[tuple[int, bytes]]) -> None:
+        """Write the pages of a record, and give the file the size that it has after it."""
+        hydrator = self._hydrator
+        if hydrator is not None and header.page_size != hydrator.header.page_size:
+            # Every page is about to be written, in another size than the map counts in.
+            hydrator.finish()
+            hydrator = None
+        for number, content in pages:
+            if hydrator is not None:
+                hydrator.page_written(number)
+            os.pwrite(self.descriptor, content, (number - 1) * header.page_size)
+        size_bytes = header.pages * header.page_size
+        if hydrator is not None:
+            hydrator.truncated(size_bytes)
+        os.ftruncate(self.descriptor, size_bytes)
+
+    def roll_back(self) -> None:
+        """Have SQLite undo a commit that a killed process left half done; apsw.Error."""
+        with closing(apsw.Connection(str(self.path), vfs=self.vfs)) as connection:
+            connection.execute("SELECT count(*) FROM sqlite_schema").fetchall()
+
+    def remove(self) -> None:
+        """Close the file and remove it, with all that lies beside it."""
+        self.close()
+        for path in (
+            self.path,
+            self.path.with_name(f"{self.path.name}-journal"),
+            map_of(self.path),
+        ):
+            path.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Close every descriptor. The connections are closed, or are of a file that is gone."""
+        descriptor, self.descriptor = self.descriptor, -1
+        if self._files is not None:
+            self._files.unregister()
+        if self._hydrator is not None:
+            self._hydrator.close()
+        elif descriptor >= 0:
+            os.close(descriptor)
+        if self._snapshot is not None:
+            self._snapshot.close()
+        self._files = self._hydrator = self._snapshot = None
+
+
+def needed(file: CopyFile, snapshots: Callable[[], Iterable[LtxFile]]) -> LtxFile | None:
+    """Return the snapshot that a file needs; None if it is whole. Damaged if that is gone."""
+    last = file.snapshot
+    if last is None:
+        return None
+    for snapshot in snapshots():
+        if snapshot.last == last:
+            return snapshot
+    raise Damaged("the snapshot that a copy is fetched from is gone")
