@@ -275,6 +275,20 @@ def test_a_segment_over_the_limit_is_sealed(root: Path, monkeypatch: pytest.Monk
     assert len(everything(root)) == 3
 
 
+def test_a_new_instance_reads_little_that_its_snapshot_has(root: Path) -> None:
+    def bytes_read() -> int:
+        return int(Path("/proc/self/io").read_text().split()[1])
+
+    log = log_in(root)
+    for _number in range(40):
+        commit(log, b"x" * 500_000)
+    before = bytes_read()
+
+    assert log_in(root, Place(epoch=0, offset=0, txid=40)).sync(DEADLINE_S) == []
+
+    assert bytes_read() - before < 8 << 20
+
+
 def test_an_empty_segment_may_be_sealed(root: Path) -> None:
     first, second = log_in(root), log_in(root)
     ready(first)
