@@ -115,9 +115,9 @@ class DirectoryLog:
             return is_there, records
 
     def close(self) -> None:
-        if self._segment is not None:
-            self._segment.close()
-            self._segment = None
+        segment, self._segment = self._segment, None
+        if segment is not None:
+            segment.close()
 
     def exists(self) -> bool:
         """Return whether the log has a record, or begins behind a snapshot."""

@@ -9,6 +9,7 @@ it; zeros up to a multiple of 8. All numbers are big-endian.
 import errno
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from struct import Struct
@@ -110,7 +111,9 @@ class Segment:
         return cls(path, header, descriptor, writable=writable)
 
     def close(self) -> None:
-        os.close(self._descriptor)
+        # Whatever it says, the descriptor is closed, and all that was written was synced.
+        with suppress(OSError):
+            os.close(self._descriptor)
 
     @property
     def start(self) -> Place:
