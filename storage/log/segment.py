@@ -125,10 +125,9 @@ class Segment:
 
         Nothing is said yet of what stands in it for good: that, its length says afterwards.
         """
-        raw = os.pread(self._descriptor, READ_BYTES, place.offset)
-        if not raw:
+        window = _Window(self._descriptor, place.offset, SEALED_BYTES)
+        if not window.read(place.offset, 1):
             return None
-        window = _Window(self._descriptor, place.offset, SEALED_BYTES, raw)
         return list(self._records(place, window))
 
     def end(self, place: Place) -> Place:
@@ -237,20 +236,15 @@ class Segment:
 
 
 class _Window:
-    """The bytes of a file from an offset on, read ahead; none from `end_bytes` on.
+    """The bytes of a file from an offset on, read ahead; none from `end_bytes` on."""
 
-    `raw` is what a first read of READ_BYTES has brought, if there was one.
-    """
-
-    def __init__(
-        self, descriptor: int, offset: int, end_bytes: int, raw: bytes | None = None
-    ) -> None:
+    def __init__(self, descriptor: int, offset: int, end_bytes: int) -> None:
         self._descriptor = descriptor
         self._start = offset
-        self._raw = raw or b""
-        self._ends = raw is not None and len(raw) < READ_BYTES
+        self._raw = b""
+        self._ends = False
         self._end_bytes = end_bytes
-        self._ahead_bytes = READ_BYTES if raw is None else CHUNK_BYTES
+        self._ahead_bytes = READ_BYTES
 
     def read(self, offset: int, size_bytes: int) -> bytes:
         """Return these bytes, fewer where the file ends."""
