@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.nfs, pytest.mark.timeout(3_600 if FULL else 300)]
 TURNS = 20
 READS = 10_000 if FULL else 200
 READS_BUFFERED = 50
-CUT_WITHIN_S = 5.0
+CUT_WITHIN_S = 2.0
 """The time that a busy machine may take to cut a client off."""
 
 BOOKKEEPING = {"FREE_STATEID"}
@@ -129,10 +129,10 @@ def test_the_late_append_of_a_frozen_client_is_refused(the_lab: Lab, directory: 
         assert fresh.do("sync") == ["one", "two", "three"]
 
 
-def test_the_late_append_of_a_client_that_was_cut_off_is_refused(
+def test_the_append_of_a_client_that_was_cut_off_is_in_the_log_as_it_is_told(
     the_lab: Lab, directory: str
 ) -> None:
-    """It waits in the kernel, which sends it again and again until the server is back."""
+    """Its kernel sends it again and again. The first may arrive, and only the answer be lost."""
     with logs(the_lab, directory) as (cut_off, other):
         cut_off.do("ready", 1)
         cut_off.do("append", "one")
@@ -140,7 +140,7 @@ def test_the_late_append_of_a_client_that_was_cut_off_is_refused(
         cut_off.send({"do": ["append_later", "late", CUT_WITHIN_S]})
         the_lab.a.cut()
         time.sleep(2 * CUT_WITHIN_S)
-        other.do("take_over", 3)
+        found = other.do("take_over", 3)
         other.do("append", "two")
         time.sleep(LEASE_S / 2)
         the_lab.a.join()
@@ -148,9 +148,10 @@ def test_the_late_append_of_a_client_that_was_cut_off_is_refused(
         outcome = cut_off.do("outcome")
 
         assert refused["raised"] == "InDoubt"
-        assert outcome == [False, ["two"]]
+        assert outcome == ["late" in found, [*found[1:], "two"]]
+        assert found in (["one"], ["one", "late"])
     with the_lab.b.log(directory) as fresh:
-        assert fresh.do("sync") == ["one", "two"]
+        assert fresh.do("sync") == [*found, "two"]
 
 
 def test_a_log_that_another_client_has_just_made_is_there(the_lab: Lab, directory: str) -> None:
