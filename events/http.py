@@ -97,6 +97,8 @@ def unwrap(event: Mapping[str, Any]) -> Call:
     fields = _fields(event)
     if "idempotency-key" in headers:
         fields.setdefault("idempotency_key", headers["idempotency-key"])
+    if "sqlatch-at-least" in headers:
+        fields.setdefault("at_least", headers["sqlatch-at-least"])
     if path == "/read":
         fields["read_only"] = True
     if database is not None and fields.setdefault("database", database) != database:
@@ -116,12 +118,21 @@ def wrap(reply: Mapping[str, Any], *, status: int = 200, accepts_gzip: bool) -> 
     return wrap_body(to_json(reply), JSON, status=status, accepts_gzip=accepts_gzip)
 
 
-def wrap_body(body: bytes, content_type: str, *, status: int, accepts_gzip: bool) -> dict[str, Any]:
-    """A body in that shape.
+def wrap_body(
+    body: bytes,
+    content_type: str,
+    *,
+    status: int,
+    accepts_gzip: bool,
+    position: str | None = None,
+) -> dict[str, Any]:
+    """A body in that shape, with the position that it tells of.
 
     ResultTooLarge for a kept reply that was first given through another door, where it was shorter.
     """
     headers = {"content-type": content_type, "cache-control": "no-store"}
+    if position is not None:
+        headers["sqlatch-position"] = position
     if accepts_gzip and len(body) >= GZIP_BYTES_MIN:
         headers |= {"content-encoding": "gzip", "vary": "accept-encoding"}
         packed = base64.b64encode(gzip.compress(body, GZIP_LEVEL, mtime=0)).decode("ascii")

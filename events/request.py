@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from functools import partial
 from typing import Any, Literal
 
 from events import schema
@@ -14,6 +15,7 @@ PARAMETER_SETS_MAX = 1_000_000
 SQL_CHARACTERS_MAX = 1_000_000
 TIMEOUT_MS_MAX = 900_000
 ROWS_MAX = 1_000_000_000
+AGE_MS_MAX = 24 * 3600 * 1000
 PROBLEMS_SHOWN_MAX = 5
 
 OTHER_NAMES = {
@@ -58,7 +60,10 @@ class StatementEvent:
 
 @dataclass(frozen=True, slots=True)
 class QueryEvent:
-    """One request: exactly one of `query` and `statements`. `timeout_ms` is for the whole of it."""
+    """One request: exactly one of `query` and `statements`. `timeout_ms` is for the whole of it.
+
+    `at_least` is a position, the number in its text.
+    """
 
     query: str | None = None
     parameters: Any = None
@@ -70,6 +75,8 @@ class QueryEvent:
     rows_as: Literal["arrays", "objects"] = "arrays"
     rows_max: int | None = None
     timeout_ms: int | None = None
+    at_least: int | None = None
+    max_age_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +112,7 @@ _PARAMETERS = {
 }
 _STATEMENT = schema.object_of(StatementEvent, query=_SQL, **_PARAMETERS)
 DATABASE = schema.text(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}\z")
+POSITION = schema.text(pattern=r"^[0-9a-f]{16}\z")
 KEY = schema.nullable(schema.then(_without_controls, schema.text(min_length=1, max_length=255)))
 
 QUERY = schema.object_of(
@@ -121,6 +129,8 @@ QUERY = schema.object_of(
     rows_as=schema.one_of(["arrays", "objects"]),
     rows_max=schema.nullable(schema.integer(ge=1, le=ROWS_MAX)),
     timeout_ms=schema.nullable(schema.integer(ge=1, le=TIMEOUT_MS_MAX)),
+    at_least=schema.nullable(schema.then(partial(int, base=16), POSITION)),
+    max_age_ms=schema.nullable(schema.integer(ge=0, le=AGE_MS_MAX)),
 )
 _parse_query = schema.parser_by(QUERY, strict=True)
 _parse_health = schema.parser(HealthEvent, strict=True, health=schema.one_of([True]))
@@ -155,6 +165,8 @@ def _reason(problem: Any, kind: type) -> str:
         meant = OTHER_NAMES.get(str(name), "")
         hint = f"; did you mean {meant}?" if meant in known else did_you_mean(str(name), known)
         return f"is not a field of a {'statement' if outer else 'request'}{hint}"
+    if problem["type"] == "string_pattern_mismatch" and bounds["pattern"] == POSITION["pattern"]:
+        return "is not a position: 16 digits, 0 to 9 and a to f, as `meta.position` of a reply"
     if problem["type"] == "string_pattern_mismatch":
         return (
             "is not the name of a database: a to z, 0 to 9, - and _, not beginning with - or _, 63"

@@ -10,8 +10,10 @@ from pydantic_core import to_json
 from events.reply import ReplyForm, encoded, result_out, rows_out
 from events.request import QueryEvent
 from handler.settings import Settings
+from sqlatch.kernel.errors import BadEvent
 from sqlatch.kernel.values import Parameters
 from sqlexec.statement import Encoder, EncodeRows, IdempotencyKey, Job, Limits, Result, Statement
+from storage.engine import NEWEST, Freshness, Position
 
 KINDS_KEPT = 64
 """Sets of limits that are kept: most requests have one of a few."""
@@ -44,7 +46,7 @@ def job_of(
         key = IdempotencyKey(event.idempotency_key, _fingerprint(event, statements))
     elif message_key is not None:
         key = IdempotencyKey(message_key, None)
-    return Job(statements, limits, encoder, key, group)
+    return Job(statements, limits, encoder, key, group, _freshness(event, settings))
 
 
 def reply_of(event: QueryEvent, results: list[Result]) -> dict[str, Any]:
@@ -52,6 +54,19 @@ def reply_of(event: QueryEvent, results: list[Result]) -> dict[str, Any]:
     as_objects = event.rows_as == "objects"
     replies = [result_out(result, as_objects=as_objects) for result in results]
     return {"results": replies} if event.statements is not None else {**replies[0]}
+
+
+def _freshness(event: QueryEvent, settings: Settings) -> Freshness:
+    if event.at_least is None and not event.max_age_ms:
+        return NEWEST
+    if event.at_least is not None and not settings.log:
+        raise BadEvent(
+            "at_least is a position in a log (SQLATCH_LOG), and here databases are files, which"
+            " are always read at their newest state: leave it out",
+            field="at_least",
+        )
+    at_least = None if event.at_least is None else Position(event.at_least)
+    return Freshness(at_least, (event.max_age_ms or 0) / 1000)
 
 
 @lru_cache(maxsize=KINDS_KEPT)

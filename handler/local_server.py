@@ -21,7 +21,9 @@ FORM_TYPES = ("text/plain", "multipart/form-data")
 
 CORS_HEADERS = {
     "access-control-allow-methods": "GET, POST",
-    "access-control-allow-headers": "authorization, content-type, idempotency-key",
+    "access-control-allow-headers": (
+        "authorization, content-type, idempotency-key, sqlatch-at-least"
+    ),
     "access-control-max-age": "3600",
 }
 
@@ -116,6 +118,7 @@ class _Gateway(BaseHTTPRequestHandler):
             self.send_header(name, value)
         if (origin := self.headers.get("origin")) and self._is_allowed(origin):
             self.send_header("access-control-allow-origin", origin)
+            self.send_header("access-control-expose-headers", "sqlatch-position")
             self.send_header("vary", "origin")
         self.send_header("content-length", str(len(content)))
         self.end_headers()

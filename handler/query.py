@@ -103,7 +103,13 @@ def _http(event: Any, record: Record, ends_at_s: float) -> dict[str, Any]:
         body = service().answer_encoded(
             request, record, ends_at_s=ends_at_s, in_text=not call.accepts_gzip
         )
-        return http.wrap_body(body, http.JSON, status=200, accepts_gzip=call.accepts_gzip)
+        return http.wrap_body(
+            body,
+            http.JSON,
+            status=200,
+            accepts_gzip=call.accepts_gzip,
+            position=record.position,
+        )
     except SqlatchError as error:
         record.note(error)
         return http.wrap_error(error)

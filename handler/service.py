@@ -23,7 +23,7 @@ from locking.tables import open_table
 from sqlatch.kernel.errors import DatabaseBusy, LeaseBusy, ReadOnly, Timeout
 from sqlexec.databases import Databases
 from sqlexec.statement import GrantNeeded, Job, Kind, Outcome
-from storage.engine import Engine, Grant
+from storage.engine import Engine, Grant, position_text
 from storage.memory import limit_memory
 from storage.translate import DEADLINE_PASSED, NeedsMemory, RecoveryNeeded
 
@@ -199,7 +199,7 @@ class Service:
         }
         if self.settings.log:
             position = self.databases.get(event.database).position or 0
-            record.position = meta["position"] = f"{position:016x}"
+            record.position = meta["position"] = position_text(position)
         return outcome, meta
 
     def _run(self, event: QueryEvent, job: Job, record: Record, deadline_s: float) -> Outcome:

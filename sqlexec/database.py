@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, closing
+from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import ParamSpec, TypeVar
@@ -14,7 +15,7 @@ from sqlexec.interactive import NOT_CREATED, Interactive, not_found
 from sqlexec.plan import Plans
 from sqlexec.statement import GrantNeeded, Job, Kind, Outcome, Result, Statement
 from storage.connection import Session
-from storage.engine import FAILURES, Grant, Position, Store, WriteTransaction
+from storage.engine import FAILURES, NEWEST, Freshness, Grant, Position, Store, WriteTransaction
 from storage.scratch import Scratch
 from storage.translate import DatabaseReplaced, WriteRefused, moved_meanwhile
 
@@ -37,7 +38,9 @@ class Database:
     def read(self, job: Job, deadline_s: float) -> Outcome:
         """Run statements that only read, in one snapshot; GrantNeeded if one of them writes.
 
-        Which they do SQLite says in the same visit, or has said before of the same texts.
+        Which they do SQLite says in the same visit, or has said before of the same texts. Where a
+        position is waited for, that is over before GrantNeeded is raised, so that nobody else waits
+        for a lease meanwhile.
         """
         return self._again_if_moved(self._read, job, deadline_s)
 
@@ -151,7 +154,9 @@ class Database:
         if kind is None and not self._store.exists():
             kind = self._kind_in_memory(job.statements, deadline_s)
         if kind is None or kind is Kind.READ:
-            return self._on_reader(partial(self._read_in, job, kind), deadline_s)
+            return self._on_reader(partial(self._read_in, job, kind), deadline_s, job.freshness)
+        if job.freshness.at_least:
+            self._on_reader(lambda _session: None, deadline_s, job.freshness)
         raise GrantNeeded("a statement writes", kind)
 
     def _kind_in_memory(self, statements: Sequence[Statement], deadline_s: float) -> Kind | None:
@@ -202,14 +207,19 @@ class Database:
             self._store.name, table=idempotency.TABLE, now=self._now, deadline_s=deadline_s
         )
 
-    def _on_reader(self, apply: Callable[[Session], T], deadline_s: float) -> T:
+    def _on_reader(
+        self, apply: Callable[[Session], T], deadline_s: float, freshness: Freshness = NEWEST
+    ) -> T:
         if not self._store.exists():
             raise not_found(self._store.name)
         try:
-            session = self._store.snapshot(deadline_s)
+            session = self._store.snapshot(deadline_s, freshness)
             try:
                 return apply(session)
             except StatementError:
+                # A schema that is allowed to be old refuses nothing: not a write to a new table.
+                if freshness.max_age_s:
+                    session = self._store.snapshot(deadline_s, replace(freshness, max_age_s=0))
                 if session.schema_has_changed():
                     return apply(session)
                 raise

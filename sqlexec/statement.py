@@ -6,6 +6,7 @@ from enum import Enum
 from typing import Any
 
 from sqlatch.kernel.values import Parameters, Row
+from storage.engine import NEWEST, Freshness
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +98,8 @@ class Limits:
 class Job:
     """The statements of one request, all or nothing, with their limits.
 
-    Of several jobs in one transaction, those of a `group` run in order or not at all.
+    Of several jobs in one transaction, those of a `group` run in order or not at all. Reads see a
+    state that has the `freshness`, writes the newest.
     """
 
     statements: tuple[Statement, ...]
@@ -105,6 +107,7 @@ class Job:
     encoder: Encoder
     key: IdempotencyKey | None = None
     group: str | None = None
+    freshness: Freshness = NEWEST
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,25 @@ from storage.translate import DatabaseReplaced, RecoveryNeeded
 Position = NewType("Position", int)
 """The place of a commit in the history of its database: a later commit has a greater one."""
 
+
+def position_text(position: int) -> str:
+    """Return a position as callers have it: a later one is also the greater text."""
+    return f"{position:016x}"
+
+
+@dataclass(frozen=True, slots=True)
+class Freshness:
+    """The states that a read may see: none before `at_least`, none older than `max_age_s`.
+
+    Older is one that another commit had replaced by then. 0: the newest state.
+    """
+
+    at_least: Position | None = None
+    max_age_s: float = 0.0
+
+
+NEWEST = Freshness()
+
 FAILURES = (StorageError, DatabaseCorrupt, RecoveryNeeded, DatabaseReplaced)
 """Errors after which a store is closed: the next request opens the database again."""
 
@@ -89,10 +108,11 @@ class Store(Protocol):
     def exists(self, *, at_once: bool = False) -> bool:
         """Return whether the database exists: as of a moment ago, or `at_once`."""
 
-    def snapshot(self, deadline_s: float) -> Session:
-        """Return a connection that cannot write, at the newest state.
+    def snapshot(self, deadline_s: float, freshness: Freshness = NEWEST) -> Session:
+        """Return a connection that cannot write, at the newest state or one that is fresh enough.
 
-        A transaction on it sees that one state. RecoveryNeeded: call `recover` before.
+        A transaction on it sees that one state. RecoveryNeeded: call `recover` before. Timeout if
+        there is no state yet that is fresh enough.
         """
 
     def write(

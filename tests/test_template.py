@@ -186,9 +186,12 @@ def test_a_browser_that_signs_may_send_what_it_signs() -> None:
     given = {"CorsOrigins": "https://a.example", "Authorization": "IAM", "TokenKeys": ""}
     body = rendered(RESOURCES["HttpApi"]["Properties"]["DefinitionBody"], TEMPLATE, given)
 
+    cors = body["x-amazon-apigateway-cors"]
     assert {"authorization", "x-amz-date", "x-amz-security-token", "x-amz-content-sha256"} <= set(
-        body["x-amazon-apigateway-cors"]["allowHeaders"]
+        cors["allowHeaders"]
     )
+    assert "sqlatch-at-least" in cors["allowHeaders"]
+    assert cors["exposeHeaders"] == ["sqlatch-position"]
 
 
 def test_all_instances_together_stay_below_the_locks_of_a_file() -> None:

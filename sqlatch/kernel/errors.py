@@ -169,6 +169,10 @@ class Timeout(SqlatchError):
 
     code = "TIMEOUT"
 
+    at_least: str
+    position: str
+    """The position that was waited for, and the one that was reached."""
+
 
 class LeaseBusy(SqlatchError):
     """Another request held the lease until the deadline; says which and until when."""

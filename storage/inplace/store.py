@@ -10,7 +10,7 @@ import apsw
 from sqlatch.kernel import nfs
 from sqlatch.kernel.errors import StorageError
 from storage.connection import Session
-from storage.engine import Begun, Grant, Position, Table, WriteTransaction, closed_on_failure
+from storage.engine import NEWEST, Begun, Freshness, Grant, Position, Table, closed_on_failure
 from storage.inplace import copies
 from storage.inplace.files import Files
 from storage.pins import Pins
@@ -76,8 +76,10 @@ class Store:
         is_open = self._reader is not None or self._writer is not None
         return is_open or self._files.exists(self.name)
 
-    def snapshot(self, deadline_s: float) -> Session:
+    def snapshot(self, deadline_s: float, _freshness: Freshness = NEWEST) -> Session:
         """Return the connection that cannot write; RecoveryNeeded if it must not be used yet.
+
+        It sees the newest state, which is fresh enough for everybody.
 
         Without a journal it must not: another program may have removed it since, which this NFS
         client would remember when the next writer has made a new one, and was killed.
@@ -94,7 +96,7 @@ class Store:
     @contextmanager
     def write(
         self, grant: Grant, *, creates: bool = False, foreign_keys: bool = True
-    ) -> Iterator[WriteTransaction]:
+    ) -> Iterator[Begun]:
         """BEGIN IMMEDIATE before the first read, and ROLLBACK of what was not committed."""
         with closed_on_failure(self):
             session = self._writing(grant, creates=creates)

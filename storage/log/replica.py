@@ -44,6 +44,7 @@ class Replica:
         self._lock: apsw.Connection | None = None
         self._connections = 0
         self._has_looked = False
+        self._checked_at_s = float("-inf")
         self._opened_log: Log | None = None
         with self._storage_errors():
             directory.mkdir(mode=0o700, exist_ok=True)
@@ -54,6 +55,11 @@ class Replica:
     def txid(self) -> int:
         """The number of the last transaction in the copy; 0: there is no database."""
         return self._bookmark.place.txid
+
+    def is_within(self, max_age_s: float) -> bool:
+        """Return whether the copy was the newest state less than that time ago."""
+        # A clock may be set back: then nothing is known of the time since.
+        return 0 <= self._now() - self._checked_at_s < max_age_s
 
     def catch_up(self, deadline_s: float) -> None:
         """Apply what is new in the log."""
@@ -115,6 +121,7 @@ class Replica:
     def begin_anew(self) -> None:
         """Throw the copy away. What is open on it must be closed, and sees nothing of this."""
         self.generation += 1
+        self._checked_at_s = float("-inf")
         self._close_files()
         with self._storage_errors():
             self._remove()
@@ -175,6 +182,11 @@ class Replica:
             self._remove()
 
     def _follow(self, ask: Callable[[Log], list[Record]], deadline_s: float) -> None:
+        asked_at_s = self._now()
+        self._follow_or_begin_anew(ask, deadline_s)
+        self._checked_at_s = asked_at_s
+
+    def _follow_or_begin_anew(self, ask: Callable[[Log], list[Record]], deadline_s: float) -> None:
         with self._thrown_away_on_failure():
             if not self.txid and not self._has_looked:
                 self._begin_from_a_snapshot()

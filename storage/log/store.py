@@ -11,8 +11,9 @@ import apsw
 from sqlatch.kernel.errors import LeaseLost, SqlatchError, StorageError
 from storage import copies
 from storage.connection import Session
-from storage.engine import Begun, Grant, Position, Table, WriteTransaction, closed_on_failure
+from storage.engine import NEWEST, Begun, Freshness, Grant, Position, Table, closed_on_failure
 from storage.log.capture import Capture, Changes, whole_of
+from storage.log.freshness import reach
 from storage.log.log import COMMIT_ID_BYTES, Conflict, InDoubt
 from storage.log.ltx import Header, encode
 from storage.log.replica import Replica
@@ -60,8 +61,8 @@ class Store:
             self._replica.catch_up(self._now() + ASK_S)
         return self._replica.txid > 0
 
-    def snapshot(self, deadline_s: float) -> Session:
-        self._replica.catch_up(deadline_s)
+    def snapshot(self, deadline_s: float, freshness: Freshness = NEWEST) -> Session:
+        reach(self._replica, freshness, now=self._now, deadline_s=deadline_s)
         self._check_there()
         self._close_the_thrown_away()
         self.position = Position(self._replica.txid)
@@ -73,7 +74,7 @@ class Store:
     @contextmanager
     def write(
         self, grant: Grant, *, creates: bool = False, foreign_keys: bool = True
-    ) -> Iterator[WriteTransaction]:
+    ) -> Iterator[Begun]:
         with self._on_the_copy():
             session = self._writing(grant, creates=creates)
             with session.transaction("BEGIN IMMEDIATE", foreign_keys=foreign_keys):

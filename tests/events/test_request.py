@@ -41,9 +41,11 @@ def test_every_field_is_kept_and_values_are_made_of_json() -> None:
         "rows_as": "objects",
         "rows_max": 10,
         "timeout_ms": TIMEOUT_MS_MAX,
+        "at_least": "00000000000000ff",
+        "max_age_ms": 1000,
     }
 
-    assert parse(given) == QueryEvent(**{**given, "parameters": {"a": b"\0\xff"}})
+    assert parse(given) == QueryEvent(**{**given, "parameters": {"a": b"\0\xff"}, "at_least": 255})
 
 
 def test_several_statements_have_parameters_of_their_own() -> None:
@@ -95,8 +97,14 @@ def test_a_request_may_be_as_large_as_its_limits() -> None:
         ({"query": "x", "sql": "y"}, "sql", "did you mean query?"),
         ({"statements": [{"query": "x", "values": []}]}, "statements.0.values", "parameters?"),
         ([], None, "dict"),
+        ({"query": "x", "at_least": 5}, "at_least", "valid string"),
+        ({"query": "x", "at_least": "5"}, "at_least", "16 digits"),
+        ({"query": "x", "at_least": "00000000000000FF"}, "at_least", "16 digits"),
+        ({"query": "x", "at_least": "0" * 16 + "\n"}, "at_least", "16 digits"),
+        ({"query": "x", "max_age_ms": -1}, "max_age_ms", "greater than or equal to 0"),
+        ({"query": "x", "max_age_ms": 86_400_001}, "max_age_ms", "86400000"),
     ],
-    ids=range(18),
+    ids=range(24),
 )
 def test_what_is_wrong_is_named_with_the_limit_or_the_next_step(
     event: Any, field: str | None, says: str

@@ -1,5 +1,6 @@
 """Every entry point on databases that are logs of their transactions."""
 
+import json
 import time
 from pathlib import Path
 from typing import Any
@@ -7,14 +8,16 @@ from uuid import uuid4
 
 import pytest
 
+from events.request import QueryEvent
 from handler.log import Record
 from handler.reaper import reap
-from handler.service import service
+from handler.service import Service, service
 from locking.lease import GRACE_S, Claim
 from tests.conftest import Ask, forget
 from tests.handler.test_messages import failed, insert, record
 from tests.hrana.client import Client
 from tests.hrana.conftest import PUBLIC, token
+from tests.storage.log.logs import counted_calls
 
 
 @pytest.fixture(autouse=True)
@@ -56,6 +59,99 @@ def test_each_write_has_a_position_and_a_read_that_of_what_it_saw(table: None, a
     assert again["replayed"] is True
     assert ask(query="SELECT 1 FROM t")["meta"]["position"] == second
     assert numbers(ask) == [1, 2]
+
+
+def test_a_read_and_a_write_wait_for_a_position_until_the_deadline(
+    table: None, ask: Ask, refused: Ask
+) -> None:
+    position = ask(**insert(1))["meta"]["position"]
+    future = f"{int(position, 16) + 1:016x}"
+
+    assert ask(query="SELECT 1 FROM t", at_least=position)["rows"] == [[1]]
+    assert ask(**insert(2), at_least=position)["meta"]["position"] == future
+    told = {"at_least": "f" * 16, "position": future}
+    for request in ({"query": "SELECT 1"}, insert(3), {"query": "VACUUM"}):
+        for _time in ("new", "known"):
+            error = refused(**request, at_least="f" * 16, timeout_ms=150)
+            assert (error["code"], error | told) == ("TIMEOUT", error)
+
+    assert numbers(ask) == [1, 2]
+    assert refused(**insert(1), at_least=future, database="none")["code"] == "DATABASE_NOT_FOUND"
+
+
+def test_nobody_waits_for_a_position_under_the_lease(table: None, ask: Ask, refused: Ask) -> None:
+    with service().writing("main", Record("other", "direct"), time.time() + 60):
+        for _time in ("new", "known"):
+            error = refused(**insert(3), at_least="f" * 16, timeout_ms=150)
+            assert "position" in error
+
+
+def test_a_warm_read_is_one_question_to_the_log_and_one_that_may_be_older_none(
+    table: None, ask: Ask
+) -> None:
+    for age, expected in ((None, 1), (0, 1), (60_000, 0)):
+        ask(query="SELECT n FROM t")
+        with counted_calls() as calls:
+            assert ask(query="SELECT n FROM t", max_age_ms=age)["rows"] == []
+        assert len(calls) == expected
+
+
+def test_an_old_schema_refuses_nothing(table: None, ask: Ask, logs: Path) -> None:
+    """The copy was just checked; then another instance makes a table."""
+    ask(query="SELECT 1 FROM t")
+    other = Service(service().settings)
+    other.answer(
+        QueryEvent("CREATE TABLE u (n)"), Record("other", "direct"), ends_at_s=time.time() + 60
+    )
+    other.close()
+
+    assert ask(query="INSERT INTO u VALUES (1)", max_age_ms=60_000)["rows_affected"] == 1
+
+
+def test_a_message_of_a_queue_cannot_wait_for_a_position(table: None, ask: Ask) -> None:
+    message = insert(1) | {"at_least": "0" * 16}
+
+    assert failed(ask({"Records": [record("m1", message), record("m2", insert(2))]})) == ["m1"]
+    assert numbers(ask) == [2]
+
+
+def test_databases_in_files_have_no_positions(
+    ask: Ask, refused: Ask, logs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SQLATCH_LOG")
+    monkeypatch.setenv("SQLATCH_DATABASES", str(logs))
+    forget(service)
+    ask(query="CREATE TABLE t (n)")
+
+    error = refused(query="SELECT n FROM t", at_least="0" * 16)
+    assert (error["code"], error["field"]) == ("BAD_EVENT", "at_least")
+    assert "here databases are files" in error["message"]
+    ask(**insert(1), max_age_ms=60_000)
+    assert ask(query="SELECT n FROM t", max_age_ms=60_000)["rows"] == [[1]]
+
+
+def test_over_http_positions_are_headers_too(table: None, ask: Ask) -> None:
+    def post(path: str, header: str, **fields: Any) -> dict[str, Any]:
+        return ask({
+            "version": "2.0",
+            "rawPath": path,
+            "headers": {"Sqlatch-At-Least": header},
+            "requestContext": {"http": {"method": "POST"}, "stage": "$default"},
+            "body": json.dumps(fields),
+            "isBase64Encoded": False,
+        })  # fmt: skip
+
+    wrote = post("/query", "0" * 16, **insert(1))
+    position = wrote["headers"]["sqlatch-position"]
+    assert json.loads(wrote["body"])["meta"]["position"] == position
+
+    read = post("/read", position, query="SELECT n FROM t")
+    assert (read["statusCode"], read["headers"]["sqlatch-position"]) == (200, position)
+    late = post("/read", "f" * 16, query="SELECT n FROM t", timeout_ms=150)
+    assert (late["statusCode"], json.loads(late["body"])["error"]["position"]) == (504, position)
+    own = post("/read", "f" * 16, query="SELECT n FROM t", at_least=position)
+    assert own["statusCode"] == 200, "the field of the body counts"
+    assert post("/read", "12", query="SELECT n FROM t")["statusCode"] == 400
 
 
 def test_a_request_that_is_refused_leaves_no_record(table: None, ask: Ask, refused: Ask) -> None:

@@ -101,6 +101,7 @@ def test_a_page_that_may_call_is_answered_and_told_so(server: HTTPConnection, or
     assert (asked, answered) == (204, 200)
     for one in (preflight, answer):
         assert f"access-control-allow-origin: {origin}" in one
+        assert "access-control-expose-headers: sqlatch-position" in one
     assert "access-control-allow-headers: authorization, content-type" in preflight
 
 

@@ -11,9 +11,17 @@ from pathlib import Path
 
 import apsw
 
-from sqlatch.kernel.errors import BadEvent
+from sqlatch.kernel.errors import BadEvent, Timeout
 from storage.connection import Session
-from storage.engine import Grant, Position, Table, WriteTransaction, closed_on_failure
+from storage.engine import (
+    NEWEST,
+    Freshness,
+    Grant,
+    Position,
+    Table,
+    WriteTransaction,
+    closed_on_failure,
+)
 from storage.pins import Pins
 from storage.translate import DatabaseReplaced, RecoveryNeeded
 
@@ -83,8 +91,10 @@ class MemoryStore:
     def exists(self, *, at_once: bool = False) -> bool:
         return self.name in self._shared
 
-    def snapshot(self, deadline_s: float) -> Session:
+    def snapshot(self, deadline_s: float, freshness: Freshness = NEWEST) -> Session:
         image = self._image()
+        if image.position < (freshness.at_least or 0):
+            raise Timeout(f"there is no state {freshness.at_least}, and nobody to wait for")
         if image.is_torn:
             raise RecoveryNeeded("a writer was killed in its commit")
         self._reader = position, session = self._at(image, self._reader, deadline_s)

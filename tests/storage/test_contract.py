@@ -16,7 +16,7 @@ import pytest
 
 from sqlatch.kernel.errors import BadEvent, Constraint, DatabaseBusy, StatementError, Timeout
 from storage import copies
-from storage.engine import Engine, Grant, Position, Store, Table
+from storage.engine import NEWEST, Engine, Freshness, Grant, Position, Store, Table
 from storage.inplace.engine import InPlace
 from storage.log.engine import InLog
 from storage.pins import Pins
@@ -119,8 +119,8 @@ def write(store: Store, *texts: str, grant: Grant | None = None) -> Position:
         return transaction.commit()
 
 
-def read(store: Store, sql: str) -> list[Any]:
-    return store.snapshot(in_a_minute()).run(sql)
+def read(store: Store, sql: str, freshness: Freshness = NEWEST) -> list[Any]:
+    return store.snapshot(in_a_minute(), freshness).run(sql)
 
 
 TABLE = "CREATE TABLE t (n UNIQUE)"
@@ -304,6 +304,25 @@ def test_a_position_grows_with_each_commit_of_every_instance(store: Store, other
     positions.append(write(other, "DELETE FROM t"))
 
     assert positions == sorted(set(positions))
+
+
+def test_a_read_sees_the_position_that_it_asks_for(store: Store, other: Store) -> None:
+    write(store, TABLE)
+    assert read(other, COUNT, Freshness(max_age_s=3600)) == [(0,)]
+    position = write(store, "INSERT INTO t VALUES (1)")
+
+    assert read(other, COUNT, Freshness(position, max_age_s=3600)) == [(1,)]
+    assert read(other, COUNT, Freshness(position)) == [(1,)]
+
+
+def test_a_read_that_may_be_older_sees_a_state_as_it_was(store: Store, other: Store) -> None:
+    write(store, TABLE)
+    read(other, COUNT)
+    write(store, "INSERT INTO t VALUES (1)", "INSERT INTO t VALUES (2)")
+
+    assert read(other, COUNT, Freshness(max_age_s=3600)) in ([(0,)], [(2,)])
+    assert read(other, COUNT) == [(2,)]
+    assert read(other, COUNT, Freshness(max_age_s=3600)) == [(2,)]
 
 
 BIG = (

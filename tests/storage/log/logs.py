@@ -11,11 +11,14 @@ from typing import Any
 import pytest
 
 from sqlatch.kernel import nfs
+from storage.engine import Table
 from storage.log import files, segment
 from storage.log.directory import DirectoryLog
 from storage.log.log import BEGINNING, Place, Record
 
 DEADLINE_S = 10.0
+
+OURS = Table("ours", "CREATE TABLE IF NOT EXISTS ours (a)")
 
 
 ID = b"0123456789abcdef"

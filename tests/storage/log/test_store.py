@@ -1,46 +1,21 @@
 """A commit is in the log or it is not, and the caller is told which."""
 
 import time
-from collections.abc import Iterator
-from contextlib import closing
-from pathlib import Path
 from typing import Any
 
 import apsw
 import pytest
 
 from sqlatch.kernel.errors import LeaseLost, StorageError
-from storage.engine import Grant, Table
+from storage.engine import NEWEST, Freshness, Grant
 from storage.log.capture import Capture
 from storage.log.directory import DirectoryLog
-from storage.log.engine import InLog
 from storage.log.log import InDoubt
 from storage.log.replica import Replica
 from storage.log.store import Store
 from tests.storage.log.logs import fences
 
-OURS = Table("ours", "CREATE TABLE IF NOT EXISTS ours (a)")
 COUNT = "SELECT count(*) FROM t"
-
-
-@pytest.fixture
-def logs(tmp_path: Path) -> Path:
-    path = tmp_path / "logs"
-    path.mkdir()
-    return path
-
-
-@pytest.fixture
-def store(logs: Path, tmp_path: Path) -> Iterator[Store]:
-    with closing(InLog(logs, tmp_path / "copies").open("main", table=OURS, now=time.time)) as store:
-        write(store, "CREATE TABLE t (n)")
-        yield store
-
-
-@pytest.fixture
-def other(logs: Path, tmp_path: Path) -> Iterator[Store]:
-    with closing(InLog(logs, tmp_path / "copies").open("main", table=OURS, now=time.time)) as store:
-        yield store
 
 
 class Right:
@@ -64,8 +39,8 @@ def write(store: Store, *texts: str, right: Right | None = None) -> None:
         transaction.commit()
 
 
-def count(store: Store) -> Any:
-    ((number,),) = store.snapshot(time.time() + 60).run(COUNT)
+def count(store: Store, freshness: Freshness = NEWEST, *, within_s: float = 60) -> Any:
+    ((number,),) = store.snapshot(time.time() + within_s, freshness).run(COUNT)
     return number
 
 
