@@ -141,9 +141,11 @@ class Hydrator:
         self._map_path.unlink(missing_ok=True)
 
     def close(self) -> None:
-        self._there.release()
-        self._map.close()
-        os.close(self.descriptor)
+        """Whoever still asks for a page gets a ValueError, as of any file that is closed."""
+        with self._lock:
+            self._there.release()
+            self._map.close()
+            os.close(self.descriptor)
 
     def _fetch(self, page: int) -> None:
         """Fetch the block of a page; more of them where one follows the other."""
@@ -210,21 +212,15 @@ class _LazyFile(apsw.VFSFile):
         super().__init__(base, name, flags)
 
     def xRead(self, amount: int, offset: int) -> bytes:
-        try:
-            self._hydrator.range_wanted(offset, amount)
-        except (OSError, Damaged) as error:
-            raise _in_our_words(error) from error
+        _in_our_words(self._hydrator.range_wanted, offset, amount)
         return super().xRead(amount, offset)
 
     def xWrite(self, data: bytes, offset: int) -> None:
-        try:
-            self._hydrator.range_written(offset, len(data))
-        except (OSError, Damaged) as error:
-            raise _in_our_words(error) from error
+        _in_our_words(self._hydrator.range_written, offset, len(data))
         super().xWrite(data, offset)
 
     def xTruncate(self, newsize: int) -> None:
-        self._hydrator.truncated(newsize)
+        _in_our_words(self._hydrator.truncated, newsize)
         super().xTruncate(newsize)
 
 
@@ -268,12 +264,17 @@ def _mapped(path: Path, header: Header) -> mmap.mmap:
     return mapped
 
 
-def _in_our_words(error: OSError | Damaged) -> StorageError | DatabaseCorrupt:
-    if isinstance(error, OSError):
-        return StorageError(
+def _in_our_words(call: Callable[..., None], *arguments: int) -> None:
+    try:
+        call(*arguments)
+    except OSError as error:
+        raise StorageError(
             f"a page of a database could not be fetched: {error.strerror}", errno=error.errno
-        )
-    return DatabaseCorrupt(f"the snapshot of a database is damaged: {error}")
+        ) from error
+    except Damaged as error:
+        raise DatabaseCorrupt(f"the snapshot of a database is damaged: {error}") from error
+    except ValueError as error:
+        raise StorageError("the copy of a database is closed: it was thrown away") from error
 
 
 def _described(packed: bytes) -> int:

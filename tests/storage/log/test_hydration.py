@@ -526,6 +526,21 @@ def test_a_page_that_cannot_be_fetched_is_an_error_and_stays_missing(
     assert capfd.readouterr().err == ""
 
 
+def test_a_connection_that_is_open_when_its_copy_is_thrown_away_is_told(
+    snapshot: SnapshotFile, copy: Path
+) -> None:
+    hydrator = Hydrator(snapshot.read, copy)
+    with connected(hydrator, copy, apsw.SQLITE_OPEN_READWRITE) as connection:
+        connection.execute(POINT, (1,)).fetchall()
+        hydrator.close()
+        with copy.with_name("other").open("w+b") as other:  # may get the number of the descriptor
+            with pytest.raises(StorageError, match="is closed"):
+                connection.execute("SELECT total(length(a)) FROM t").fetchall()
+            with pytest.raises(StorageError, match="is closed"):
+                connection.execute("DELETE FROM t")
+            assert other.read() == b""
+
+
 def test_a_map_is_allocated_whole(copy: Path) -> None:
     """The store into a hole would end the process when the disk is full."""
     with lazily(virtual_snapshot(4096, 1 << 20, lambda _page: bytes(4096)), copy):
