@@ -10,6 +10,7 @@ of its last transaction.
 
 import os
 import re
+import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -136,13 +137,18 @@ class Archive:
                 file.path.unlink(missing_ok=True)
 
     def delete_unfinished(self, written_by_s: float) -> None:
-        """Delete what was left by a process that died while it wrote."""
+        """Delete what was left by a process that died while it wrote, or lost a race for a name.
+
+        A snapshot that is to be taken in is kept as long as the database has no other.
+        """
         with _storage_errors():
-            for level in self._levels():
-                for path in level.glob(f".*{_ARRIVING}"):
-                    with suppress(FileNotFoundError):  # it has its name, or another deleted it
-                        if path.stat().st_ctime <= written_by_s:
-                            path.unlink()
+            left = [path for level in self._levels() for path in level.glob(f".*{_ARRIVING}")]
+            if self.start() is not None:
+                left += self.directory.glob(f"{_ARRIVING_BASE}*")
+            for path in left:
+                with suppress(FileNotFoundError):  # it has its name, or another deleted it
+                    if path.stat().st_ctime <= written_by_s:
+                        _delete(path)
 
     def _levels(self) -> list[Path]:
         try:
@@ -190,6 +196,13 @@ def _continuing(last: int, files: Iterable[LtxFile]) -> Iterator[LtxFile]:
         yield furthest
         last = furthest.last
         left = [file for file in left if file.last > last]
+
+
+def _delete(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
 
 
 def _sync(directory: Path) -> None:

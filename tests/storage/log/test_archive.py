@@ -123,6 +123,21 @@ def test_what_a_dead_process_left_is_deleted_later(archive: Archive) -> None:
     assert archive.files() == [file]
 
 
+def test_a_snapshot_that_no_log_began_behind_is_deleted_later(archive: Archive) -> None:
+    lost = put(archive.arriving(b"lost"), 9, 1, 1)
+    now_s = lost.path.stat().st_ctime
+
+    # It may be the only one that there is.
+    archive.delete_unfinished(now_s)
+    assert lost.path.exists()
+    file = put(archive, 9, 1, 4)
+    archive.delete_unfinished(now_s - 1)
+    assert lost.path.exists()
+    archive.delete_unfinished(now_s)
+
+    assert everything_in(archive) == ["9", f"9/{file.path.name}"]
+
+
 def test_other_files_are_not_looked_at(archive: Archive) -> None:
     file = put(archive, 1, 1, 4)
     (file.path.parent / "README").touch()
