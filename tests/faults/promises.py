@@ -155,6 +155,38 @@ PROMISES = (
         ),
     ),
     Promise(
+        "In a log, a late writer changes nothing, even if nobody checks the lease",
+        "Eight processes append to one log in a directory. They are killed, stopped, killed half way"
+        " through an append and behind it, and stalled past a lease of 60 ms that nobody checks. The"
+        " same protocol is searched in every order of its steps, for two writers, a sealer and a"
+        " reader over three commits. And each system call of a log fails, does half or loses its"
+        " answer, once or from then on, or is the last before a crash; then the same process and"
+        " another one go on.",
+        (
+            "tests/faults/test_log_processes.py",
+            "tests/faults/test_log_model.py",
+            "tests/faults/test_log_calls.py",
+        ),
+        (
+            Figure("commits acknowledged", ("log_processes",), "acknowledged"),
+            Figure("acknowledged and lost", ("log_processes",), "lost"),
+            Figure("in the log twice", ("log_processes",), "twice"),
+            Figure("refused and in the log", ("log_processes",), "refused_and_there"),
+            Figure(
+                "made on another state than that before", ("log_processes",), "on_another_state"
+            ),
+            Figure("reads", ("log_processes",), "reads"),
+            Figure("stale reads", ("log_processes",), "stale_reads"),
+            Figure("kill -9", ("log_processes",), "kills"),
+            Figure("stalls", ("log_processes",), "stops"),
+            Figure("leases taken over", ("log_processes",), "take_overs"),
+            Figure("appends in doubt", ("log_processes",), "in_doubt"),
+            Figure("states of the model", ("log_model_*",), "states"),
+            Figure("crashes at a call", ("log-calls-*",), "crashes"),
+            Figure("failing calls", ("log-calls-*",), "failing_calls"),
+        ),
+    ),
+    Promise(
         "One holder at a time, and a crash is overcome within one lease",
         "Several contenders, simulated from a seed: stalls, crashes, clocks up to a second apart,"
         " requests applied whose answer is lost, requests that arrive late, throttling. By true time"

@@ -57,4 +57,4 @@ def test_one_who_takes_a_failed_append_for_a_refused_one_is_found(
     with pytest.raises(AssertionError):
         run("a log goes on", memory)
 
-    record_planted("log: a failed append is told to be refused without a seal", "log_calls")
+    record_planted("log: a failed append is told to be refused without a seal", "failing calls")

@@ -64,7 +64,7 @@ def test_without_the_rule_some_order_of_the_steps_breaks_a_promise(rule: str) ->
     with pytest.raises(Violation, match=violation):
         search(replace(Rules(), **{rule: False}), limits)
 
-    record_planted(f"log: not {rule.replace('_', ' ')}", "model")
+    record_planted(f"log: not so: {rule.replace('_', ' ')}", "every order of steps")
 
 
 def test_each_rule_is_planted() -> None:

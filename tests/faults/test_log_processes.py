@@ -78,6 +78,6 @@ def test_without_one_of_the_rules_the_same_writers_lose(
         directory = tmp_path / str(attempt)
         counts = run(directory, without=without, seconds=SECONDS_OF_CONTROL, acknowledged=50)
         if broken(counts):
-            record_planted(f"log: {bug}", "processes")
+            record_planted(f"log: {bug}", "processes, killed and stopped")
             return
     pytest.fail(f"nothing was lost in {CONTROLS_MAX} campaigns")

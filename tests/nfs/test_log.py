@@ -105,7 +105,7 @@ def test_read_through_the_cache_of_the_kernel_it_has_not(the_lab: Lab, directory
     """The negative control of the test above."""
     stale = stale_reads(the_lab, directory, READS_BUFFERED, is_buffered=True)
 
-    record_planted("log: buffered reads", "nfs")
+    record_planted("log: buffered reads", "real NFS")
     assert stale > 0
 
 
