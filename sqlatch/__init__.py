@@ -8,11 +8,13 @@ if TYPE_CHECKING:
     from sqlatch.client import Client as Client
     from sqlatch.client import connect as connect
     from sqlatch.result import Result as Result
+    from sqlatch.session import Session as Session
     from sqlatch.statement import Statement as Statement
 
 _FROM = {
     "Client": "sqlatch.client",
     "Result": "sqlatch.result",
+    "Session": "sqlatch.session",
     "Statement": "sqlatch.statement",
     "connect": "sqlatch.client",
 }

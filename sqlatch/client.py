@@ -1,7 +1,7 @@
 """The client: statements to one database, over either transport."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 from uuid import uuid4
 
 from sqlatch.attempts import Attempts
@@ -13,6 +13,9 @@ from sqlatch.result import Result, results_of
 from sqlatch.statement import Statement, statement_of
 from sqlatch.transports.transport import Transport
 from sqlatch.url import HttpTarget, LambdaTarget, target_of
+
+if TYPE_CHECKING:
+    from sqlatch.session import Session
 
 TIMEOUT_S = 30.0
 ATTEMPT_S = 12.0
@@ -37,11 +40,17 @@ class Client:
         parameters: Parameters | None = None,
         *,
         rows_max: int | None = None,
+        at_least: str | None = None,
+        max_age_ms: int | None = None,
     ) -> Result:
-        """Read. ReadOnly is raised for what would write."""
+        """Read. ReadOnly is raised for what would write.
+
+        The read sees at least the state at a position, and one that is at most that old.
+        """
         fields = Statement(query, parameters).fields()
         if rows_max is not None:
             fields["rows_max"] = rows_max
+        fields |= _freshness(at_least, max_age_ms)
         return results_of(self.ask(fields | {"read_only": True}))[0]
 
     def execute(
@@ -50,9 +59,10 @@ class Client:
         parameters: Parameters | None = None,
         *,
         idempotency_key: str | None = None,
+        at_least: str | None = None,
     ) -> Result:
-        """Run one statement, which may write."""
-        fields = Statement(query, parameters).fields()
+        """Run one statement, which may write: after the service has seen that position."""
+        fields = Statement(query, parameters).fields() | _freshness(at_least, None)
         return results_of(self.ask(fields | _key(idempotency_key)))[0]
 
     def batch(
@@ -61,12 +71,18 @@ class Client:
         *,
         read_only: bool = False,
         idempotency_key: str | None = None,
+        at_least: str | None = None,
+        max_age_ms: int | None = None,
     ) -> list[Result]:
-        """Run several statements in one transaction: all or none."""
+        """Run several statements in one transaction: all or none.
+
+        An age is for those that only read: what writes is at the newest state.
+        """
         fields: dict[str, Any] = {
             "statements": [statement_of(given).fields() for given in statements]
         }
         fields |= {"read_only": True} if read_only else _key(idempotency_key)
+        fields |= _freshness(at_least, max_age_ms)
         return results_of(self.ask(fields))
 
     def load(
@@ -84,6 +100,12 @@ class Client:
         """
         key = idempotency_key or str(uuid4())
         return load(self.transport, query, rows, ask=self.ask, key=key, progress=progress)
+
+    def session(self, *, at_least: str | None = None) -> "Session":
+        """Return a client whose reads see what it has written, and the state at that position."""
+        from sqlatch.session import Session
+
+        return Session(self, at_least=at_least)
 
     def ask(self, fields: Mapping[str, Any]) -> dict[str, Any]:
         """Send a request as the service's contract has it; return the reply as it came."""
@@ -160,6 +182,11 @@ def transport_of(
     from sqlatch.transports.signature import signer
 
     return HttpTransport(target, sign=signer(target))
+
+
+def _freshness(at_least: str | None, max_age_ms: int | None) -> dict[str, Any]:
+    given = {"at_least": at_least, "max_age_ms": max_age_ms}
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def _key(given: str | None) -> dict[str, Any]:

@@ -28,6 +28,12 @@ class Result:
     def __len__(self) -> int:
         return len(self.rows)
 
+    @property
+    def position(self) -> str | None:
+        """The position of the state that was read or made; None where databases are files."""
+        position: str | None = self.meta.get("position")
+        return position
+
     def dicts(self) -> list[dict[str, Value]]:
         """The rows by the names of their columns: of two named `id` the second is `id:1`."""
         names = names_apart(self.columns)

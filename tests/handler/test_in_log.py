@@ -96,6 +96,25 @@ def test_a_warm_read_is_one_question_to_the_log_and_one_that_may_be_older_none(
         assert len(calls) == expected
 
 
+def test_a_reply_that_is_given_again_has_the_position_of_a_state_with_its_write(
+    table: None, ask: Ask
+) -> None:
+    """At another instance too, which need not read before it writes a statement it knows."""
+    other = Service(service().settings)
+
+    def at_the_other(n: int, key: str) -> dict[str, Any]:
+        event = QueryEvent(**insert(n), idempotency_key=key)
+        return other.answer(event, Record("other", "direct"), ends_at_s=time.time() + 60)
+
+    at_the_other(1, "first")
+    wrote = ask(**insert(2), idempotency_key="second")["meta"]
+    again = at_the_other(2, "second")["meta"]
+    other.close()
+
+    assert again["replayed"] is True
+    assert again["position"] == wrote["position"]
+
+
 def test_an_old_schema_refuses_nothing(table: None, ask: Ask, logs: Path) -> None:
     """The copy was just checked; then another instance makes a table."""
     ask(query="SELECT 1 FROM t")

@@ -52,6 +52,16 @@ def test_a_url_may_lead_to_the_path_of_one_database(http_url: str, client: Clien
         of_another.query("SELECT 1")
 
 
+def test_of_databases_in_files_a_session_is_a_client_like_any_other(client: Client) -> None:
+    with client.session() as session:
+        session.execute("CREATE TABLE t (n)")
+        result = session.query("SELECT n FROM t", max_age_ms=60_000)
+
+    assert (result.rows, result.position, session.position) == ([], None, None)
+    with pytest.raises(errors.BadEvent, match="here databases are files"):
+        client.query("SELECT n FROM t", at_least="0" * 16)
+
+
 def test_a_large_result_arrives_whole(client: Client) -> None:
     client.execute("CREATE TABLE t (n INTEGER PRIMARY KEY, text)")
     rows = [(number, f"{number * 7919 % 10007:x}" * 20) for number in range(20_000)]
