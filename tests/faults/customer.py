@@ -5,7 +5,8 @@ import random
 import signal
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ AFTER_THE_CHECK = "after the check"
 class Task:
     """One process of the bank. `without` names what is taken out of its service.
 
+    With `copies` the databases are kept in a log, and that is where the process has its own.
     It stops itself (SIGSTOP) at `stops_at` the next time it gets there after a SIGUSR1. In so many
     of its commits as `dies` says (0 to 1), the kernel ends it at a random moment.
     """
@@ -40,6 +42,7 @@ class Task:
     without: Sequence[str] = ()
     stops_at: str = ""
     dies: float = 0
+    copies: str = ""
 
 
 class Customer:
@@ -126,7 +129,11 @@ class Customer:
 
 def run(task: Task) -> None:
     """Be that customer. An error that is not in the contract is noted, and ends the process."""
-    os.environ["SQLATCH_DATABASES"] = task.directory
+    if task.copies:
+        del os.environ["SQLATCH_DATABASES"]
+        os.environ |= {"SQLATCH_LOG": f"directory:{task.directory}", "SQLATCH_COPIES": task.copies}
+    else:
+        os.environ["SQLATCH_DATABASES"] = task.directory
     os.environ["AWS_LAMBDA_FUNCTION_NAME"] = f"{task.role}-{os.getpid()}"
     without_protection(task.without)
     customer = Customer(task)
@@ -142,8 +149,9 @@ def _watch_commits(customer: Customer) -> None:
     """Note when each commit began and ended, and when its lease ran out; stop where asked."""
     from handler.service import Service
     from storage.inplace.store import Store
+    from storage.log.directory import DirectoryLog
 
-    grant_of, commit = Service._grant, Store._commit
+    grant_of, commit, append = Service._grant, Store._commit, DirectoryLog.append
     expires_at_s = 0.0
 
     def grant_watched(self: Service, lease: Any, deadline_s: float) -> Any:
@@ -158,15 +166,25 @@ def _watch_commits(customer: Customer) -> None:
 
         return replace(grant, check=check)
 
-    def commit_watched(self: Store, session: Any) -> None:
+    @contextmanager
+    def watched(database: str) -> Iterator[None]:
         started_s = time.time()
         customer.reached(AFTER_THE_CHECK)
         customer.maybe_die()
-        commit(self, session)
+        yield
         customer.commit_s = time.time() - started_s
         customer.notes.write(
-            "committed", database=self.name, started_s=started_s, expires_at_s=expires_at_s
+            "committed", database=database, started_s=started_s, expires_at_s=expires_at_s
         )
+
+    def commit_watched(self: Store, session: Any) -> None:
+        with watched(self.name):
+            commit(self, session)
+
+    def append_watched(self: DirectoryLog, commit_id: bytes, content: bytes) -> None:
+        with watched(self._directory.parent.name):
+            append(self, commit_id, content)
 
     Service._grant = grant_watched
     Store._commit = commit_watched
+    DirectoryLog.append = append_watched
