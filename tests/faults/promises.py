@@ -9,6 +9,7 @@ SENT_AGAIN = ("once-sent-again-*",)
 CONFLICTS = ("conflicts-*",)
 PROCESSES = ("processes",)
 ALONE = ("processes_lease_alone",)
+IN_A_LOG = ("processes_in_a_log",)
 NFS_KILLED = ("nfs_killed_writer",)
 NFS_FROZEN = ("nfs_frozen_*",)
 
@@ -184,6 +185,28 @@ PROMISES = (
             Figure("states of the model", ("log_model_*",), "states"),
             Figure("crashes at a call", ("log-calls-*",), "crashes"),
             Figure("failing calls", ("log-calls-*",), "failing_calls"),
+        ),
+    ),
+    Promise(
+        "In a log nothing is lost though nobody looks at the time of a lease",
+        "The same writers and readers on databases in a log, without the check before the commit:"
+        " what a stalled writer appends is not in a log that was sealed meanwhile.",
+        ("tests/faults/test_processes.py",),
+        (
+            Figure("in a log: kill -9", IN_A_LOG, "kills"),
+            Figure("in a log: of them holding the lease", IN_A_LOG, "killed_with_the_lease"),
+            Figure("in a log: stops past the lease", IN_A_LOG, "stalls"),
+            Figure("in a log: writes acknowledged", IN_A_LOG, "acknowledged"),
+            Figure("in a log: acknowledged and lost", IN_A_LOG, "lost"),
+            Figure("in a log: applied twice", IN_A_LOG, "doubled"),
+            Figure("in a log: reads", IN_A_LOG, "reads"),
+            Figure("in a log: torn reads", IN_A_LOG, "torn_reads"),
+            Figure("in a log: stale reads", IN_A_LOG, "stale_reads"),
+            Figure(
+                "in a log: stalled behind the last check: lost",
+                ("stall_after_the_check_in_a_log",),
+                "lost",
+            ),
         ),
     ),
     Promise(
