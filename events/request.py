@@ -18,6 +18,8 @@ ROWS_MAX = 1_000_000_000
 AGE_MS_MAX = 24 * 3600 * 1000
 PROBLEMS_SHOWN_MAX = 5
 
+NO_POSITION = "is not a position: 16 digits, 0 to 9 and a to f, as `meta.position` of a reply"
+
 OTHER_NAMES = {
     "sql": "query", "statement": "query", "stmt": "query", "args": "parameters",
     "arguments": "parameters", "bindings": "parameters", "values": "parameters", "db": "database",
@@ -113,6 +115,7 @@ _PARAMETERS = {
 _STATEMENT = schema.object_of(StatementEvent, query=_SQL, **_PARAMETERS)
 DATABASE = schema.text(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}\z")
 POSITION = schema.text(pattern=r"^[0-9a-f]{16}\z")
+_AT_LEAST = schema.then(partial(int, base=16), POSITION)
 KEY = schema.nullable(schema.then(_without_controls, schema.text(min_length=1, max_length=255)))
 
 QUERY = schema.object_of(
@@ -129,10 +132,11 @@ QUERY = schema.object_of(
     rows_as=schema.one_of(["arrays", "objects"]),
     rows_max=schema.nullable(schema.integer(ge=1, le=ROWS_MAX)),
     timeout_ms=schema.nullable(schema.integer(ge=1, le=TIMEOUT_MS_MAX)),
-    at_least=schema.nullable(schema.then(partial(int, base=16), POSITION)),
+    at_least=schema.nullable(_AT_LEAST),
     max_age_ms=schema.nullable(schema.integer(ge=0, le=AGE_MS_MAX)),
 )
 _parse_query = schema.parser_by(QUERY, strict=True)
+_parse_position = schema.parser_by(_AT_LEAST, strict=True)
 _parse_health = schema.parser(HealthEvent, strict=True, health=schema.one_of([True]))
 
 
@@ -143,6 +147,15 @@ def parse(event: object) -> QueryEvent | HealthEvent:
         return _parse_health(event) if asks_health else _parse_query(event)
     except schema.ValidationError as error:
         raise bad_event(error, HealthEvent if asks_health else QueryEvent) from error
+
+
+def position_in(text: str) -> int:
+    """Return the number in the text of a position; BadEvent."""
+    try:
+        number: int = _parse_position(text)
+    except schema.ValidationError as error:
+        raise BadEvent(f"{text!r} {NO_POSITION}", field="at_least") from error
+    return number
 
 
 def bad_event(error: schema.ValidationError, kind: type) -> BadEvent:
@@ -166,7 +179,7 @@ def _reason(problem: Any, kind: type) -> str:
         hint = f"; did you mean {meant}?" if meant in known else did_you_mean(str(name), known)
         return f"is not a field of a {'statement' if outer else 'request'}{hint}"
     if problem["type"] == "string_pattern_mismatch" and bounds["pattern"] == POSITION["pattern"]:
-        return "is not a position: 16 digits, 0 to 9 and a to f, as `meta.position` of a reply"
+        return NO_POSITION
     if problem["type"] == "string_pattern_mismatch":
         return (
             "is not the name of a database: a to z, 0 to 9, - and _, not beginning with - or _, 63"

@@ -46,7 +46,14 @@ def job_of(
         key = IdempotencyKey(event.idempotency_key, _fingerprint(event, statements))
     elif message_key is not None:
         key = IdempotencyKey(message_key, None)
-    return Job(statements, limits, encoder, key, group, _freshness(event, settings))
+    return Job(
+        statements,
+        limits,
+        encoder,
+        key,
+        group,
+        freshness_of(event.at_least, event.max_age_ms, settings),
+    )
 
 
 def reply_of(event: QueryEvent, results: list[Result]) -> dict[str, Any]:
@@ -56,17 +63,18 @@ def reply_of(event: QueryEvent, results: list[Result]) -> dict[str, Any]:
     return {"results": replies} if event.statements is not None else {**replies[0]}
 
 
-def _freshness(event: QueryEvent, settings: Settings) -> Freshness:
-    if event.at_least is None and not event.max_age_ms:
+def freshness_of(at_least: int | None, max_age_ms: int | None, settings: Settings) -> Freshness:
+    """Return how fresh a state a request asks for; BadEvent if there are no positions."""
+    if at_least is None and not max_age_ms:
         return NEWEST
-    if event.at_least is not None and not settings.log:
+    if at_least is not None and not settings.log:
         raise BadEvent(
             "at_least is a position in a log (SQLATCH_LOG), and here databases are files, which"
             " are always read at their newest state: leave it out",
             field="at_least",
         )
-    at_least = None if event.at_least is None else Position(event.at_least)
-    return Freshness(at_least, (event.max_age_ms or 0) / 1000)
+    position = None if at_least is None else Position(at_least)
+    return Freshness(position, (max_age_ms or 0) / 1000)
 
 
 @lru_cache(maxsize=KINDS_KEPT)

@@ -9,6 +9,8 @@ from pydantic_core import from_json
 
 from events import http
 from events.reply import ReplyForm
+from events.request import position_in
+from handler.job import freshness_of
 from handler.log import Record
 from handler.service import Service
 from hrana.direct import body_of, parse_event
@@ -19,6 +21,7 @@ from sqlatch.kernel.errors import BadEvent, IdempotencyConflict, ReadOnly, Sqlat
 from sqlexec.interactive import Interactive
 from sqlexec.statement import GrantNeeded, Kind
 from sqlexec.transaction import Transaction
+from storage.engine import Freshness, position_text
 
 T = TypeVar("T")
 
@@ -47,6 +50,23 @@ class StreamDatabase:
         self._record = record
         self._writes = writes
         self._deadline_s = deadline_s
+
+    def reach(self, freshness: Freshness) -> None:
+        """Wait for the state that the request is to see at least."""
+        self._service.recovering(
+            self._name,
+            self._record,
+            self._deadline_s,
+            self._interactive().reach,
+            freshness,
+            self._deadline_s,
+        )
+
+    def note_position(self) -> None:
+        """Keep the position of the newest state that the request has seen or made."""
+        seen = self._interactive().position, self._service.databases.get(self._name).position
+        if self._service.settings.log and any(seen):
+            self._record.position = position_text(max(filter(None, seen)))
 
     def now(self) -> float:
         return self._service.clock.now()
@@ -148,7 +168,7 @@ def answer(
     try:
         form = ReplyForm.ENCODED if accepts_gzip else ReplyForm.IN_TEXT
         said = _answer(service, endpoint, event, record, ends_at_s, form=form)
-        wrapped = _wrapped(said, accepts_gzip=accepts_gzip)
+        wrapped = _wrapped(said, accepts_gzip=accepts_gzip, position=record.position)
     except RequestRefused as refusal:
         said = answer_refusal(refusal)
         wrapped = _wrapped(said, accepts_gzip=False)
@@ -175,9 +195,9 @@ def answer_direct(
     caller = Caller(
         "direct", writes=True, idempotency_key=direct.idempotency_key, form=ReplyForm.OBJECTS
     )
-    door = _door(service, endpoint.database, caller, record, ends_at_s)
+    at = _database(service, endpoint.database, caller, record, ends_at_s)
     try:
-        said = door.answer(endpoint, body_of(direct))
+        said = _said(service, at, caller, endpoint, body_of(direct))
     except RequestRefused as refusal:
         if refusal.code == IdempotencyConflict.code:
             raise IdempotencyConflict(refusal.message) from refusal
@@ -219,20 +239,34 @@ def _answer(
         raise RequestRefused(f"send POST, not {method}", "METHOD_NOT_ALLOWED", status=405)
     access.allow(endpoint.database)
     caller = Caller(access.identity, access.writes, headers.get("idempotency-key"), form)
-    door = _door(service, endpoint.database, caller, record, ends_at_s)
-    return door.answer(endpoint, http.content_of(event))
+    at = _database(service, endpoint.database, caller, record, ends_at_s)
+    if (at_least := headers.get("sqlatch-at-least")) is not None:
+        at.reach(freshness_of(position_in(at_least), None, service.settings))
+    return _said(service, at, caller, endpoint, http.content_of(event))
 
 
-def _door(
+def _said(
+    service: Service, at: StreamDatabase, caller: Caller, endpoint: Endpoint, body: bytes
+) -> Answer:
+    door = Door(service.batons, at, caller, bytes_max=service.settings.result_bytes_max)
+    said = door.answer(endpoint, body)
+    at.note_position()
+    return said
+
+
+def _database(
     service: Service, database: str, caller: Caller, record: Record, ends_at_s: float
-) -> Door:
+) -> StreamDatabase:
     record.database = database
     deadline_s = min(service.clock.now() + service.settings.timeout_ms / 1000, ends_at_s)
-    at = StreamDatabase(service, database, record, writes=caller.writes, deadline_s=deadline_s)
-    return Door(service.batons, at, caller, bytes_max=service.settings.result_bytes_max)
+    return StreamDatabase(service, database, record, writes=caller.writes, deadline_s=deadline_s)
 
 
-def _wrapped(said: Answer, *, accepts_gzip: bool) -> dict[str, Any]:
+def _wrapped(said: Answer, *, accepts_gzip: bool, position: str | None = None) -> dict[str, Any]:
     return http.wrap_body(
-        said.body, said.content_type, status=said.status, accepts_gzip=accepts_gzip
+        said.body,
+        said.content_type,
+        status=said.status,
+        accepts_gzip=accepts_gzip,
+        position=position,
     )

@@ -9,7 +9,7 @@ from sqlexec.idempotency import TABLE
 from sqlexec.plan import Plans
 from sqlexec.transaction import Transaction
 from storage.connection import Session
-from storage.engine import Grant, Store, closed_on_failure
+from storage.engine import Freshness, Grant, Position, Store, closed_on_failure
 from storage.pins import Pins
 from storage.scratch import Scratch
 from storage.translate import DatabaseReplaced, moved_meanwhile
@@ -36,6 +36,18 @@ class Interactive:
     def exists(self) -> bool:
         """Return whether the database exists now."""
         return self._store.exists(at_once=True)
+
+    def reach(self, freshness: Freshness, deadline_s: float) -> None:
+        """Wait until there is a state that is fresh enough; Timeout."""
+        if not self._store.exists():
+            raise not_found(self._store.name)
+        with _named_if_moved(), closed_on_failure(self._store):
+            self._store.snapshot(deadline_s, freshness)
+
+    @property
+    def position(self) -> Position | None:
+        """The position of the state that was read or made last, None if the engine keeps none."""
+        return self._store.position
 
     def is_known_to_write(self, sql: str) -> bool:
         """Return True if the statement was seen before, and is one that writes."""

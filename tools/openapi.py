@@ -200,15 +200,26 @@ def _operation(summary: str, *, idempotent: bool) -> dict[str, Any]:
         "description": "As idempotency_key in the body.",
         "schema": {"type": "string", "minLength": 1, "maxLength": 255},
     }
+    position = {
+        "name": "Sqlatch-At-Least",
+        "in": "header",
+        "required": False,
+        "description": "As at_least in the body.",
+        "schema": {"type": "string", "pattern": "^[0-9a-f]{16}$"},
+    }
     statuses: dict[int, list[str]] = {}
     for code, status in sorted(http.STATUS.items()):
         statuses.setdefault(status, []).append(code)
     return {
         "summary": summary,
-        **({"parameters": [key]} if idempotent else {}),
+        "parameters": [key, position] if idempotent else [position],
         "requestBody": {"required": True, "content": _json("Request")},
         "responses": {
-            "200": {"description": "What the statements gave.", "content": _json("Reply")},
+            "200": {
+                "description": "What the statements gave.",
+                "headers": {"Sqlatch-Position": POSITION_HEADER},
+                "content": _json("Reply"),
+            },
             **{
                 str(status): {"description": ", ".join(codes), "content": _json("Error")}
                 for status, codes in sorted(statuses.items())
@@ -234,6 +245,12 @@ DATABASE = {
     "required": True,
     "description": "The database of the request, which the body may leave out.",
     "schema": {"$ref": "#/components/schemas/Request/properties/database"},
+}
+
+
+POSITION_HEADER = {
+    "description": "As meta.position; not there where databases are files.",
+    "schema": {"type": "string"},
 }
 
 

@@ -96,6 +96,36 @@ def test_a_warm_read_is_one_question_to_the_log_and_one_that_may_be_older_none(
         assert len(calls) == expected
 
 
+def test_a_libsql_client_is_told_of_positions_in_headers(
+    table: None, ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def post(sql: str, **headers: str) -> tuple[int, str | None]:
+        statement = {"requests": [{"type": "execute", "stmt": {"sql": sql}}, {"type": "close"}]}
+        answer = ask({
+            "version": "2.0",
+            "rawPath": "/main/v3/pipeline",
+            "headers": {"authorization": f"Bearer {token()}", **headers},
+            "requestContext": {"http": {"method": "POST"}, "stage": "$default"},
+            "body": json.dumps(statement),
+            "isBase64Encoded": False,
+        })  # fmt: skip
+        return answer["statusCode"], answer["headers"].get("sqlatch-position")
+
+    def at_least(position: str) -> dict[str, str]:
+        return {"Sqlatch-At-Least": position}
+
+    wrote = post("INSERT INTO t VALUES (1)", **at_least("0" * 16))
+    position = ask(query="SELECT n FROM t")["meta"]["position"]
+    assert wrote == (200, position)
+    assert post("SELECT n FROM t", **at_least(position)) == (200, position)
+    assert post("VACUUM")[1] == f"{int(position, 16) + 1:016x}"
+    assert post("SELECT n FROM t", **at_least("12")) == (400, None)
+    monkeypatch.setenv("SQLATCH_TIMEOUT_MS", "300")
+    forget(service)
+    assert post("INSERT INTO t VALUES (2)", **at_least("f" * 16)) == (504, None)
+    assert numbers(ask) == [1]
+
+
 def test_a_reply_that_is_given_again_has_the_position_of_a_state_with_its_write(
     table: None, ask: Ask
 ) -> None:
