@@ -7,7 +7,8 @@ import pytest
 
 from storage.log.chain import Chain
 from storage.log.log import Gone, Place
-from tests.storage.log.logs import DEADLINE_S, commit, contents, everything, log_in, ready
+from storage.log.segment import Segment
+from tests.storage.log.logs import DEADLINE_S, ID, commit, contents, everything, log_in, ready
 
 
 def test_a_log_begins_behind_a_snapshot(root: Path) -> None:
@@ -71,7 +72,7 @@ def test_old_segments_are_removed_and_who_needs_them_is_told(root: Path) -> None
     assert len(log_in(root, Place(0, 0, 4)).sync(DEADLINE_S)) == 2
 
 
-@pytest.mark.parametrize("step", ["refresh", "_link"])
+@pytest.mark.parametrize("step", ["_header_file", "refresh", "_link"])
 def test_a_name_that_was_removed_does_not_come_back(root: Path, step: str) -> None:
     """A sealer is frozen at one of its steps until the name that it is to link was removed."""
     frozen, other = log_in(root), log_in(root)
@@ -124,3 +125,42 @@ def test_only_the_oldest_of_several_segments_is_removed(root: Path) -> None:
             log.remove(epochs)
 
     assert [path.name for path in root.iterdir()] == [f"{2:016x}.seg"]
+
+
+def test_what_is_appended_up_to_the_mark_is_behind_the_seal(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The appender saw no mark, so it was told that its record is in the log."""
+    writer, sealer = log_in(root), log_in(root)
+    commit(writer, b"one")
+    ready(writer)
+    mark = Segment.mark
+
+    def mark_later(segment: Segment) -> None:
+        monkeypatch.undo()
+        writer.append(ID, b"two")
+        mark(segment)
+
+    monkeypatch.setattr(Segment, "mark", mark_later)
+    ready(sealer, seal=True)
+
+    assert everything(root) == [(1, b"one"), (2, b"two")]
+
+
+def test_a_log_whose_first_record_comes_meanwhile_does_not_begin_behind_a_snapshot(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer = log_in(root)
+    ready(writer)
+    mark = Segment.mark
+
+    def mark_later(segment: Segment) -> None:
+        monkeypatch.undo()
+        writer.append(ID, b"one")
+        mark(segment)
+
+    monkeypatch.setattr(Segment, "mark", mark_later)
+    with pytest.raises(FileExistsError):
+        log_in(root).begin(41)
+
+    assert everything(root) == [(1, b"one")]

@@ -408,6 +408,20 @@ def test_where_no_file_can_grow_the_append_is_refused_and_readers_go_on(root: Pa
     assert everything(root) == [(1, b"one"), (2, b"three")]
 
 
+def test_after_an_append_of_nothing_the_segment_is_not_used_again(root: Path) -> None:
+    log = log_in(root)
+    commit(log, b"one")
+
+    with _files_end_at(log.place.offset):
+        with pytest.raises(InDoubt, match="File too large"):
+            log.append(ID, b"two")
+        assert log.outcome(2, ID, DEADLINE_S) == (False, [])
+    assert newest(root).stat().st_size == log.place.offset
+    commit(log, b"three")
+
+    assert log.place.epoch == 2
+
+
 def test_a_full_disk_refuses_the_append_and_lets_readers_go_on(root: Path) -> None:
     log, reader = log_in(root), log_in(root)
     commit(log, b"one")

@@ -7,13 +7,15 @@ from pathlib import Path
 import pytest
 
 from sqlatch.kernel.errors import DatabaseCorrupt, StorageError
-from storage.log.segment import HEADER_BYTES, SEALED_BYTES
+from storage.log.log import Place
+from storage.log.segment import CHUNK_BYTES, HEADER_BYTES, SEALED_BYTES, Segment, encoded_record
 from tests.storage.log.logs import (
     DEADLINE_S,
     ID,
     OTHER_ID,
     altered,
     commit,
+    contents,
     counted_calls,
     everything,
     log_in,
@@ -137,3 +139,56 @@ def test_what_is_no_segment_is_a_named_error(root: Path) -> None:
     root.write_bytes(b"")
     with pytest.raises(StorageError, match="Not a directory"):
         everything(root)
+
+
+def test_a_header_that_lies_across_two_chunks_is_found(root: Path) -> None:
+    """A record behind a damaged one is searched for chunk by chunk."""
+    log = log_in(root)
+    commit(log, b"one", os.urandom(CHUNK_BYTES - 56), b"three")
+    (first, second, _third) = log_in(root).sync(DEADLINE_S)
+    assert second.end.offset - first.end.offset == CHUNK_BYTES - 16
+    write(newest(root), first.end.offset, bytes(36))
+
+    with pytest.raises(DatabaseCorrupt, match="record 2 is damaged"):
+        everything(root)
+
+
+def test_a_damage_is_told_in_a_half_done_seal_too(root: Path) -> None:
+    log = log_in(root)
+    commit(log, b"one", b"two", b"three")
+    (first, _second, _third) = log_in(root).sync(DEADLINE_S)
+    write(newest(root), first.end.offset, bytes(36))
+    os.truncate(newest(root), SEALED_BYTES)
+
+    with pytest.raises(DatabaseCorrupt, match="record 2 is damaged"):
+        everything(root)
+
+
+def test_a_record_out_of_order_is_told(root: Path) -> None:
+    log = log_in(root)
+    commit(log, b"one")
+    write(newest(root), log.place.offset, encoded_record(7, ID, b"seven"))
+
+    with pytest.raises(DatabaseCorrupt, match="record 2 is damaged"):
+        everything(root)
+
+
+def test_an_append_that_ends_while_its_beginning_is_read_is_no_damage(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer, reader = log_in(root), log_in(root)
+    commit(writer, b"one")
+    reader.sync(DEADLINE_S)
+    write(newest(root), writer.place.offset, encoded_record(2, ID, b"two")[:40])
+    is_followed = Segment._is_followed
+
+    def is_followed_later(segment: Segment, place: Place) -> bool:
+        monkeypatch.undo()
+        writer.append(ID, b"two")
+        writer.append(ID, b"three")
+        return is_followed(segment, place)
+
+    monkeypatch.setattr(Segment, "_is_followed", is_followed_later)
+
+    assert reader.sync(DEADLINE_S) == []
+    assert contents(reader.sync(DEADLINE_S)) == [(2, b"two"), (3, b"three")]
