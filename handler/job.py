@@ -52,7 +52,9 @@ def job_of(
         encoder,
         key,
         group,
-        freshness_of(event.at_least, event.max_age_ms, settings),
+        NEWEST
+        if event.at_least is None and not event.max_age_ms
+        else freshness_of(event.at_least, event.max_age_ms, settings),
     )
 
 

@@ -23,7 +23,7 @@ from sqlexec.database import Database
 from sqlexec.statement import IdempotencyKey, Job, Outcome
 from storage import connection
 from storage.connection import Session
-from storage.engine import Grant
+from storage.engine import Freshness, Grant
 from storage.inplace.files import Files
 from storage.inplace.store import Store
 from tests.faults.disk import Fuse
@@ -76,9 +76,9 @@ def committed_after_the_reply(patch: Patch) -> None:
         if self._writer is not None and self._writer.connection.in_transaction:
             self._writer.run("COMMIT")
 
-    def snapshot_late(self: Store, deadline_s: float) -> Session:
+    def snapshot_late(self: Store, deadline_s: float, freshness: Freshness) -> Session:
         commit(self)
-        return snapshot(self, deadline_s)
+        return snapshot(self, deadline_s, freshness)
 
     def closing_late(self: Store) -> None:
         try:
