@@ -86,8 +86,10 @@ def _install(directory: Path, locked: Sequence[Path], python: Callable[[], str])
     if not (directory / "bin" / "python").exists():
         _run([python(), "-m", "venv", "--without-pip", directory])
     target = ("--python", directory / "bin" / "python")
+    # Compiled now: where Python may write no bytecode, every process would compile it anew.
+    options = ("--quiet", "--compile-bytecode", *LOCKED, *target)
     for file in locked:
-        _run([UV, "pip", "install", "--quiet", *LOCKED, *target, "-r", file], environment=_for_uv())
+        _run([UV, "pip", "install", *options, "-r", file], environment=_for_uv())
 
 
 def _install_uv(locked: Path) -> None:
