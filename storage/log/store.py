@@ -117,7 +117,10 @@ class Store:
             self._writing(grant)
             grant.check()
             commit_id = os.urandom(COMMIT_ID_BYTES)
-            self._append(whole_of(copies.content_of(copy)), commit_id, grant)
+            try:
+                self._append(whole_of(copies.content_of(copy)), commit_id, grant)
+            except (InDoubt, Conflict) as error:
+                return self._refused(error, commit_id, grant, error)
             # The copy has nothing of it yet.
             self._replica.reread()
             self._replica.catch_up(max(grant.deadline_s, self._now() + ASK_S))
@@ -179,6 +182,8 @@ class Store:
         except Conflict:
             grant.settle()
             raise
+        except Exception as error:
+            raise InDoubt(str(error) or repr(error)) from error
         grant.settle()
 
     def _refused(

@@ -1,6 +1,8 @@
 """A commit is in the log or it is not, and the caller is told which."""
 
 import time
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import apsw
@@ -174,3 +176,49 @@ def test_a_copy_that_cannot_be_written_is_told_and_made_anew(
     assert count(store) == count(other) == 0
     write(store, INSERT)
     assert count(other) == 1
+
+
+@pytest.mark.parametrize("is_there", [True, False], ids=["there", "not there"])
+def test_a_replacement_whose_append_was_in_doubt_is_told_which(
+    store: Store, other: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, is_there: bool
+) -> None:
+    with closing(apsw.Connection(str(tmp_path / "copy.db"))) as connection:
+        connection.execute("CREATE TABLE t AS SELECT value AS n FROM json_each('[1, 2]')")
+    append = DirectoryLog.append
+
+    def in_doubt(self: DirectoryLog, commit_id: bytes, content: bytes) -> None:
+        place = self._place
+        if is_there:
+            append(self, commit_id, content)
+            self._place = place
+        raise InDoubt("no answer")
+
+    right = Right()
+    with monkeypatch.context() as patch:
+        patch.setattr(DirectoryLog, "append", in_doubt)
+        if is_there:
+            store.replace(tmp_path / "copy.db", right.grant)
+        else:
+            with pytest.raises(LeaseLost):
+                store.replace(tmp_path / "copy.db", right.grant)
+
+    assert count(store) == count(other) == (2 if is_there else 0)
+    assert not right.is_in_doubt
+
+
+def test_an_append_that_fails_in_no_known_way_is_in_doubt(
+    store: Store, other: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append = DirectoryLog.append
+
+    def without_memory(self: DirectoryLog, commit_id: bytes, content: bytes) -> None:
+        place = self._place
+        append(self, commit_id, content)
+        self._place = place
+        raise MemoryError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(DirectoryLog, "append", without_memory)
+        write(store, INSERT)
+
+    assert count(store) == count(other) == 1
