@@ -56,6 +56,9 @@ class Record:
     lease_not_released: bool = False
     leases_taken_over: int = 0
     position: str | None = None
+    records_applied: int = 0
+    attempts: int = 0
+    bytes_shipped: int = 0
     hot_journals_recovered: int = 0
     leases_reaped: int = 0
     records_purged: int = 0

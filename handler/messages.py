@@ -32,6 +32,7 @@ def answer_messages(
         deadline_s = now_s + (ends_at_s - now_s) / (len(runs) - number)
         ready = [task for task in run if task.message.group not in failed_groups]
         outcomes = _apply(service, ready, record, deadline_s) if ready else []
+        service.note_work(record)
         applied = {
             task.message.message_id
             for task, outcome in zip(ready, outcomes, strict=False)

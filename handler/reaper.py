@@ -44,6 +44,7 @@ def reap(service: Service, record: Record, *, ends_at_s: float) -> dict[str, Any
         streams_cleared = _clear_streams(service)
     names = service.databases.names()
     _tend_in_turn(service, names, record, failures, ends_at_s)
+    service.note_work(record)
     return {
         "leases_reaped": reaped,
         "hot_journals_recovered": record.hot_journals_recovered,

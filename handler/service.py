@@ -163,6 +163,13 @@ class Service:
         if self.clock.now() >= deadline_s:
             raise Timeout(DEADLINE_PASSED)
 
+    def note_work(self, record: Record) -> None:
+        """Keep what the request has cost where databases are logs."""
+        work = self.databases.work()
+        record.records_applied += work.records_applied
+        record.attempts += work.attempts
+        record.bytes_shipped += work.bytes_shipped
+
     def close(self) -> None:
         """Close every file and connection. Lambda never asks for it; a test's end does."""
         self.databases.close()
@@ -185,9 +192,13 @@ class Service:
         deadline_s = min(started_s + job.limits.timeout_s, ends_at_s)
         record.database = event.database
         record.statements = len(job.statements)
-        outcome = self.recovering(
-            event.database, record, deadline_s, self._run, event, job, record, deadline_s
-        )
+        try:
+            outcome = self.recovering(
+                event.database, record, deadline_s, self._run, event, job, record, deadline_s
+            )
+        finally:
+            if self.settings.log:
+                self.note_work(record)
         record.rows = sum(result.rows_count for result in outcome.results)
         record.replayed = outcome.replayed is not None
         meta: Meta = {

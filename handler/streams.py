@@ -62,10 +62,13 @@ class StreamDatabase:
             self._deadline_s,
         )
 
-    def note_position(self) -> None:
-        """Keep the position of the newest state that the request has seen or made."""
+    def note_log(self) -> None:
+        """Keep the position of the newest state that the request has seen or made, and its work."""
+        if not self._service.settings.log:
+            return
+        self._service.note_work(self._record)
         seen = self._interactive().position, self._service.databases.get(self._name).position
-        if self._service.settings.log and any(seen):
+        if any(seen):
             self._record.position = position_text(max(filter(None, seen)))
 
     def now(self) -> float:
@@ -250,7 +253,7 @@ def _said(
 ) -> Answer:
     door = Door(service.batons, at, caller, bytes_max=service.settings.result_bytes_max)
     said = door.answer(endpoint, body)
-    at.note_position()
+    at.note_log()
     return said
 
 

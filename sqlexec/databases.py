@@ -6,7 +6,7 @@ from pathlib import Path
 from sqlexec.database import Database
 from sqlexec.idempotency import TABLE
 from sqlexec.plan import Plans
-from storage.engine import Engine
+from storage.engine import Engine, Work
 from storage.memory import keeps_too_much, kept_bytes_max, sqlite_bytes
 
 FREED_BYTES_MIN = 16 * 1024 * 1024
@@ -56,6 +56,10 @@ class Databases:
     def tend(self, name: str, deadline_s: float) -> None:
         """Keep a database small and quick to open, as its engine does."""
         self._engine.tend(name, deadline_s)
+
+    def work(self) -> Work:
+        """Return what the engine has done since this was last asked."""
+        return self._engine.work.taken()
 
     def make_room(self) -> None:
         """Have the databases used longest ago give back what they keep, until all keep less.

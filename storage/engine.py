@@ -66,6 +66,23 @@ class Grant:
     settle: Callable[[], None]
 
 
+@dataclass(slots=True)
+class Work:
+    """Counts of an engine that keeps logs, since they were last taken: records applied to copies,
+    appends attempted, and the bytes of their records.
+    """
+
+    records_applied: int = 0
+    attempts: int = 0
+    bytes_shipped: int = 0
+
+    def taken(self) -> "Work":
+        """Return the counts, which begin anew."""
+        taken = Work(self.records_applied, self.attempts, self.bytes_shipped)
+        self.records_applied = self.attempts = self.bytes_shipped = 0
+        return taken
+
+
 class KeepsChanging(Exception):
     """Commits made a copy begin again too often: hold a grant while it is made."""
 
@@ -154,6 +171,9 @@ class Store(Protocol):
 
 class Engine(Protocol):
     """A way to keep databases, which have names."""
+
+    work: Work
+    """Zeros, where no logs are kept."""
 
     def open(self, name: str, *, table: Table, now: Callable[[], float]) -> Store:
         """Return one database. It gets the table with its first write."""

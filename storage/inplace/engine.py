@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from storage.engine import Table
+from storage.engine import Table, Work
 from storage.inplace import copies
 from storage.inplace.files import Files
 from storage.inplace.store import Store
@@ -14,6 +14,7 @@ class InPlace:
 
     def __init__(self, directory: Path) -> None:
         self._files = Files(directory)
+        self.work = Work()
 
     def open(self, name: str, *, table: Table, now: Callable[[], float]) -> Store:
         return Store(name, self._files, table=table, now=now)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from sqlatch.kernel.errors import BadEvent, StorageError
 from storage import copies
-from storage.engine import Table
+from storage.engine import Table, Work
 from storage.log.archive import Archive
 from storage.log.compaction import compact, not_needed, write_copy
 from storage.log.directory import DirectoryLog
@@ -37,6 +37,7 @@ class InLog:
     def __init__(self, directory: Path, copies: Path) -> None:
         self._directory = directory
         self._copies = copies
+        self.work = Work()
         self._slot: Path | None = None
         self._slot_lock = -1
         self._replicas: dict[str, Replica] = {}
@@ -45,7 +46,12 @@ class InLog:
         if name not in self._replicas:
             open_log = partial(_log_in, self._directory / name / LOG, now)
             self._replicas[name] = Replica(
-                name, self._taken_slot() / name, open_log, self._archive(name), now
+                name,
+                self._taken_slot() / name,
+                open_log,
+                self._archive(name),
+                now=now,
+                work=self.work,
             )
         return Store(name, self._replicas[name], table=table, now=now)
 

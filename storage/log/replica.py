@@ -8,6 +8,7 @@ from pathlib import Path
 import apsw
 
 from sqlatch.kernel.errors import DatabaseBusy, DatabaseCorrupt, StorageError
+from storage.engine import Work
 from storage.log.archive import Archive, Start
 from storage.log.bookmark import Bookmark
 from storage.log.copy_file import CopyFile, needed
@@ -31,7 +32,9 @@ class Replica:
         directory: Path,
         open_log: Callable[[Place, bytes | None], Log],
         archive: Archive,
+        *,
         now: Callable[[], float],
+        work: Work,
     ) -> None:
         self.file = CopyFile(directory / "db")
         self.generation = 0
@@ -41,6 +44,7 @@ class Replica:
         self._open_log = open_log
         self._archive = archive
         self._now = now
+        self._work = work
         self._lock: apsw.Connection | None = None
         self._connections = 0
         self._has_looked = False
@@ -76,6 +80,8 @@ class Replica:
         """Append the next record to the log; the copy has its pages, but is still at the one
         before.
         """
+        self._work.attempts += 1
+        self._work.bytes_shipped += len(content)
         self._log.append(commit_id, content)
 
     def advance(self) -> None:
@@ -143,6 +149,7 @@ class Replica:
             self._bookmark.begin(records[-1].txid)
             for record in records:
                 self._put(record)
+        self._work.records_applied += len(records)
 
     @property
     def _log(self) -> Log:

@@ -203,6 +203,30 @@ def test_over_http_positions_are_headers_too(table: None, ask: Ask) -> None:
     assert post("/read", "12", query="SELECT n FROM t")["statusCode"] == 400
 
 
+def test_the_log_line_tells_what_a_request_has_done_in_the_log(
+    table: None, ask: Ask, refused: Ask, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = Service(service().settings)
+    for n in (1, 2):
+        event = QueryEvent(**insert(n))
+        other.answer(event, Record("other", "direct"), ends_at_s=time.time() + 60)
+    other.close()
+    capsys.readouterr()
+
+    ask(query="SELECT n FROM t")
+    ask(**insert(3))
+    refused(**insert(100))
+    ask({"Records": [record("m4", insert(4)), record("m5", insert(5))]})
+    Client(token()).stream().execute("INSERT INTO t VALUES (6)")
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+
+    counts = [(line.get("records_applied"), line.get("attempts")) for line in lines]
+    assert counts == [(2, None), (None, 1), (None, None), (None, 1), (None, 1)]
+    for line in lines:
+        assert (100 < line.get("bytes_shipped", 0) < 10_000) == ("attempts" in line)
+        assert len(line.get("position", "0" * 16)) == 16
+
+
 def test_a_request_that_is_refused_leaves_no_record(table: None, ask: Ask, refused: Ask) -> None:
     before = ask(query="SELECT 1 FROM t")["meta"]["position"]
 

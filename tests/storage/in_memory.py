@@ -19,6 +19,7 @@ from storage.engine import (
     Grant,
     Position,
     Table,
+    Work,
     WriteTransaction,
     closed_on_failure,
 )
@@ -46,6 +47,7 @@ class InMemory:
 
     def __init__(self, shared: Shared) -> None:
         self._shared = shared
+        self.work = Work()
 
     def open(self, name: str, *, table: Table, now: Callable[[], float]) -> "MemoryStore":
         return MemoryStore(name, self._shared, table, now)

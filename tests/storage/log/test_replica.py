@@ -12,7 +12,7 @@ import apsw
 import pytest
 
 from sqlatch.kernel.errors import DatabaseBusy, DatabaseCorrupt, StorageError
-from storage.engine import Table
+from storage.engine import Table, Work
 from storage.log.archive import Archive
 from storage.log.bookmark import Bookmark
 from storage.log.engine import InLog
@@ -57,7 +57,8 @@ def start(logs: Path, tmp_path: Path) -> Callable[[], Replica]:
         directory,
         lambda place, log_id: log_in(logs / "main" / "log", place, database_id=log_id),
         Archive(logs / "main" / "ltx"),
-        time.time,
+        now=time.time,
+        work=Work(),
     )
 
 
