@@ -8,6 +8,7 @@ from pathlib import Path
 import apsw
 
 from storage.log.archive import BUFFER_BYTES, LtxFile
+from storage.log.capture import Capture
 from storage.log.hydration import Hydrator, LazyFiles, SnapshotFile, map_of, snapshot_of
 from storage.log.ltx import Damaged, Header, scan
 
@@ -60,6 +61,10 @@ class CopyFile:
             return
         self.descriptor = self._hydrator.descriptor
         self._files = LazyFiles(self.path, self._hydrator)
+
+    def capture(self, base: str | None) -> Capture:
+        """Return a file system for a connection that writes, with the time of the one named."""
+        return Capture(self.path, self.descriptor, base=base, files=self.vfs)
 
     def apply(self, file: LtxFile) -> Header:
         """Write the pages of a file that follows what is there, or of a small snapshot."""

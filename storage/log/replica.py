@@ -94,6 +94,9 @@ class Replica:
 
         The copy has rolled its pages back.
         """
+        if self._log.place.txid != self.txid:
+            # The append was done, and then interrupted.
+            self.reread()
         txid = self.txid + 1
         is_there = False
 
@@ -217,16 +220,16 @@ class Replica:
     def _thrown_away_on_failure(self) -> Iterator[None]:
         try:
             yield
-        except DatabaseBusy:
-            # Nothing was applied, but the log has gone on.
-            self.reread()
-            raise
         except Damaged as error:
             self.begin_anew()
             raise DatabaseCorrupt(f"the log of database {self._name!r}: {error}") from error
         except OSError as error:
             self.begin_anew()
             raise self._storage_error(error) from error
+        except BaseException:
+            # The log has gone on, and the copy perhaps not.
+            self.reread()
+            raise
 
     def _begin_from_a_snapshot(self, log_id: bytes | None = None) -> None:
         """Fill an empty copy from the newest snapshot and the files behind it, if there is one."""

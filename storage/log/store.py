@@ -127,17 +127,15 @@ class Store:
             return self._at(self._replica.txid)
 
     def release_memory(self) -> None:
-        for session in (self._reader, self._writer):
-            if session is not None:
-                session.connection.release_memory()
+        for session in filter(None, (self._reader, self._writer)):
+            session.connection.release_memory()
 
     def close(self) -> None:
         reader, self._reader = self._reader, None
         writer, self._writer = self._writer, None
-        for session in (reader, writer):
-            if session is not None:
-                session.close()
-                self._replica.disconnect()
+        for session in filter(None, (reader, writer)):
+            session.close()
+            self._replica.disconnect()
         for files in filter(None, (self._capture, self._clock)):
             files.unregister()
         self._capture = self._clock = None
@@ -182,7 +180,7 @@ class Store:
         except Conflict:
             grant.settle()
             raise
-        except Exception as error:
+        except BaseException as error:
             raise InDoubt(str(error) or repr(error)) from error
         grant.settle()
 
@@ -202,6 +200,8 @@ class Store:
                     outcome="unknown",
                 ) from second
             grant.settle()
+            if failure.__cause__ is not None and not isinstance(failure.__cause__, Exception):
+                raise failure.__cause__
             if is_there:
                 return self._at(self._replica.txid)
         if isinstance(failure, InDoubt | Conflict):
@@ -236,12 +236,7 @@ class Store:
 
     def _new_capture(self) -> Capture:
         self._replica.wake()
-        return Capture(
-            self._replica.file.path,
-            self._replica.file.descriptor,
-            base=None if self._pins is None else self._pins.vfs,
-            files=self._replica.file.vfs,
-        )
+        return self._replica.file.capture(None if self._pins is None else self._pins.vfs)
 
     def _ready(self, grant: Grant, *, seal: bool = False) -> None:
         try:
@@ -288,6 +283,10 @@ class Store:
         with closed_on_failure(self):
             try:
                 yield
+            except BaseException as error:
+                # An interruption may come between the append and the commit of the copy.
+                self._copy_has_failed |= not isinstance(error, Exception)
+                raise
             finally:
                 if self._copy_has_failed:
                     self._copy_has_failed = False

@@ -222,3 +222,69 @@ def test_an_append_that_fails_in_no_known_way_is_in_doubt(
         write(store, INSERT)
 
     assert count(store) == count(other) == 1
+
+
+def _interrupted(when: str) -> Any:
+    append, advance = DirectoryLog.append, Replica.advance
+
+    def appending(self: DirectoryLog, commit_id: bytes, content: bytes) -> None:
+        if when != "before the append":
+            append(self, commit_id, content)
+        raise KeyboardInterrupt
+
+    def advancing(self: Replica) -> None:
+        if when == "behind the advance":
+            advance(self)
+        raise KeyboardInterrupt
+
+    if "advance" in when:
+        return (Replica, "advance", advancing)
+    return (DirectoryLog, "append", appending)
+
+
+@pytest.mark.parametrize(
+    "when", ["before the append", "behind the append", "before the advance", "behind the advance"]
+)
+@pytest.mark.parametrize("sql", [INSERT, "VACUUM"])
+def test_who_is_interrupted_in_a_commit_goes_on_with_what_the_log_has(
+    store: Store, other: Store, monkeypatch: pytest.MonkeyPatch, when: str, sql: str
+) -> None:
+    def run(right: Right) -> None:
+        if sql == "VACUUM":
+            store.vacuum(sql, right.grant)
+        else:
+            write(store, sql, right=right)
+
+    write(store, INSERT)
+    right = Right()
+    with monkeypatch.context() as patch:
+        patch.setattr(*_interrupted(when))
+        with pytest.raises(KeyboardInterrupt):
+            run(right)
+
+    expected = 1 + (sql == INSERT and when != "before the append")
+    assert count(store) == count(other) == expected
+    assert not right.is_in_doubt
+    write(store, INSERT)
+    assert count(store) == count(other) == expected + 1
+    assert store.position == other.position
+
+
+@pytest.mark.parametrize("interruption", [KeyboardInterrupt, MemoryError])
+def test_who_is_interrupted_before_records_are_applied_applies_them_then(
+    store: Store,
+    other: Store,
+    monkeypatch: pytest.MonkeyPatch,
+    interruption: type[BaseException],
+) -> None:
+    def interrupted(*_arguments: Any) -> None:
+        raise interruption
+
+    assert count(other) == 0
+    write(store, INSERT)
+    with monkeypatch.context() as patch:
+        patch.setattr(Replica, "apply", interrupted)
+        with pytest.raises(interruption):
+            count(other)
+
+    assert count(other) == 1
