@@ -11,7 +11,7 @@ of its last transaction.
 import os
 import re
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -57,10 +57,14 @@ class Start:
 
 
 class Archive:
-    """The files of one database. StorageError where the directory does not answer."""
+    """The files of one database. StorageError where the directory does not answer.
 
-    def __init__(self, directory: Path) -> None:
+    `check` is called before each piece of a file that is written, and may raise to give it up.
+    """
+
+    def __init__(self, directory: Path, check: Callable[[], None] = lambda: None) -> None:
         self.directory = directory
+        self._check = check
 
     def files(self) -> list[LtxFile]:
         """Return every file, level by level, in the order of their transactions."""
@@ -94,7 +98,9 @@ class Archive:
             try:
                 if not path.exists():
                     with arriving.open("xb", buffering=BUFFER_BYTES) as file:
-                        file.writelines(pieces)
+                        for piece in pieces:
+                            self._check()
+                            file.write(piece)
                         file.flush()
                         os.fsync(file.fileno())
                     os.utime(arriving, ns=(at_ns, at_ns))

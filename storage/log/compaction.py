@@ -3,6 +3,7 @@ what is not needed any more."""
 
 import heapq
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from io import BytesIO
 from itertools import groupby, pairwise, takewhile
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from sqlatch.kernel import nfs
+from sqlatch.kernel.errors import Timeout
 from storage.log import ltx
 from storage.log.archive import BUFFER_BYTES, SNAPSHOT_LEVEL, Archive, LtxFile, Start
 from storage.log.chain import Settled
@@ -39,13 +41,17 @@ Source = tuple[Header, Pages]
 
 def compact(archive: Archive, records: Sequence[bytes], now_s: float) -> int:
     """Merge the records behind those that the archive has, write a snapshot if one is due, and
-    delete files. Return the transaction up to which the log itself may be deleted."""
+    delete files. Return the transaction up to which the log itself may be deleted.
+
+    A snapshot that the archive's `check` gave up is still due then, and all else is done.
+    """
     if records:
         merge(archive, records)
     merge_levels(archive)
     start = archive.start()
     if start and snapshot_is_due(start, now_s):
-        write_snapshot(archive, start)
+        with suppress(Timeout):
+            write_snapshot(archive, start)
     archive.delete(not_kept(archive.files(), now_s))
     archive.delete_unfinished(now_s - DAY_S)
     long_covered = archive.start(written_by_s=now_s - RECORDS_KEPT_S)

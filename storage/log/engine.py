@@ -10,11 +10,11 @@ from functools import partial
 from itertools import count
 from pathlib import Path
 
-from sqlatch.kernel.errors import BadEvent, StorageError
+from sqlatch.kernel.errors import BadEvent, StorageError, Timeout
 from storage import copies
 from storage.engine import Table, Work
 from storage.log.archive import Archive
-from storage.log.compaction import compact, not_needed, write_copy
+from storage.log.compaction import compact, not_needed, snapshot_is_due, write_copy
 from storage.log.directory import DirectoryLog
 from storage.log.log import Place
 from storage.log.replica import Replica
@@ -25,6 +25,8 @@ LOG = "log"
 """The directory of a database that holds its segments."""
 ARCHIVE = "ltx"
 """The one that holds its snapshots and what continues them."""
+
+_LATE = "its snapshot was not written by the deadline; give the reaper a longer timeout"
 
 
 class InLog:
@@ -95,14 +97,25 @@ class InLog:
             whole.unlink(missing_ok=True)
 
     def tend(self, name: str, deadline_s: float) -> None:
-        """Merge what the log has into files, and remove segments that nobody needs any more."""
-        archive = self._archive(name)
+        """Merge what the log has into files, and remove segments that nobody needs any more.
+
+        Timeout if a snapshot is due that was not written by the deadline.
+        """
+
+        def check() -> None:
+            if time.time() >= deadline_s:
+                raise Timeout(f"database {name!r}: {_LATE}")
+
+        archive = Archive(self._directory / name / ARCHIVE, check)
         start = archive.start()
         place = Place(epoch=0, offset=0, txid=start.last if start else 0)
         with closing(DirectoryLog(self._directory / name / LOG, at=place, now=time.time)) as log:
             records = [record.content for record in log.sync(deadline_s)]
             floor = compact(archive, records, time.time())
             log.remove(not_needed(log.segments(), floor))
+        start = archive.start()
+        if start is not None and snapshot_is_due(start, time.time()):
+            check()
 
     def _has_records(self, name: str) -> bool:
         """Return False for the log of a writer that was killed before its first append."""

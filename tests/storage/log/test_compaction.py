@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sqlatch.kernel.errors import Timeout
 from storage.log import compaction, ltx
 from storage.log.archive import Archive, LtxFile, Start
 from storage.log.chain import Settled
@@ -451,6 +452,29 @@ def test_a_log_is_kept_short(archive: Archive, history: History) -> None:
     assert restored(started(archive)) == history.state(7)
     assert [file.last for file in archive.files()] == [7]
     assert not left.exists()
+
+
+def test_a_snapshot_that_is_given_up_is_still_due_and_all_else_is_done(
+    archive: Archive, history: History
+) -> None:
+    now_s = history.path.stat().st_ctime
+    history.fill(3)
+    compaction.merge(archive, history.records[:1])
+    compaction.merge(archive, history.records[1:])
+    left = archive.directory / "9" / ".0-1.ltx.5.arriving"
+    left.touch()
+    month_later_s = now_s + 30 * DAY_S
+
+    def give_up() -> None:
+        raise Timeout("too late")
+
+    late = Archive(archive.directory, give_up)
+    assert compaction.compact(late, [], month_later_s) == history.last
+    assert compaction.snapshot_is_due(started(archive), month_later_s)
+    assert not left.exists()
+
+    assert compaction.compact(archive, [], month_later_s) == history.last
+    assert not compaction.snapshot_is_due(started(archive), month_later_s)
 
 
 def test_without_records_nothing_is_written(archive: Archive) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import apsw
 import pytest
 
-from sqlatch.kernel.errors import BadEvent, StorageError
+from sqlatch.kernel.errors import BadEvent, StorageError, Timeout
 from storage.engine import Store, Table
 from storage.log import compaction, copy_file
 from storage.log.archive import Archive
@@ -114,6 +114,25 @@ def test_a_new_instance_begins_with_a_snapshot_and_goes_on_in_the_log(
         write(new, "INSERT INTO t VALUES (5)", fence=5)
     with closing(engine.open("main", table=OURS, now=time.time)) as store:
         assert store.snapshot(time.time() + 60).run("SELECT count(*) FROM t") == [(5,)]
+
+
+def test_a_snapshot_that_takes_too_long_is_told_and_nothing_is_lost(
+    start: Callable[[], InLog], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = start()
+    with closing(engine.open("main", table=OURS, now=time.time)) as store:
+        write(store, "CREATE TABLE t (n)", "INSERT INTO t VALUES (1)")
+        engine.tend("main", time.time() + 60)
+        write(store, "INSERT INTO t VALUES (2)")
+    monkeypatch.setattr(compaction, "TAIL_BYTES_MAX", 0)
+    monkeypatch.setattr(compaction, "TAIL_SHARE_MAX", 0)
+
+    with pytest.raises(Timeout, match="give the reaper a longer timeout"):
+        engine.tend("main", time.time())
+
+    engine.tend("main", time.time() + 60)
+    with closing(start().open("main", table=OURS, now=time.time)) as new:
+        assert new.snapshot(time.time() + 60).run("SELECT n FROM t") == [(1,), (2,)]
 
 
 def test_a_database_whose_adder_died_behind_its_log_is_there(
