@@ -29,7 +29,7 @@ def tens(work: Workplace) -> Tables:
     actions: dict[str, Callable[[int], object]] = {
         BARE_BATCH: lambda _turn: _in_one_transaction(floor),
         BARE_SINGLES: lambda _turn: _ten_times(floor.write),
-        BATCH: lambda _turn: service.invoke(_messages(numbers)),
+        BATCH: lambda _turn: subject.invoke(_messages(numbers)),
         SINGLES: lambda _turn: _ten_times(subject.write),
     }
     try:
@@ -48,9 +48,9 @@ def dynamodb_calls(work: Workplace) -> Tables:
     try:
         subject.write(0)
         with metered() as meter:
-            service.invoke(_messages(count()))
+            subject.invoke(_messages(count()))
             batch = float(meter.calls)
-            service.send(query=data.WRITE, parameter_sets=rows)
+            subject.send(query=data.WRITE, parameter_sets=rows)
             bulk = meter.calls - batch
     finally:
         subject.close()

@@ -8,10 +8,10 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from benchmarks import children, data
+from benchmarks import children, data, service
 from benchmarks.repeat import MARK_FILE
 from benchmarks.sampling import Tables
-from benchmarks.subjects import BARE, EFS, LOCK, SQLATCH, STOCK, installed
+from benchmarks.subjects import BARE, EFS, LOCK, LOG, SQLATCH, STOCK, installed
 from benchmarks.vfs import counting
 from benchmarks.workplace import Workplace
 
@@ -19,6 +19,7 @@ STRACE = "strace"
 REQUESTS = 20
 KINDS = ("read", "write")
 PEERS = (EFS, STOCK, LOCK)
+FIRST_SEGMENT = f"{1:016x}.seg"
 
 
 def by_vfs(work: Workplace) -> Tables:
@@ -43,7 +44,7 @@ def by_strace(work: Workplace) -> Tables:
     tables: Tables = {f"strace_{kind}": {} for kind in KINDS}
     if not _can_trace():
         return tables
-    names = installed(BARE, SQLATCH, *(PEERS if work.counts.traces_peers else ()))
+    names = installed(BARE, SQLATCH, LOG, *(PEERS if work.counts.traces_peers else ()))
     for name in names:
         for kind, calls in _traced(work, name).items():
             tables[f"strace_{kind}"][name] = calls
@@ -61,15 +62,24 @@ def _can_trace() -> bool:
 def _traced(work: Workplace, name: str) -> dict[str, list[float]]:
     """Return the calls that a process makes for each of its reads, and of its writes."""
     directory = work.copy()
-    database = directory / data.FILE
     mark = directory / MARK_FILE
     trace = work.directory / "strace.txt"
-    paths = (directory, database, Path(f"{database}-journal"), mark)
-    only = [argument for path in paths for argument in ("-P", str(path))]
+    only = [
+        argument for path in (*_shared(name, directory), mark) for argument in ("-P", str(path))
+    ]
     command = (STRACE, "-f", "-qq", "-o", str(trace), *only)
     children.finish(children.start("repeat", name, REQUESTS, directory, before=command))
     counted = _between_marks(trace.read_text().splitlines(), str(mark))
     return {"read": counted[:REQUESTS], "write": counted[REQUESTS:]}
+
+
+def _shared(name: str, directory: Path) -> tuple[Path, ...]:
+    """Return what all instances share: the private copy of a log's instance is not of that."""
+    if name == LOG:
+        log = directory / service.LOGS / service.DATABASE / "log"
+        return directory / service.LOGS, log.parent, log, log / FIRST_SEGMENT
+    database = directory / data.FILE
+    return directory, database, Path(f"{database}-journal")
 
 
 def _between_marks(lines: list[str], mark: str) -> list[float]:

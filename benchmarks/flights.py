@@ -55,10 +55,10 @@ def _bare(directory: Path, chunks: list[Rows]) -> float:
 
 def _sqlatch(directory: Path, chunks: list[Rows]) -> float:
     subject = service.open_subject(directory)
-    service.send(query=INSERTS["airlines"], parameters=["UA", "there already"])
+    subject.send(query=INSERTS["airlines"], parameters=["UA", "there already"])
     started = perf_counter()
     for chunk in chunks:
-        service.send(query=INSERTS[FLIGHTS], parameter_sets=chunk)
+        subject.send(query=INSERTS[FLIGHTS], parameter_sets=chunk)
     duration_s = perf_counter() - started
     subject.close()
     return duration_s

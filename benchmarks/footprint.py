@@ -45,7 +45,7 @@ def peak(door: str, rows: int, directory: Path) -> dict[str, int]:
     before_bytes = resident_bytes()
     reset_peak()
     try:
-        reply = service.invoke(event)
+        reply = subject.invoke(event)
     except ResultTooLarge:
         return {"reply_bytes": 0, "peak_bytes": 0}
     if reply.get("statusCode", OK) != OK:

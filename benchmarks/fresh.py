@@ -5,7 +5,7 @@ from time import perf_counter
 
 from benchmarks import children
 from benchmarks.sampling import Tables, rotated
-from benchmarks.subjects import BARE, EFS, LOCK, SQLATCH, STOCK, installed, open_subject
+from benchmarks.subjects import BARE, EFS, LOCK, LOG, SQLATCH, STOCK, installed, open_subject
 from benchmarks.workplace import Workplace, check
 
 MILLISECONDS = 1e3
@@ -14,7 +14,7 @@ KINDS = ("read", "write")
 
 def first_answers(work: Workplace) -> Tables:
     """Milliseconds of time and of processor time to the first answer of a read, and of a write."""
-    names = installed(BARE, SQLATCH, EFS, STOCK, LOCK)
+    names = installed(BARE, SQLATCH, LOG, EFS, STOCK, LOCK)
     tables: Tables = {
         f"fresh_{kind}{unit}": {name: [] for name in names}
         for kind in KINDS

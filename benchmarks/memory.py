@@ -4,7 +4,7 @@ from pathlib import Path
 
 from benchmarks import children, data, files, service
 from benchmarks.sampling import Tables
-from benchmarks.subjects import BARE, EFS, LOCK, SQLATCH, STOCK, installed
+from benchmarks.subjects import BARE, EFS, LOCK, LOG, SQLATCH, STOCK, installed
 from benchmarks.workplace import Workplace
 
 DOORS = {"arrays": "sqlatch, arrays", "objects": "sqlatch, objects", "http": "sqlatch, HTTP"}
@@ -17,7 +17,7 @@ MEGABYTE = 1e6
 def memory(work: Workplace) -> Tables:
     """Megabytes of a warm instance; the peak of a large reply, times its bytes."""
     tables: Tables = {"memory_warm": {}, "memory_peak": {}, "memory_reply": {}}
-    for name in installed(BARE, SQLATCH, EFS, STOCK, LOCK):
+    for name in installed(BARE, SQLATCH, LOG, EFS, STOCK, LOCK):
         report = children.answer_of("footprint", "warm", name, work.copy())
         tables["memory_warm"][name] = [report["resident_bytes"] / MEGABYTE]
     directory = _directory(work)

@@ -15,9 +15,13 @@ from benchmarks import (
 )
 from benchmarks.experiment import Experiment, Table
 from benchmarks.goals import Goal
-from benchmarks.subjects import BARE, BETWEEN_CALLS, EFS, LOCK, SQLATCH, STOCK
+from benchmarks.subjects import BARE, BETWEEN_CALLS, EFS, LOCK, LOG, SQLATCH, STOCK
 
 FLAT = 1.3
+SHARED = (
+    "Counted by strace, so with what is done beside SQLite: on database, journal and directory, or"
+    " on the log and its directories. The copy that an instance has of a log is its own."
+)
 SAME_CALLS = Goal(SQLATCH, max_ratio=1, against=BARE, is_count=True)
 OPEN_FILES_MAX = 300
 """Lambda allows 1,024: two connections with their journals for each of 64 databases, and room."""
@@ -31,14 +35,14 @@ def _together(prefix: str, dynamodb: str) -> tuple[Table, ...]:
             f"{title}: acknowledged",
             "writes/s",
             BARE,
-            (Goal(SQLATCH, min_ratio=3, against=EFS),),
+            (Goal(SQLATCH, min_ratio=3, against=EFS), Goal(LOG, min_ratio=2, against=SQLATCH)),
             "Rows that were acknowledged, by the time from the first start to the last end.",
             plotted=True,
         ),
         Table(f"{prefix}_refused", f"{title}: refused", "writes", SQLATCH,
-              (Goal(SQLATCH, exactly=0),)),
+              (Goal(SQLATCH, exactly=0), Goal(LOG, exactly=0))),
         Table(f"{prefix}_lost", f"{title}: acknowledged and not there", "rows", SQLATCH,
-              (Goal(SQLATCH, exactly=0),)),
+              (Goal(SQLATCH, exactly=0), Goal(LOG, exactly=0))),
         Table(f"{prefix}_worst", f"{title}: the worst writer's p99", "ms", BARE),
     )  # fmt: skip
 
@@ -66,6 +70,7 @@ EXPERIMENTS = (
         Table("warm_read", "Warm point read", "us", BARE, (
             Goal(SQLATCH, max_ratio=5, against=BARE),
             Goal(SQLATCH, max_ratio=1 / 3, against=EFS),
+            Goal(LOG, max_ratio=1, against=SQLATCH),
         ), "One row of 10,000 by its key, through `handler.query.lambda_handler` with log line and"
            " metrics. Django does a request: its connection is closed at the end, as both backends"
            " have it; the row without that is for comparison.", plotted=True),
@@ -75,15 +80,16 @@ EXPERIMENTS = (
             Goal(SQLATCH, max_ratio=1.6, against=BARE),
             Goal(SQLATCH, max_ratio=1, against=EFS),
             Goal(SQLATCH, max_ratio=1, against=LOCK),
+            Goal(LOG, max_ratio=0.8, against=SQLATCH),
         ), "The time of the call less the time inside botocore.", plotted=True),
         Table("warm_write", "Warm one-row write, with its DynamoDB calls", "ms", BETWEEN_CALLS,
               note="DynamoDB is a server on this machine that answers at once."),
     )),
     Experiment("DynamoDB calls", warm.dynamodb_calls, (
         Table("dynamodb_read", "DynamoDB calls of a read", "calls", SQLATCH,
-              (Goal(SQLATCH, exactly=0),)),
+              (Goal(SQLATCH, exactly=0), Goal(LOG, exactly=0))),
         Table("dynamodb_write", "DynamoDB calls of a write", "calls", SQLATCH,
-              (Goal(SQLATCH, exactly=2),)),
+              (Goal(SQLATCH, exactly=2), Goal(LOG, exactly=2))),
     )),
     Experiment("DynamoDB calls of many rows", batches.dynamodb_calls, (
         Table("dynamodb_many", "DynamoDB calls of many rows", "calls", batches.BATCH,
@@ -96,11 +102,10 @@ EXPERIMENTS = (
               (SAME_CALLS,)),
     )),
     Experiment("system calls", file_calls.by_strace, (
-        Table("strace_read", "System calls on database, journal and directory, warm read", "calls",
-              BARE, (SAME_CALLS,)),
-        Table("strace_write", "System calls on database, journal and directory, warm write",
-              "calls", BARE, (SAME_CALLS,),
-              "Counted by strace, so with what is done beside SQLite."),
+        Table("strace_read", "System calls on what instances share, warm read", "calls",
+              BARE, (SAME_CALLS, Goal(LOG, exactly=1)), SHARED),
+        Table("strace_write", "System calls on what instances share, warm write",
+              "calls", BARE, (SAME_CALLS, Goal(LOG, exactly=3)), SHARED),
     )),
     Experiment("stations of a request", walk.by_profile, (
         Table("walk_functions", "Functions that a warm request passes", "functions",

@@ -9,6 +9,7 @@ from pydantic_core import to_json
 from benchmarks import data, files, service
 from benchmarks.bare import Bare
 from benchmarks.sampling import Tables, interleaved, scaled
+from benchmarks.service import Sqlatch
 from benchmarks.workplace import Workplace, WrongAnswer
 
 ALL = "SELECT id, name, size, weight, note FROM things"
@@ -33,7 +34,7 @@ def rows(work: Workplace) -> Tables:
     tables: Tables = {}
     try:
         for rows_as, bare_rows in (("arrays", _arrays), ("objects", _objects)):
-            actions = _actions(floor, rows_as, bare_rows)
+            actions = _actions(floor, subject, rows_as, bare_rows)
             _check(actions, work.counts.reply_rows)
             rounds = work.counts.reply_rounds
             samples = interleaved(actions, rounds=rounds, calls=1, warm_up=1)
@@ -68,16 +69,16 @@ def http_event(**fields: Any) -> dict[str, Any]:
 
 
 def _actions(
-    floor: Bare, rows_as: str, bare_rows: Callable[[Bare], list[Any]]
+    floor: Bare, subject: Sqlatch, rows_as: str, bare_rows: Callable[[Bare], list[Any]]
 ) -> dict[str, Callable[[int], Any]]:
     actions: dict[str, Callable[[int], Any]] = {
         FLOOR: lambda _turn: to_json(bare_rows(floor)),
-        DIRECT: lambda _turn: to_json(service.send(query=ALL, rows_as=rows_as)),
+        DIRECT: lambda _turn: to_json(subject.send(query=ALL, rows_as=rows_as)),
     }
     if rows_as == "arrays":
         # As objects it is more than an HTTP body may be.
         event = http_event(query=ALL)
-        actions[HTTP] = lambda _turn: service.invoke(event)["body"]
+        actions[HTTP] = lambda _turn: subject.invoke(event)["body"]
     return actions
 
 

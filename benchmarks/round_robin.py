@@ -42,10 +42,10 @@ def name_of(number: int) -> str:
 def _sqlatch(directory: Path) -> Callable[[int, int], None]:
     from benchmarks import service
 
-    service.open_subject(directory)
+    subject = service.open_subject(directory)
 
     def read(database: int, number: int) -> None:
-        service.send(query=data.READ, parameters=[number], database=name_of(database))
+        subject.send(query=data.READ, parameters=[number], database=name_of(database))
 
     return read
 

@@ -1,20 +1,24 @@
 """The service as AWS calls it: events into the handler, its log line and metrics on.
 
-The log goes where stderr goes, which in a measurement is a file.
+The log line goes where stderr goes, which in a measurement is a file.
 """
 
-import os
 from pathlib import Path
 from typing import Any
 
 from benchmarks import data
+from benchmarks.files import WRITTEN
 from benchmarks.table_names import LEASE_TABLE
-from handler.query import lambda_handler
-from handler.service import service
+from handler import query
+from handler.service import Service, service
+from handler.settings import Settings
 from sqlatch.kernel.errors import SqlatchError
 
 REFUSALS: tuple[type[Exception], ...] = (SqlatchError,)
 PATIENCE_MS = 20_000
+DATABASE = "main"
+LOGS = "logs"
+"""Beside the file of a directory, the one with the log that begins with it."""
 
 
 class Context:
@@ -30,42 +34,58 @@ CONTEXT = Context()
 
 
 class Sqlatch:
-    """The direct door. `settings` are variables that hold until it is closed."""
+    """The direct door of a service of its own: several may be open in one process."""
 
-    def __init__(self, settings: dict[str, str]) -> None:
-        self._settings = settings
+    def __init__(self, variables: dict[str, str]) -> None:
+        settings = Settings.from_environment(
+            {"SQLATCH_LEASES": f"dynamodb:{LEASE_TABLE}", **variables}
+        )
+        self.service = Service(settings)
 
     def read(self, number: int) -> str:
-        reply = send(query=data.READ, parameters=[number])
+        reply = self.send(query=data.READ, parameters=[number])
         return str(reply["rows"][0][1])
 
     def write(self, number: int) -> None:
-        send(query=data.WRITE, parameters=list(data.values_of(number)), timeout_ms=PATIENCE_MS)
+        values = list(data.values_of(number))
+        self.send(query=data.WRITE, parameters=values, timeout_ms=PATIENCE_MS)
+
+    def send(self, **fields: Any) -> dict[str, Any]:
+        """The reply to a direct invoke."""
+        return self.invoke(fields)
+
+    def invoke(self, event: dict[str, Any]) -> dict[str, Any]:
+        """Return the function's answer to an event."""
+        # The handler asks for the one service of its process. From here on that is this one.
+        vars(query)["service"] = self._own
+        return query.lambda_handler(event, CONTEXT)
 
     def close(self) -> None:
-        service().close()
-        service.cache_clear()
-        for variable in self._settings:
-            del os.environ[variable]
+        self.service.close()
+        vars(query)["service"] = service
 
-
-def send(**fields: Any) -> dict[str, Any]:
-    """The reply to a direct invoke."""
-    return invoke(fields)
-
-
-def invoke(event: dict[str, Any]) -> dict[str, Any]:
-    """Return the function's answer to an event."""
-    return lambda_handler(event, CONTEXT)
+    def _own(self) -> Service:
+        return self.service
 
 
 def open_subject(directory: Path, *, settings: dict[str, str] | None = None) -> Sqlatch:
-    """The service composed anew, on the databases of that directory."""
-    variables = {
-        "SQLATCH_DATABASES": str(directory),
-        "SQLATCH_LEASES": f"dynamodb:{LEASE_TABLE}",
-        **(settings or {}),
-    }
-    os.environ.update(variables)
-    service.cache_clear()
-    return Sqlatch(variables)
+    """A service on the database files of that directory."""
+    return Sqlatch({"SQLATCH_DATABASES": str(directory), **(settings or {})})
+
+
+def open_log(directory: Path) -> Sqlatch:
+    """A service on a log, which begins with the database file of that directory."""
+    logs = directory / LOGS
+    logs.mkdir(exist_ok=True)
+    subject = Sqlatch({"SQLATCH_LOG": f"directory:{logs}", "SQLATCH_COPIES": str(directory)})
+    if not (logs / DATABASE).exists():
+        subject.service.databases.add(DATABASE, directory / data.FILE)
+    return subject
+
+
+def written_in_log(directory: Path) -> int:
+    """Return how many rows were added to a log, as a new instance finds it."""
+    subject = open_log(directory)
+    rows = subject.send(query=WRITTEN, parameters=[data.ROWS])["rows"]
+    subject.close()
+    return int(rows[0][0])

@@ -9,6 +9,7 @@ from benchmarks import data, files, service
 from benchmarks.bare import Bare
 from benchmarks.inside_aws import Meter, metered
 from benchmarks.sampling import Samples, Tables, interleaved, rotated, scaled
+from benchmarks.service import Sqlatch
 from benchmarks.subjects import BARE, SQLATCH
 from benchmarks.workplace import Workplace
 
@@ -52,8 +53,8 @@ def _sqlatch(work: Workplace, directory: Path) -> tuple[Samples, Samples]:
     writes: dict[str, Action] = {}
     for size_mb in work.counts.sizes_mb:
         name = label(SQLATCH, size_mb)
-        reads[name] = partial(_sqlatch_read, size_mb)
-        writes[name] = partial(_sqlatch_write, size_mb)
+        reads[name] = partial(_sqlatch_read, subject, size_mb)
+        writes[name] = partial(_sqlatch_write, subject, size_mb)
     try:
         return _measured(work, reads, writes)
     finally:
@@ -101,14 +102,14 @@ def _own_time_s(write: Action, number: int, meter: Meter) -> float:
     return perf_counter() - started - (meter.duration_s - before_s)
 
 
-def _sqlatch_read(size_mb: int, turn: int) -> None:
+def _sqlatch_read(subject: Sqlatch, size_mb: int, turn: int) -> None:
     number = data.row_of(turn, size_mb * ROWS_A_MB)
-    service.send(query=data.READ, parameters=[number], database=_name(size_mb))
+    subject.send(query=data.READ, parameters=[number], database=_name(size_mb))
 
 
-def _sqlatch_write(size_mb: int, number: int) -> None:
+def _sqlatch_write(subject: Sqlatch, size_mb: int, number: int) -> None:
     values = list(data.values_of(number))
-    service.send(query=data.WRITE, parameters=values, database=_name(size_mb))
+    subject.send(query=data.WRITE, parameters=values, database=_name(size_mb))
 
 
 def _bare_read(floor: Bare, size_mb: int, turn: int) -> None:

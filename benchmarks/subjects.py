@@ -34,6 +34,7 @@ class Entry:
 BARE = "bare apsw"
 BETWEEN_CALLS = "bare apsw between two DynamoDB calls"
 SQLATCH = "sqlatch"
+LOG = "sqlatch, log"
 STOCK = "stock Django"
 EFS = "django-sqlite-efs"
 EFS_KEPT = "django-sqlite-efs, connection kept"
@@ -43,6 +44,7 @@ SUBJECTS = {
     BARE: Entry("benchmarks.bare"),
     BETWEEN_CALLS: Entry("benchmarks.between_calls", needs="boto3"),
     SQLATCH: Entry("benchmarks.service"),
+    LOG: Entry("benchmarks.service", "open_log"),
     EFS: Entry("benchmarks.django_orm", "open_efs", "django_sqlite_efs"),
     EFS_KEPT: Entry("benchmarks.django_orm", "open_efs_kept", "django_sqlite_efs"),
     STOCK: Entry("benchmarks.django_orm", "open_stock", "django"),

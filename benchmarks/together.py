@@ -1,11 +1,12 @@
 """Eight processes that write to one database: how much gets through, to whom, and what is lost."""
 
 import json
+from pathlib import Path
 from typing import Any
 
-from benchmarks import children, dynamodb, files
+from benchmarks import children, dynamodb, files, service
 from benchmarks.sampling import Tables, percentile, rotated
-from benchmarks.subjects import BARE, BETWEEN_CALLS, EFS, LOCK, SQLATCH, installed
+from benchmarks.subjects import BARE, BETWEEN_CALLS, EFS, LOCK, LOG, SQLATCH, installed
 from benchmarks.workplace import Workplace
 
 AWS_DELAY_MS = 4
@@ -26,7 +27,7 @@ def with_latency(work: Workplace) -> Tables:
 
 
 def _tables(work: Workplace, prefix: str, **environment: str) -> Tables:
-    names = installed(BARE, BETWEEN_CALLS, SQLATCH, EFS, LOCK)
+    names = installed(BARE, BETWEEN_CALLS, SQLATCH, LOG, EFS, LOCK)
     tables: Tables = {
         f"{prefix}_{figure}": {name: [] for name in names}
         for figure in ("rate", "refused", "lost", "worst")
@@ -41,6 +42,8 @@ def _tables(work: Workplace, prefix: str, **environment: str) -> Tables:
 def _write_together(work: Workplace, name: str, environment: dict[str, str]) -> dict[str, float]:
     processes = work.counts.processes
     directory = work.copy()
+    if name == LOG:
+        service.open_log(directory).close()  # made now, so that all of them find it
     reports = _reports(name, work, directory, environment)
     acknowledged = sum(len(report["durations_s"]) for report in reports)
     started_s = min(report["started_s"] for report in reports)
@@ -49,13 +52,17 @@ def _write_together(work: Workplace, name: str, environment: dict[str, str]) -> 
     return {
         "rate": acknowledged / (ended_s - started_s),
         "refused": float(sum(report["refused"] for report in reports)),
-        "lost": float(acknowledged + processes - files.written(directory)),
+        "lost": float(acknowledged + processes - _written(name, directory)),
         "worst": worst_s * MILLISECONDS,
     }
 
 
+def _written(name: str, directory: Path) -> int:
+    return service.written_in_log(directory) if name == LOG else files.written(directory)
+
+
 def _reports(
-    name: str, work: Workplace, directory: Any, environment: dict[str, str]
+    name: str, work: Workplace, directory: Path, environment: dict[str, str]
 ) -> list[dict[str, Any]]:
     writers = [
         children.start(

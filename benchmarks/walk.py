@@ -15,7 +15,6 @@ from typing import Any
 
 from benchmarks import data, service
 from benchmarks.sampling import Tables
-from benchmarks.subjects import SQLATCH
 from benchmarks.workplace import Workplace
 
 ROOT = Path(__file__).parent.parent
@@ -54,8 +53,10 @@ class Walk:
 
 def by_profile(work: Workplace) -> Tables:
     """The walk of each kind of warm request."""
-    with work.opened([SQLATCH]):
-        walks = walks_of(service.invoke)
+    subject = service.open_subject(work.copy())
+    subject.write(0)
+    walks = walks_of(subject.invoke)
+    subject.close()
     return {
         "walk_functions": {name: [float(len(walk.functions))] for name, walk in walks.items()},
         "walk_files": {name: [float(len(walk.files))] for name, walk in walks.items()},

@@ -13,6 +13,7 @@ from benchmarks.subjects import (
     EFS,
     EFS_KEPT,
     LOCK,
+    LOG,
     SQLATCH,
     STOCK,
     Subject,
@@ -27,7 +28,7 @@ WARM_UP_WRITES = 3
 
 def reads(work: Workplace) -> Tables:
     """Microseconds of a point read."""
-    names = installed(BARE, SQLATCH, EFS, EFS_KEPT, STOCK, LOCK)
+    names = installed(BARE, SQLATCH, LOG, EFS, EFS_KEPT, STOCK, LOCK)
     with work.opened(names) as subjects:
         actions = {name: partial(_read, subject) for name, subject in subjects.items()}
         samples = interleaved(actions, rounds=work.counts.read_rounds, calls=work.counts.calls)
@@ -36,7 +37,7 @@ def reads(work: Workplace) -> Tables:
 
 def writes(work: Workplace) -> Tables:
     """Milliseconds of a one-row write, with its calls to DynamoDB and without them."""
-    names = installed(BARE, BETWEEN_CALLS, SQLATCH, EFS, STOCK, LOCK)
+    names = installed(BARE, BETWEEN_CALLS, SQLATCH, LOG, EFS, STOCK, LOCK)
     whole: dict[str, list[float]] = {name: [] for name in names}
     own: dict[str, list[float]] = {name: [] for name in names}
     with work.opened(names) as subjects, metered() as meter:
@@ -57,7 +58,7 @@ def writes(work: Workplace) -> Tables:
 
 def dynamodb_calls(work: Workplace) -> Tables:
     """Calls to DynamoDB of one request."""
-    names = installed(SQLATCH, EFS, LOCK)
+    names = installed(SQLATCH, LOG, EFS, LOCK)
     read: dict[str, list[float]] = {}
     write: dict[str, list[float]] = {}
     with work.opened(names) as subjects, metered() as meter:

@@ -4,6 +4,7 @@ import pytest
 
 from benchmarks import data, service
 from benchmarks.walk import DIRECT_READ, LIBSQL_WRITE, Walk, walks_of
+from handler.query import lambda_handler
 from tests.conftest import Ask
 
 
@@ -12,7 +13,7 @@ def walks(ask: Ask) -> dict[str, Walk]:
     values = list(data.values_of(1))
     ask(statements=[{"query": data.SCHEMA}, {"query": data.WRITE, "parameters": values}])
     ask(query="UPDATE things SET id = ?", parameters=[data.row_of(1)])
-    return walks_of(service.invoke)
+    return walks_of(lambda event: lambda_handler(event, service.CONTEXT))
 
 
 def test_a_warm_read_passes_few_functions_in_few_files(walks: dict[str, Walk]) -> None:
