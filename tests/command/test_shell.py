@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from prompt_toolkit.application import create_app_session
 from prompt_toolkit.completion import CompleteEvent
 from prompt_toolkit.document import Document
 from prompt_toolkit.input import create_pipe_input
@@ -17,6 +18,9 @@ from tests.command.conftest import Sqlatch
 
 Typed = Callable[[str], str]
 
+pytestmark = pytest.mark.timeout(120)
+"""A prompt that waits for a key waits for ever."""
+
 
 @pytest.fixture
 def typed(
@@ -29,9 +33,11 @@ def typed(
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
 
     def typed(keys: str) -> str:
-        with create_pipe_input() as keyboard:
+        screen = DummyOutput()
+        # What goes wrong in a key's handler is told at the session's terminal, and waits there.
+        with create_pipe_input() as keyboard, create_app_session(keyboard, screen):
             keyboard.send_text(keys + "\x04")
-            Shell(client).talk(prompting(client, keyboard=keyboard, screen=DummyOutput()))
+            Shell(client).talk(prompting(client, keyboard=keyboard, screen=screen))
         out, err = capsys.readouterr()
         return out + err
 

@@ -18,14 +18,13 @@ from tests.grants import granted
 
 JOURNAL = "main.db-journal"
 ENCODER = Encoder(rows=lambda _columns, rows: (rows, len(rows)), reply=lambda _results: "")
-GRANT = granted()
 
 
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[Database]:
     with closing(Databases(InPlace(tmp_path), now=time.time, may_create=True)) as databases:
         database = databases.get("main")
-        database.write(job("CREATE TABLE t (n)"), GRANT)
+        database.write(job("CREATE TABLE t (n)"), granted())
         read(database, "SELECT 1")
         yield database
 
@@ -115,7 +114,7 @@ def test_a_recovery_opens_directory_and_journal(
     monkeypatch.setattr(Files, "open_journal", lambda _self, name: opened.append(name))
     insert = job("INSERT INTO t VALUES (1)")
 
-    database.write(insert, GRANT)
+    database.write(insert, granted())
     assert opened == []
 
     database.recover(granted(fence=2))
