@@ -24,6 +24,11 @@ class Counts:
     reply_rounds: int
     sizes_mb: tuple[int, ...]
     databases: tuple[int, ...]
+    behind_records: int
+    behind_rounds: int
+    log_sizes_mb: tuple[int, ...]
+    new_rounds: int
+    nfs_turns: int
     calls: int = 20
     processes: int = 8
     traces_peers: bool = False
@@ -44,6 +49,11 @@ COUNTS = {
         reply_rounds=15,
         sizes_mb=(1, 100, 2_000),
         databases=(1, 10, 64, 100, 1_000),
+        behind_records=1_000,
+        behind_rounds=7,
+        log_sizes_mb=(20, 1_000),
+        new_rounds=5,
+        nfs_turns=10,
         traces_peers=True,
     ),
     "quick": Counts(
@@ -59,6 +69,11 @@ COUNTS = {
         reply_rounds=4,
         sizes_mb=(1, 100),
         databases=(1, 10, 100, 1_000),
+        behind_records=1_000,
+        behind_rounds=3,
+        log_sizes_mb=(20, 1_000),
+        new_rounds=3,
+        nfs_turns=3,
     ),
     "tiny": Counts(
         read_rounds=1,
@@ -73,6 +88,11 @@ COUNTS = {
         reply_rounds=1,
         sizes_mb=(1, 2),
         databases=(1, 3),
+        behind_records=5,
+        behind_rounds=1,
+        log_sizes_mb=(1, 2),
+        new_rounds=1,
+        nfs_turns=0,
         calls=1,
         processes=2,
         runs_max=1,

@@ -2,11 +2,14 @@
 
 from benchmarks import (
     batches,
+    catching_up,
     file_calls,
     flights,
     fresh,
     many,
     memory,
+    new_instances,
+    nfs,
     replies,
     sizes,
     together,
@@ -23,6 +26,7 @@ SHARED = (
     " on the log and its directories. The copy that an instance has of a log is its own."
 )
 SAME_CALLS = Goal(SQLATCH, max_ratio=1, against=BARE, is_count=True)
+READ_MB_MAX = 4
 OPEN_FILES_MAX = 300
 """Lambda allows 1,024: two connections with their journals for each of 64 databases, and room."""
 
@@ -107,6 +111,14 @@ EXPERIMENTS = (
         Table("strace_write", "System calls on what instances share, warm write",
               "calls", BARE, (SAME_CALLS, Goal(LOG, exactly=3)), SHARED),
     )),
+    Experiment("NFS operations", nfs.operations, (
+        Table("nfs_read", "NFS operations of a warm read", "operations", SQLATCH,
+              (Goal(LOG, exactly=1),), "Counted by the kernel of a real NFS client."),
+        Table("nfs_after", "NFS operations of a read behind another client's commit",
+              "operations", SQLATCH, (Goal(LOG, exactly=2),)),
+        Table("nfs_write", "NFS operations of a one-row write", "operations", SQLATCH,
+              (Goal(LOG, exactly=3),)),
+    )),
     Experiment("stations of a request", walk.by_profile, (
         Table("walk_functions", "Functions that a warm request passes", "functions",
               walk.DIRECT_READ,
@@ -159,6 +171,23 @@ EXPERIMENTS = (
         Table("many_memory", "Memory with many databases", "MB", many.label(SQLATCH, 1),
               (Goal(many.label(SQLATCH, 1_000), max_ratio=FLAT,
                     against=many.label(SQLATCH, 100)),)),
+    )),
+    Experiment("1,000 records", catching_up.behind, (
+        Table("behind", "The first read behind 1,000 commits of another instance", "ms", LOG,
+              (Goal(LOG, at_most=40),)),
+    )),
+    Experiment("new instances", new_instances.first_rows, (
+        Table("new_row", "First row of a database in a log, in a new instance", "ms",
+              new_instances.SMALL, (Goal(new_instances.LARGE, at_most=50),),
+              "The process has read another database, but has no copy of this one yet."),
+        Table("new_bytes", "What is read for it", "MB", new_instances.SMALL,
+              (Goal(new_instances.SPARSE, at_most=READ_MB_MAX),),
+              "A whole snapshot would be as large as the database."),
+        Table("new_memory", "Memory of such an instance", "MB", new_instances.SMALL, (
+            Goal(new_instances.LARGE, max_ratio=FLAT, against=new_instances.SMALL),
+            Goal(new_instances.all_rows(new_instances.LARGE), max_ratio=FLAT,
+                 against=new_instances.all_rows(new_instances.SMALL)),
+        )),
     )),
     Experiment("memory", memory.memory, (
         Table("memory_warm", "Memory of a warm instance", "MB", BARE),

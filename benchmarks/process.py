@@ -1,4 +1,4 @@
-"""The memory and the open files of this process, from /proc."""
+"""The memory, the open files and the input of this process, from /proc."""
 
 from pathlib import Path
 
@@ -6,6 +6,7 @@ STATUS = Path("/proc/self/status")
 DESCRIPTORS = Path("/proc/self/fd")
 CLEAR = Path("/proc/self/clear_refs")
 RESET_PEAK = "5"
+INPUT = Path("/proc/self/io")
 
 
 def resident_bytes() -> int:
@@ -21,6 +22,11 @@ def peak_bytes() -> int:
 def reset_peak() -> None:
     """Have the peak start at what is in use now."""
     CLEAR.write_text(RESET_PEAK)
+
+
+def read_bytes() -> int:
+    """The bytes that were read so far, from whatever file."""
+    return int(INPUT.read_text().split(maxsplit=2)[1])
 
 
 def open_files() -> int:

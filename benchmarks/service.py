@@ -73,11 +73,16 @@ def open_subject(directory: Path, *, settings: dict[str, str] | None = None) -> 
     return Sqlatch({"SQLATCH_DATABASES": str(directory), **(settings or {})})
 
 
+def on_logs(logs: Path, copies: Path) -> Sqlatch:
+    """A service on the logs of a directory; an instance that has no copies yet makes them there."""
+    return Sqlatch({"SQLATCH_LOG": f"directory:{logs}", "SQLATCH_COPIES": str(copies)})
+
+
 def open_log(directory: Path) -> Sqlatch:
     """A service on a log, which begins with the database file of that directory."""
     logs = directory / LOGS
     logs.mkdir(exist_ok=True)
-    subject = Sqlatch({"SQLATCH_LOG": f"directory:{logs}", "SQLATCH_COPIES": str(directory)})
+    subject = on_logs(logs, directory)
     if not (logs / DATABASE).exists():
         subject.service.databases.add(DATABASE, directory / data.FILE)
     return subject
