@@ -9,12 +9,16 @@ import os
 import struct
 from pathlib import Path
 from typing import Final
+from zlib import crc32
 
 from storage.log.log import BEGINNING, Place
 
 MAGIC = b"SQLCOPY1"
 LAYOUT = struct.Struct("<8sI4xQQQQ16s16s")
 """Magic, state, txid, target, epoch, offset, the boot, the id of the log. Little-endian."""
+CRC = struct.Struct("<I")
+"""The CRC-32 of the layout stands behind it: a process may be killed between two of its bytes."""
+SIZE = LAYOUT.size + CRC.size
 
 CLEAN: Final = 1
 APPLYING: Final = 2
@@ -27,13 +31,14 @@ class Bookmark:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         try:
             # A store into a hole of a map ends the process (SIGBUS) when the disk is full.
-            os.posix_fallocate(descriptor, 0, LAYOUT.size)
-            self._map = mmap.mmap(descriptor, LAYOUT.size)
+            os.posix_fallocate(descriptor, 0, SIZE)
+            self._map = mmap.mmap(descriptor, SIZE)
         finally:
             os.close(descriptor)
         self._boot = Path("/proc/sys/kernel/random/boot_id").read_bytes()[:16]
         magic, state, txid, self.target, epoch, offset, boot, log_id = LAYOUT.unpack_from(self._map)
-        self.is_known = magic == MAGIC and boot == self._boot and state in {CLEAN, APPLYING}
+        is_whole = self._map[LAYOUT.size :] == CRC.pack(crc32(self._map[: LAYOUT.size]))
+        self.is_known = is_whole and magic == MAGIC and boot == self._boot
         """False of a copy of which nothing is known: it must not be used."""
         self.is_clean = state == CLEAN
         self.place = Place(epoch, offset, txid) if self.is_known else BEGINNING
@@ -63,7 +68,8 @@ class Bookmark:
 
     def _write(self) -> None:
         place = self.place
-        LAYOUT.pack_into(
-            self._map, 0, MAGIC, CLEAN if self.is_clean else APPLYING,
+        packed = LAYOUT.pack(
+            MAGIC, CLEAN if self.is_clean else APPLYING,
             place.txid, self.target, place.epoch, place.offset, self._boot, self.log_id or b"",
         )  # fmt: skip
+        self._map[:] = packed + CRC.pack(crc32(packed))

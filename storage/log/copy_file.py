@@ -1,5 +1,6 @@
 """The file of a private copy: all there, or fetched from a snapshot as its pages are asked for."""
 
+import errno
 import os
 from collections.abc import Callable, Iterable
 from contextlib import closing
@@ -83,7 +84,7 @@ class CopyFile:
         for number, content in pages:
             if hydrator is not None:
                 hydrator.page_written(number)
-            os.pwrite(self.descriptor, content, (number - 1) * header.page_size)
+            _write_page(self.descriptor, content, (number - 1) * header.page_size)
         size_bytes = header.pages * header.page_size
         if hydrator is not None:
             hydrator.truncated(size_bytes)
@@ -116,6 +117,12 @@ class CopyFile:
         if self._snapshot is not None:
             self._snapshot.close()
         self._files = self._hydrator = self._snapshot = None
+
+
+def _write_page(descriptor: int, content: bytes, offset: int) -> None:
+    """OSError if not all of it was written: a disk that has room for a part says so by that."""
+    if os.pwrite(descriptor, content, offset) < len(content):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "the copy of a database")
 
 
 def needed(file: CopyFile, snapshots: Callable[[], Iterable[LtxFile]]) -> LtxFile | None:

@@ -1,5 +1,6 @@
 """The file of a copy, whole or fetched from a snapshot, has the same bytes."""
 
+import resource
 from pathlib import Path
 
 import pytest
@@ -90,3 +91,18 @@ def test_another_page_size_needs_nothing_of_the_snapshot(
     assert file.snapshot is None
     assert (tmp_path / "db").read_bytes() == b"".join(bytes([n]) * 8192 for n in (1, 2, 3))
     file.close()
+
+
+def test_a_page_that_was_written_in_part_is_an_error(tmp_path: Path) -> None:
+    """Else it would be read as it is, since the file is as long as it should be."""
+    file = CopyFile(tmp_path / "db")
+    file.open()
+    header = Header(page_size=4096, pages=2, first=1, last=1, at_ms=0)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096 + 2048, before[1]))
+    try:
+        with pytest.raises(OSError, match="No space left"):
+            file.write(header, [(1, page(1)), (2, page(2))])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        file.close()
