@@ -15,9 +15,9 @@ from tests.faults.crashes import (
     state_of,
     undisturbed,
 )
+from tests.faults.engines import IN_A_LOG, IN_PLACE, Kept
 from tests.faults.machine import Instance, Machine, State
 from tests.faults.scenarios import Scenario, start_of
-from tests.journal import JOURNAL_MAGIC
 
 PROBED = "SELECT count(*) FROM sqlite_schema WHERE name = 'probe'"
 
@@ -61,34 +61,42 @@ FIRST: tuple[Act, ...] = (read, write, reap)
 class Campaign:
     """One scenario in one directory; every crash starts from the same state."""
 
-    def __init__(self, scenario: Scenario, directory: Path, *, seeds: int) -> None:
+    def __init__(
+        self, scenario: Scenario, directory: Path, *, seeds: int, kept: Kept = IN_PLACE
+    ) -> None:
         self.counts = Counts()
         self.scenario = scenario
         self._directory = directory
         self._seeds = seeds
-        self._start = start_of(scenario, directory)
+        self._start = start_of(scenario, directory, kept)
         self._before = state_of(self._start, directory)
         self._after = state_of(undisturbed(self._start, directory, scenario.act), directory)
         assert (self._after != self._before) == scenario.changes
 
-    def run(self) -> Counts:
-        """Crash at every operation of the request."""
-        for where, wreck in self._wrecks():
+    def run(self, *, every: int = 1) -> Counts:
+        """Crash at every operation of the request, or at each so many."""
+        for where, wreck in self._wrecks(every):
             self._check(wreck, where, FIRST[self.counts.directories % len(FIRST)])
         return self.counts
 
     def run_recovery(self, *, every: int) -> Counts:
-        """Crash at every operation of the recovery from each so many wrecks with a hot journal."""
-        wrecks = [(where, wreck) for where, wreck in self._wrecks() if _is_hot(wreck)]
-        for number, (where, wreck) in enumerate(wrecks[::every]):
+        """Crash at every operation of the recovery from each so many wrecks that need one."""
+        wrecks = [(where, wreck) for where, wreck in self._wrecks() if _needs_recovery(wreck)]
+        first = min(every // 2, len(wrecks) - 1)
+        for number, (where, wreck) in enumerate(wrecks[first::every]):
             for act in FIRST:
                 self._recover(wreck, f"{where}; then {act.__name__}", act, number)
         return self.counts
 
-    def _wrecks(self) -> Iterator[tuple[str, Situation]]:
+    def _wrecks(self, every: int = 1) -> Iterator[tuple[str, Situation]]:
         scenario = self.scenario
         for point, wrecks in crashes(
-            self._start, self._directory, scenario.act, seeds=self._seeds, warm=scenario.warm
+            self._start,
+            self._directory,
+            scenario.act,
+            seeds=self._seeds,
+            warm=scenario.warm,
+            every=every,
         ):
             self.counts.crash_points += 1
             for way, wreck in wrecks.items():
@@ -113,7 +121,7 @@ class Campaign:
     ) -> None:
         counts = self.counts
         counts.directories += 1
-        counts.hot_journals += _is_hot(wreck)
+        counts.hot_journals += wreck.kept.is_torn(wreck.image)
         counts.acknowledged += wreck.reply is not None
         wait_s = LEASE_OVER_S if first is reap else LEASE_NEARLY_OVER_S
         with machine_in(after_the_lease(wreck, wait_s), self._directory) as machine:
@@ -142,6 +150,9 @@ def _recovered(machine: Machine, first: Act) -> State:
         state = instance.state()
         write(instance)
         assert instance.ask(query=PROBED)["rows"] == [[1]], "the write after the crash is not there"
+        if machine.kept is IN_A_LOG:
+            with closing(machine.start()) as other:
+                assert other.state() == instance.state(), "a new copy is another than the old one"
         return state
 
 
@@ -151,5 +162,6 @@ def after_the_lease(wreck: Situation, seconds: float = LEASE_OVER_S) -> Situatio
     return replace(wreck, now_s=max(wreck.now_s, ends_s + seconds))
 
 
-def _is_hot(wreck: Situation) -> bool:
-    return wreck.image.get("main.db-journal", b"").startswith(JOURNAL_MAGIC)
+def _needs_recovery(wreck: Situation) -> bool:
+    """In a log a lease that was left has to be taken over, and the log to be sealed."""
+    return wreck.kept.is_torn(wreck.image) or (wreck.kept is IN_A_LOG and wreck.leases != [])

@@ -6,7 +6,15 @@ from pathlib import Path
 
 import pytest
 
+from tests.faults.log_scenarios import make_small
+
 SHARED_MEMORY = Path("/dev/shm")
+
+
+@pytest.fixture
+def small_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sizes of a log that a few rows reach."""
+    make_small(monkeypatch)
 
 
 @pytest.fixture

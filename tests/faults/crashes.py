@@ -1,7 +1,7 @@
 """The crash campaign: a request stopped at every operation in turn, and what is there after it."""
 
 import gc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,21 +9,9 @@ from typing import Any
 
 from locking.lease import HeldLease
 from sqlatch.kernel.errors import SqlatchError
-from tests.faults.disk import (
-    Choice,
-    Crash,
-    Disk,
-    Fuse,
-    Image,
-    dropped,
-    image_of,
-    in_part,
-    kept,
-    put_image,
-    torn,
-)
+from tests.faults.disk import Crash, Fuse, Image
+from tests.faults.engines import IN_PLACE, Kept
 from tests.faults.machine import STARTED_AT_S, Instance, LostAnswers, Machine, State, Time
-from tests.faults.vfs import running_on
 
 POINTS_MAX = 20_000
 WARM_UP = "UPDATE counter SET n = n"
@@ -33,18 +21,22 @@ Act = Callable[[Instance], Any]
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """The state between two instances: files, leases, time, and the reply of the last one."""
+    """The state between two instances: files, leases, time, and the reply of the last one.
+
+    `kept` is how databases are kept in it.
+    """
 
     image: Image
     leases: list[HeldLease]
     now_s: float = STARTED_AT_S
     reply: Any = None
+    kept: Kept = IN_PLACE
 
 
 @contextmanager
 def machine_in(situation: Situation, directory: Path) -> Iterator[Machine]:
-    put_image(directory, situation.image)
-    with closing(Machine(directory, Time(situation.now_s))) as machine:
+    situation.kept.put_image(directory, situation.image)
+    with closing(Machine(directory, Time(situation.now_s), kept=situation.kept)) as machine:
         machine.put_leases(situation.leases)
         yield machine
 
@@ -56,7 +48,7 @@ def undisturbed(
     with machine_in(situation, directory) as machine:
         with closing(machine.start(lost=lost)) as instance:
             reply = act(instance)
-        return Situation(image_of(directory), machine.leases, machine.time.now_s, reply)
+        return _after(machine, machine.kept.image_of(directory), reply)
 
 
 def state_of(situation: Situation, directory: Path) -> State:
@@ -77,12 +69,12 @@ def crashes(
 
     Or at each so many operations.
     """
+    seen = set[Any]()
     for point in range(1, POINTS_MAX, every):
         disk, wreck = crash_at(point, situation, directory, act, warm=warm)
-        ways: dict[str, Choice] = {"kept": kept, "torn": torn, "dropped": dropped}
-        ways |= {f"in part, seed {point + n}": in_part(point + n) for n in range(seeds)}
-        wrecks = {way: replace(wreck, image=image) for way, image in _distinct(disk, ways)}
-        yield point, wrecks
+        images = disk.images(range(point, point + seeds))
+        wrecks = {way: replace(wreck, image=image) for way, image in _distinct(images)}
+        yield point, wrecks if situation.kept is IN_PLACE else dict(_unseen(wrecks, seen))
         if not disk.fuse.blown:
             return
     raise AssertionError("the request does not end")
@@ -96,21 +88,23 @@ def crash_at(
     *,
     warm: bool = False,
     fuse: Fuse | None = None,
-) -> tuple[Disk, Situation]:
+) -> tuple[Any, Situation]:
     """Crash at one operation; the disk, and what is there as if all was kept."""
     with machine_in(situation, directory) as machine:
-        disk = Disk(directory, fuse or Fuse())
+        disk = situation.kept.disk(directory, fuse or Fuse())
         reply = _crash(machine, disk, act, point, warm=warm)
-        image = image_of(directory)
-        assert disk.image(kept) == image, "the disk does not know of a change"
-        return disk, Situation(image, machine.leases, machine.time.now_s, reply)
+        return disk, _after(machine, disk.left(), reply)
 
 
-def _crash(machine: Machine, disk: Disk, act: Act, point: int, *, warm: bool) -> Any:
+def _after(machine: Machine, image: Image, reply: Any) -> Situation:
+    return Situation(image, machine.leases, machine.time.now_s, reply, machine.kept)
+
+
+def _crash(machine: Machine, disk: Any, act: Act, point: int, *, warm: bool) -> Any:
     """The reply, None if the crash came before it."""
     fuse = disk.fuse
     reply = None
-    with running_on(disk) as vfs:
+    with machine.kept.running(disk, machine.time.now_s) as vfs:
         instance = machine.start(fuse)
         if warm:
             instance.ask(query=WARM_UP)
@@ -118,6 +112,7 @@ def _crash(machine: Machine, disk: Disk, act: Act, point: int, *, warm: bool) ->
         with suppress(Crash):
             reply = _alive(fuse, lambda: act(instance))
         died, fuse.blown = fuse.blown, True
+        disk.end()
         instance.abandon()
         if vfs.open_files:
             gc.collect()
@@ -139,10 +134,23 @@ def _alive(fuse: Fuse, answer: Callable[[], Any]) -> Any:
     return reply
 
 
-def _distinct(disk: Disk, ways: dict[str, Choice]) -> Iterator[tuple[str, Image]]:
+def _unseen(wrecks: dict[str, Situation], seen: set[Any]) -> Iterator[tuple[str, Situation]]:
+    """Leave out what a crash at an earlier operation has left too: in a log, most of what another
+    machine finds."""
+    for way, wreck in wrecks.items():
+        known_by = (
+            frozenset(wreck.image.items()),
+            tuple(held.database for held in wreck.leases),
+            wreck.reply is None,
+        )
+        if known_by not in seen:
+            seen.add(known_by)
+            yield way, wreck
+
+
+def _distinct(images: Iterable[tuple[str, Image]]) -> Iterator[tuple[str, Image]]:
     seen: list[Image] = []
-    for way, choose in ways.items():
-        image = disk.image(choose)
+    for way, image in images:
         if image not in seen:
             seen.append(image)
             yield way, image

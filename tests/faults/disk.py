@@ -1,11 +1,13 @@
 """A directory after a power cut: for each file what was synced, and what was not yet."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 from typing import Protocol
+
+from tests.journal import JOURNAL_MAGIC
 
 SECTOR_BYTES = 512
 """What a disk writes whole or not at all."""
@@ -101,6 +103,9 @@ class Disk:
         self.in_flight: tuple[str, Change] | None = None
         self._files = {name: _File(content) for name, content in image_of(directory).items()}
 
+    def tracked(self, path: Path) -> str | None:
+        return path.name if path.parent == self.directory else None
+
     def change(self, name: str, change: Change) -> None:
         """Note a change before it happens, or crash in its midst."""
         try:
@@ -125,6 +130,21 @@ class Disk:
             if entries:
                 file.durable = None if isinstance(file.pending[entries[-1]], Delete) else b""
                 del file.pending[: entries[-1] + 1]
+
+    def end(self) -> None:
+        """The process is dead, and its files are closed: nothing of that reaches the disk."""
+
+    def left(self) -> Image:
+        """What is there as if all was kept."""
+        image = image_of(self.directory)
+        assert self.image(kept) == image, "the disk does not know of a change"
+        return image
+
+    def images(self, seeds: Iterable[int]) -> Iterator[tuple[str, Image]]:
+        """What the crash leaves, in each way."""
+        ways: dict[str, Choice] = {"kept": kept, "torn": torn, "dropped": dropped}
+        ways |= {f"in part, seed {seed}": in_part(seed) for seed in seeds}
+        return ((way, self.image(choose)) for way, choose in ways.items())
 
     def image(self, choose: "Choice") -> Image:
         """The directory as the crash leaves it, where `choose` says what happened of the rest."""
@@ -201,6 +221,11 @@ def put_image(directory: Path, image: Image) -> None:
         (directory / name).unlink()
     for name, content in image.items():
         (directory / name).write_bytes(content)
+
+
+def is_torn(image: Image) -> bool:
+    """Return whether there is a hot journal."""
+    return image.get("main.db-journal", b"").startswith(JOURNAL_MAGIC)
 
 
 def _after(content: bytes | None, changes: "list[Change] | Iterator[Change]") -> bytes | None:

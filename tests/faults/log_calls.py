@@ -5,17 +5,13 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
-import pytest
-
-from sqlatch.kernel import nfs
 from sqlatch.kernel.errors import SqlatchError
-from storage.log import chain, files, segment
 from storage.log.directory import DirectoryLog
 from storage.log.log import Conflict, Gone, InDoubt, Record
 from storage.log.segment import SEALED_BYTES, encoded_record
+from tests.faults.calls import LOG, hooked
 
 DEADLINE_S = 10.0
 ID = b"0123456789abcdef"
@@ -73,18 +69,7 @@ class Fault:
 
 @contextmanager
 def struck_by(fault: Fault) -> Iterator[None]:
-    def struck(name: str, call: Callable[..., Any]) -> Callable[..., Any]:
-        return lambda *arguments, **named: fault.call(name, call, *arguments, **named)
-
-    calls = {name: struck(name, getattr(os, name)) for name in OS_CALLS}
-    ours = SimpleNamespace(**{**vars(os), **calls})
-    length_bytes = files.length_bytes
-    with pytest.MonkeyPatch.context() as patched:
-        for module in (segment, chain, files, nfs):
-            patched.setattr(module, "os", ours)
-        for name in PATH_CALLS:
-            patched.setattr(Path, name, struck(name, getattr(Path, name)))
-        patched.setattr(files, "length_bytes", struck("statx", length_bytes))
+    with hooked(fault.call, LOG, OS_CALLS, PATH_CALLS):
         yield
 
 

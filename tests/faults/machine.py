@@ -13,7 +13,6 @@ from handler.log import Record
 from handler.messages import answer_messages
 from handler.reaper import reap
 from handler.service import Service
-from handler.settings import Settings
 from handler.streams import answer_direct
 from handler.turn import Turn
 from hrana.baton import Batons
@@ -24,6 +23,7 @@ from locking.leases import Leases
 from locking.sqlite import SQLiteTable
 from sqlatch.kernel.errors import DatabaseNotFound
 from tests.faults.disk import Crash, Fuse
+from tests.faults.engines import IN_PLACE, Kept
 
 T = TypeVar("T")
 
@@ -98,6 +98,7 @@ class Machine:
     directory: Path
     time: Time = field(default_factory=Time)
     table: SQLiteTable = field(default_factory=lambda: SQLiteTable(Path(":memory:")))
+    kept: Kept = IN_PLACE
 
     @property
     def streams(self) -> Path:
@@ -108,8 +109,7 @@ class Machine:
 
     def start(self, fuse: Fuse | None = None, lost: LostAnswers | None = None) -> "Instance":
         """A new instance, which crashes when the fuse blows."""
-        settings = Settings(databases=self.directory, leases="sqlite:unused")
-        service = Service(settings, clock=self.time.clock())
+        service = Service(self.kept.settings(self.directory), clock=self.time.clock())
         table = FusedTable(self.table, fuse or Fuse(), lost or LostAnswers())
         service.__dict__["leases"] = Leases(table, clock=service.clock)
         service.__dict__["batons"] = Batons(StreamFiles(self.streams))

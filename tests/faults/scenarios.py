@@ -10,6 +10,7 @@ from typing import Any
 from sqlatch.kernel.errors import DatabaseCorrupt, StorageError
 from tests.faults.crashes import Situation, undisturbed
 from tests.faults.disk import image_of, put_image
+from tests.faults.engines import IN_PLACE, Kept
 from tests.faults.machine import Instance
 
 ROWS = 40
@@ -40,7 +41,7 @@ class Scenario:
 
     `warm`: it has written before, so that its connections are open. `reply`: what acknowledges it,
     if not every reply does. `copied_in`: the database then comes from elsewhere, in that journal
-    mode, and the service has not seen it yet.
+    mode, and the service has not seen it yet. `prepare` is done last before it.
     """
 
     name: str
@@ -50,14 +51,17 @@ class Scenario:
     warm: bool = False
     changes: bool = True
     reply: Any = None
+    prepare: Callable[[Situation, Path], Situation] = lambda start, _directory: start
 
 
-def start_of(scenario: Scenario, directory: Path) -> Situation:
+def start_of(scenario: Scenario, directory: Path, kept: Kept = IN_PLACE) -> Situation:
     """Make the state before it."""
-    start = Situation({}, [])
+    start = Situation({}, [], kept=kept)
     for request in scenario.setup:
         start = undisturbed(start, directory, ask(**request))
-    return _from_elsewhere(start, directory, scenario.copied_in) if scenario.copied_in else start
+    if scenario.copied_in:
+        start = _from_elsewhere(start, directory, scenario.copied_in)
+    return scenario.prepare(start, directory)
 
 
 def _from_elsewhere(start: Situation, directory: Path, journal_mode: str) -> Situation:

@@ -7,10 +7,17 @@ import pytest
 from sqlatch.kernel import nfs
 from tests.faults import tally
 from tests.faults.campaign import Campaign, Counts
+from tests.faults.engines import IN_A_LOG
+from tests.faults.log_scenarios import COMPACTIONS
+from tests.faults.log_scenarios import SCENARIOS as IN_LOGS
 from tests.faults.scenarios import COPIED_IN, LARGE_DATABASE, LARGE_WRITE, SCENARIOS, Scenario
 
 SEEDS = 8 if tally.FULL else 1
 RECOVERED_EVERY = 1 if tally.FULL else 20
+
+EVERY_IN_SHORT = 7
+"""Of the operations on a log, whose every one is in the slow part."""
+RECOVERED_IN_A_LOG_EVERY = 12 if tally.FULL else 600
 
 by_name = pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
 
@@ -52,6 +59,42 @@ def test_a_crash_while_the_journal_is_cut_back_changes_nothing(
     tally.keep("crash", LARGE_WRITE.name, counts)
     assert_was_hard(counts)
     assert (memory / "main.db-journal").stat().st_size <= 8192
+
+
+@pytest.mark.parametrize("scenario", [*SCENARIOS, *IN_LOGS], ids=lambda scenario: scenario.name)
+def test_some_crashes_in_a_log_leave_the_state_before_or_after(
+    scenario: Scenario, memory: Path, small_log: None
+) -> None:
+    counts = Campaign(scenario, memory, seeds=1, kept=IN_A_LOG).run(every=EVERY_IN_SHORT)
+
+    assert counts.crash_points > 2, "nothing was met"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(tally.TIMEOUT_S)
+@pytest.mark.parametrize("scenario", [*SCENARIOS, *IN_LOGS], ids=lambda scenario: scenario.name)
+def test_a_crash_in_a_log_leaves_the_state_before_or_after(
+    scenario: Scenario, memory: Path, small_log: None
+) -> None:
+    counts = Campaign(scenario, memory, seeds=SEEDS, kept=IN_A_LOG).run()
+
+    tally.keep("log, crash", scenario.name, counts)
+    assert counts.crash_points > 10, "nothing was met"
+    assert min(counts.state_after, counts.acknowledged) > 0, "nothing was met"
+    assert scenario in COMPACTIONS or counts.hot_journals > 0, "nothing was met"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(tally.TIMEOUT_S)
+@pytest.mark.parametrize("scenario", [*SCENARIOS, *IN_LOGS], ids=lambda scenario: scenario.name)
+def test_a_crash_during_recovery_in_a_log_changes_nothing(
+    scenario: Scenario, memory: Path, small_log: None
+) -> None:
+    campaign = Campaign(scenario, memory, seeds=1, kept=IN_A_LOG)
+    counts = campaign.run_recovery(every=RECOVERED_IN_A_LOG_EVERY)
+
+    tally.keep("log, crash during recovery", scenario.name, counts)
+    assert scenario in COMPACTIONS or counts.crash_points > 0, "nothing was met"
 
 
 @pytest.mark.slow

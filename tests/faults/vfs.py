@@ -5,16 +5,32 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, Protocol
 
 import apsw
 
-from tests.faults.disk import Crash, Create, Delete, Disk, Truncate, Write
+from tests.faults.disk import Change, Crash, Create, Delete, Truncate, Write
 
 Hook = Callable[[Any], Any]
 
 NAME = "crashing"
 BASE = "unix"
+
+
+class Disk(Protocol):
+    """What is told of each change before it happens, and of each sync."""
+
+    directory: Path
+
+    def tracked(self, path: Path) -> str | None:
+        """Return the name of a file; None for those that no crash leaves behind."""
+
+    def change(self, name: str, change: Change) -> None: ...
+
+    def sync(self, name: str) -> None: ...
+
+    def sync_directory(self) -> None: ...
+
 
 JOURNALS = apsw.SQLITE_OPEN_MAIN_JOURNAL | apsw.SQLITE_OPEN_SUPER_JOURNAL | apsw.SQLITE_OPEN_WAL
 
@@ -60,10 +76,8 @@ class CrashingVFS(apsw.VFS):
         return Random(0).randbytes(count)
 
     def _tracked(self, name: "str | apsw.URIFilename | None") -> str | None:
-        """The name of a file of the directory; None for those that no crash leaves behind."""
         text = name.filename() if isinstance(name, apsw.URIFilename) else name
-        path = Path(text) if text else None
-        return path.name if path and path.parent == self.disk.directory else None
+        return self.disk.tracked(Path(text)) if text else None
 
     def _is_there(self, name: str) -> bool:
         return (self.disk.directory / name).exists()
