@@ -26,16 +26,22 @@ class DatabaseAddress:
     url: str
     iam: bool | None
     timeout_s: float
+    token: str = TOKEN
+    """The variable of the environment that has the token."""
 
-    def at(self, url: str) -> "DatabaseAddress":
-        """Return the address of another database, called in the same way."""
-        return replace(self, url=url)
+    def at(self, url: str, *, token: str | None = None) -> "DatabaseAddress":
+        """Return the address of another database, called in the same way.
+
+        Its token is in the variable `token`, if that is set.
+        """
+        own = token if token is not None and token in os.environ else self.token
+        return replace(self, url=url, token=own)
 
     def client(self) -> Client:
         """Return a client, which is to be closed."""
         return connect(
             self.url,
-            token=os.environ.get(TOKEN) or None,
+            token=os.environ.get(self.token) or None,
             iam=self.iam,
             timeout_s=self.timeout_s,
             attempt_s=max(ATTEMPT_S, self.timeout_s / 2),

@@ -1,16 +1,24 @@
 """`sqlatch dump`: a database as the SQL that makes it again."""
 
-import sqlite3
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from io import TextIOWrapper
 
 import click
 
 from sqlatch.client import Client
 from sqlatch.command.address import DatabaseAddress, with_address
-from sqlatch.command.exits import Exit, Failure
-from sqlatch.command.fulltext import Content, configuration, content_of, is_full_text
+from sqlatch.command.ddl import (
+    SETTINGS,
+    check_contents,
+    contents_of,
+    defined,
+    full_text,
+    has_rows,
+    has_statistics,
+    sequences,
+)
+from sqlatch.command.fulltext import Content
 from sqlatch.command.rows import literal, rows_of
 from sqlatch.command.schema import (
     Definition,
@@ -19,17 +27,12 @@ from sqlatch.command.schema import (
     folded,
     parents,
     parents_first,
-    quoted,
     tables,
 )  # fmt: skip
 
-SETTINGS = ("user_version", "application_id")
 ENCODING = "UTF-8"
 DEFERRED = "PRAGMA defer_foreign_keys = ON;\n"
 """Holds to the end of the transaction: tables may refer to each other in a circle."""
-
-_HAS = "SELECT 1 FROM sqlite_schema WHERE name = ?"
-_ENDS = (";", "\n;", "*/;", "\n*/;")
 
 
 @click.command()
@@ -50,13 +53,13 @@ def dump(
     with address.open(writes=False) as client:
         made = definitions(client)
         chosen = _chosen(tables(client), names, left_out)
-        contents = {
-            folded(one.name): content_of(one)
-            for one in made
-            if any(one.name == table.name and is_full_text(table) for table in chosen)
-        }
+        contents = contents_of(made, chosen)
         if not schema_only:
-            _check_contents(chosen, contents)
+            check_contents(
+                chosen,
+                contents,
+                "leave it out with --except {name!r} and fill it anew from its source",
+            )
         if isinstance(sys.stdout, TextIOWrapper):
             sys.stdout.reconfigure(encoding="utf-8", newline="\n")
         if not bare:
@@ -86,16 +89,6 @@ def _chosen(
     ]
 
 
-def _check_contents(chosen: Sequence[Table], contents: dict[str, Content]) -> None:
-    for table in chosen:
-        if contents.get(folded(table.name)) is Content.NONE:
-            raise Failure(
-                f"the full-text index {table.name!r} keeps no texts, so no SQL makes it again:"
-                f" leave it out with --except {table.name!r} and fill it anew from its source",
-                Exit.REFUSED,
-            )
-
-
 def _begin(client: Client) -> str:
     encoding = client.query("PRAGMA encoding").value()
     said = "" if encoding == ENCODING else f"PRAGMA encoding = {literal(encoding)};\n"
@@ -104,7 +97,7 @@ def _begin(client: Client) -> str:
 
 def _schema(made: Sequence[Definition], chosen: Sequence[Table]) -> Iterator[str]:
     for kinds in (("table",), ("view", "index", "trigger")):
-        yield from _defined(made, chosen, kinds)
+        yield from defined(made, chosen, kinds)
 
 
 def _all(
@@ -120,57 +113,19 @@ def _all(
     """
     unique = [one for one in made if one.is_unique]
     others = [one for one in made if not one.is_unique]
-    yield from _defined(made, chosen, ("table",))
-    yield from _defined(unique, chosen, ("index",))
+    yield from defined(made, chosen, ("table",))
+    yield from defined(unique, chosen, ("index",))
     references = parents(client)
     if references:
         yield DEFERRED
     for table in parents_first(references, chosen):
-        if table.kind in ("table", "virtual") and contents.get(folded(table.name)) not in (
-            Content.OTHER, Content.NONE,
-        ):  # fmt: skip
+        if has_rows(table, contents):
             rows = rows_of(table)
             yield from rows.inserts(rows.read(client))
-    yield from _sequences(client, chosen)
-    yield from _defined(others, chosen, ("view", "index"))
+    yield from sequences(client, chosen)
+    yield from defined(others, chosen, ("view", "index"))
     for table in chosen:
-        yield from _full_text(client, table, contents.get(folded(table.name)))
-    yield from _defined(made, chosen, ("trigger",))
-    if client.query(_HAS, ["sqlite_stat1"]).rows:
+        yield from full_text(client, table, contents.get(folded(table.name)))
+    yield from defined(made, chosen, ("trigger",))
+    if has_statistics(client):
         yield "ANALYZE;\n"
-
-
-def _defined(
-    made: Iterable[Definition], chosen: Sequence[Table], kinds: Sequence[str]
-) -> Iterator[str]:
-    # The table that a trigger belongs to stands there as its maker wrote it.
-    names = {folded(table.name) for table in chosen if table.kind != "shadow"}
-    for one in made:
-        if one.kind in kinds and folded(one.table) in names:
-            # A comment at the end would swallow the semicolon.
-            end = next(end for end in _ENDS if sqlite3.complete_statement(one.sql + end))
-            yield f"{one.sql}{end}\n"
-
-
-def _full_text(client: Client, table: Table, content: Content | None) -> Iterator[str]:
-    """Yield the settings of a full-text index, and what rebuilds it over texts kept elsewhere."""
-    if content is None:
-        return
-    name = quoted(table.name)
-    for key, value in configuration(client, table):
-        yield f"INSERT INTO {name} ({name}, rank) VALUES ({literal(key)}, {literal(value)});\n"  # noqa: S608 (quoted)
-    if content is Content.OTHER:
-        yield f"INSERT INTO {name} ({name}) VALUES ('rebuild');\n"  # noqa: S608 (quoted)
-
-
-def _sequences(client: Client, chosen: Sequence[Table]) -> Iterator[str]:
-    """Yield the state of AUTOINCREMENT, so that an id that was used is not used again."""
-    if not client.query(_HAS, ["sqlite_sequence"]).rows:
-        return
-    names = {table.name for table in chosen}
-    for name, last in client.query("SELECT name, seq FROM sqlite_sequence ORDER BY name").rows:
-        if name in names:
-            # SQLite made its row when the rows of the table came in, but for an empty table.
-            of, values = literal(name), f"{literal(name)}, {literal(last)}"
-            yield f"DELETE FROM sqlite_sequence WHERE name = {of};\n"  # noqa: S608
-            yield f"INSERT INTO sqlite_sequence VALUES ({values});\n"  # noqa: S608

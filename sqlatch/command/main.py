@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import click
 
 from sqlatch.command.address import DatabaseAddress, with_address
+from sqlatch.command.copy import copy
 from sqlatch.command.dump import dump
 from sqlatch.command.exits import Exit
 from sqlatch.command.load import load
@@ -43,5 +44,5 @@ def health(*, address: DatabaseAddress) -> int:
     return Exit.OK if answer.get("status") == "ok" else Exit.TRY_AGAIN
 
 
-for each in (query, shell, load, dump, token):
+for each in (query, shell, load, dump, copy, token):
     commands.add_command(each)

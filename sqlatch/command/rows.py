@@ -38,27 +38,32 @@ class Rows:
 
     def read(self, client: Client) -> Iterator[Row]:
         """The rows in the order of their key."""
+        for page in self.pages(client):
+            for row in page:
+                yield row[len(self.keys) :]
+
+    def pages(self, client: Client, *, after: Row = (), last: Row = ()) -> Iterator[list[Row]]:
+        """The rows in pages, each behind its key: of those behind `after`, up to `last`."""
         page_rows = PAGE_ROWS_FIRST
-        after: Row = ()
         passed = 0
         while True:
             try:
-                rows = client.query(*self._page(after, passed, page_rows)).rows
+                rows = client.query(*self._page(after, last, passed, page_rows)).rows
             except ResultTooLarge:
                 if page_rows == 1:
                     raise
                 page_rows = max(1, page_rows // 4)
                 continue
-            for row in rows:
-                yield row[len(self.keys) :]
+            if rows:
+                yield rows
             if len(rows) < page_rows:
                 return
             after = rows[-1][: len(self.keys)]
             passed += len(rows)
 
-    def inserts(self, rows: Iterable[Row]) -> Iterator[str]:
+    def inserts(self, rows: Iterable[Row], verb: str = "INSERT") -> Iterator[str]:
         """The statements that make rows again, a line for each row."""
-        head = f"INSERT INTO {self.table} ({', '.join(self.columns)}) VALUES"
+        head = f"{verb} INTO {self.table} ({', '.join(self.columns)}) VALUES"
         lines: list[str] = []
         characters = 0
         for row in rows:
@@ -73,7 +78,7 @@ class Rows:
         if lines:
             yield f"{head}\n" + ",\n".join(lines) + ";\n"
 
-    def _page(self, after: Row, passed: int, page_rows: int) -> tuple[str, list[Value]]:
+    def _page(self, after: Row, last: Row, passed: int, page_rows: int) -> tuple[str, list[Value]]:
         selected = ", ".join((*self.keys, *self.columns))
         if not self.keys:
             # An index might hold all the columns, in another order.
@@ -81,10 +86,11 @@ class Rows:
                 f"SELECT {selected} FROM {self.table} NOT INDEXED LIMIT ? OFFSET ?",  # noqa: S608
                 [page_rows, passed],
             )
-        key = ", ".join(self.keys)
-        where = f"WHERE ({key}) > ({', '.join('?' * len(self.keys))})" if after else ""
+        key, marks = ", ".join(self.keys), ", ".join("?" * len(self.keys))
+        ends = [f"({key}) {sign} ({marks})" for sign, end in ((">", after), ("<=", last)) if end]
+        where = f"WHERE {' AND '.join(ends)}" if ends else ""
         sql = f"SELECT {selected} FROM {self.table} {where} ORDER BY {key} LIMIT ?"  # noqa: S608
-        return sql, [*after, page_rows]
+        return sql, [*after, *last, page_rows]
 
 
 def rows_of(table: Table) -> Rows:

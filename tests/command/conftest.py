@@ -31,12 +31,14 @@ Sqlatch = Callable[..., Ended]
 
 
 @contextmanager
-def serving(directory: Path) -> Iterator[str]:
+def serving(directory: Path | None, **variables: str) -> Iterator[str]:
     """The address of `python -m handler.local serve` on a directory of databases."""
+    if directory is not None:
+        variables["SQLATCH_DATABASES"] = str(directory)
     with subprocess.Popen(
         [sys.executable, "-m", "handler.local", "serve", "--port", "0"],
         cwd=ROOT,
-        env=os.environ | {"SQLATCH_DATABASES": str(directory)},
+        env=os.environ | variables,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
