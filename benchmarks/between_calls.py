@@ -1,13 +1,11 @@
 """The floor of a write under a lease: bare apsw between two bare calls to DynamoDB."""
 
-import os
 from pathlib import Path
-
-import boto3
 
 from benchmarks.bare import REFUSALS, Bare
 from benchmarks.data import FILE
 from benchmarks.table_names import FLOOR_TABLE
+from sqlatch.kernel.aws.dynamodb import DynamoDB
 
 __all__ = ["REFUSALS", "BetweenCalls", "open_subject"]
 
@@ -17,7 +15,7 @@ class BetweenCalls(Bare):
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
-        self._client = boto3.client("dynamodb", endpoint_url=os.environ["AWS_ENDPOINT_URL"])
+        self._client = DynamoDB()
 
     def write(self, number: int) -> None:
         self._call(number)

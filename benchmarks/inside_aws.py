@@ -1,6 +1,6 @@
-"""Time and number of calls that botocore makes: what is not the subject's own."""
+"""Time and number of calls to AWS, by botocore or without it: what is not the subject's own."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from time import perf_counter
@@ -8,10 +8,12 @@ from typing import Any
 
 import botocore.client
 
+from sqlatch.kernel.aws.dynamodb import DynamoDB
+
 
 @dataclass(slots=True)
 class Meter:
-    """The calls to botocore so far and the time in them, signing and parsing included."""
+    """The calls so far and the time in them, signing and parsing included."""
 
     calls: int = 0
     duration_s: float = 0.0
@@ -21,19 +23,27 @@ class Meter:
 def metered() -> Iterator[Meter]:
     """Meter every operation of every client, wherever it was made, inside the block."""
     meter = Meter()
-    client: Any = botocore.client.BaseClient
-    original = client._make_api_call
+    owners: list[tuple[Any, str]] = [
+        (botocore.client.BaseClient, "_make_api_call"),
+        (DynamoDB, "call"),
+    ]
+    originals = [getattr(owner, name) for owner, name in owners]
+    for (owner, name), original in zip(owners, originals, strict=True):
+        setattr(owner, name, _timed(original, meter))
+    try:
+        yield meter
+    finally:
+        for (owner, name), original in zip(owners, originals, strict=True):
+            setattr(owner, name, original)
 
-    def timed(self: Any, operation: str, parameters: Any) -> Any:
+
+def _timed(call: Callable[..., Any], meter: Meter) -> Callable[..., Any]:
+    def timed(*arguments: Any) -> Any:
         started = perf_counter()
         try:
-            return original(self, operation, parameters)
+            return call(*arguments)
         finally:
             meter.duration_s += perf_counter() - started
             meter.calls += 1
 
-    client._make_api_call = timed
-    try:
-        yield meter
-    finally:
-        client._make_api_call = original
+    return timed

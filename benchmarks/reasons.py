@@ -23,10 +23,6 @@ REASONS = {
         "pydantic's models are no longer loaded, which was 100 ms of 290 ms of processor time on a"
         " busy machine; what is left is its core, the composition with `sqlexec`, and Powertools."
     ),
-    "fresh_write": (
-        "A first write loads botocore, 170 ms of processor time, which bare SQLite and Django,"
-        " without a lease, do not; boto3 around it is already left out."
-    ),
     "together_rate": (
         "Writes run in turn, so eight are about as fast as one: alone a process writes 280 rows a"
         " second, and one of django-sqlite-efs 200. How long the others wait between two tries"

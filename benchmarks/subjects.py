@@ -42,7 +42,7 @@ LOCK = "python-dynamodb-lock"
 
 SUBJECTS = {
     BARE: Entry("benchmarks.bare"),
-    BETWEEN_CALLS: Entry("benchmarks.between_calls", needs="boto3"),
+    BETWEEN_CALLS: Entry("benchmarks.between_calls"),
     SQLATCH: Entry("benchmarks.service"),
     LOG: Entry("benchmarks.service", "open_log"),
     EFS: Entry("benchmarks.django_orm", "open_efs", "django_sqlite_efs"),

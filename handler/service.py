@@ -57,7 +57,7 @@ class Service:
 
     @cached_property
     def leases(self) -> Leases:
-        """Made when the first lease is taken: a process that only reads loads no AWS SDK."""
+        """Made when the first lease is taken: a process that only reads loads no calls to AWS."""
         return Leases(open_table(self.settings.leases), clock=self.clock)
 
     @cached_property

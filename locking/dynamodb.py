@@ -2,34 +2,22 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
-from botocore.session import get_session
-
+from sqlatch.kernel.aws.dynamodb import DynamoDB
+from sqlatch.kernel.aws.errors import (
+    ConditionFailed,
+    NotConfigured,
+    Refused,
+    Unavailable,
+)
+from sqlatch.kernel.aws.errors import Throttled as AwsThrottled
 from sqlatch.kernel.errors import StorageError
 
 from .lease import GRACE_S, Claim, HeldLease, TableUnavailable, Taken, Throttled
 
-if TYPE_CHECKING:
-    from mypy_boto3_dynamodb import DynamoDBClient
-
 PREFIX = "database#"
 PAGES_MAX = 100
-CONFIG = Config(
-    connect_timeout=1,
-    read_timeout=2,
-    retries={"total_max_attempts": 1},
-    tcp_keepalive=True,
-    max_pool_connections=1,
-    user_agent="sqlatch",
-)
-"""No retries of its own: the caller retries, until its deadline and knowing what it asked.
-
-A given user agent is not composed again for each call, which takes 0.1 ms.
-"""
-
 FREE = "attribute_not_exists(lock_id) OR expires_at < :overdue"
 MINE = "lock_id = :lock_id"
 TAKE = (
@@ -38,23 +26,14 @@ TAKE = (
 )
 GIVE_BACK = "REMOVE lock_id, holder, acquired_at, expires_at, ahead"
 
-THROTTLING = frozenset({
-    "LimitExceededException", "ProvisionedThroughputExceededException", "RequestLimitExceeded",
-    "ThrottlingException",
-})  # fmt: skip
-TRANSIENT = frozenset({
-    "InternalServerError", "InternalFailure", "RequestTimeout", "ServiceUnavailable",
-    "TransactionConflictException",
-})  # fmt: skip
-"""Codes of refusals that may pass: of too many calls, and of a failure within AWS."""
-
 
 class DynamoDBTable:
     """A table whose key is `pk` (S). An item is never deleted, so that its fence only grows."""
 
-    def __init__(self, name: str, client: "DynamoDBClient | None" = None) -> None:
+    def __init__(self, name: str, client: DynamoDB | None = None) -> None:
         self._name = name
-        self._client = client or _client()
+        with self._errors():
+            self._client = client or DynamoDB()
 
     def take(self, claim: Claim) -> Taken | HeldLease:
         first_fence = int(claim.now_s * 1000)
@@ -78,8 +57,10 @@ class DynamoDBTable:
                     ReturnValues="ALL_OLD",
                     ReturnValuesOnConditionCheckFailure="ALL_OLD",
                 )
-            except self._client.exceptions.ConditionalCheckFailedException as error:
-                return _granted_before(claim, _held(cast("Any", error.response)["Item"]))
+            except ConditionFailed as error:
+                if error.item is None:
+                    raise
+                return _granted_before(claim, _held(error.item))
         before = answer.get("Attributes", {})
         fence = int(before["fence"]["N"]) if "fence" in before else first_fence
         return Taken(claim.held(fence + 1), taken_over="lock_id" in before)
@@ -94,48 +75,50 @@ class DynamoDBTable:
                     ConditionExpression=MINE,
                     ExpressionAttributeValues={":lock_id": {"S": lock_id}},
                 )
-            except self._client.exceptions.ConditionalCheckFailedException:
+            except ConditionFailed:
                 # Given back already by a call whose answer was lost, or run out and taken over.
                 return
 
     def held(self) -> list[HeldLease]:
         with self._errors():
-            pages = self._client.get_paginator("scan").paginate(
-                TableName=self._name,
-                FilterExpression="attribute_exists(lock_id)",
-                ConsistentRead=True,
-                PaginationConfig={"MaxItems": PAGES_MAX * 1000},
-            )
             return [
-                _held(item)
-                for page in pages
-                for item in page["Items"]
-                if item["pk"]["S"].startswith(PREFIX)
+                _held(item) for item in self._items_held() if item["pk"]["S"].startswith(PREFIX)
             ]
 
     def close(self) -> None:
         self._client.close()
 
+    def _items_held(self) -> Iterator[dict[str, Any]]:
+        """The items of all pages; those of the first `PAGES_MAX`."""
+        start: dict[str, Any] = {}
+        for _page in range(PAGES_MAX):
+            page = self._client.scan(
+                TableName=self._name,
+                FilterExpression="attribute_exists(lock_id)",
+                ConsistentRead=True,
+                **start,
+            )
+            yield from page["Items"]
+            if "LastEvaluatedKey" not in page:
+                return
+            start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
+
     @contextmanager
     def _errors(self) -> Iterator[None]:
         try:
             yield
-        except ClientError as error:
-            code = error.response["Error"]["Code"]
-            if code in THROTTLING:
-                raise Throttled(code) from error
-            if code in TRANSIENT:
-                raise TableUnavailable(code) from error
-            raise StorageError(
-                f"the lease table {self._name!r}: {error}", table=self._name, aws_code=code
-            ) from error
-        except BotoCoreError as error:
+        except AwsThrottled as error:
+            raise Throttled(error.code) from error
+        except Unavailable as error:
             raise TableUnavailable(str(error)) from error
-
-
-def _client() -> "DynamoDBClient":
-    """Return a client of botocore: boto3 around it would make the first write a fifth slower."""
-    return cast("DynamoDBClient", get_session().create_client("dynamodb", config=CONFIG))
+        except Refused as error:
+            raise StorageError(
+                f"the lease table {self._name!r}: {error}", table=self._name, aws_code=error.code
+            ) from error
+        except NotConfigured as error:
+            raise StorageError(
+                f"the lease table {self._name!r}: {error}", table=self._name
+            ) from error
 
 
 def _granted_before(claim: Claim, held: HeldLease) -> Taken | HeldLease:

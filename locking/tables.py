@@ -11,7 +11,7 @@ SQLITE = "sqlite:"
 def open_table(address: str) -> LeaseTable:
     """The table at `dynamodb:<table>` or `sqlite:<file>`; ValueError for anything else.
 
-    The AWS SDK is loaded here, at the first write, and not by a process that only reads.
+    What calls AWS is loaded here, at the first write, and not by a process that only reads.
     """
     if address.startswith(DYNAMODB) and address != DYNAMODB:
         from .dynamodb import DynamoDBTable

@@ -19,7 +19,7 @@ SETTINGS = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importl
 LAYERS = "handler composes the rooms, hrana is one of its doors; all stand on the errors"
 KERNEL_ONLY = "the service imports only the kernel of sqlatch"
 KERNEL = "the kernel imports nothing but itself"
-AWS = "only locking, what is called beside requests, and a caller's transports speak to AWS"
+AWS = "only what is called beside requests, and a caller's transports, load the AWS SDK"
 SQLITE = "only storage speaks to SQLite (locking has a table in a file of its own)"
 ENGINES = "what is above storage knows no engine, but for the one place where it is chosen"
 SHARED = "what all engines share knows none of them"
@@ -39,6 +39,7 @@ PLANTS = [
     ("sqlatch/kernel/values.py", "import locking.clock", {KERNEL, LAYERS}),
     ("sqlatch/client.py", "import sqlexec.database", {LAYERS}),
     ("sqlexec/execute.py", "import boto3", {AWS}),
+    ("locking/dynamodb.py", "import botocore", {AWS}),
     ("locking/leases.py", "import apsw", {SQLITE}),
     ("sqlexec/execute.py", "import apsw", {SQLITE}),
     ("sqlexec/database.py", "from storage.inplace.files import Files", {ENGINES}),

@@ -23,7 +23,7 @@ from pathlib import Path
 SAM = ".venv-sam/bin/sam"
 
 REQUIREMENTS = Path("requirements/service.txt")
-"""boto3 is not among them: the runtime brings it, only a write loads it, and with botocore it is
+"""boto3 is not among them: the runtime brings it, no request loads it, and with botocore it is
 larger than all the rest."""
 
 ROOMS = ("events", "handler", "hrana", "locking", "sqlexec", "storage", "sqlatch/kernel")

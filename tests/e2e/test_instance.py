@@ -56,7 +56,7 @@ def test_all_code_but_the_runtime_s_own_is_the_artifact_s(start: Start) -> None:
         if file and not any(Path(file).is_relative_to(place) for place in known)
     ]
     assert strays == []
-    assert Path(files["botocore"]).is_relative_to(inspected.runtime)
+    assert "botocore" not in files
 
 
 def test_a_second_invoke_finds_the_process_warm(start: Start) -> None:
@@ -67,7 +67,7 @@ def test_a_second_invoke_finds_the_process_warm(start: Start) -> None:
     assert first["process"] == second["process"]
 
 
-def test_a_cold_start_that_reads_needs_no_aws_sdk(
+def test_a_function_that_reads_and_writes_needs_no_aws_sdk(
     start: Start, instance: Instance, runtime_without_sdk: Path
 ) -> None:
     instance.invoke({"query": "CREATE TABLE t AS SELECT 7 AS n"})
@@ -77,7 +77,7 @@ def test_a_cold_start_that_reads_needs_no_aws_sdk(
     http = read_sample(next(path for path in SAMPLES if path.stem == "10-http-2.0"))
     http |= {"rawPath": "/read", "body": '{"query": "SELECT n FROM t"}', "isBase64Encoded": False}
     assert json.loads(cold.invoke(http)["body"])["rows"] == [[7]]
-    assert cold.invoke({"query": "DELETE FROM t"})["errorMessage"] == "No module named 'botocore'"
+    assert cold.invoke({"query": "DELETE FROM t"})["rows_affected"] == 1
 
 
 @pytest.mark.parametrize("algorithm", ["EdDSA", "RS256"])

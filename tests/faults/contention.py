@@ -100,8 +100,6 @@ class Contention:
 class _Line:
     """The way to the table and back, as a client."""
 
-    exceptions = MeteredDynamoDB.exceptions
-
     def __init__(self, contention: Contention) -> None:
         self._contention = contention
 

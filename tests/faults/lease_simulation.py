@@ -8,8 +8,6 @@ one.
 from pathlib import Path
 from typing import Any
 
-from botocore.exceptions import ReadTimeoutError
-
 from handler.log import Record
 from handler.service import Service
 from handler.settings import Settings
@@ -18,10 +16,11 @@ from locking.dynamodb import DynamoDBTable
 from locking.lease import Lease
 from locking.leases import MARGIN_S, Leases
 from locking.waiting import WAIT_MAX_S
+from sqlatch.kernel.aws.errors import ConditionFailed, TimedOut
 from sqlatch.kernel.errors import LeaseBusy, SqlatchError
 from sqlexec.databases import Databases
 from storage.engine import Grant
-from tests.faults.simulated_dynamodb import SimulatedDynamoDB, refusal
+from tests.faults.simulated_dynamodb import throttled
 from tests.faults.simulated_time import Timeline
 from tests.faults.simulated_world import (
     FATES,
@@ -160,8 +159,6 @@ class Contender:
 class _Network:
     """The way to the table and back, as a client: each request has its fate."""
 
-    exceptions = SimulatedDynamoDB.exceptions
-
     def __init__(self, contender: Contender) -> None:
         self._contender = contender
         self._world = contender.world
@@ -184,7 +181,7 @@ class _Network:
         world.counts[fate.replace(" ", "_")] += 1
         contender.pass_time(world.chance.uniform(0.001, 0.01))
         if fate == "throttled":
-            raise refusal("ThrottlingException")
+            raise throttled()
         if fate == "late":
             world.ghosts.add(lock_id)
             late_s = world.timeline.now_s + world.chance.uniform(0, LATE_MAX_S)
@@ -194,7 +191,7 @@ class _Network:
         if fate != "answered":
             world.say(contender.name, fate)
             contender.pass_time(READ_TIMEOUT_S)
-            raise ReadTimeoutError(endpoint_url="")
+            raise TimedOut
         try:
             return world.apply(contender, operation, request, asked_at_s)
         finally:
@@ -204,7 +201,7 @@ class _Network:
         """A request that is carried out, or refused, and nobody learns which."""
         try:
             self._world.apply(self._contender, operation, request, asked_at_s)
-        except SimulatedDynamoDB.exceptions.ConditionalCheckFailedException:
+        except ConditionFailed:
             return
 
 

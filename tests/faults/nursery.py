@@ -8,17 +8,14 @@ import os
 import signal
 import sys
 
-import boto3
-
 import handler.local  # noqa: F401  (so that no child has to load it)
-from locking.dynamodb import CONFIG
+import locking.dynamodb  # noqa: F401
 from tests.faults import customer
 
 
 def main() -> None:
     """Make processes until stdin ends, then kill those that are left, the stopped ones too."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-    boto3.client("dynamodb", config=CONFIG).close()
     for line in sys.stdin:
         pid = os.fork()
         if pid == 0:

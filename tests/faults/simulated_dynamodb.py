@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from botocore.exceptions import ClientError
+from sqlatch.kernel.aws.errors import AwsError, ConditionFailed, Throttled
 
 Item = dict[str, dict[str, str]]
 
@@ -19,20 +19,8 @@ PRESENT = re.compile(r"^attribute_exists\((?P<name>\w+)\)$")
 SUM = re.compile(r"^if_not_exists\((?P<name>\w+), (?P<first>:\w+)\) \+ (?P<plus>:\w+)$")
 
 
-class ConditionalCheckFailedException(ClientError):
-    """The condition does not hold."""
-
-
-class Exceptions:
-    """As `client.exceptions`."""
-
-    ConditionalCheckFailedException = ConditionalCheckFailedException
-
-
 class SimulatedDynamoDB:
     """The part of a client that `locking.dynamodb` uses; each call is one atomic step."""
-
-    exceptions = Exceptions
 
     def __init__(self) -> None:
         self.items: dict[str, Item] = {}
@@ -59,10 +47,8 @@ class SimulatedDynamoDB:
         values = request["ExpressionAttributeValues"]
         if any(_holds(term, before, values) for term in terms):
             return key, before
-        raise refusal(
-            "ConditionalCheckFailedException",
-            {"Item": before} if "ReturnValuesOnConditionCheckFailure" in request else {},
-        )
+        told = before if "ReturnValuesOnConditionCheckFailure" in request else {}
+        raise ConditionFailed("ConditionalCheckFailedException", "", status=400, item=told or None)
 
 
 class MeteredDynamoDB(SimulatedDynamoDB):
@@ -91,15 +77,14 @@ class MeteredDynamoDB(SimulatedDynamoDB):
         self._counted_at_s = now_s
         if self._units < 1:
             self.counts["throttled"] += 1
-            raise refusal("ThrottlingException")
+            raise throttled()
         self.counts["taken"] += 1
         self._units -= 1
 
 
-def refusal(code: str, more: Mapping[str, Any] | None = None) -> ClientError:
-    """An error as botocore raises it."""
-    kind = ConditionalCheckFailedException if code.startswith("Conditional") else ClientError
-    return kind({"Error": {"Code": code, "Message": code}, **(more or {})}, "UpdateItem")  # type: ignore[typeddict-item]
+def throttled() -> AwsError:
+    """The refusal of one call too many."""
+    return Throttled("ThrottlingException", "")
 
 
 def _holds(term: str, item: Item, values: Item) -> bool:

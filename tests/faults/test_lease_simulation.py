@@ -15,6 +15,7 @@ import pytest
 from locking import dynamodb
 from locking.dynamodb import DynamoDBTable
 from locking.lease import Claim
+from sqlatch.kernel.aws.errors import ConditionFailed
 from tests.faults import plants
 from tests.faults.lease_simulation import Contender, simulate
 from tests.faults.report import record, record_planted
@@ -75,7 +76,7 @@ def _delete_at_release(monkeypatch: pytest.MonkeyPatch) -> None:
                     ConditionExpression=dynamodb.MINE,
                     ExpressionAttributeValues={":lock_id": {"S": lock_id}},
                 )
-            except self._client.exceptions.ConditionalCheckFailedException:
+            except ConditionFailed:
                 return
 
     monkeypatch.setattr(DynamoDBTable, "give_back", give_back)

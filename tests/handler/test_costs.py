@@ -10,12 +10,12 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-import botocore.client
 import pytest
 
 from benchmarks.bare import connect
 from benchmarks.vfs import counting
 from handler.service import service
+from sqlatch.kernel.aws.service import Service as AwsService
 from tests.conftest import Ask, forget
 from tests.events.test_http import v2
 from tests.forge import PUBLIC, bearer
@@ -27,15 +27,15 @@ pytestmark = pytest.mark.parametrize("environment", ["dynamodb"], indirect=True)
 
 @pytest.fixture
 def calls(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
-    """The operations asked of AWS, counted where boto3 sends them."""
+    """The operations asked of AWS, counted where they are sent."""
     counted: Counter[str] = Counter()
-    send = vars(botocore.client.BaseClient)["_make_request"]
+    send = vars(AwsService)["send"]
 
-    def counting(self: Any, operation: Any, request: Any, context: Any) -> Any:
-        counted[operation.name] += 1
-        return send(self, operation, request, context)
+    def counting(self: Any, request: Any, **options: Any) -> Any:
+        counted[request.headers["x-amz-target"].rpartition(".")[2]] += 1
+        return send(self, request, **options)
 
-    monkeypatch.setattr(botocore.client.BaseClient, "_make_request", counting)
+    monkeypatch.setattr(AwsService, "send", counting)
     return counted
 
 

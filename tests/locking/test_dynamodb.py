@@ -3,17 +3,16 @@
 import socket
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
 from uuid import uuid4
 
 import pytest
-from botocore.exceptions import ClientError
-from botocore.session import get_session
 
-from locking.dynamodb import CONFIG, PREFIX, THROTTLING, TRANSIENT, DynamoDBTable
+from locking.dynamodb import PREFIX, DynamoDBTable
 from locking.lease import Claim, HeldLease, LeaseTable, TableUnavailable, Throttled
 from sqlatch.errors import StorageError
+from sqlatch.kernel.aws.dynamodb import THROTTLING, TRANSIENT, DynamoDB
 from tests import dynamodb_server
+from tests.sqlatch import socket_server
 
 CLAIM = Claim("main", "id-1", "one", now_s=1_800_000_000.0, expires_at_s=1_800_000_012.0)
 REFUSALS = {
@@ -36,33 +35,40 @@ def name(dynamodb_url: str, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 @pytest.fixture
-def client(name: str) -> Iterator[Any]:
-    client = get_session().create_client("dynamodb", config=CONFIG)
+def client(name: str) -> Iterator[DynamoDB]:
+    client = DynamoDB()
     yield client
     client.close()
 
 
-def test_the_client_itself_asks_once() -> None:
-    # A client that was made of it may have added its mode.
-    assert vars(CONFIG)["_user_provided_options"]["retries"]["total_max_attempts"] == 1
-
-
 @pytest.mark.parametrize("code", REFUSALS)
 def test_a_refusal_is_told_as_one_to_try_again_later_less_often_or_never(
-    code: str, name: str, client: Any
+    code: str, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(**_arguments: Any) -> None:
-        raise ClientError({"Error": {"Code": code, "Message": "no"}}, "UpdateItem")
+    body = f'{{"__type": "com.amazonaws.dynamodb.v20120810#{code}", "message": "no"}}'
+    answer = f"HTTP/1.1 400 Bad Request\r\ncontent-length: {len(body)}\r\n\r\n{body}"
 
-    client.meta.events.register("provide-client-params.dynamodb.*", refuse)
-
-    with pytest.raises((TableUnavailable, StorageError)) as refused:
-        DynamoDBTable(name, client).take(CLAIM)
+    with socket_server.running(answer.encode()) as server:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.port}")
+        table = DynamoDBTable(name)
+        with pytest.raises((TableUnavailable, StorageError)) as refused:
+            table.take(CLAIM)
+        table.close()
 
     assert refused.type is REFUSALS[code]
+    assert len(server.requests) == 1
 
 
-def test_a_table_that_is_not_there_is_named(name: str, client: Any) -> None:
+def test_an_environment_without_a_region_is_an_error_of_the_storage(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("AWS_DEFAULT_REGION", raising=False)
+
+    with pytest.raises(StorageError, match="'leases': there is no AWS region: set AWS_REGION"):
+        DynamoDBTable("leases")
+
+
+def test_a_table_that_is_not_there_is_named(name: str, client: DynamoDB) -> None:
     with pytest.raises(StorageError, match="no-such-table") as refused:
         DynamoDBTable("no-such-table", client).held()
 
@@ -86,7 +92,7 @@ def test_an_address_that_nobody_listens_at_may_answer_later(
     assert unavailable.type is TableUnavailable, "not throttled: it may have happened"
 
 
-def test_what_else_stands_in_the_table_is_no_lease(name: str, client: Any) -> None:
+def test_what_else_stands_in_the_table_is_no_lease(name: str, client: DynamoDB) -> None:
     table = DynamoDBTable(name, client)
     table.take(CLAIM)
     foreign = {"pk": {"S": "something#else"}, "lock_id": {"S": "x"}}
@@ -95,7 +101,7 @@ def test_what_else_stands_in_the_table_is_no_lease(name: str, client: Any) -> No
     assert table.held() == [replace(CLAIM.held(1_800_000_000_001))]
 
 
-def test_a_lease_of_before_leases_knew_who_was_ahead_is_read(name: str, client: Any) -> None:
+def test_a_lease_of_before_leases_knew_who_was_ahead_is_read(name: str, client: DynamoDB) -> None:
     table = DynamoDBTable(name, client)
     table.take(CLAIM)
     client.update_item(
@@ -111,7 +117,7 @@ def test_a_lease_of_before_leases_knew_who_was_ahead_is_read(name: str, client: 
 
 
 def test_an_item_that_is_given_back_keeps_its_fence_and_nothing_else(
-    name: str, client: Any
+    name: str, client: DynamoDB
 ) -> None:
     table = DynamoDBTable(name, client)
     table.take(CLAIM)

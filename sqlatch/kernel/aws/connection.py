@@ -1,0 +1,208 @@
+"""A connection to one endpoint, kept between calls: a request goes out, one whole answer comes.
+
+HTTP/1.1 as far as DynamoDB and S3 speak it. The standard library's client takes longer to load than
+to read this, gives each step of an answer a time of its own, and takes an answer without a length
+for whole wherever the connection ends.
+"""
+
+import os
+import socket
+import time
+from collections import deque
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from sqlatch.kernel.aws.answer import Answer, Reader
+from sqlatch.kernel.aws.endpoint import Endpoint
+from sqlatch.kernel.aws.errors import CutOff, NotConnected, TimedOut
+from sqlatch.kernel.aws.signature import Request
+
+CONNECT_S = 1.0
+"""The longest that connecting may take, and each step of a handshake of TLS."""
+
+SILENCE_S = 2.0
+"""The longest that the other side may take nothing, or say nothing."""
+
+CALL_S = 60.0
+"""The longest that a call may take, if its caller gives no deadline."""
+
+IDLE_S = 60.0
+"""A connection that was idle for longer is not used again, as in AWS's SDK for Java."""
+
+IDLE_MAX = 2
+"""Connections that are kept: a process has one, and a thread in its background another."""
+
+PIECE_BYTES = 256 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """A connection between two calls. `idle_since_s` in epoch seconds."""
+
+    connection: socket.socket
+    process: int
+    idle_since_s: float
+
+
+class _Stale(Exception):
+    """A kept connection had ended before anything of an answer came."""
+
+
+class Connection:
+    """A connection to an endpoint for one call after the other; further ones for further threads.
+
+    A request is sent again in one case: it was sent over a kept connection, and that ended before
+    a byte of an answer came. Servers end idle connections when they like, and a process that was
+    frozen or restored from a snapshot finds all of its own ended. It is sent again once, over a new
+    connection. The first may have arrived nevertheless, so what is asked must be safe to do twice:
+    a read, a deletion, or a write whose condition does not hold the second time. Of the second
+    kind, the refusal then brings back what the first wrote, and the caller knows it by its own id.
+    Whatever fails otherwise is raised, and the caller decides.
+    """
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._endpoint = endpoint
+        self._idle: deque[_Kept] = deque(maxlen=IDLE_MAX)
+
+    def ask(self, request: Request, *, deadline_s: float | None = None) -> Answer:
+        """Send a request and return its answer, whatever its status.
+
+        `deadline_s` in epoch seconds. Unavailable if there is no whole answer until then.
+        """
+        left_s = CALL_S if deadline_s is None else deadline_s - time.time()
+        ends_at_s = time.monotonic() + min(left_s, CALL_S)
+        kept = self._take()
+        if kept is not None:
+            try:
+                return self._converse(kept, request, ends_at_s, is_kept=True)
+            except _Stale:
+                pass
+        connection = _connected(self._endpoint, ends_at_s)
+        return self._converse(connection, request, ends_at_s, is_kept=False)
+
+    def close(self) -> None:
+        while self._idle:
+            self._idle.popleft().connection.close()
+
+    def _take(self) -> socket.socket | None:
+        """Return a kept connection that nobody has ended, as far as can be seen from here."""
+        while self._idle:
+            try:
+                kept = self._idle.pop()
+            except IndexError:  # another thread was sooner
+                return None
+            idle_s = time.time() - kept.idle_since_s
+            is_ours = kept.process == os.getpid()
+            if is_ours and 0 <= idle_s <= IDLE_S and not _has_something(kept.connection):
+                return kept.connection
+            kept.connection.close()
+        return None
+
+    def _converse(
+        self,
+        connection: socket.socket,
+        request: Request,
+        ends_at_s: float,
+        *,
+        is_kept: bool,
+    ) -> Answer:
+        reader = Reader(connection, ends_at_s, silence_s=SILENCE_S)
+        try:
+            _send(connection, request, ends_at_s)
+            answer = reader.answer(has_body=request.method != "HEAD")
+        except BaseException as error:
+            connection.close()
+            if isinstance(error, TimeoutError):
+                raise TimedOut(
+                    f"no whole answer in time from {self._endpoint.authority}"
+                ) from error
+            if isinstance(error, OSError | EOFError):
+                if is_kept and not reader.has_begun:
+                    raise _Stale from error
+                self._cut_off(error)
+            raise
+        if answer.is_last or len(self._idle) == IDLE_MAX:
+            connection.close()
+        else:
+            self._idle.append(_Kept(connection, os.getpid(), time.time()))
+        return answer
+
+    def _cut_off(self, error: Exception) -> NoReturn:
+        raise CutOff(
+            f"{self._endpoint.authority} ended the connection before its answer was whole: {error}"
+        ) from error
+
+
+def _head(request: Request) -> bytes:
+    lines = [f"{request.method} {request.target} HTTP/1.1"]
+    lines += [f"{name}: {value}" for name, value in request.headers.items()]
+    if request.body or request.method in {"PUT", "POST"}:
+        lines.append(f"content-length: {len(request.body)}")
+    head = "\r\n".join(lines)
+    if head.count("\n") != len(lines) - 1 or head.count("\r") != len(lines) - 1:
+        raise ValueError("a header must not hold the end of a line")
+    return f"{head}\r\n\r\n".encode("latin-1")
+
+
+def _connected(endpoint: Endpoint, ends_at_s: float) -> socket.socket:
+    """Connect to the first address that answers; they share the time. NotConnected if none does."""
+    until_s = min(time.monotonic() + CONNECT_S, ends_at_s)
+    try:
+        found = socket.getaddrinfo(endpoint.host, endpoint.port, type=socket.SOCK_STREAM)
+        connection = _first_of(found, until_s)
+        try:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            if not endpoint.is_tls:
+                return connection
+            from sqlatch.kernel.aws.tls import secured
+
+            connection.settimeout(_left_s(ends_at_s, CONNECT_S))
+            return secured(connection, endpoint.host)
+        except BaseException:
+            connection.close()
+            raise
+    except (OSError, ValueError) as error:  # ValueError: a name that is none
+        raise NotConnected(f"no connection to {endpoint.authority}: {error}") from error
+
+
+def _first_of(found: list[Any], until_s: float) -> socket.socket:
+    for number, (family, kind, protocol, _name, address) in enumerate(found):
+        connection = socket.socket(family, kind, protocol)
+        try:
+            connection.settimeout(_left_s(until_s, CONNECT_S) / (len(found) - number))
+            connection.connect(address)
+        except OSError:
+            connection.close()
+            if number == len(found) - 1:
+                raise
+        else:
+            return connection
+    raise OSError("it has no address")
+
+
+def _send(connection: socket.socket, request: Request, ends_at_s: float) -> None:
+    head, body = _head(request), request.body
+    content = memoryview(head + body if len(body) <= PIECE_BYTES else body)
+    if len(body) > PIECE_BYTES:
+        connection.settimeout(_left_s(ends_at_s, SILENCE_S))
+        connection.sendall(head)
+    for start in range(0, len(content), PIECE_BYTES):
+        connection.settimeout(_left_s(ends_at_s, SILENCE_S))
+        connection.sendall(content[start : start + PIECE_BYTES])
+
+
+def _left_s(ends_at_s: float, most_s: float) -> float:
+    left_s = ends_at_s - time.monotonic()
+    if left_s <= 0:
+        raise TimeoutError("no time is left")
+    return min(left_s, most_s)
+
+
+def _has_something(connection: socket.socket) -> bool:
+    """Return whether something lies there to be read, which between two calls is an end."""
+    import select
+
+    poll = select.poll()
+    poll.register(connection, select.POLLIN)
+    return bool(poll.poll(0))

@@ -1,0 +1,52 @@
+"""TLS to AWS, with the certificates that this system trusts."""
+
+import os
+import socket
+import ssl
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+
+
+def secured(connection: socket.socket, host: str) -> ssl.SSLSocket:
+    """Return the connection with TLS, to that host; OSError if it cannot be trusted."""
+    return _context(os.environ.get("AWS_CA_BUNDLE")).wrap_socket(connection, server_hostname=host)
+
+
+@cache
+def _context(bundle: str | None) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    paths = _roots(bundle, os.environ)
+    if paths is None:
+        context.load_default_certs()
+    else:
+        context.load_verify_locations(**paths)
+    return context
+
+
+def _roots(bundle: str | None, environment: Mapping[str, str]) -> dict[str, str] | None:
+    """Return where the certificates lie, None for what OpenSSL takes by itself.
+
+    A directory that is named by hashes is looked up by OpenSSL when it needs one, where a bundle is
+    loaded whole: 30 ms of a cold start.
+    """
+    if bundle:
+        return {"capath" if Path(bundle).is_dir() else "cafile": bundle}
+    default = ssl.get_default_verify_paths()
+    if {default.openssl_cafile_env, default.openssl_capath_env} & environment.keys():
+        return None
+    if default.capath and any(Path(default.capath).glob("*.0")):
+        return {"capath": default.capath}
+    if default.cafile is None:
+        return {"cafile": _packed_bundle()}
+    return None
+
+
+def _packed_bundle() -> str:
+    """Return the certificates that an SDK brings, for a system that has none."""
+    try:
+        from botocore.httpsession import where
+    except ImportError as error:
+        raise OSError("this system has no certificates, and botocore is not installed") from error
+    return str(where())
