@@ -31,6 +31,7 @@ class CopyFile:
         self._snapshot: SnapshotFile | None = None
         self._hydrator: Hydrator | None = None
         self._files: LazyFiles | None = None
+        self._is_told_whole = False
 
     @property
     def vfs(self) -> str | None:
@@ -53,6 +54,7 @@ class CopyFile:
             self.open()
             self.apply(snapshot)
             return
+        self._is_told_whole = False
         self._snapshot = SnapshotFile(snapshot.path)
         self._hydrator = Hydrator(self._snapshot.read, self.path)
         if self._hydrator.is_whole:
@@ -62,6 +64,13 @@ class CopyFile:
             return
         self.descriptor = self._hydrator.descriptor
         self._files = LazyFiles(self.path, self._hydrator)
+
+    def has_become_whole(self) -> bool:
+        """Return True once, when the last page was fetched: opened again, it is a plain file."""
+        if self._hydrator is None or self._is_told_whole or not self._hydrator.is_whole:
+            return False
+        self._is_told_whole = True
+        return True
 
     def capture(self, base: str | None) -> Capture:
         """Return a file system for a connection that writes, with the time of the one named."""

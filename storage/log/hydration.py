@@ -73,6 +73,7 @@ class Hydrator:
         self._block = max(1, BLOCK_BYTES // self._size)
         self._ahead_max = max(1, AHEAD_BYTES_MAX // self._size)
         self._ahead, self._next = 0, 0
+        self._first_missing = 1
         self._lock = Lock()
         self._map_path = map_of(path)
         is_new = not path.exists()
@@ -88,7 +89,8 @@ class Hydrator:
 
     @property
     def is_whole(self) -> bool:
-        return not self._missing_from(1)
+        self._first_missing = self._missing_from(self._first_missing) or self.header.pages + 1
+        return self._first_missing > self.header.pages
 
     def range_wanted(self, offset: int, length: int) -> None:
         """Fetch what is missing of a range that is about to be read."""

@@ -77,9 +77,7 @@ class Replica:
         self._follow(lambda log: log.ready(deadline_s, fence=fence, seal=seal), deadline_s)
 
     def append(self, commit_id: bytes, content: bytes) -> None:
-        """Append the next record to the log; the copy has its pages, but is still at the one
-        before.
-        """
+        """Append the next record to the log. The copy has its pages, but stands before it."""
         self._work.attempts += 1
         self._work.bytes_shipped += len(content)
         self._log.append(commit_id, content)
@@ -121,11 +119,12 @@ class Replica:
         """A connection was closed."""
         self._connections -= 1
 
-    def rest(self) -> None:
+    def rest(self, *, keeps_log: bool = False) -> None:
         """Close every file, if no connection is open on the copy; the next use opens them again."""
         if not self._connections:
             self._close_files()
-            self.reread()
+            if not keeps_log:
+                self.reread()
 
     def begin_anew(self) -> None:
         """Throw the copy away. What is open on it must be closed, and sees nothing of this."""
@@ -195,6 +194,8 @@ class Replica:
         asked_at_s = self._now()
         self._follow_or_begin_anew(ask, deadline_s)
         self._checked_at_s = asked_at_s
+        if self.file.has_become_whole():
+            self.generation += 1  # whoever is connected opens it again, without fetching
 
     def _follow_or_begin_anew(self, ask: Callable[[Log], list[Record]], deadline_s: float) -> None:
         with self._thrown_away_on_failure():
@@ -294,7 +295,5 @@ class Replica:
             raise self._storage_error(error) from error
 
     def _storage_error(self, error: OSError) -> StorageError:
-        where = error.filename or self.file.path
-        return StorageError(
-            f"the copy of database {self._name!r}: {error.strerror}: {where}", errno=error.errno
-        )
+        where = f"{error.strerror}: {error.filename or self.file.path}"
+        return StorageError(f"the copy of database {self._name!r}: {where}", errno=error.errno)

@@ -131,20 +131,21 @@ class Store:
             session.connection.release_memory()
 
     def close(self) -> None:
-        reader, self._reader = self._reader, None
-        writer, self._writer = self._writer, None
-        for session in filter(None, (reader, writer)):
+        self._close_connections()
+        self._replica.rest()
+
+    def _close_connections(self) -> None:
+        sessions, files = (self._reader, self._writer), (self._capture, self._clock)
+        self._reader = self._writer = self._capture = self._clock = None
+        for session in filter(None, sessions):
             session.close()
             self._replica.disconnect()
-        for files in filter(None, (self._capture, self._clock)):
-            files.unregister()
-        self._capture = self._clock = None
-        self._replica.rest()
+        for each in filter(None, files):
+            each.unregister()
 
     def _ship(self, session: Session, commit: Callable[[], object], grant: Grant) -> Position:
         """Commit by way of the log. What it has taken is committed, whatever SQLite says then."""
         assert self._capture is not None
-        txid = self._replica.txid + 1
         commit_id = os.urandom(COMMIT_ID_BYTES)
         ship = partial(self._append, commit_id=commit_id, grant=grant)
         with self._capture.committing(ship):
@@ -159,7 +160,7 @@ class Store:
                         session.finish("ROLLBACK")
                     return self._refused(failure, commit_id, grant, error)
                 self._copy_has_failed = True
-                return self._at(txid)
+                return self._at(self._replica.txid + 1)
             if self._capture.has_shipped:
                 self._replica.advance()
         return self._at(self._replica.txid)
@@ -190,9 +191,8 @@ class Store:
         """Say what became of a transaction that the log did not take at once."""
         if isinstance(failure, InDoubt):
             try:
-                is_there = self._replica.outcome(
-                    commit_id, max(grant.deadline_s, self._now() + ASK_S)
-                )
+                until_s = max(grant.deadline_s, self._now() + ASK_S)
+                is_there = self._replica.outcome(commit_id, until_s)
             except (SqlatchError, OSError) as second:
                 raise StorageError(
                     f"{failure}: the commit failed, and so did the question whether it is in the"
@@ -295,5 +295,6 @@ class Store:
 
     def _close_the_thrown_away(self) -> None:
         if self._generation != self._replica.generation:
-            self.close()
+            self._close_connections()
+            self._replica.rest(keeps_log=True)  # it may be ready for an append
             self._generation = self._replica.generation

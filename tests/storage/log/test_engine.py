@@ -10,7 +10,7 @@ import pytest
 
 from sqlatch.kernel.errors import BadEvent, StorageError, Timeout
 from storage.engine import Store, Table
-from storage.log import compaction, copy_file
+from storage.log import compaction, copy_file, hydration
 from storage.log.archive import Archive
 from storage.log.engine import InLog
 from storage.pins import Pins
@@ -116,6 +116,29 @@ def test_a_new_instance_begins_with_a_snapshot_and_goes_on_in_the_log(
         assert store.snapshot(time.time() + 60).run("SELECT count(*) FROM t") == [(5,)]
 
 
+def test_who_was_left_behind_by_the_log_writes_at_once(
+    start: Callable[[], InLog], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its copy begins anew between the lease and the append."""
+    engine, other = start(), start()
+    with (
+        closing(engine.open("main", table=OURS, now=time.time)) as store,
+        closing(other.open("main", table=OURS, now=time.time)) as behind,
+    ):
+        write(store, "CREATE TABLE t (n)", "INSERT INTO t VALUES (1)")
+        assert behind.snapshot(time.time() + 60).run("SELECT n FROM t") == [(1,)]
+        for fence in (2, 3):
+            store.recover(granted(fence=fence))
+            write(store, "INSERT INTO t VALUES (2)", fence=fence)
+        engine.tend("main", time.time() + 60)
+        monkeypatch.setattr(compaction, "RECORDS_KEPT_S", -60)
+        engine.tend("main", time.time() + 60)
+
+        write(behind, "INSERT INTO t VALUES (4)", fence=4)
+
+        assert store.snapshot(time.time() + 60).run("SELECT count(*) FROM t") == [(4,)]
+
+
 def test_a_snapshot_that_takes_too_long_is_told_and_nothing_is_lost(
     start: Callable[[], InLog], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -190,6 +213,23 @@ def test_a_new_instance_fetches_what_it_reads_and_no_more(
         (copy,) = tmp_path.glob("copies/*/*/1/main/db")
         assert copy.stat().st_blocks * 512 < copy.stat().st_size / 2
         assert session.run(SUM) == [(20_000, 200_010_000, "new")]
+
+
+def test_a_copy_that_was_fetched_whole_is_read_as_any_file(
+    large: InLog, start: Callable[[], InLog], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with closing(start().open("main", table=OURS, now=time.time)) as new:
+        fetched = new.snapshot(time.time() + 60)
+        assert fetched.run(SUM) == [(20_000, 200_010_000, "new")]
+        asked: list[int] = []
+        monkeypatch.setattr(
+            hydration._LazyFile, "xRead", lambda _file, amount, _offset: asked.append(amount)
+        )
+
+        assert new.snapshot(time.time() + 60).run(SUM) == [(20_000, 200_010_000, "new")]
+        write(new, "DELETE FROM t WHERE n > 1", fence=2)
+        assert new.snapshot(time.time() + 60).run(SUM)[0][0] == 1
+        assert asked == []
 
 
 def test_a_copy_that_is_fetched_is_written_to_and_gone_on_with(
