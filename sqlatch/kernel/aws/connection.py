@@ -84,6 +84,10 @@ class Connection:
         while self._idle:
             self._idle.popleft().connection.close()
 
+    def __del__(self) -> None:
+        """Close what an owner that was not closed has kept, as Django's at the end of a thread."""
+        self.close()
+
     def _take(self) -> socket.socket | None:
         """Return a kept connection that nobody has ended, as far as can be seen from here."""
         while self._idle:
