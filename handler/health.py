@@ -50,7 +50,7 @@ def _memory(service: Service) -> dict[str, Any]:
 
 def _lease_table(service: Service) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     try:
-        held = service.leases.held()
+        held = service.held_leases()
     except SqlatchError as error:
         return {"ok": False, "error": error.message}, []
     now_s = service.clock.now()

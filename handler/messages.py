@@ -112,10 +112,13 @@ def _apply(
     record.kind = "write"
     record.statements += sum(len(task.job.statements) for task in tasks)
     jobs = [task.job for task in tasks]
-    try:
-        service.check_deadline(deadline_s)
+
+    def write() -> list[Outcome | SqlatchError | None]:
         with service.writing(database, record, deadline_s) as grant:
-            outcomes = service.databases.get(database).write_each(jobs, grant)
+            return service.databases.get(database).write_each(jobs, grant)
+
+    try:
+        outcomes = service.recovering(database, record, deadline_s, write)
     except SqlatchError as error:
         record.note_each(error, database)
         return []

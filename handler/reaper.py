@@ -115,7 +115,7 @@ def _purge_each(
 
 def _expired(service: Service) -> list[str]:
     now_s = service.clock.now()
-    return [held.database for held in service.leases.held() if held.is_expired(now_s)]
+    return [held.database for held in service.held_leases() if held.is_expired(now_s)]
 
 
 def _reap_lease(service: Service, name: str, record: Record, ends_at_s: float) -> None:

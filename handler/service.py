@@ -4,9 +4,8 @@ import os
 import socket
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from math import inf
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from pydantic_core import from_json
@@ -17,7 +16,7 @@ from handler.job import job_of, reply_of
 from handler.log import Record
 from handler.settings import Settings
 from locking.clock import Clock
-from locking.lease import Lease
+from locking.lease import HeldLease, Lease
 from locking.leases import Leases
 from locking.tables import open_table
 from sqlatch.kernel.errors import DatabaseBusy, LeaseBusy, ReadOnly, Timeout
@@ -25,7 +24,7 @@ from sqlexec.databases import Databases
 from sqlexec.statement import GrantNeeded, Job, Kind, Outcome
 from storage.engine import Engine, Grant, position_text
 from storage.memory import limit_memory
-from storage.translate import DEADLINE_PASSED, NeedsMemory, RecoveryNeeded
+from storage.translate import DEADLINE_PASSED, NeedsMemory, Overtaken, RecoveryNeeded
 
 if TYPE_CHECKING:
     from handler.tokens import Tokens
@@ -59,6 +58,10 @@ class Service:
     def leases(self) -> Leases:
         """Made when the first lease is taken: a process that only reads loads no calls to AWS."""
         return Leases(open_table(self.settings.leases), clock=self.clock)
+
+    def held_leases(self) -> list[HeldLease]:
+        """Return the leases that stand; none where the engine needs none."""
+        return self.leases.held() if self.databases.needs_lease else []
 
     @cached_property
     def tokens(self) -> "Tokens":
@@ -105,11 +108,16 @@ class Service:
     ) -> Iterator[Grant]:
         """The right to write to a database: its lease, held until the block ends.
 
+        Where the engine needs none, everybody has that right: a commit may be refused (Overtaken).
+
         Where its last holder never gave it back, the database is recovered first. ReadOnly where
         the service must not write; else as `Leases.hold` says.
         """
         if self.settings.read_only:
             raise ReadOnly.of_statement()
+        if not self.databases.needs_lease:
+            yield self._optimistic_grant(deadline_s)
+            return
         holder = f"{self._holder}:{record.function_request_id}"
         lease: Lease | None = None
         try:
@@ -139,6 +147,8 @@ class Service:
     ) -> T:
         """Return what `action` returns; recover the database and run it again where that is needed.
 
+        One that was overtaken by another commit is run again too, on the state behind that.
+
         One that has run short of memory is done once more if what is kept open could be freed.
         """
         if self.clock.now() >= deadline_s:
@@ -154,6 +164,9 @@ class Service:
                         f"database {database!r} needs recovery again: {needed}"
                     ) from needed
                 recoveries += self._recover(database, record, deadline_s, needed)
+            except Overtaken:
+                if self.clock.now() >= deadline_s:
+                    raise
             except NeedsMemory:
                 if was_short or not self.databases.free_memory():
                     raise
@@ -175,6 +188,10 @@ class Service:
         self.databases.close()
         if "leases" in self.__dict__:
             self.leases.close()
+
+    def _optimistic_grant(self, deadline_s: float) -> Grant:
+        check = partial(self.check_deadline, deadline_s)
+        return Grant(deadline_s, fence=0, check=check, optimistic=True)
 
     def _grant(self, lease: Lease, deadline_s: float) -> Grant:
         def check() -> None:
@@ -251,15 +268,17 @@ class Service:
 
 def engine_of(settings: Settings) -> Engine:
     """Return the engine that keeps the databases: the one place where it is chosen."""
-    if settings.log_directory is None:
-        from storage.inplace.engine import InPlace
+    if settings.log_directory is not None:
+        from storage.log.engine import InLog
 
-        return InPlace(settings.home)
-    from tempfile import gettempdir
+        return InLog(settings.log_directory, settings.copies_directory)
+    if settings.log_table is not None:
+        from storage.log.cloud import in_table
 
-    from storage.log.engine import InLog
+        return in_table(*settings.log_table, settings.copies_directory)
+    from storage.inplace.engine import InPlace
 
-    return InLog(settings.log_directory, settings.copies or Path(gettempdir()))
+    return InPlace(settings.home)
 
 
 def _memory_bytes(environment: Mapping[str, str]) -> int | None:

@@ -1,14 +1,17 @@
 """The settings: environment variables as one frozen dataclass, checked at the first request."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import gettempdir
 from typing import Literal
 
 from events import schema
 
 LEASES_FILE = ".leases.sqlite"
 IN_A_DIRECTORY = "directory:"
+IN_A_TABLE = re.compile(r"dynamodb:([^,]+),s3://([^/]+)/?(.*)")
 IN_LAMBDA = "AWS_LAMBDA_RUNTIME_API"
 """Set by Lambda's runtime, and by its emulator."""
 
@@ -27,8 +30,9 @@ class Settings:
     log: str = field(
         default="",
         metadata={
-            "description": "`directory:<path>`: each database is a log of its transactions there,"
-            " in place of a file; unset: the files of SQLATCH_DATABASES"
+            "description": "`directory:<path>` or `dynamodb:<table>,s3://<bucket>/<prefix>`: each"
+            " database is a log of its transactions there, in place of a file; unset: the files of"
+            " SQLATCH_DATABASES"
         },
     )
     copies: Path | None = field(
@@ -88,14 +92,28 @@ class Settings:
 
     @property
     def log_directory(self) -> Path | None:
-        """The directory of the logs, None where databases are files."""
-        return Path(self.log.removeprefix(IN_A_DIRECTORY)) if self.log else None
+        """The directory of the logs, None where there is none."""
+        is_one = self.log.startswith(IN_A_DIRECTORY)
+        return Path(self.log.removeprefix(IN_A_DIRECTORY)) if is_one else None
+
+    @property
+    def log_table(self) -> tuple[str, str, str] | None:
+        """The table, the bucket and the prefix in it of the logs, None where they are elsewhere."""
+        found = IN_A_TABLE.fullmatch(self.log)
+        return None if found is None else (found[1], found[2], found[3] and f"{found[3]}/")
+
+    @property
+    def copies_directory(self) -> Path:
+        return self.copies or Path(gettempdir())
 
     @property
     def home(self) -> Path:
-        """The directory with all databases, which also holds the files of the service itself."""
-        home = self.log_directory or self.databases
-        if home is None:
+        """The directory with all databases, which also holds the files of the service itself.
+
+        Databases in a table are in none: then those files are this machine's.
+        """
+        home = self.log_directory or self.databases or (self.log and self.copies_directory)
+        if not home:
             raise SettingsError(_NO_DATABASES)
         return home
 
@@ -107,7 +125,8 @@ class Settings:
             for name in cls.__dataclass_fields__
             if environment.get(variable_of(name))
         }
-        if "leases" not in given and environment.get(IN_LAMBDA):
+        needs_lease = not IN_A_TABLE.fullmatch(given.get("log", ""))
+        if needs_lease and "leases" not in given and environment.get(IN_LAMBDA):
             raise SettingsError(
                 "SQLATCH_LEASES: is not set; on Lambda it is dynamodb:<table>,"
                 " since a file of leases would lie on NFS"
@@ -128,7 +147,7 @@ _parse = schema.parser(
     Settings,
     strict=False,
     databases=schema.then(Path, schema.text()),
-    log=schema.text(pattern=f"^{IN_A_DIRECTORY}."),
+    log=schema.text(pattern=f"^({IN_A_DIRECTORY}.|{IN_A_TABLE.pattern}$)"),
     copies=schema.then(Path, schema.text()),
     leases=schema.text(pattern="^(dynamodb|sqlite):."),
     read_only=schema.boolean(),

@@ -150,8 +150,12 @@ def _copy_out(service: Service, name: str, copy: Path, record: Record, ends_at_s
 
 def _write_over(service: Service, name: str, copy: Path, record: Record, ends_at_s: float) -> None:
     """Replace what is in a database under its lease, after what a killed writer left is undone."""
-    with service.writing(name, record, ends_at_s) as grant:
-        service.databases.get(name).replace(copy, grant)
+
+    def replace() -> None:
+        with service.writing(name, record, ends_at_s) as grant:
+            service.databases.get(name).replace(copy, grant)
+
+    service.recovering(name, record, ends_at_s, replace)
 
 
 def _bucket() -> Bucket:

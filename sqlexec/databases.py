@@ -41,6 +41,11 @@ class Databases:
             self.make_room()
         return database
 
+    @property
+    def needs_lease(self) -> bool:
+        """Return whether only one may write to a database at a time."""
+        return self._engine.needs_lease
+
     def names(self) -> list[str]:
         """Return the names of the databases that exist, sorted."""
         return self._engine.names()

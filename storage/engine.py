@@ -49,6 +49,10 @@ class Table:
     sql: str
 
 
+def _nothing() -> None:
+    """There is nothing to note where no lease is held."""
+
+
 @dataclass(frozen=True, slots=True)
 class Grant:
     """The right to write to one database, until `deadline_s` (epoch seconds).
@@ -57,13 +61,17 @@ class Grant:
     `fence` is greater than that of every earlier grant of the database. Between `doubt` and
     `settle` a commit may have been made or not: one that ends there is not given back, so that
     whoever takes it over knows, and recovers the database first.
+
+    `optimistic`: others have the same right, and of two commits on one state the second is refused:
+    Overtaken. Its fence is 0.
     """
 
     deadline_s: float
     fence: int
     check: Callable[[], None]
-    doubt: Callable[[], None]
-    settle: Callable[[], None]
+    doubt: Callable[[], None] = _nothing
+    settle: Callable[[], None] = _nothing
+    optimistic: bool = False
 
 
 @dataclass(slots=True)
@@ -174,6 +182,9 @@ class Engine(Protocol):
 
     work: Work
     """Zeros, where no logs are kept."""
+
+    needs_lease: bool
+    """Only one may write to a database at a time. If not, every grant is optimistic."""
 
     def open(self, name: str, *, table: Table, now: Callable[[], float]) -> Store:
         """Return one database. It gets the table with its first write."""

@@ -29,6 +29,10 @@ class RecoveryNeeded(Exception):
     """
 
 
+class Overtaken(DatabaseBusy):
+    """Another commit was first, and nothing was written: run the request again."""
+
+
 class DatabaseReplaced(Exception):
     """The database was replaced or removed since it was opened, or does not exist."""
 

@@ -59,6 +59,30 @@ def create_table(url: str, name: str = TABLE) -> None:
     client.close()
 
 
+def create_log(url: str, name: str) -> str:
+    """A table and a bucket for databases in a log. Return the setting that names them."""
+    import boto3
+
+    dynamodb = boto3.client("dynamodb", endpoint_url=url)
+    dynamodb.create_table(
+        TableName=name,
+        KeySchema=[
+            {"AttributeName": "pk", "KeyType": "HASH"},
+            {"AttributeName": "sk", "KeyType": "RANGE"},
+        ],
+        AttributeDefinitions=[
+            {"AttributeName": "pk", "AttributeType": "S"},
+            {"AttributeName": "sk", "AttributeType": "N"},
+        ],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    dynamodb.close()
+    s3 = boto3.client("s3", endpoint_url=url)
+    s3.create_bucket(Bucket=name)
+    s3.close()
+    return f"dynamodb:{name},s3://{name}/logs"
+
+
 def _serialised(app: Callable[..., Iterable[bytes]], delay_s: float) -> Callable[..., Any]:
     lock = threading.Lock()
 

@@ -12,6 +12,8 @@ from storage.inplace.store import Store
 class InPlace:
     """The databases of a directory, `<name>.db` each."""
 
+    needs_lease = True
+
     def __init__(self, directory: Path) -> None:
         self._files = Files(directory)
         self.work = Work()

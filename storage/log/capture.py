@@ -16,7 +16,7 @@ from typing import Any
 
 import apsw
 
-from storage.log.ltx import lock_page
+from storage.log.ltx import Header, encode, lock_page
 
 HEADER_BYTES = 100
 PAGE_SIZE_1 = 65536
@@ -54,6 +54,12 @@ class Changes:
     size: Size
     pages: list[tuple[int, bytes]]
     is_whole: bool
+
+    def record(self, txid: int, *, at_ms: int) -> bytes:
+        """Return the content of the record of that number."""
+        first = 1 if self.is_whole else txid
+        header = Header(self.size.page_size, self.size.pages, first, txid, at_ms)
+        return b"".join(encode(header, self.pages))
 
 
 Ship = Callable[[Changes], None]

@@ -2,16 +2,20 @@
 
 import errno
 import os
-from collections.abc import Callable, Iterable
-from contextlib import closing
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import apsw
 
+from sqlatch.kernel.errors import DatabaseBusy
 from storage.log.archive import BUFFER_BYTES, LtxFile
 from storage.log.capture import Capture
 from storage.log.hydration import Hydrator, LazyFiles, SnapshotFile, map_of, snapshot_of
 from storage.log.ltx import Damaged, Header, scan
+
+LOCK_POLL_S = 0.005
 
 LAZY_BYTES_MIN = 16 * 1024 * 1024
 """A smaller snapshot is written out at once: that takes less than a tenth of a second, and a copy
@@ -143,3 +147,28 @@ def needed(file: CopyFile, snapshots: Callable[[], Iterable[LtxFile]]) -> LtxFil
         if snapshot.last == last:
             return snapshot
     raise Damaged("the snapshot that a copy is fetched from is gone")
+
+
+@contextmanager
+def without_readers(
+    lock: apsw.Connection | None, name: str, deadline_s: float, now: Callable[[], float]
+) -> Iterator[None]:
+    """Wait for the readers of this process, and keep them out; DatabaseBusy at the deadline."""
+    if lock is None:
+        yield
+        return
+    while True:
+        try:
+            lock.execute("BEGIN EXCLUSIVE")
+            break
+        except apsw.BusyError as error:
+            if now() >= deadline_s:
+                raise DatabaseBusy(
+                    f"database {name!r}: a reader keeps an earlier state open"
+                ) from error
+            time.sleep(LOCK_POLL_S)
+    try:
+        yield
+    finally:
+        with suppress(apsw.Error):
+            lock.execute("ROLLBACK")

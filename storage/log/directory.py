@@ -32,6 +32,8 @@ _NEVER_LANDS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 class DirectoryLog:
     """See `Log`. `at` is where a copy stands; that of a snapshot has its txid, and epoch 0."""
 
+    goes_first = False
+
     def __init__(
         self,
         directory: Path,
@@ -79,7 +81,8 @@ class DirectoryLog:
                 else:
                     return records
                 if self._now() >= deadline_s:
-                    raise Timeout(f"others went on sealing {self._directory} until the deadline")
+                    where = self._chain.directory
+                    raise Timeout(f"others went on sealing {where} until the deadline")
                 records += self._new_records(deadline_s)
 
     def append(self, commit_id: bytes, content: bytes) -> None:
@@ -128,7 +131,8 @@ class DirectoryLog:
         """Begin the log of a database that a snapshot of that txid has; FileExistsError."""
         with self._all_or_nothing():
             if not self._chain.begin(txid):
-                raise FileExistsError(errno.EEXIST, "the log has records", str(self._directory))
+                where = self._chain.directory
+                raise FileExistsError(errno.EEXIST, "the log has records", str(where))
 
     def segments(self) -> list[Settled]:
         """Return the segments that nothing can be added to, oldest first: all but the newest."""
@@ -151,7 +155,7 @@ class DirectoryLog:
         if self._place.txid < txid:
             raise DatabaseCorrupt(
                 f"the log ends with record {self._place.txid}, but there is a snapshot of record"
-                f" {txid}: {self._directory}"
+                f" {txid}: {self._chain.directory}"
             )
         return [record for record in records if record.txid > txid]
 
@@ -248,7 +252,7 @@ class DirectoryLog:
             epochs, place.txid, key=lambda epoch: self._chain.header(epoch).txid_before
         )
         if not count:
-            raise Gone(f"{self._directory} has no record {place.txid + 1} any more")
+            raise Gone(f"{self._chain.directory} has no record {place.txid + 1} any more")
         self._enter(self._chain.open(epochs[count - 1]))
         return True
 
@@ -277,10 +281,6 @@ class DirectoryLog:
         assert self._segment is not None, "sync() or ready() comes first"
         return self._segment
 
-    @property
-    def _directory(self) -> Path:
-        return self._chain.directory
-
     @contextmanager
     def _all_or_nothing(self) -> Iterator[None]:
         """Move our place with success only, so that no record is passed over; translate OSError."""
@@ -295,6 +295,6 @@ class DirectoryLog:
             if error.errno == errno.ESTALE and self._chain.has_lost(place.epoch):
                 raise Gone(f"{self._chain.path(place.epoch)} was removed") from error
             raise StorageError(
-                f"the log: {error.strerror}: {error.filename or self._directory}",
+                f"the log: {error.strerror}: {error.filename or self._chain.directory}",
                 errno=error.errno,
             ) from error

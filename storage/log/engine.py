@@ -1,13 +1,10 @@
 """The engine that keeps each database as a log, and a private copy of it for every process."""
 
-import fcntl
-import hashlib
 import os
 import time
 from collections.abc import Callable
 from contextlib import closing
 from functools import partial
-from itertools import count
 from pathlib import Path
 
 from sqlatch.kernel.errors import BadEvent, StorageError, Timeout
@@ -19,6 +16,7 @@ from storage.log.directory import DirectoryLog
 from storage.log.log import Place
 from storage.log.replica import Replica
 from storage.log.segment import HEADER_BYTES, ID_BYTES, SEALED_BYTES
+from storage.log.slots import Slot
 from storage.log.store import Store
 
 LOG = "log"
@@ -32,16 +30,15 @@ _LATE = "its snapshot was not written by the deadline; give the reaper a longer 
 class InLog:
     """The databases of a directory, `<name>/log` each, and their copies, which are this machine's.
 
-    A copy belongs to one process. So the copies lie in numbered slots, each taken for the life of
-    an engine by a lock that ends with its process; what is in a slot of a dead one is used again.
+    A copy belongs to one process.
     """
+
+    needs_lease = True
 
     def __init__(self, directory: Path, copies: Path) -> None:
         self._directory = directory
-        self._copies = copies
         self.work = Work()
-        self._slot: Path | None = None
-        self._slot_lock = -1
+        self._slot = Slot(str(directory.resolve()), copies)
         self._replicas: dict[str, Replica] = {}
 
     def open(self, name: str, *, table: Table, now: Callable[[], float]) -> Store:
@@ -49,7 +46,7 @@ class InLog:
             open_log = partial(_log_in, self._directory / name / LOG, now)
             self._replicas[name] = Replica(
                 name,
-                self._taken_slot() / name,
+                self._slot.path / name,
                 open_log,
                 self._archive(name),
                 now=now,
@@ -80,10 +77,10 @@ class InLog:
         root = self._directory / name / LOG
         log = DirectoryLog(root, now=time.time)
         if log.exists():
-            raise _is_taken(name)
+            raise is_taken(name)
         log_id = log.database_id or os.urandom(ID_BYTES)
         log = DirectoryLog(root, database_id=log_id, now=time.time)
-        whole = self._taken_slot() / f"{name}.arriving"
+        whole = self._slot.path / f"{name}.arriving"
         try:
             copies.copy_whole(copy, whole)
             arriving = self._archive(name).arriving(log_id)
@@ -91,7 +88,7 @@ class InLog:
             try:
                 log.begin(1)
             except FileExistsError as error:
-                raise _is_taken(name) from error
+                raise is_taken(name) from error
             self._archive(name).adopt(log_id)
         finally:
             whole.unlink(missing_ok=True)
@@ -129,10 +126,6 @@ class InLog:
     def _archive(self, name: str) -> Archive:
         return Archive(self._directory / name / ARCHIVE)
 
-    def __del__(self) -> None:
-        if self._slot_lock >= 0:
-            os.close(self._slot_lock)
-
     def _entries(self) -> list[os.DirEntry[str]]:
         try:
             with os.scandir(self._directory) as entries:
@@ -146,19 +139,8 @@ class InLog:
                 f"the directory of the log: {error.strerror}: {error.filename}", errno=error.errno
             ) from error
 
-    def _taken_slot(self) -> Path:
-        if self._slot is None:
-            try:
-                self._slot, self._slot_lock = _take_slot(self._directory, self._copies)
-            except OSError as error:
-                raise StorageError(
-                    f"the directory of the copies: {error.strerror}: {error.filename}",
-                    errno=error.errno,
-                ) from error
-        return self._slot
 
-
-def _is_taken(name: str) -> BadEvent:
+def is_taken(name: str) -> BadEvent:
     return BadEvent(
         f"the database {name!r} exists: 'over' replaces what is in it", field="database"
     )
@@ -168,23 +150,3 @@ def _log_in(
     directory: Path, now: Callable[[], float], place: Place, log_id: bytes | None
 ) -> DirectoryLog:
     return DirectoryLog(directory, at=place, database_id=log_id, now=now)
-
-
-def _take_slot(directory: Path, copies: Path) -> tuple[Path, int]:
-    """Take the first slot that no living process has."""
-    of = hashlib.sha256(str(directory.resolve()).encode()).hexdigest()[:16]
-    home = copies / f"sqlatch-{os.getuid()}" / of
-    home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if home.parent.stat().st_uid != os.getuid():
-        raise PermissionError(1, "belongs to another user", str(home.parent))
-    for number in count():
-        slot = home / str(number)
-        lock = os.open(home / f"{number}.lock", os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(lock)
-            continue
-        slot.mkdir(mode=0o700, exist_ok=True)
-        return slot, lock
-    raise AssertionError("unreachable")

@@ -1,11 +1,16 @@
 """A copy brought to a state that is fresh enough for a read."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
-from sqlatch.kernel.errors import Timeout
+from sqlatch.kernel.errors import SqlatchError, Timeout
 from storage.engine import Freshness, position_text
 from storage.log.replica import Replica
+from storage.translate import Overtaken
+
+ASK_S = 1.0
+"""The time for a question to the log that has no deadline, or is still to be asked behind one."""
 
 POLL_S = 0.05
 """The time between two questions to the log for a position that it has not reached."""
@@ -33,3 +38,28 @@ def reach(
             )
         time.sleep(min(left_s, POLL_S))
         replica.catch_up(deadline_s)
+
+
+@contextmanager
+def on_the_newest(replica: Replica, deadline_s: float, now: Callable[[], float]) -> Iterator[None]:
+    """Raise Overtaken if the block wrote nothing, and began on a state that was not the newest.
+
+    What was made on an old state the log refuses. But an error of a statement is an answer without
+    an append, and so is a transaction that changes nothing: behind them the log is asked.
+    """
+    try:
+        yield
+    except Overtaken:
+        raise
+    except SqlatchError as error:
+        if replica.has_missed(max(deadline_s, now() + ASK_S)):
+            raise overtaken() from error
+        raise
+    if replica.has_missed(max(deadline_s, now() + ASK_S)):
+        raise overtaken()
+
+
+def overtaken() -> Overtaken:
+    return Overtaken(
+        "other writers were faster until the deadline; nothing was written: send the request again"
+    )

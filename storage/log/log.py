@@ -4,6 +4,7 @@ A log is the history of one database: records, numbered from 1 without a gap. Th
 is the commit of its transaction. Deadlines are in epoch seconds.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -34,7 +35,14 @@ class Record:
 
 
 class Conflict(Exception):
-    """The record is not in the log, and will not be: another writer has gone on."""
+    """The record is not in the log, and will not be: another writer has gone on.
+
+    `records` are those of others that came with the refusal, and follow the place before it.
+    """
+
+    def __init__(self, message: str, records: Sequence[Record] = ()) -> None:
+        super().__init__(message)
+        self.records = list(records)
 
 
 class InDoubt(Exception):
@@ -58,6 +66,13 @@ class Log(Protocol):
     @property
     def database_id(self) -> bytes | None:
         """The id of the log, which no other has; None as long as nothing was read of it."""
+
+    @property
+    def goes_first(self) -> bool:
+        """Return whether a writer had better append without `ready`, and be refused if need be.
+
+        Only where the log itself refuses what was not made on its newest state.
+        """
 
     def sync(self, deadline_s: float) -> list[Record]:
         """Return every record behind `place`, in order; Gone."""

@@ -1,21 +1,18 @@
 """The private copy of one database: opened, brought up to date with its log, thrown away."""
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import apsw
 
-from sqlatch.kernel.errors import DatabaseBusy, DatabaseCorrupt, StorageError
+from sqlatch.kernel.errors import DatabaseCorrupt, StorageError
 from storage.engine import Work
 from storage.log.archive import Archive, Start
 from storage.log.bookmark import Bookmark
-from storage.log.copy_file import CopyFile, needed
+from storage.log.copy_file import CopyFile, needed, without_readers
 from storage.log.log import Gone, Log, Place, Record
 from storage.log.ltx import Damaged, decode
-
-LOCK_POLL_S = 0.005
 
 
 class Replica:
@@ -48,6 +45,7 @@ class Replica:
         self._lock: apsw.Connection | None = None
         self._connections = 0
         self._has_looked = False
+        self._is_unasked = False
         self._checked_at_s = float("-inf")
         self._opened_log: Log | None = None
         with self._storage_errors():
@@ -81,6 +79,7 @@ class Replica:
         self._work.attempts += 1
         self._work.bytes_shipped += len(content)
         self._log.append(commit_id, content)
+        self._is_unasked = False
 
     def advance(self) -> None:
         """The copy has committed what was appended."""
@@ -105,6 +104,23 @@ class Replica:
 
         self._follow(ask, deadline_s)
         return is_there
+
+    def go_first(self) -> bool:
+        """Begin a transaction without `ready`, if the log had better refuse it than be asked."""
+        self._is_unasked = self._log.goes_first
+        return self._is_unasked
+
+    def has_missed(self, deadline_s: float) -> bool:
+        """Return whether others had written when such a transaction was, which appended nothing."""
+        if not self._is_unasked:
+            return False
+        txid = self.txid
+        self.catch_up(deadline_s)
+        return self.txid != txid
+
+    def take(self, records: list[Record], deadline_s: float) -> None:
+        """Apply records that came with the refusal of an append."""
+        self._follow_or_begin_anew(lambda _log: records, deadline_s)
 
     def connect(self) -> None:
         """A connection is about to be opened on the copy: records are applied under its lock."""
@@ -146,7 +162,7 @@ class Replica:
         if not records:
             return
         self.wake()
-        with self._alone(deadline_s):
+        with without_readers(self._lock, self._name, deadline_s, self._now):
             self._bookmark.log_id = self._log.database_id
             self._bookmark.begin(records[-1].txid)
             for record in records:
@@ -192,6 +208,7 @@ class Replica:
 
     def _follow(self, ask: Callable[[Log], list[Record]], deadline_s: float) -> None:
         asked_at_s = self._now()
+        self._is_unasked = False
         self._follow_or_begin_anew(ask, deadline_s)
         self._checked_at_s = asked_at_s
         if self.file.has_become_whole():
@@ -259,29 +276,6 @@ class Replica:
         self.file.write(header, pages.items())
         self.replacements += header.is_snapshot
         self._bookmark.reach(record.end)
-
-    @contextmanager
-    def _alone(self, deadline_s: float) -> Iterator[None]:
-        """Wait for the readers of this process, and keep them out."""
-        lock = self._lock
-        if lock is None:
-            yield
-            return
-        while True:
-            try:
-                lock.execute("BEGIN EXCLUSIVE")
-                break
-            except apsw.BusyError as error:
-                if self._now() >= deadline_s:
-                    raise DatabaseBusy(
-                        f"database {self._name!r}: a reader keeps an earlier state open"
-                    ) from error
-                time.sleep(LOCK_POLL_S)
-        try:
-            yield
-        finally:
-            with suppress(apsw.Error):
-                lock.execute("ROLLBACK")
 
     def _remove(self) -> None:
         self.file.remove()

@@ -13,15 +13,11 @@ from storage import copies
 from storage.connection import Session
 from storage.engine import NEWEST, Begun, Freshness, Grant, Position, Table, closed_on_failure
 from storage.log.capture import Capture, Changes, whole_of
-from storage.log.freshness import reach
+from storage.log.freshness import ASK_S, on_the_newest, overtaken, reach
 from storage.log.log import COMMIT_ID_BYTES, Conflict, InDoubt
-from storage.log.ltx import Header, encode
 from storage.log.replica import Replica
 from storage.pins import Pins
 from storage.translate import DatabaseReplaced
-
-ASK_S = 1.0
-"""The time for a question to the log that has no deadline, or is still to be asked behind one."""
 
 _GONE_ON = "another writer has gone on in the log since this one got its lease; nothing was written"
 _FIND_TABLE = "SELECT 1 FROM sqlite_schema WHERE lower(name) = ?"
@@ -77,7 +73,10 @@ class Store:
     ) -> Iterator[Begun]:
         with self._on_the_copy():
             session = self._writing(grant, creates=creates)
-            with session.transaction("BEGIN IMMEDIATE", foreign_keys=foreign_keys):
+            with (
+                on_the_newest(self._replica, grant.deadline_s, self._now),
+                session.transaction("BEGIN IMMEDIATE", foreign_keys=foreign_keys),
+            ):
                 self._make_table(session)
                 yield Begun(session, partial(self.commit, session, grant))
 
@@ -93,7 +92,8 @@ class Store:
             session.run("PRAGMA temp_store = FILE")
             try:
                 grant.check()
-                return self._ship(session, partial(session.run, sql), grant)
+                with on_the_newest(self._replica, grant.deadline_s, self._now):
+                    return self._ship(session, partial(session.run, sql), grant)
             finally:
                 session.run("PRAGMA temp_store = MEMORY")
 
@@ -166,15 +166,7 @@ class Store:
         return self._at(self._replica.txid)
 
     def _append(self, changes: Changes, commit_id: bytes, grant: Grant) -> None:
-        txid = self._replica.txid + 1
-        header = Header(
-            page_size=changes.size.page_size,
-            pages=changes.size.pages,
-            first=1 if changes.is_whole else txid,
-            last=txid,
-            at_ms=int(self._now() * 1000),
-        )
-        content = b"".join(encode(header, changes.pages))
+        content = changes.record(self._replica.txid + 1, at_ms=int(self._now() * 1000))
         grant.doubt()
         try:
             self._replica.append(commit_id, content)
@@ -194,6 +186,8 @@ class Store:
                 until_s = max(grant.deadline_s, self._now() + ASK_S)
                 is_there = self._replica.outcome(commit_id, until_s)
             except (SqlatchError, OSError) as second:
+                if getattr(second, "outcome", "unknown") == "nothing":
+                    raise
                 raise StorageError(
                     f"{failure}: the commit failed, and so did the question whether it is in the"
                     f" log ({second}); the same request with the same idempotency_key is safe",
@@ -204,8 +198,10 @@ class Store:
                 raise failure.__cause__
             if is_there:
                 return self._at(self._replica.txid)
+        if isinstance(failure, Conflict):
+            self._replica.take(failure.records, max(grant.deadline_s, self._now() + ASK_S))
         if isinstance(failure, InDoubt | Conflict):
-            raise LeaseLost(_GONE_ON) from error
+            raise (overtaken() if grant.optimistic else LeaseLost(_GONE_ON)) from error
         if isinstance(failure, SqlatchError):
             raise failure
         self._copy_has_failed = True
@@ -214,7 +210,10 @@ class Store:
         ) from error
 
     def _writing(self, grant: Grant, *, creates: bool = False) -> Session:
-        self._ready(grant)
+        # With pins there are answers before the commit, which nothing would check.
+        may_go_first = grant.optimistic and self._pins is None
+        if not (may_go_first and self._replica.go_first()):
+            self._ready(grant)
         if not creates:
             self._check_there()
         self._close_the_thrown_away()

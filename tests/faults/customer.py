@@ -182,7 +182,7 @@ def _watch_commits(customer: Customer) -> None:
             commit(self, session)
 
     def append_watched(self: DirectoryLog, commit_id: bytes, content: bytes) -> None:
-        with watched(self._directory.parent.name):
+        with watched(self._chain.directory.parent.name):
             append(self, commit_id, content)
 
     Service._grant = grant_watched

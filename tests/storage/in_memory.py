@@ -45,6 +45,8 @@ Shared = dict[str, Image]
 class InMemory:
     """One instance's view of databases that it shares with others."""
 
+    needs_lease = True
+
     def __init__(self, shared: Shared) -> None:
         self._shared = shared
         self.work = Work()

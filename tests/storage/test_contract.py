@@ -10,7 +10,8 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
+from uuid import uuid4
 
 import pytest
 
@@ -18,10 +19,13 @@ from sqlatch.kernel.errors import BadEvent, Constraint, DatabaseBusy, StatementE
 from storage import copies
 from storage.engine import NEWEST, Engine, Freshness, Grant, Position, Store, Table
 from storage.inplace.engine import InPlace
+from storage.log.cloud import in_table
 from storage.log.engine import InLog
+from storage.log.objects import Objects
 from storage.pins import Pins
 from storage.translate import DatabaseReplaced, RecoveryNeeded, WriteRefused
 from tests import grants
+from tests.dynamodb_server import CREDENTIALS, create_log
 from tests.journal import leave_in_mid_commit
 from tests.storage import in_memory
 
@@ -76,10 +80,37 @@ class Logs:
             segment.write(b"SREC\0\0")
 
 
-@pytest.fixture(params=[Files, Logs, Memory])
+@dataclass
+class Cloud:
+    """Logs in DynamoDB and S3, on moto."""
+
+    name: str
+    copies: Path
+
+    def instance(self) -> Engine:
+        return in_table(self.name, self.name, "logs/", self.copies)
+
+    def die_in_a_commit(self, name: str) -> None:
+        """Leave the object of a large record that no item names."""
+        Objects(self.name, "logs/").put(f"{name}/large/{2:016x}-{bytes(16).hex()}.ltx", b"LTX1")
+
+
+@pytest.fixture
+def cloud(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cloud:
+    url = request.getfixturevalue("moto_url")
+    for name, value in {**CREDENTIALS, "AWS_ENDPOINT_URL": url}.items():
+        monkeypatch.setenv(name, value)
+    name = f"log-{uuid4()}"
+    create_log(url, name)
+    return Cloud(name, tmp_path / "copies")
+
+
+@pytest.fixture(params=[Files, Logs, Memory, Cloud])
 def kind(request: pytest.FixtureRequest, tmp_path: Path) -> Kind:
     if request.param is Memory:
         return Memory()
+    if request.param is Cloud:
+        return cast("Kind", request.getfixturevalue("cloud"))
     (tmp_path / "databases").mkdir()
     kind: Kind = request.param(tmp_path / "databases")
     return kind

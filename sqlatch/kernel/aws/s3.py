@@ -4,6 +4,7 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote
 
@@ -45,6 +46,8 @@ class Listed:
     key: str
     size: int
     etag: str
+    written_s: float
+    """By the clock of S3, epoch seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +207,7 @@ def _page(answer: Answer) -> Page:
                 unquote(_text(content, "Key")),
                 int(_text(content, "Size")),
                 _text(content, "ETag").strip('"'),
+                datetime.fromisoformat(_text(content, "LastModified")).timestamp(),
             )
             for content in root.iterfind("{*}Contents")
         )

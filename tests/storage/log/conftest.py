@@ -4,12 +4,15 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
 from storage.log.engine import InLog
 from storage.log.store import Store
+from tests.dynamodb_server import CREDENTIALS, create_log
 from tests.grants import granted
+from tests.storage.log.clouds import Cloud
 from tests.storage.log.logs import OURS, fences
 
 
@@ -40,3 +43,12 @@ def store(logs: Path, tmp_path: Path) -> Iterator[Store]:
 def other(logs: Path, tmp_path: Path) -> Iterator[Store]:
     with closing(InLog(logs, tmp_path / "copies").open("main", table=OURS, now=time.time)) as store:
         yield store
+
+
+@pytest.fixture
+def cloud(moto_url: str, monkeypatch: pytest.MonkeyPatch) -> Cloud:
+    for name, value in {**CREDENTIALS, "AWS_ENDPOINT_URL": moto_url}.items():
+        monkeypatch.setenv(name, value)
+    name = f"log-{uuid4()}"
+    create_log(moto_url, name)
+    return Cloud(name)

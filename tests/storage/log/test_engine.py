@@ -1,4 +1,4 @@
-"""Each process of a machine has a slot of its own, and takes what a dead one left in its slot."""
+"""The databases of a directory: their names, and how a new instance begins."""
 
 import time
 from collections.abc import Callable
@@ -8,7 +8,7 @@ from pathlib import Path
 import apsw
 import pytest
 
-from sqlatch.kernel.errors import BadEvent, StorageError, Timeout
+from sqlatch.kernel.errors import BadEvent, Timeout
 from storage.engine import Store, Table
 from storage.log import compaction, copy_file, hydration
 from storage.log.archive import Archive
@@ -29,40 +29,6 @@ def used(engine: InLog) -> InLog:
     with closing(engine.open("main", table=OURS, now=time.time)) as store:
         store.exists()
     return engine
-
-
-def slots(tmp_path: Path) -> list[str]:
-    return sorted(path.parent.name for path in tmp_path.glob("copies/*/*/*/main"))
-
-
-def test_no_two_processes_share_a_copy(tmp_path: Path, start: Callable[[], InLog]) -> None:
-    first, second = used(start()), used(start())
-    assert slots(tmp_path) == ["0", "1"]
-
-    del first
-    third = used(start())
-
-    assert slots(tmp_path) == ["0", "1"]
-    del second, third
-
-
-def test_logs_of_another_directory_have_slots_of_their_own(
-    tmp_path: Path, start: Callable[[], InLog]
-) -> None:
-    (tmp_path / "others").mkdir()
-    first, second = used(start()), used(InLog(tmp_path / "others", tmp_path / "copies"))
-
-    assert slots(tmp_path) == ["0", "0"]
-    del first, second
-
-
-def test_a_directory_of_copies_that_cannot_be_used_is_told(
-    tmp_path: Path, start: Callable[[], InLog]
-) -> None:
-    (tmp_path / "copies").write_text("a file")
-
-    with pytest.raises(StorageError, match="directory of the copies"):
-        used(start())
 
 
 def test_names_are_those_of_logs_and_not_of_files_beside_them(

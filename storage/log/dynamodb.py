@@ -1,0 +1,285 @@
+"""The log of one database as items of a DynamoDB table, one for each record.
+
+The append of record n + 1 is one conditional put, which succeeds once, for whoever is first. So the
+key is the fence: no lease is needed. Who loses gets the winner's record with the refusal.
+"""
+
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple, TypeVar, cast
+
+from sqlatch.kernel.errors import StorageError
+from storage.log.answers import NoAnswer
+from storage.log.log import BEGINNING, Conflict, Gone, InDoubt, Place, Record
+from storage.log.names import Names
+from storage.log.objects import Objects
+from storage.log.table import Item, Table
+from storage.log.turn import TURN, Turn
+
+T = TypeVar("T")
+
+BASE = 0
+"""The key of the item that says up to which record all may be deleted. Records begin with 1."""
+
+INLINE_BYTES_MAX = 380_000
+"""DynamoDB takes items of 400 KB, names and numbers included."""
+
+KEEP_S = 3_600.0
+"""How long a record is there at least after it was seen, which is after it was made."""
+STALE_S = KEEP_S / 2
+
+BLIND_MAX = 8
+"""Appends in a row without a question: another writer may have asked for its turn."""
+BLIND_S = 60.0
+"""After that time without a word of the log it is asked: another writer may have gone on."""
+
+RETRY_S = 0.05
+
+EPOCH = 1
+"""That of every place: a table of DynamoDB has no segments."""
+
+
+class Moment(NamedTuple):
+    """A time on two clocks: one that nobody sets, one that goes on while a machine is frozen."""
+
+    boot_s: float
+    epoch_s: float
+
+
+class DynamoLog:
+    """See `Log`. `at` is where a copy stands; that of a snapshot has its txid, and epoch 0.
+
+    An item that was deleted refuses nothing. So the table has one that says up to where records may
+    be deleted, and it is read by whoever has not known for STALE_S that its place was the newest:
+    before it believes a record, and before it takes its own for appended.
+    """
+
+    def __init__(
+        self,
+        database: str,
+        table: Table,
+        objects: Objects,
+        *,
+        at: Place = BEGINNING,
+        database_id: bytes | None = None,
+        now: Callable[[], float],
+        boot: Callable[[], float] = lambda: time.clock_gettime(time.CLOCK_BOOTTIME),
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._database = database
+        self._table = table
+        self._objects = objects
+        self._place = at
+        self._log_id = database_id
+        self._now = now
+        self._boot = boot
+        self._sleep = sleep
+        self._turn = Turn(database, table, now=now, sleep=sleep)
+        self._known: Moment | None = None
+        self._blind_left = 0
+        self._unanswered: Item | None = None
+        self._may_land = False
+
+    @property
+    def place(self) -> Place:
+        return self._place
+
+    @property
+    def database_id(self) -> bytes | None:
+        """The commit id of the first record, which every record has; None if none was read."""
+        return self._log_id
+
+    @property
+    def goes_first(self) -> bool:
+        if self._turn.losses:
+            return self._turn.may_try_at_once and not self._is_stale()
+        return self._blind_left > 0 and self._since(self._known) < BLIND_S
+
+    def sync(self, deadline_s: float) -> list[Record]:
+        asked = self._moment()
+        behind = partial(self._table.behind, self._database, self._place.txid)
+        items = self._until(deadline_s, behind)
+        if items and items[-1]["sk"] == TURN:
+            self._turn.seen(cast("bytes", items.pop()["id"]))
+        else:
+            self._turn.seen(None)
+        if items and self._is_stale():
+            self._until(deadline_s, self._check_reaches_back)
+        records = self._until(deadline_s, partial(self._records, items))
+        self._moved(records, asked)
+        self._blind_left = 0 if records or self._turn.is_anothers else BLIND_MAX
+        return records
+
+    def ready(self, deadline_s: float, *, fence: int, seal: bool) -> list[Record]:
+        place = self._place
+        try:
+            records = self.sync(deadline_s)
+            while self._turn.must_wait(deadline_s):
+                records += self.sync(deadline_s)
+        except BaseException:
+            self._place = place
+            raise
+        return records
+
+    def append(self, commit_id: bytes, content: bytes) -> None:
+        self._unanswered = self._item(commit_id, content)
+        self._may_land = False
+        self._blind_left = max(0, self._blind_left - 1)
+        sent = self._moment()
+        try:
+            winner = self._put(self._unanswered)
+        except NoAnswer as error:
+            raise InDoubt(str(error)) from error
+        if winner is not None:
+            raise Conflict("another commit was first", self._taken(winner))
+        end = Place(EPOCH, 0, self._place.txid + 1)
+        self._log_id = self._log_id or commit_id
+        self._place, self._known, self._unanswered = end, sent, None
+        self._turn.committed()
+
+    def outcome(self, txid: int, commit_id: bytes, deadline_s: float) -> tuple[bool, list[Record]]:
+        """The same put again: it succeeds, or is refused, perhaps by its own record."""
+        item = self._unanswered
+        if item is None:
+            # It was appended, but an interruption took the place of the answer.
+            self._place = Place(EPOCH, 0, txid - 1)
+            records = self.sync(deadline_s)
+            return (txid, commit_id) in {(each.txid, each.commit_id) for each in records}, records
+        assert (item["sk"], item["id"]) == (txid, commit_id), "the record of the last append"
+        while True:
+            sent = self._moment()
+            try:
+                winner = self._put(item)
+                break
+            except NoAnswer as error:
+                if self._now() >= deadline_s:
+                    outcome = "unknown" if self._may_land else "nothing"
+                    raise self._unreachable(error, outcome=outcome) from error
+                self._sleep(RETRY_S)
+        self._unanswered = None
+        if winner is not None:
+            return False, self._taken(winner)
+        records = self._records([item])
+        self._moved(records, sent)
+        self._turn.committed()
+        return True, records
+
+    def close(self) -> None:
+        """Nothing is open but the connections of the table, which others use too."""
+
+    def _put(self, item: Item) -> Item | None:
+        """Put a record. Return the one that is in the way, unless it is the same."""
+        if item["sk"] == 1:
+            Names(self._table).put(self._database)
+        if "s3" in item:
+            # Only the item commits: an object that none names is removed some day.
+            self._objects.put(cast("str", item["s3"]), cast("bytes", item["content"]))
+        try:
+            stored = {name: value for name, value in item.items() if name != "content"}
+            winner = self._table.put_new(stored)
+        except NoAnswer as error:
+            self._may_land |= error.may_land
+            raise
+        if winner is not None and winner["id"] != item["id"]:
+            self._turn.lost()
+            return winner
+        self._may_land = True
+        if self._is_stale():
+            self._check_was_first(cast("int", item["sk"]))
+        return None
+
+    def _taken(self, winner: Item) -> list[Record]:
+        """Return the winner's record, as one that was read, if it can be believed and is here."""
+        if self._is_stale() or "s3" in winner:
+            return []
+        try:
+            records = self._records([winner])
+        except Gone:
+            return []
+        self._place = records[-1].end
+        return records
+
+    def _moved(self, records: list[Record], known: Moment) -> None:
+        if records:
+            self._place = records[-1].end
+        self._known = known
+
+    def _records(self, items: list[Item]) -> list[Record]:
+        txid = self._place.txid
+        for item in items:
+            txid += 1
+            if item["sk"] != txid:
+                raise Gone(f"the table {self._table.name!r} has no record {txid} any more")
+            if self._log_id is None:
+                self._log_id = cast("bytes", item["log"])
+            if item["log"] != self._log_id:
+                raise Gone(f"record {txid} belongs to another log than the copy")
+        return [self._record(item) for item in items]
+
+    def _record(self, item: Item) -> Record:
+        txid, commit_id = cast("int", item["sk"]), cast("bytes", item["id"])
+        content = item.get("content", item.get("d"))
+        if content is None:
+            key = cast("str", item["s3"])
+            content = self._objects.get(key)
+            if content is None:
+                raise Gone(f"record {txid} is {key}, which is not in the bucket")
+        return Record(txid, commit_id, cast("bytes", content), Place(EPOCH, 0, txid))
+
+    def _item(self, commit_id: bytes, content: bytes) -> Item:
+        txid = self._place.txid + 1
+        item: Item = {
+            "pk": self._database,
+            "sk": txid,
+            "id": commit_id,
+            "log": self._log_id or commit_id,
+            "ms": int(self._now() * 1000),
+        }
+        if len(content) <= INLINE_BYTES_MAX:
+            return {**item, "d": content}
+        key = f"{self._database}/large/{txid:016x}-{commit_id.hex()}.ltx"
+        return {**item, "s3": key, "n": len(content), "content": content}
+
+    def _check_reaches_back(self) -> None:
+        """Gone if what follows our place may have been deleted, and put again by who came late."""
+        if self._floor() > self._place.txid:
+            raise Gone(f"the records behind {self._place.txid} may have been deleted")
+
+    def _check_was_first(self, txid: int) -> None:
+        if self._floor() >= txid:
+            raise StorageError(
+                f"record {txid} was appended so late that it may have been compacted away, or"
+                " another one of that number before it; the same request with the same"
+                " idempotency_key is safe",
+                outcome="unknown",
+            )
+
+    def _floor(self) -> int:
+        base = self._table.get(self._database, BASE)
+        return 0 if base is None else cast("int", base["floor"])
+
+    def _until(self, deadline_s: float, ask: Callable[[], T]) -> T:
+        """Ask again until there is an answer; StorageError at the deadline."""
+        while True:
+            try:
+                return ask()
+            except NoAnswer as error:
+                if self._now() >= deadline_s:
+                    raise self._unreachable(error) from error
+                self._sleep(RETRY_S)
+
+    def _unreachable(self, error: NoAnswer, **facts: str) -> StorageError:
+        return StorageError(f"the log: {error}", **facts)
+
+    def _is_stale(self) -> bool:
+        return self._since(self._known) > STALE_S
+
+    def _since(self, then: Moment | None) -> float:
+        if then is None:
+            return float("inf")
+        now = self._moment()
+        return max(now.boot_s - then.boot_s, now.epoch_s - then.epoch_s)
+
+    def _moment(self) -> Moment:
+        return Moment(self._boot(), self._now())

@@ -1,0 +1,280 @@
+"""Every entry point on databases that are logs in DynamoDB and S3, and what each costs in calls."""
+
+import os
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from events.request import QueryEvent
+from handler.log import Record
+from handler.reaper import reap
+from handler.service import Service, service
+from handler.settings import Settings
+from sqlatch.kernel.aws.service import Service as AwsService
+from sqlatch.kernel.errors import SqlatchError
+from storage.log import dynamodb
+from tests.conftest import Ask, forget
+from tests.dynamodb_server import CREDENTIALS, create_log
+from tests.handler.test_messages import failed, insert, record
+from tests.hrana.client import Client
+from tests.hrana.conftest import PUBLIC, token
+
+
+@pytest.fixture(autouse=True)
+def logs(environment: dict[str, str], moto_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The logs; there are no leases, and no directory but that of the copies."""
+    monkeypatch.delenv("SQLATCH_DATABASES", raising=False)
+    for name, value in {**CREDENTIALS, "AWS_ENDPOINT_URL": moto_url}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("SQLATCH_LOG", create_log(moto_url, f"log-{uuid4()}"))
+    monkeypatch.setenv("SQLATCH_TOKEN_KEYS", PUBLIC)
+
+
+@pytest.fixture(autouse=True)
+def copies(logs: None, tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "copies").mkdir(exist_ok=True)
+    monkeypatch.setenv("SQLATCH_COPIES", str(tmp_path / "copies"))
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+    """The operations of DynamoDB, and the methods of S3, counted where they are sent."""
+    counted: Counter[str] = Counter()
+    send = vars(AwsService)["send"]
+
+    def counting(self: Any, request: Any, **options: Any) -> Any:
+        target = request.headers.get("x-amz-target", request.method)
+        counted[target.rpartition(".")[2]] += 1
+        return send(self, request, **options)
+
+    monkeypatch.setattr(AwsService, "send", counting)
+    return counted
+
+
+@pytest.fixture
+def table(ask: Ask) -> None:
+    ask(query="CREATE TABLE t (n UNIQUE CHECK (n < 100))")
+
+
+def numbers(ask: Ask) -> list[Any]:
+    return [n for (n,) in ask(query="SELECT n FROM t ORDER BY n")["rows"]]
+
+
+def test_what_is_written_is_read_by_another_instance(table: None, ask: Ask) -> None:
+    first = ask(**insert(1))["meta"]["position"]
+    forget(service)
+    second = ask(**insert(2), idempotency_key="once")["meta"]["position"]
+    again = ask(**insert(2), idempotency_key="once")["meta"]
+
+    assert (first, second) == (f"{2:016x}", f"{3:016x}")
+    assert again["replayed"] is True
+    assert again["lease_wait_ms"] is None
+    assert numbers(ask) == [1, 2]
+
+
+def events(key: str) -> dict[str, dict[str, Any]]:
+    batch = [record(f"{key}-{n}", insert(10 + n)) for n in range(10)]
+    sets = [[-n] for n in range(50)]
+    return {
+        "write": insert(1),
+        "idempotent write": {**insert(2), "idempotency_key": key},
+        "bulk of 50 rows": {"query": "INSERT INTO t VALUES (?)", "parameter_sets": sets},
+        "queue batch of ten": {"Records": batch},
+        "vacuum": {"query": "VACUUM"},
+        "read": {"query": "SELECT * FROM t"},
+        "older read": {"query": "SELECT * FROM t", "max_age_ms": 60_000},
+        "write that changes nothing": {"query": "DELETE FROM t WHERE n = 99"},
+        "replay": {**insert(2), "idempotency_key": key},
+    }
+
+
+def test_a_write_and_a_fresh_read_are_one_call_and_an_older_read_is_none(
+    table: None, ask: Ask, calls: Counter[str]
+) -> None:
+    for event in events("warm").values():
+        ask(event)
+    ask(query="DELETE FROM t")
+    costs = {}
+    for name, event in events("new").items():
+        calls.clear()
+        ask(event)
+        costs[name] = dict(calls)
+
+    put, query = {"PutItem": 1}, {"Query": 1}
+    assert costs == {
+        "write": put,
+        "idempotent write": put,
+        "bulk of 50 rows": put,
+        "queue batch of ten": put,
+        "vacuum": put,
+        "read": query,
+        "older read": {},
+        "write that changes nothing": query,
+        "replay": query,
+    }
+
+
+def test_every_ninth_write_in_a_row_asks_whether_another_has_asked_for_its_turn(
+    table: None, ask: Ask, calls: Counter[str]
+) -> None:
+    ask(query="SELECT * FROM t")
+    ask(**insert(-1))
+    ask(query="SELECT * FROM t")
+    calls.clear()
+    for number in range(2 * (dynamodb.BLIND_MAX + 1)):
+        ask(**insert(number))
+
+    assert calls == {"PutItem": 2 * (dynamodb.BLIND_MAX + 1), "Query": 2}
+
+
+@pytest.fixture
+def at_another(logs: None, copies: None) -> Iterator[Callable[..., dict[str, Any]]]:
+    """The answers of another instance."""
+    other = Service(Settings.from_environment(os.environ))
+
+    def answer(**fields: Any) -> dict[str, Any]:
+        event, ends_at_s = QueryEvent(**fields), time.time() + 60
+        return other.answer(event, Record("other", "direct"), ends_at_s=ends_at_s)
+
+    yield answer
+    other.close()
+
+
+@pytest.fixture
+def instances(table: None, ask: Ask, at_another: Ask) -> tuple[Ask, Ask]:
+    return ask, at_another
+
+
+def test_a_write_on_an_old_state_is_run_again_on_the_newest(
+    table: None, ask: Ask, at_another: Ask, calls: Counter[str]
+) -> None:
+    change = "UPDATE t SET n = n + 1 RETURNING n"
+    ask(**insert(1))
+    ask(query=change)
+    at_another(query=change)
+    calls.clear()
+
+    assert ask(query=change)["rows"] == [[4]]
+    assert calls == {"PutItem": 2, "Query": 1}, "it was refused, asked, and was appended"
+    assert at_another(query=change)["rows"] == [(5,)]
+    assert numbers(ask) == [5]
+
+
+KEYED = {**insert(5), "idempotency_key": "k"}
+
+
+@pytest.mark.parametrize(
+    ("event", "elsewhere", "answer"),
+    [
+        ({"query": "DELETE FROM t WHERE n = 5"}, insert(5), 1),
+        (insert(5), insert(5), "CONSTRAINT"),
+        (insert(5), {"query": "DROP TABLE t"}, "STATEMENT_ERROR"),
+        (insert(5), {"query": "DELETE FROM t"}, 1),
+        ({"query": "INSERT INTO u VALUES (5)"}, {"query": "CREATE TABLE u (n)"}, 1),
+        (KEYED, KEYED, "replayed"),
+    ],
+)
+def test_no_answer_is_that_of_an_old_state(
+    instances: tuple[Ask, Ask],
+    calls: Counter[str],
+    event: dict[str, Any],
+    elsewhere: dict[str, Any],
+    answer: int | str,
+) -> None:
+    """A write that has nothing to append is refused by nobody."""
+    ask, at_another = instances
+    ask(query="CREATE TABLE IF NOT EXISTS u (n)")
+    with suppress(SqlatchError):
+        ask(**{**event, "idempotency_key": "another"})
+    ask(query="DROP TABLE u")
+    if elsewhere != {"query": "DELETE FROM t"}:
+        ask(query="DELETE FROM t")
+    at_another(**elsewhere)
+
+    calls.clear()
+
+    assert outcome(ask, event) == answer
+    assert calls["Query"] > 0, "it was not refused, so the log was asked"
+
+
+def outcome(ask: Ask, event: dict[str, Any]) -> Any:
+    """Return the rows affected, "replayed", or the code of the error."""
+    try:
+        reply = ask(event)
+    except SqlatchError as error:
+        return error.code
+    return "replayed" if reply["meta"]["replayed"] else reply["rows_affected"]
+
+
+def test_a_batch_of_a_queue_is_one_record_behind_that_of_another(
+    table: None, ask: Ask, at_another: Ask
+) -> None:
+    ask(**insert(1))
+    at_another(**insert(2))
+
+    answer = ask({"Records": [record(f"m{n}", insert(n)) for n in (2, 3, 100, 4)]})
+
+    assert failed(answer) == ["m2", "m100"]
+    assert numbers(ask) == [1, 2, 3, 4]
+    assert ask(query="SELECT 1 FROM t")["meta"]["position"] == f"{4:016x}"
+
+
+def test_a_transaction_of_a_libsql_client_is_one_record(
+    table: None, ask: Ask, at_another: Ask
+) -> None:
+    stream = Client(token()).stream()
+
+    stream.execute("BEGIN")
+    stream.execute("INSERT INTO t VALUES (1)")
+    at_another(query="CREATE TABLE u (n)")
+    assert numbers(ask) == []
+    stream.execute("INSERT INTO t VALUES (3)")
+    stream.execute("COMMIT")
+
+    assert numbers(ask) == [1, 3]
+
+
+def test_a_transaction_that_has_read_what_another_has_changed_is_refused(
+    table: None, ask: Ask, at_another: Ask
+) -> None:
+    stream = Client(token()).stream()
+
+    stream.execute("BEGIN")
+    stream.execute("SELECT count(*) FROM t")
+    stream.execute("INSERT INTO t VALUES (1)")
+    at_another(**insert(2))
+
+    with pytest.raises(AssertionError, match="database is locked"):
+        stream.execute("COMMIT")
+    assert numbers(ask) == [2]
+
+
+def test_the_reaper_and_health_ask_for_no_leases(table: None, ask: Ask) -> None:
+    ask(**insert(1), idempotency_key="k")
+
+    report = reap(service(), Record("request", "schedule"), ends_at_s=time.time() + 60)
+    health = ask(health=True)
+
+    assert report["failures"] == []
+    assert report["databases_reached"] == 1
+    assert health["status"] == "ok"
+    assert [each["name"] for each in health["databases"]] == ["main"]
+    assert health["leases"] == []
+    assert "leases" not in vars(service())
+
+
+def test_a_table_that_is_not_there_is_a_named_error(
+    ask: Ask, refused: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SQLATCH_LOG", "dynamodb:nothing,s3://nothing/")
+    forget(service)
+
+    for query in ("SELECT 1 FROM t", "CREATE TABLE t (n)"):
+        error = refused(query=query)
+        assert (error["code"], error["aws_code"]) == ("STORAGE_ERROR", "ResourceNotFoundException")
+    assert ask(health=True)["status"] == "degraded"

@@ -1,0 +1,49 @@
+"""A table and a bucket for tests, in a server that may lose what is asked, or what it answers."""
+
+from collections import Counter
+from typing import Any
+
+from sqlatch.kernel.aws.dynamodb import DynamoDB
+from sqlatch.kernel.aws.errors import TimedOut
+from storage.log.objects import Objects
+from storage.log.table import Table
+
+
+class Faulty:
+    """The calls of a table, counted. `faults` are those of the next ones, by operation.
+
+    "request" is lost, "answer" is lost, or the request lands "late": when `land` is called.
+    """
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+        self.faults: dict[str, list[str]] = {}
+        self._call = DynamoDB().call
+        self._late: list[tuple[str, dict[str, Any]]] = []
+
+    def __call__(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
+        self.counts[operation] += 1
+        faults = self.faults.get(operation, [])
+        fault = faults.pop(0) if faults else ""
+        if fault == "late":
+            self._late.append((operation, request))
+        if fault in {"late", "request"}:
+            raise TimedOut(f"the {fault} one")
+        answer = self._call(operation, request)
+        if fault == "answer":
+            raise TimedOut("the answer was lost")
+        return answer
+
+    def land(self) -> None:
+        late, self._late = self._late, []
+        for operation, request in late:
+            self._call(operation, request)
+
+
+class Cloud:
+    """One table and one bucket."""
+
+    def __init__(self, name: str) -> None:
+        self.calls = Faulty()
+        self.table = Table(name, self.calls)
+        self.objects = Objects(name, "logs/")

@@ -1,0 +1,148 @@
+"""The engine of logs in DynamoDB and S3."""
+
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sqlatch.kernel.errors import BadEvent, StorageError
+from storage.engine import Grant
+from storage.log.cloud import InTable, in_table
+from storage.log.dynamodb import INLINE_BYTES_MAX
+from storage.log.slots import Slot
+from storage.log.store import Store
+from storage.pins import Pins
+from storage.translate import Overtaken
+from tests.storage.log.clouds import Cloud
+from tests.storage.log.logs import OURS
+
+Start = Callable[[], InTable]
+
+numbers = count()
+
+
+@pytest.fixture
+def start(cloud: Cloud, tmp_path: Path) -> Start:
+    return lambda: InTable(cloud.table, cloud.objects, Slot("cloud", tmp_path / "copies"))
+
+
+@pytest.fixture
+def store(start: Start) -> Iterator[Store]:
+    with opened(start()) as store:
+        write(store, "CREATE TABLE t (n)")
+        yield store
+
+
+@pytest.fixture
+def other(store: Store, start: Start) -> Iterator[Store]:
+    with opened(start()) as other:
+        yield other
+
+
+def opened(engine: InTable, name: str = "main") -> closing[Store]:
+    return closing(engine.open(name, table=OURS, now=time.time))
+
+
+def granted(within_s: float = 10.0) -> Grant:
+    return Grant(time.time() + within_s, fence=0, check=lambda: None, optimistic=True)
+
+
+def write(store: Store, sql: str, *, within_s: float = 10.0) -> int:
+    with store.write(granted(within_s), creates=True) as transaction:
+        transaction.connection.run(sql)
+        return transaction.commit()
+
+
+def read(store: Store) -> list[Any]:
+    return [n for (n,) in store.snapshot(time.time() + 10).run("SELECT n FROM t")]
+
+
+def test_of_two_writers_on_one_state_the_second_is_overtaken(store: Store, other: Store) -> None:
+    write(store, "INSERT INTO t VALUES (1)")
+    write(other, "INSERT INTO t VALUES (2)")
+
+    with pytest.raises(Overtaken):
+        write(store, "INSERT INTO t VALUES (3)")
+    write(store, "INSERT INTO t VALUES (4)")
+
+    assert read(store) == read(other) == [1, 2, 4]
+
+
+def test_an_append_whose_answer_was_lost_is_a_success(
+    cloud: Cloud, store: Store, other: Store
+) -> None:
+    cloud.calls.faults["PutItem"] = ["answer"]
+
+    assert write(store, "INSERT INTO t VALUES (1)") == 2
+
+    assert read(store) == read(other) == [1]
+
+
+def test_an_append_of_unknown_outcome_is_told_as_that(
+    cloud: Cloud, store: Store, other: Store
+) -> None:
+    cloud.calls.faults["PutItem"] = ["late", *["request"] * 1_000]
+
+    with pytest.raises(StorageError) as unknown:
+        write(store, "INSERT INTO t VALUES (1)", within_s=0.1)
+
+    assert unknown.value.outcome == "unknown"
+    assert read(other) == []
+    cloud.calls.land()
+    cloud.calls.faults.clear()
+    assert read(other) == read(store) == [1]
+
+
+def test_a_transaction_that_is_answered_before_its_commit_asks_first(
+    cloud: Cloud, store: Store, other: Store
+) -> None:
+    with closing(Pins()) as pins, closing(store.pinned(pins)) as pinned:
+        pins.pin(0, b"seed")
+        write(other, "INSERT INTO t VALUES (1)")
+
+        with pinned.write(granted()) as transaction:
+            assert transaction.connection.run("SELECT n FROM t") == [(1,)]
+
+
+def test_a_vacuum_on_an_old_state_is_overtaken(store: Store, other: Store) -> None:
+    write(store, "INSERT INTO t VALUES (1)")
+    write(other, "INSERT INTO t VALUES (2)")
+
+    with pytest.raises(Overtaken):
+        store.vacuum("VACUUM", granted())
+    store.vacuum("VACUUM", granted())
+    assert read(other) == [1, 2]
+
+
+@pytest.mark.parametrize("size_bytes", [100, 2 * INLINE_BYTES_MAX])
+def test_a_database_is_added_once_though_an_answer_is_lost(
+    cloud: Cloud, start: Start, tmp_path: Path, size_bytes: int
+) -> None:
+    for name in ("one", "two"):
+        with closing(sqlite3.connect(tmp_path / name)) as connection:
+            connection.execute("CREATE TABLE t (n)")
+            connection.execute("INSERT INTO t VALUES (?)", (name,))
+            connection.execute("CREATE TABLE u AS SELECT zeroblob(?)", (size_bytes,))
+            connection.commit()
+    cloud.calls.faults["PutItem"] = ["", "answer"]
+
+    start().add("main", tmp_path / "one")
+    with pytest.raises(BadEvent):
+        start().add("main", tmp_path / "two")
+
+    with opened(start()) as store:
+        assert [n for (n,) in store.snapshot(time.time() + 10).run("SELECT n FROM t")] == ["one"]
+        write(store, "DELETE FROM t")
+    assert start().names() == ["main"]
+    assert start().sizes_bytes()["main"] > size_bytes // 100
+
+
+def test_a_table_and_a_bucket_elsewhere_have_copies_of_their_own(tmp_path: Path) -> None:
+    engines = [in_table("table", "bucket", prefix, tmp_path) for prefix in ("a/", "b/")]
+
+    assert len({engine._slot.path.parent for engine in engines}) == 2
