@@ -222,6 +222,7 @@ class Store:
             self._writer = self._opened(
                 apsw.SQLITE_OPEN_READWRITE, grant.deadline_s, vfs=self._capture.name
             )
+            self._writer.run("PRAGMA journal_size_limit = 0")  # a read opens a longer one
         self._writer.deadline_s = grant.deadline_s
         return self._writer
 

@@ -8,14 +8,16 @@ from typing import Any
 import apsw
 import pytest
 
+from benchmarks.vfs import counting
 from sqlatch.kernel.errors import LeaseLost, StorageError
 from storage.engine import NEWEST, Freshness, Grant
 from storage.log.capture import Capture
 from storage.log.directory import DirectoryLog
+from storage.log.engine import InLog
 from storage.log.log import InDoubt
 from storage.log.replica import Replica
 from storage.log.store import Store
-from tests.storage.log.logs import fences
+from tests.storage.log.logs import OURS, fences
 
 COUNT = "SELECT count(*) FROM t"
 
@@ -64,6 +66,20 @@ def test_a_warm_read_of_nothing_new_applies_nothing(
     monkeypatch.setattr(Replica, "_put", None)
 
     assert count(other) == count(store) == 0
+
+
+def test_a_warm_read_finds_an_empty_journal_and_does_not_open_it(
+    logs: Path, tmp_path: Path
+) -> None:
+    engine = InLog(logs, tmp_path / "copies")
+    with counting() as counted, closing(engine.open("main", table=OURS, now=time.time)) as store:
+        write(store, "CREATE TABLE t (n)", INSERT)
+        write(store, INSERT)
+        count(store)
+        counted.clear()
+
+        assert count(store) == 2
+        assert (counted["xOpen"], counted["xRead"]) == (0, 1), "the change counter"
 
 
 def test_a_commit_whose_append_was_in_doubt_and_is_there_is_a_success(
