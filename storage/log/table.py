@@ -19,7 +19,6 @@ PAGES_MAX = 100_000
 """Pages of one query, of 1 MB each."""
 
 ABSENT = "attribute_not_exists(pk)"
-IS_THAT = "id = :id"
 ABSENT_OR_THAT = "attribute_not_exists(pk) OR id = :id"
 
 
@@ -52,11 +51,16 @@ class Table:
 
     def put_in_place(self, item: Item, *, of: bytes) -> bool:
         """Put an item where there is none, or one of that id. Return whether it was put."""
-        return self._is_done("PutItem", ABSENT_OR_THAT, of, Item=_packed(item))
-
-    def delete_that(self, pk: str, sk: int, *, of: bytes) -> bool:
-        """Delete an item if it has that id. Return whether it had."""
-        return self._is_done("DeleteItem", IS_THAT, of, Key=_packed({"pk": pk, "sk": sk}))
+        try:
+            self._ask(
+                "PutItem",
+                Item=_packed(item),
+                ConditionExpression=ABSENT_OR_THAT,
+                ExpressionAttributeValues=_packed({":id": of}),
+            )
+        except ConditionFailed:
+            return False
+        return True
 
     def delete(self, pk: str, sk: int) -> None:
         self._ask("DeleteItem", Key=_packed({"pk": pk, "sk": sk}))
@@ -83,18 +87,6 @@ class Table:
                 return items
             more["ExclusiveStartKey"] = page["LastEvaluatedKey"]
         raise StorageError(f"{self._where}: more than {PAGES_MAX:,} MB behind {sk}")
-
-    def _is_done(self, operation: str, condition: str, of: bytes, **request: Any) -> bool:
-        try:
-            self._ask(
-                operation,
-                ConditionExpression=condition,
-                ExpressionAttributeValues=_packed({":id": of}),
-                **request,
-            )
-        except ConditionFailed:
-            return False
-        return True
 
     def _ask(self, operation: str, **request: Any) -> dict[str, Any]:
         with answered(self._where):

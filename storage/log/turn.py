@@ -1,6 +1,7 @@
 """The turn of a writer that others keep overtaking: an item that asks them to wait a moment.
 
-It is a courtesy, so that a long transaction gets on among short ones. Nothing depends on it.
+It is a courtesy, so that a long transaction gets on among short ones. Nothing depends on it. The
+item is never deleted: who writes need not be allowed to delete anything.
 """
 
 import os
@@ -18,10 +19,11 @@ LOSSES_MAX = 3
 """After more than these in a row a writer asks for its turn."""
 
 TURN_S = 2.0
-"""How long others wait, by their own clock. Then they go on, and remove the item."""
+"""How long others wait, by their own clock. Then they go on, and say that it is nobody's turn."""
 
 POLL_S = 0.05
 ID_BYTES = 16
+NOBODY = bytes(ID_BYTES)
 
 
 class Turn:
@@ -42,7 +44,7 @@ class Turn:
         self._sleep = sleep
         self._id = os.urandom(ID_BYTES)
         self._is_asked_for = False
-        self._others: bytes | None = None
+        self._holder = NOBODY
         self._since_s = 0.0
 
     @property
@@ -55,13 +57,13 @@ class Turn:
 
     @property
     def is_anothers(self) -> bool:
-        return self._others is not None
+        return self._holder not in {NOBODY, self._id}
 
     def seen(self, holder: bytes | None) -> None:
-        """Note who asks for a turn, as the table said a moment ago."""
-        others = None if holder == self._id else holder
-        if others != self._others:
-            self._others, self._since_s = others, self._now()
+        """Note whose turn it is, as the table said a moment ago; None if it has no item."""
+        holder = holder or NOBODY
+        if holder != self._holder:
+            self._holder, self._since_s = holder, self._now()
 
     def lost(self) -> None:
         """Another commit was first."""
@@ -72,23 +74,25 @@ class Turn:
         if self._is_asked_for:
             self._is_asked_for = False
             with suppress(NoAnswer):
-                self._table.delete_that(self._database, TURN, of=self._id)
+                self._put(NOBODY, of=self._id)
 
     def must_wait(self, deadline_s: float) -> bool:
         """Wait a moment if another has the turn, and return True: ask the table again.
 
-        Else ask for the turn, if it is time for that, or remove that of one who does not use it.
+        Else ask for the turn, if it is time for that, or end that of one who does not use it.
         """
-        others = self._others
-        if others is not None:
+        if self.is_anothers:
             waited_s = self._now() - self._since_s
             if 0 <= waited_s < TURN_S and self._now() < deadline_s:
                 self._sleep(POLL_S)
                 return True
         with suppress(NoAnswer):
             if self.losses > LOSSES_MAX and not self._is_asked_for:
-                item: Item = {"pk": self._database, "sk": TURN, "id": self._id}
-                self._is_asked_for = self._table.put_in_place(item, of=others or self._id)
-            elif others is not None:
-                self._table.delete_that(self._database, TURN, of=others)
+                self._is_asked_for = self._put(self._id, of=self._holder)
+            elif self.is_anothers:
+                self._put(NOBODY, of=self._holder)
         return False
+
+    def _put(self, holder: bytes, *, of: bytes) -> bool:
+        item: Item = {"pk": self._database, "sk": TURN, "id": holder}
+        return self._table.put_in_place(item, of=of)

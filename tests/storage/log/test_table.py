@@ -37,15 +37,14 @@ def test_items_come_in_order_behind_a_key_whatever_their_size(cloud: Cloud) -> N
     assert cloud.table.behind("nothing", 0) == []
 
 
-def test_an_item_is_put_in_the_place_of_one_only_and_deleted_as_that(cloud: Cloud) -> None:
+def test_an_item_is_put_in_the_place_of_one_only(cloud: Cloud) -> None:
     one, two, three = item(7, id=b"1"), item(7, id=b"2"), item(7, id=b"3")
 
     assert cloud.table.put_in_place(one, of=b"2")
     assert not cloud.table.put_in_place(two, of=b"2")
     assert cloud.table.put_in_place(three, of=b"1")
-    assert not cloud.table.delete_that("main", 7, of=b"1")
     assert cloud.table.get("main", 7) == three
-    assert cloud.table.delete_that("main", 7, of=b"3")
+    cloud.table.delete("main", 7)
     assert cloud.table.get("main", 7) is None
     cloud.table.delete("main", 7)
 

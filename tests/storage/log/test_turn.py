@@ -1,6 +1,6 @@
 """The turn of a writer that others keep overtaking."""
 
-from storage.log.turn import LOSSES_MAX, POLL_S, TURN, TURN_S, Turn
+from storage.log.turn import LOSSES_MAX, NOBODY, POLL_S, TURN, TURN_S, Turn
 from tests.storage.log.clouds import Cloud
 
 
@@ -20,8 +20,7 @@ class Writer:
             self.turn.lost()
 
     def look(self) -> None:
-        item = self.cloud.table.get("main", TURN)
-        self.turn.seen(None if item is None else bytes(item["id"]))  # type: ignore[arg-type]
+        self.turn.seen(holder(self.cloud))
 
     def prepare(self) -> float:
         """Get ready to write. Return how long it waited."""
@@ -32,10 +31,15 @@ class Writer:
         return self.now_s - began_s
 
 
+def holder(cloud: Cloud) -> bytes | None:
+    item = cloud.table.get("main", TURN)
+    return None if item is None else bytes(item["id"])  # type: ignore[arg-type]
+
+
 def test_who_lost_too_often_asks_and_others_wait_until_it_has_committed(cloud: Cloud) -> None:
     slow, quick = Writer(cloud), Writer(cloud)
     assert slow.prepare() == 0
-    assert cloud.table.get("main", TURN) is None
+    assert holder(cloud) is None
 
     slow.loses()
     assert slow.prepare() == 0
@@ -45,7 +49,25 @@ def test_who_lost_too_often_asks_and_others_wait_until_it_has_committed(cloud: C
 
     slow.turn.committed()
     assert quick.prepare() == 0
-    assert cloud.table.get("main", TURN) is None
+    assert holder(cloud) == NOBODY
+
+    quick.loses()
+    assert quick.prepare() == 0
+    slow.look()
+    assert slow.turn.is_anothers
+
+
+def test_no_turn_is_deleted(cloud: Cloud) -> None:
+    """Only the reaper may delete an item of the table."""
+    slow, dead, quick = Writer(cloud), Writer(cloud), Writer(cloud)
+    slow.loses()
+    slow.prepare()
+    slow.turn.committed()
+    dead.loses()
+    dead.prepare()
+    quick.prepare()
+
+    assert set(cloud.calls.counts) == {"GetItem", "PutItem"}
 
 
 def test_a_turn_that_nobody_uses_is_waited_for_once_and_removed(cloud: Cloud) -> None:
@@ -69,7 +91,7 @@ def test_two_who_lose_have_their_turns_one_after_the_other(cloud: Cloud) -> None
     assert first.turn.is_anothers
     first.turn.committed()
     second.turn.committed()
-    assert cloud.table.get("main", TURN) is None
+    assert holder(cloud) == NOBODY
 
 
 def test_nobody_waits_past_a_deadline_or_for_a_table_that_is_away(cloud: Cloud) -> None:
@@ -80,5 +102,5 @@ def test_nobody_waits_past_a_deadline_or_for_a_table_that_is_away(cloud: Cloud) 
     assert dead.prepare() == 0
 
     quick.look()
-    cloud.calls.faults["DeleteItem"] = ["request"]
+    cloud.calls.faults["PutItem"] = ["request"]
     assert not quick.turn.must_wait(quick.now_s)
