@@ -127,10 +127,15 @@ class Reader:
         return part
 
     def _wait(self) -> None:
-        left_s = self._ends_at_s - time.monotonic()
-        if left_s <= 0:
-            raise TimeoutError("no time is left")
-        self._connection.settimeout(min(left_s, self._silence_s))
+        self._connection.settimeout(left_s(self._ends_at_s, self._silence_s))
+
+
+def left_s(ends_at_s: float, most_s: float) -> float:
+    """Return the time until then on the monotonic clock, `most_s` at most; TimeoutError if none."""
+    found_s = ends_at_s - time.monotonic()
+    if found_s <= 0:
+        raise TimeoutError("no time is left")
+    return min(found_s, most_s)
 
 
 def _number(text: str, base: int) -> int:

@@ -10,15 +10,16 @@ import socket
 import time
 from collections import deque
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
-from sqlatch.kernel.aws.answer import Answer, Reader
+from sqlatch.kernel.aws.answer import Answer, Reader, left_s
+from sqlatch.kernel.aws.dialing import connected
 from sqlatch.kernel.aws.endpoint import Endpoint
-from sqlatch.kernel.aws.errors import CutOff, NotConnected, TimedOut
+from sqlatch.kernel.aws.errors import CutOff, TimedOut
 from sqlatch.kernel.aws.signature import Request
 
-CONNECT_S = 1.0
-"""The longest that connecting may take, and each step of a handshake of TLS."""
+if TYPE_CHECKING:
+    from sqlatch.kernel.aws.proxy import Proxy
 
 SILENCE_S = 2.0
 """The longest that the other side may take nothing, or say nothing."""
@@ -60,8 +61,9 @@ class Connection:
     Whatever fails otherwise is raised, and the caller decides.
     """
 
-    def __init__(self, endpoint: Endpoint) -> None:
+    def __init__(self, endpoint: Endpoint, proxy: "Proxy | None" = None) -> None:
         self._endpoint = endpoint
+        self._proxy = proxy
         self._idle: deque[_Kept] = deque(maxlen=IDLE_MAX)
 
     def ask(self, request: Request, *, deadline_s: float | None = None) -> Answer:
@@ -69,15 +71,15 @@ class Connection:
 
         `deadline_s` in epoch seconds. Unavailable if there is no whole answer until then.
         """
-        left_s = CALL_S if deadline_s is None else deadline_s - time.time()
-        ends_at_s = time.monotonic() + min(left_s, CALL_S)
+        call_s = CALL_S if deadline_s is None else min(deadline_s - time.time(), CALL_S)
+        ends_at_s = time.monotonic() + call_s
         kept = self._take()
         if kept is not None:
             try:
                 return self._converse(kept, request, ends_at_s, is_kept=True)
             except _Stale:
                 pass
-        connection = _connected(self._endpoint, ends_at_s)
+        connection = connected(self._endpoint, self._proxy, ends_at_s)
         return self._converse(connection, request, ends_at_s, is_kept=False)
 
     def close(self) -> None:
@@ -148,59 +150,15 @@ def _head(request: Request) -> bytes:
     return f"{head}\r\n\r\n".encode("latin-1")
 
 
-def _connected(endpoint: Endpoint, ends_at_s: float) -> socket.socket:
-    """Connect to the first address that answers; they share the time. NotConnected if none does."""
-    until_s = min(time.monotonic() + CONNECT_S, ends_at_s)
-    try:
-        found = socket.getaddrinfo(endpoint.host, endpoint.port, type=socket.SOCK_STREAM)
-        connection = _first_of(found, until_s)
-        try:
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-            if not endpoint.is_tls:
-                return connection
-            from sqlatch.kernel.aws.tls import secured
-
-            connection.settimeout(_left_s(ends_at_s, CONNECT_S))
-            return secured(connection, endpoint.host)
-        except BaseException:
-            connection.close()
-            raise
-    except (OSError, ValueError) as error:  # ValueError: a name that is none
-        raise NotConnected(f"no connection to {endpoint.authority}: {error}") from error
-
-
-def _first_of(found: list[Any], until_s: float) -> socket.socket:
-    for number, (family, kind, protocol, _name, address) in enumerate(found):
-        connection = socket.socket(family, kind, protocol)
-        try:
-            connection.settimeout(_left_s(until_s, CONNECT_S) / (len(found) - number))
-            connection.connect(address)
-        except OSError:
-            connection.close()
-            if number == len(found) - 1:
-                raise
-        else:
-            return connection
-    raise OSError("it has no address")
-
-
 def _send(connection: socket.socket, request: Request, ends_at_s: float) -> None:
     head, body = _head(request), request.body
     content = memoryview(head + body if len(body) <= PIECE_BYTES else body)
     if len(body) > PIECE_BYTES:
-        connection.settimeout(_left_s(ends_at_s, SILENCE_S))
+        connection.settimeout(left_s(ends_at_s, SILENCE_S))
         connection.sendall(head)
     for start in range(0, len(content), PIECE_BYTES):
-        connection.settimeout(_left_s(ends_at_s, SILENCE_S))
+        connection.settimeout(left_s(ends_at_s, SILENCE_S))
         connection.sendall(content[start : start + PIECE_BYTES])
-
-
-def _left_s(ends_at_s: float, most_s: float) -> float:
-    left_s = ends_at_s - time.monotonic()
-    if left_s <= 0:
-        raise TimeoutError("no time is left")
-    return min(left_s, most_s)
 
 
 def _has_something(connection: socket.socket) -> bool:

@@ -28,6 +28,7 @@ CONTAINER_HOSTS = frozenset({
 })  # fmt: skip
 """The hosts that are asked for credentials without TLS, as by botocore."""
 
+FETCHED = ("AccessKeyId", "SecretAccessKey", "Token")
 RELATIVE = "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"
 FULL = "AWS_CONTAINER_CREDENTIALS_FULL_URI"
 ELSEWHERE = ("AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_PROFILE", "AWS_DEFAULT_PROFILE", "BOTO_CONFIG")
@@ -116,10 +117,13 @@ def fetched(environment: Mapping[str, str], now: Callable[[], float] = time.time
         raise NotConfigured(f"the container has no AWS credentials: HTTP {answer.status}")
     try:
         found = json.loads(answer.body)
+        access_key, secret_key, token = (found[name] for name in FETCHED)
+        if not all(isinstance(value, str) for value in (access_key, secret_key, token)):
+            raise TypeError("a key is no text")
         return Credentials(
-            found["AccessKeyId"],
-            found["SecretAccessKey"],
-            found["Token"],
+            access_key,
+            secret_key,
+            token,
             datetime.fromisoformat(found["Expiration"]).timestamp(),
         )
     except (KeyError, TypeError, ValueError) as error:
@@ -144,7 +148,7 @@ def _in_environment(environment: Mapping[str, str]) -> Credentials | None:
     secret_key = environment.get("AWS_SECRET_ACCESS_KEY")
     if not secret_key:
         raise NotConfigured("there is AWS_ACCESS_KEY_ID without AWS_SECRET_ACCESS_KEY")
-    token = environment.get("AWS_SESSION_TOKEN") or environment.get("AWS_SECURITY_TOKEN")
+    token = environment.get("AWS_SECURITY_TOKEN") or environment.get("AWS_SESSION_TOKEN")
     return Credentials(access_key, secret_key, token or None)
 
 

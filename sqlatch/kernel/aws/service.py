@@ -37,7 +37,12 @@ class Service:
         self._host = endpoint.authority
         self._scope = Scope(endpoint.region, name)
         self._wallet = Wallet(environment)
-        self._connection = Connection(endpoint)
+        proxy = None
+        if "https_proxy" in environment or "HTTPS_PROXY" in environment:
+            from sqlatch.kernel.aws.proxy import proxy_of
+
+            proxy = proxy_of(endpoint, environment)
+        self._connection = Connection(endpoint, proxy)
 
     def send(self, request: Request, *, deadline_s: float | None) -> Answer:
         """Return the answer, whatever its status; `host` and the signature are added here."""

@@ -17,7 +17,8 @@ def secured(connection: socket.socket, host: str) -> ssl.SSLSocket:
 def _context(bundle: str | None) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    paths = _roots(bundle, os.environ)
+    context.hostname_checks_common_name = False
+    paths = roots(bundle, os.environ)
     if paths is None:
         context.load_default_certs()
     else:
@@ -25,7 +26,7 @@ def _context(bundle: str | None) -> ssl.SSLContext:
     return context
 
 
-def _roots(bundle: str | None, environment: Mapping[str, str]) -> dict[str, str] | None:
+def roots(bundle: str | None, environment: Mapping[str, str]) -> dict[str, str] | None:
     """Return where the certificates lie, None for what OpenSSL takes by itself.
 
     A directory that is named by hashes is looked up by OpenSSL when it needs one, where a bundle is
