@@ -19,8 +19,8 @@ help:  ## list the commands
 env-%:
 	@$(PYTHON) -m tools.environments $*
 
-demo: env-demo  ## load 336,776 flights through the handler and ask about them (LOG=1: into a log)
-	@$(BIN)/python -m examples.flights $(if $(LOG),--log)
+demo: $(if $(AWS),env-dev,env-demo)  ## load 336,776 flights through the handler and ask about them (LOG=1: into a log; AWS=1: in DynamoDB and S3, which moto plays)
+	@$(BIN)/python -m examples.flights $(if $(LOG),--log) $(if $(AWS),--aws)
 
 test: env-dev  ## run the test suite, but for the slow fault campaign and the built artifact
 	@$(BIN)/python -m pytest $(PARALLEL) -m "not ($(OWN_MARKERS))" $(PYTEST_ARGS)

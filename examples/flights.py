@@ -4,7 +4,7 @@ import argparse
 import json
 import os
 import sys
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass
@@ -42,35 +42,49 @@ class Cost:
 
     requests: int = 0
     leases: int = 0
+    calls: int = 0
     rows: int = 0
     duration_ms: float = 0.0
 
 
 class Caller:
-    """Calls the handler as Lambda would; `line` is what the service's log says of the last call."""
+    """Calls the handler as Lambda would; `line` is what the service's log says of the last call.
 
-    def __init__(self, log: TextIO) -> None:
+    `aws` counts the calls to AWS, None where there are none.
+    """
+
+    def __init__(self, log: TextIO, aws: Counter[str] | None) -> None:
         self.line: dict[str, Any] = {}
         self.costs: dict[str, Cost] = defaultdict(Cost)
+        self.bytes_shipped = 0
+        self.aws = aws
+        self.calls = 0
         self._log = log
 
     def send(self, **fields: Any) -> Mapping[str, Any]:
         """The reply to a request; its refusal is raised."""
         rows = 0
+        before = self._calls()
         try:
             reply = lambda_handler({"database": DATABASE, **fields}, LocalContext())
             rows = _rows(reply)
         finally:
             self.line = json.loads(self._log.readlines()[-1])
+            self.calls = self._calls() - before
             self._add(rows)
         return reply
+
+    def _calls(self) -> int:
+        return self.aws.total() if self.aws else 0
 
     def _add(self, rows: int) -> None:
         cost = self.costs[_kind(self.line)]
         cost.requests += 1
         cost.leases += "lease_wait_ms" in self.line
+        cost.calls += self.calls
         cost.rows += rows
         cost.duration_ms += self.line["duration_ms"]
+        self.bytes_shipped += self.line.get("bytes_shipped", 0)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -79,29 +93,42 @@ def main(arguments: Sequence[str] | None = None) -> int:
     console = Console(highlight=False)
     try:
         options.databases.mkdir(parents=True, exist_ok=True)
-        os.environ |= _setting(options.databases, log=options.log)
-        with _caller(options.databases / LOG_FILE) as caller:
+        with _keeping(options) as aws, _caller(options.databases / LOG_FILE, aws) as caller:
             _load(caller, console, flights_max=options.rows)
             for question in QUESTIONS:
                 _ask(caller, console, question)
-    except (DemoError, SettingsError, SqlatchError, OSError) as error:
+    except (DemoError, SettingsError, SqlatchError, OSError, ImportError) as error:
         console.print(f"[bold red]{type(error).__name__}[/]: {escape(str(error))}")
         return 1
     except KeyboardInterrupt:
         console.print("Interrupted. Run it again: what is loaded is not loaded twice.")
         return 130
-    _show_costs(console, caller.costs)
-    _show_next(console, options.databases, log=options.log)
+    _show_costs(console, caller)
+    _show_next(console, options)
     return 0
 
 
 @contextmanager
-def _caller(path: Path) -> Iterator[Caller]:
+def _keeping(options: argparse.Namespace) -> Iterator[Counter[str] | None]:
+    """Set where the databases are and how they are kept; yield a count of the calls to AWS."""
+    if not options.aws:
+        os.environ |= _setting(options)
+        yield None
+        return
+    from examples import aws
+
+    with aws.running() as settings, aws.counted() as calls:
+        os.environ |= settings
+        yield calls
+
+
+@contextmanager
+def _caller(path: Path, aws: Counter[str] | None) -> Iterator[Caller]:
     """The service logs to the stderr that it finds at its first request: here, a file."""
     os.environ["POWERTOOLS_LOG_LEVEL"] = "INFO"
     with path.open("a") as log, path.open() as lines, redirect_stderr(log):
         lines.seek(0, os.SEEK_END)
-        yield Caller(lines)
+        yield Caller(lines, aws)
 
 
 def _load(caller: Caller, console: Console, *, flights_max: int | None) -> None:
@@ -178,8 +205,10 @@ def _ask(caller: Caller, console: Console, question: Question) -> None:
         _show_rows(console, reply)
         meta = reply["meta"]
     wait_ms = meta.get("lease_wait_ms")
-    lease = "no lease" if wait_ms is None else f"lease taken, waited {wait_ms:.1f} ms"
-    console.print(f"[green]{meta['duration_ms']:.1f} ms, {lease}[/]\n")
+    cost = "no lease" if wait_ms is None else f"lease taken, waited {wait_ms:.1f} ms"
+    if caller.aws is not None:
+        cost = f"{caller.calls} call{'' if caller.calls == 1 else 's'} to AWS"
+    console.print(f"[green]{meta['duration_ms']:.1f} ms, {cost}[/]\n")
 
 
 def _show_rows(console: Console, reply: Mapping[str, Any]) -> None:
@@ -189,32 +218,48 @@ def _show_rows(console: Console, reply: Mapping[str, Any]) -> None:
     console.print(table)
 
 
-def _show_costs(console: Console, costs: Mapping[str, Cost]) -> None:
-    console.rule("[bold]Which kinds of requests took the lease?", align="left")
+def _show_costs(console: Console, caller: Caller) -> None:
+    on_aws = caller.aws is not None
+    title = "called AWS" if on_aws else "took the lease"
+    console.rule(f"[bold]Which kinds of requests {title}?", align="left")
     table = Table("kind")
-    for heading in ("requests", "leases", "rows", "ms"):
+    for heading in ("requests", "AWS calls" if on_aws else "leases", "rows", "ms"):
         table.add_column(heading, justify="right")
-    for kind, cost in sorted(costs.items()):
-        figures = (cost.requests, cost.leases, cost.rows, round(cost.duration_ms))
+    for kind, cost in sorted(caller.costs.items()):
+        taken = cost.calls if on_aws else cost.leases
+        figures = (cost.requests, taken, cost.rows, round(cost.duration_ms))
         table.add_row(kind, *(f"{figure:,}" for figure in figures))
     console.print(table)
+    if caller.aws is not None:
+        calls = ", ".join(f"{name} {count}" for name, count in sorted(caller.aws.items()))
+        megabytes = caller.bytes_shipped / 1e6
+        console.print(f"{megabytes:.1f} MB of records were written. Calls to AWS: {calls}.")
 
 
-def _setting(databases: Path, *, log: bool) -> dict[str, str]:
-    """The setting that says where the databases are, and how they are kept."""
-    if log:
-        return {"SQLATCH_LOG": f"directory:{databases}"}
-    return {"SQLATCH_DATABASES": str(databases)}
+def _setting(options: argparse.Namespace) -> dict[str, str]:
+    """The setting that says where the databases are on this machine, and how they are kept."""
+    if options.log:
+        return {"SQLATCH_LOG": f"directory:{options.databases}"}
+    return {"SQLATCH_DATABASES": str(options.databases)}
 
 
-def _show_next(console: Console, databases: Path, *, log: bool) -> None:
-    is_default = databases == Path(DIRECTORY) and not log
-    settings = {} if is_default else _setting(databases, log=log)
-    setting = "".join(f"{name}={value} " for name, value in settings.items())
-    kept = f"{databases}/{DATABASE}" if log else f"{databases}/{DATABASE}.db"
+def _show_next(console: Console, options: argparse.Namespace) -> None:
     python = sys.executable.removeprefix(f"{Path.cwd()}/")
+    log_file = options.databases / LOG_FILE
+    if options.aws:
+        console.print(f"The data was in the memory of moto's server. The service's log: {log_file}")
+        console.print(
+            f"Try next: {python} -m examples.aws, which starts such a server again and prints the"
+            f" settings for {python} -m handler.local serve",
+            soft_wrap=True,
+        )
+        return
+    is_default = options.databases == Path(DIRECTORY) and not options.log
+    settings = {} if is_default else _setting(options)
+    setting = "".join(f"{name}={value} " for name, value in settings.items())
+    kept = options.databases / (DATABASE if options.log else f"{DATABASE}.db")
     body = json.dumps({"database": DATABASE, "query": "SELECT * FROM airlines"})
-    console.print(f"The data is in {kept}, what the service logs in {databases}/{LOG_FILE}.")
+    console.print(f"The data is in {kept}, what the service logs in {log_file}.")
     console.print(
         f"Try next: {setting}{python} -m handler.local serve\n"
         f"and then: curl -d '{body}' http://127.0.0.1:8000/query",
@@ -241,7 +286,11 @@ def _rows(reply: Mapping[str, Any]) -> int:
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m examples.flights", description=__doc__)
     parser.add_argument("--databases", type=Path, default=Path(DIRECTORY), metavar="DIR")
-    parser.add_argument("--log", action="store_true", help="keep them as logs of transactions")
+    kept = parser.add_mutually_exclusive_group()
+    kept.add_argument("--log", action="store_true", help="keep them as logs of transactions")
+    kept.add_argument(
+        "--aws", action="store_true", help="the same in DynamoDB and S3, which moto plays"
+    )
     parser.add_argument("--rows", type=int, metavar="N", help="load N flights, not all")
     return parser.parse_args(arguments)
 

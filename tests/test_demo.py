@@ -46,6 +46,18 @@ def test_it_runs_on_a_log_too(tmp_path: Path) -> None:
     assert list(tmp_path.glob("*.db")) == []
 
 
+def test_it_runs_on_dynamodb_and_s3_and_says_how_often_it_called_them(tmp_path: Path) -> None:
+    done = run("-m", "examples.flights", "--aws", *options(tmp_path))
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"The service counts {sum(COUNTED.values()):,} rows, and so do the files." in done.stdout
+    lines = [json.loads(line) for line in (tmp_path / LOG_FILE).read_text().splitlines()]
+    appends = sum(line.get("attempts", 0) for line in lines)
+    name_of_the_database = 1
+    assert f"Calls to AWS: PutItem {appends + name_of_the_database}, " in done.stdout
+    assert [path.name for path in tmp_path.iterdir()] == [LOG_FILE]
+
+
 def test_a_second_run_doubles_nothing(
     runs: list[subprocess.CompletedProcess[str]], directory: Path
 ) -> None:
