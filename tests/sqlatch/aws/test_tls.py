@@ -165,6 +165,32 @@ def test_the_certificates_of_the_system_are_those_that_openssl_takes(tmp_path: P
     assert tls.roots(str(tmp_path), {}) == {"capath": str(tmp_path)}
 
 
+def test_a_root_that_a_directory_lacks_is_looked_for_in_the_bundle(
+    certificate: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("AWS_CA_BUNDLE")
+    monkeypatch.setattr(tls, "roots", lambda *_of: {"capath": str(tmp_path)})
+    tls.context_of.cache_clear()
+
+    with answering(certificate) as port, connected(port) as asked:
+        with pytest.raises(NotConnected, match="certificate"):
+            asked.ask(ASK)
+        assert asked.ask(ASK).status == 200
+    tls.context_of.cache_clear()
+
+
+def test_a_bundle_that_was_chosen_is_the_only_one(
+    certificate: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_CA_BUNDLE", str(tmp_path / "empty"))
+    (tmp_path / "empty").mkdir()
+
+    with answering(certificate) as port, connected(port) as asked:
+        for _call in range(2):
+            with pytest.raises(NotConnected, match="certificate"):
+                asked.ask(ASK)
+
+
 def test_a_system_without_certificates_takes_those_of_the_sdk(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
