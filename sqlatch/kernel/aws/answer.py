@@ -26,12 +26,16 @@ DIGITS_MAX = 16
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Names of headers are in small letters. `is_last`: the connection takes no other request."""
+    """Names of headers are in small letters. `is_last`: the connection takes no other request.
+
+    `is_second`: the request was sent before, over a connection that ended without an answer.
+    """
 
     status: int
     headers: dict[str, str]
     body: bytes
     is_last: bool
+    is_second: bool = False
 
 
 class Reader:

@@ -9,13 +9,13 @@ import os
 import socket
 import time
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NoReturn
 
 from sqlatch.kernel.aws.answer import Answer, Reader, left_s
 from sqlatch.kernel.aws.dialing import connected
 from sqlatch.kernel.aws.endpoint import Endpoint
-from sqlatch.kernel.aws.errors import CutOff, TimedOut
+from sqlatch.kernel.aws.errors import CutOff, NotConnected, TimedOut
 from sqlatch.kernel.aws.signature import Request
 
 if TYPE_CHECKING:
@@ -58,7 +58,8 @@ class Connection:
     connection. The first may have arrived nevertheless, so what is asked must be safe to do twice:
     a read, a deletion, or a write whose condition does not hold the second time. Of the second
     kind, the refusal then brings back what the first wrote, and the caller knows it by its own id.
-    Whatever fails otherwise is raised, and the caller decides.
+    Whatever fails otherwise is raised, and the caller decides. The answer to what was sent twice
+    says so: a refusal of the second says nothing of the first.
     """
 
     def __init__(self, endpoint: Endpoint, proxy: "Proxy | None" = None) -> None:
@@ -78,9 +79,18 @@ class Connection:
             try:
                 return self._converse(kept, request, ends_at_s, is_kept=True)
             except _Stale:
-                pass
+                return self._ask_again(request, ends_at_s)
         connection = connected(self._endpoint, self._proxy, ends_at_s)
         return self._converse(connection, request, ends_at_s, is_kept=False)
+
+    def _ask_again(self, request: Request, ends_at_s: float) -> Answer:
+        """Send what was sent before. Whatever comes of it, the first one may have arrived."""
+        try:
+            connection = connected(self._endpoint, self._proxy, ends_at_s)
+        except NotConnected as error:
+            raise CutOff(f"a kept connection ended without an answer, then {error}") from error
+        answer = self._converse(connection, request, ends_at_s, is_kept=False)
+        return replace(answer, is_second=True)
 
     def close(self) -> None:
         while self._idle:

@@ -91,7 +91,7 @@ class DynamoDB:
         answer = self._service.send(sent, deadline_s=deadline_s)
         content = _content(answer)
         if answer.status != OK:
-            raise _error(answer.status, content)
+            raise _error(answer, content)
         return content
 
 
@@ -124,11 +124,14 @@ def _content(answer: Answer) -> dict[str, Any]:
     return {}
 
 
-def _error(status: int, content: dict[str, Any]) -> AwsError:
+def _error(answer: Answer, content: dict[str, Any]) -> AwsError:
+    status = answer.status
     code = str(content.get("__type", "")).rpartition("#")[2] or str(status)
     message = str(content.get("message") or content.get("Message") or "")
     if code == "ConditionalCheckFailedException":
         return ConditionFailed(code, message, status=status, item=content.get("Item"))
+    if answer.is_second:
+        return ServerFailed(code, message)
     if code in THROTTLING or status == TOO_MANY_REQUESTS:
         return Throttled(code, message)
     if code in TRANSIENT or status >= SERVER_ERROR:

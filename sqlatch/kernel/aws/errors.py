@@ -8,7 +8,7 @@ AwsError
   Throttled           too many calls: it has not happened, and may be sent again, less often
   Unavailable         it may be sent again
     NotConnected      there is no connection: nothing was sent
-    ServerFailed      AWS failed within itself: it may have happened
+    ServerFailed      AWS failed within itself, or refused the second of two: it may have happened
     TimedOut          no whole answer in time: it may have happened
     CutOff            the connection ended before a whole answer: it may have happened
     Garbled           the answer is not one of AWS's, or was damaged: it may have happened
@@ -69,7 +69,8 @@ class NotConnected(Unavailable):
 
 
 class ServerFailed(Unavailable):
-    """AWS failed within itself. `code` is AWS's own, or the status of HTTP."""
+    """AWS failed within itself, or refused the second of two requests, which says nothing of the
+    first. `code` is AWS's own, or the status of HTTP."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(f"{code}: {message}" if message else code)

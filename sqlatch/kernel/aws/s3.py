@@ -183,6 +183,8 @@ def _error(answer: Answer) -> AwsError:
         return ConditionFailed(code, message, status=status)
     if code in {"NoSuchKey", "404"}:  # without a reason to HEAD
         return NotFound(code, message, status=status)
+    if answer.is_second:
+        return ServerFailed(code, message)
     if code in THROTTLING or status == TOO_MANY_REQUESTS:
         return Throttled(code, message)
     if code in TRANSIENT or status >= SERVER_ERROR:

@@ -164,6 +164,27 @@ def test_a_request_is_sent_twice_at_most() -> None:
     assert len(connections) == 2
 
 
+def test_what_was_sent_may_have_arrived_though_it_cannot_be_sent_once_more() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+
+        def serve() -> None:
+            accepted, _address = listener.accept()
+            with accepted:
+                request_of(accepted)
+                accepted.sendall(WHOLE)
+                listener.close()
+                request_of(accepted)
+
+        server = threading.Thread(target=serve)
+        server.start()
+        with connected(port) as kept:
+            kept.ask(ASK)
+            with pytest.raises(CutOff, match="no connection to"):
+                kept.ask(ASK)
+        server.join()
+
+
 def test_a_silent_server_costs_no_more_than_the_caller_s_deadline(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

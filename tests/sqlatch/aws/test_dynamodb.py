@@ -1,7 +1,9 @@
 """Calls to DynamoDB, on moto; and answers that are none."""
 
 import json
+import socket
 import zlib
+from contextlib import closing
 from typing import Any
 from uuid import uuid4
 
@@ -11,6 +13,8 @@ from sqlatch.kernel.aws import errors
 from sqlatch.kernel.aws.dynamodb import THROTTLING, TRANSIENT, DynamoDB, binary, bytes_of
 from tests import dynamodb_server
 from tests.sqlatch import socket_server
+from tests.sqlatch.aws.test_connection import serving
+from tests.sqlatch.socket_server import request_of
 
 pytestmark = pytest.mark.usefixtures("keys")
 
@@ -134,6 +138,25 @@ def test_an_answer_with_its_checksum_is_taken(monkeypatch: pytest.MonkeyPatch) -
     right = answer(200, content, x_amz_crc32=str(zlib.crc32(content)))
 
     assert asked(right, monkeypatch=monkeypatch) == {"Attributes": {}}
+
+
+@pytest.mark.parametrize("code", ["ThrottlingException", "ExpiredTokenException"])
+def test_the_refusal_of_a_request_sent_twice_leaves_it_open_whether_the_first_has_happened(
+    code: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def serve(accepted: socket.socket, number: int) -> None:
+        request_of(accepted)
+        accepted.sendall(answer(200, {}) if number == 0 else answer(400, {"__type": PREFIX + code}))
+        request_of(accepted)  # the second one arrives, and nothing is said to it
+
+    with serving(serve) as (port, connections):
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
+        with closing(DynamoDB()) as client:
+            client.put_item(TableName="t", Item=KEY)
+            with pytest.raises(errors.ServerFailed, match=code):
+                client.put_item(TableName="t", Item=KEY)
+
+    assert len(connections) == 2
 
 
 @pytest.mark.parametrize("attribute", [{}, {"S": "x"}, {"B": "!"}, {"B": 1}])
