@@ -7,11 +7,12 @@ key is the fence: no lease is needed. Who loses gets the winner's record with th
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple, TypeVar, cast
+from typing import TypeVar, cast
 
 from sqlatch.kernel.errors import StorageError
 from storage.log.answers import NoAnswer
 from storage.log.log import BEGINNING, Conflict, Gone, InDoubt, Place, Record
+from storage.log.moments import Clocks, Moment, boot_s
 from storage.log.names import Names
 from storage.log.objects import Objects
 from storage.log.table import Item, Table
@@ -36,15 +37,10 @@ BLIND_S = 60.0
 
 RETRY_S = 0.05
 
+REMOVED_AT_ONCE = 50
+
 EPOCH = 1
 """That of every place: a table of DynamoDB has no segments."""
-
-
-class Moment(NamedTuple):
-    """A time on two clocks: one that nobody sets, one that goes on while a machine is frozen."""
-
-    boot_s: float
-    epoch_s: float
 
 
 class DynamoLog:
@@ -64,7 +60,7 @@ class DynamoLog:
         at: Place = BEGINNING,
         database_id: bytes | None = None,
         now: Callable[[], float],
-        boot: Callable[[], float] = lambda: time.clock_gettime(time.CLOCK_BOOTTIME),
+        boot: Callable[[], float] = boot_s,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._database = database
@@ -73,7 +69,7 @@ class DynamoLog:
         self._place = at
         self._log_id = database_id
         self._now = now
-        self._boot = boot
+        self._clocks = Clocks(epoch=now, boot=boot)
         self._sleep = sleep
         self._turn = Turn(database, table, now=now, sleep=sleep)
         self._known: Moment | None = None
@@ -94,10 +90,10 @@ class DynamoLog:
     def goes_first(self) -> bool:
         if self._turn.losses:
             return self._turn.may_try_at_once and not self._is_stale()
-        return self._blind_left > 0 and self._since(self._known) < BLIND_S
+        return self._blind_left > 0 and self._clocks.since(self._known) < BLIND_S
 
     def sync(self, deadline_s: float) -> list[Record]:
-        asked = self._moment()
+        asked = self._clocks.moment()
         behind = partial(self._table.behind, self._database, self._place.txid)
         items = self._until(deadline_s, behind)
         if items and items[-1]["sk"] == TURN:
@@ -126,7 +122,7 @@ class DynamoLog:
         self._unanswered = self._item(commit_id, content)
         self._may_land = False
         self._blind_left = max(0, self._blind_left - 1)
-        sent = self._moment()
+        sent = self._clocks.moment()
         try:
             winner = self._put(self._unanswered)
         except NoAnswer as error:
@@ -148,7 +144,7 @@ class DynamoLog:
             return (txid, commit_id) in {(each.txid, each.commit_id) for each in records}, records
         assert (item["sk"], item["id"]) == (txid, commit_id), "the record of the last append"
         while True:
-            sent = self._moment()
+            sent = self._clocks.moment()
             try:
                 winner = self._put(item)
                 break
@@ -165,6 +161,28 @@ class DynamoLog:
         self._turn.committed()
         return True, records
 
+    def remove(self, floor: int, deadline_s: float) -> int:
+        """Remove every record up to `floor`, which files have had for KEEP_S. Return the floor.
+
+        The newest record stays. The item 0 says so first. What was put into the void is removed.
+        """
+        floor = min(floor, self._place.txid - 1)
+        if floor > 0:
+            database = self._database
+            self._until(deadline_s, lambda: self._table.raise_floor(database, BASE, floor))
+            while self._until(deadline_s, lambda: self._remove_some(floor)):
+                if self._now() >= deadline_s:
+                    break
+        return floor
+
+    def _remove_some(self, floor: int) -> bool:
+        """Remove the oldest records. Return whether there may be more."""
+        items = self._table.behind(self._database, BASE, most=REMOVED_AT_ONCE)
+        removed = [item for item in items if cast("int", item["sk"]) <= floor]
+        for item in removed:
+            self._table.delete(self._database, cast("int", item["sk"]))
+        return len(removed) == REMOVED_AT_ONCE
+
     def close(self) -> None:
         """Nothing is open but the connections of the table, which others use too."""
 
@@ -176,18 +194,24 @@ class DynamoLog:
             # Only the item commits: an object that none names is removed some day.
             self._objects.put(cast("str", item["s3"]), cast("bytes", item["content"]))
         try:
-            stored = {name: value for name, value in item.items() if name != "content"}
-            winner = self._table.put_new(stored)
+            winner = self._put_item({name: item[name] for name in item if name != "content"})
         except NoAnswer as error:
             self._may_land |= error.may_land
             raise
-        if winner is not None and winner["id"] != item["id"]:
+        if winner is not None and not self._is_same(winner, item):
             self._turn.lost()
             return winner
         self._may_land = True
         if self._is_stale():
             self._check_was_first(cast("int", item["sk"]))
         return None
+
+    def _put_item(self, item: Item) -> Item | None:
+        return self._table.put_new(item)
+
+    def _is_same(self, winner: Item, item: Item) -> bool:
+        """Return whether a record was refused by itself: it had been put, its answer was lost."""
+        return winner["id"] == item["id"]
 
     def _taken(self, winner: Item) -> list[Record]:
         """Return the winner's record, as one that was read, if it can be believed and is here."""
@@ -273,13 +297,4 @@ class DynamoLog:
         return StorageError(f"the log: {error}", **facts)
 
     def _is_stale(self) -> bool:
-        return self._since(self._known) > STALE_S
-
-    def _since(self, then: Moment | None) -> float:
-        if then is None:
-            return float("inf")
-        now = self._moment()
-        return max(now.boot_s - then.boot_s, now.epoch_s - then.epoch_s)
-
-    def _moment(self) -> Moment:
-        return Moment(self._boot(), self._now())
+        return self._clocks.since(self._known) > STALE_S

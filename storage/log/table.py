@@ -1,6 +1,7 @@
 """A table of DynamoDB with the keys `pk` (S) and `sk` (N): the calls that a log needs."""
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import cached_property
 from typing import Any
 
@@ -20,6 +21,7 @@ PAGES_MAX = 100_000
 
 ABSENT = "attribute_not_exists(pk)"
 ABSENT_OR_THAT = "attribute_not_exists(pk) OR id = :id"
+ABSENT_OR_LESS = "attribute_not_exists(pk) OR floor < :floor"
 
 
 class Table:
@@ -61,6 +63,18 @@ class Table:
         except ConditionFailed:
             return False
         return True
+
+    def raise_floor(self, pk: str, sk: int, floor: int) -> None:
+        """Put an item with a floor, unless there is one that is as high."""
+        item = _packed({"pk": pk, "sk": sk, "floor": floor})
+        values = {":floor": item["floor"]}
+        with suppress(ConditionFailed):
+            self._ask(
+                "PutItem",
+                ConditionExpression=ABSENT_OR_LESS,
+                ExpressionAttributeValues=values,
+                Item=item,
+            )
 
     def delete(self, pk: str, sk: int) -> None:
         self._ask("DeleteItem", Key=_packed({"pk": pk, "sk": sk}))

@@ -207,7 +207,7 @@ class Writer:
             is_there = True
             if random.random() < DIES_BEHIND_APPEND:
                 os._exit(1)
-            self._digest = _digest(self._digest, content)
+            self._digest = digest_after(self._digest, content)
             self._remember()
         if is_there:
             _TXID.pack_into(self._newest, _TXID.size * self._number, txid)
@@ -231,7 +231,7 @@ class Writer:
 
     def _apply(self, records: list[Record]) -> None:
         for record in records:
-            self._digest = _digest(self._digest, record.content)
+            self._digest = digest_after(self._digest, record.content)
         if records:
             self._remember()
 
@@ -256,8 +256,8 @@ def run(campaign: Campaign) -> Counts:
     try:
         while time.monotonic() < max(ends_s, next_look_s):
             time.sleep(chance.random() * 0.03)
-            _disturb(chance.choice(list(numbers)), chance, counts)
-            for pid in _ended():
+            disturb(chance.choice(list(numbers)), chance, counts)
+            for pid in ended():
                 number = numbers.pop(pid)
                 counts.died_by_themselves += 1
                 numbers[_spawn(campaign, number)] = number
@@ -273,7 +273,7 @@ def run(campaign: Campaign) -> Counts:
     return counts
 
 
-def _disturb(pid: int, chance: random.Random, counts: Counts) -> None:
+def disturb(pid: int, chance: random.Random, counts: Counts) -> None:
     if chance.random() < 0.5:
         os.kill(pid, signal.SIGKILL)
         counts.kills += 1
@@ -284,7 +284,7 @@ def _disturb(pid: int, chance: random.Random, counts: Counts) -> None:
         os.kill(pid, signal.SIGCONT)
 
 
-def _ended() -> Iterator[int]:
+def ended() -> Iterator[int]:
     while (ended := os.waitpid(-1, os.WNOHANG))[0]:
         yield ended[0]
 
@@ -303,7 +303,7 @@ def _spawn(campaign: Campaign, number: int) -> int:
         os._exit(2)
 
 
-def _notes(directory: Path) -> dict[str, list[str]]:
+def notes_in(directory: Path) -> dict[str, list[str]]:
     notes: dict[str, list[str]] = {}
     for path in directory.glob("notes-*"):
         for line in path.read_text().splitlines():
@@ -312,11 +312,11 @@ def _notes(directory: Path) -> dict[str, list[str]]:
 
 
 def _acknowledged(directory: Path) -> int:
-    return len(_notes(directory).get("+", []))
+    return len(notes_in(directory).get("+", []))
 
 
 def _audit(directory: Path, counts: Counts) -> None:
-    notes = _notes(directory)
+    notes = notes_in(directory)
     log = DirectoryLog(directory / "root/main/log", now=time.time)
     counts.crashed = [path.read_text() for path in directory.glob("crashed-*")]
     digest, keys, records = "", list[str](), list[Record]()
@@ -328,7 +328,7 @@ def _audit(directory: Path, counts: Counts) -> None:
         key, base, _rest = record.content.split(b" ", 2)
         keys.append(key.decode())
         counts.on_another_state += base.decode() != digest
-        digest = _digest(digest, record.content)
+        digest = digest_after(digest, record.content)
     acknowledged = set(notes.get("+", []))
     counts.acknowledged = len(acknowledged)
     counts.in_log = len(keys)
@@ -347,7 +347,7 @@ def _of(place: Place) -> tuple[int, int, int]:
     return place.epoch, place.offset, place.txid
 
 
-def _digest(before: str, content: bytes) -> str:
+def digest_after(before: str, content: bytes) -> str:
     return sha256(before.encode() + content).hexdigest()
 
 

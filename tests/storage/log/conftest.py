@@ -11,6 +11,7 @@ import pytest
 from storage.log.engine import InLog
 from storage.log.store import Store
 from tests.dynamodb_server import CREDENTIALS, create_log
+from tests.faults import cloud_server
 from tests.grants import granted
 from tests.storage.log.clouds import Cloud
 from tests.storage.log.logs import OURS, fences
@@ -45,10 +46,20 @@ def other(logs: Path, tmp_path: Path) -> Iterator[Store]:
         yield store
 
 
+@pytest.fixture(scope="session")
+def cloud_url() -> Iterator[str]:
+    """A server that answers a log as moto does, in a fiftieth of its time."""
+    with cloud_server.running() as url:
+        yield url
+
+
 @pytest.fixture
-def cloud(moto_url: str, monkeypatch: pytest.MonkeyPatch) -> Cloud:
-    for name, value in {**CREDENTIALS, "AWS_ENDPOINT_URL": moto_url}.items():
+def cloud(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Cloud:
+    """A table and a bucket: on that server, and where a module asks for it on moto too."""
+    kind = getattr(request, "param", "quick")
+    url = request.getfixturevalue("moto_url" if kind == "moto" else "cloud_url")
+    for name, value in {**CREDENTIALS, "AWS_ENDPOINT_URL": url}.items():
         monkeypatch.setenv(name, value)
     name = f"log-{uuid4()}"
-    create_log(moto_url, name)
+    create_log(url, name)
     return Cloud(name)

@@ -1,8 +1,12 @@
 """The names of the databases in a table."""
 
+import pytest
+
 from storage.log.names import Names
 from storage.log.turn import TURN
 from tests.storage.log.clouds import Cloud
+
+pytestmark = pytest.mark.parametrize("cloud", ["moto", "quick"], indirect=True)
 
 
 def test_names_are_those_of_databases_that_have_a_record(cloud: Cloud) -> None:

@@ -9,6 +9,8 @@ from storage.log.answers import NoAnswer
 from storage.log.objects import Objects
 from tests.storage.log.clouds import Cloud
 
+pytestmark = pytest.mark.parametrize("cloud", ["moto", "quick"], indirect=True)
+
 
 def test_an_object_is_read_whole_and_in_parts(cloud: Cloud) -> None:
     cloud.objects.put("main/one", b"0123456789")

@@ -10,6 +10,8 @@ from storage.log.answers import NoAnswer
 from storage.log.table import Item, Table
 from tests.storage.log.clouds import Cloud
 
+pytestmark = pytest.mark.parametrize("cloud", ["moto", "quick"], indirect=True)
+
 
 def item(sk: int, **more: int | str | bytes) -> Item:
     return {"pk": "main", "sk": sk, "id": bytes([sk % 256]) * 16, **more}
@@ -47,6 +49,13 @@ def test_an_item_is_put_in_the_place_of_one_only(cloud: Cloud) -> None:
     cloud.table.delete("main", 7)
     assert cloud.table.get("main", 7) is None
     cloud.table.delete("main", 7)
+
+
+def test_a_floor_only_rises(cloud: Cloud) -> None:
+    for floor, expected in ((7, 7), (3, 7), (7, 7), (9, 9)):
+        cloud.table.raise_floor("main", 0, floor)
+
+        assert cloud.table.get("main", 0) == {"pk": "main", "sk": 0, "floor": expected}
 
 
 def test_a_condition_that_failed_without_its_item_is_no_answer(

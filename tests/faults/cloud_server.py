@@ -1,0 +1,313 @@
+"""DynamoDB and S3 as far as a log asks them, in one process, that lose what they are told to lose.
+
+A request is lost, or its answer, or it lands late, after the client was cut off. Each operation is
+one atomic step. tests/storage/log compares it with moto.
+
+    python -m tests.faults.cloud_server FAULTS      prints its URL, serves until its stdin ends
+
+FAULTS is JSON: the fields of `Faults`.
+"""
+
+import asyncio
+import json
+import random
+import subprocess
+import sys
+import zlib
+from bisect import bisect_right, insort
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from email.utils import formatdate
+from time import gmtime, strftime, time
+from typing import Any, NamedTuple
+from urllib.parse import parse_qs, unquote, urlsplit
+from xml.sax.saxutils import escape
+
+from storage.log.table import ABSENT, ABSENT_OR_LESS, ABSENT_OR_THAT
+from tests.writers import ROOT
+
+STOP_S = 10
+PAGE_BYTES = 1_000_000
+COUNTS_PATH = "/counts"
+
+
+@dataclass(frozen=True, slots=True)
+class Faults:
+    """The chance of each fault, the longest delay of what lands late, the delay of an answer."""
+
+    lost_request: float = 0.0
+    lost_answer: float = 0.0
+    late: float = 0.0
+    late_s: float = 0.5
+    delay_s: float = 0.0
+
+
+@contextmanager
+def running(faults: Faults | None = None) -> Iterator[str]:
+    """The URL of a server without tables, alive inside the block."""
+    given = json.dumps(asdict(faults or Faults()))
+    command = [sys.executable, "-m", "tests.faults.cloud_server", given]
+    with subprocess.Popen(
+        command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as server:
+        assert server.stdin is not None
+        assert server.stdout is not None
+        try:
+            yield server.stdout.readline().strip()
+        finally:
+            server.stdin.close()
+            server.wait(STOP_S)
+
+
+class Request(NamedTuple):
+    method: str
+    target: str
+    headers: dict[str, str]
+    body: bytes
+
+
+class Answer(NamedTuple):
+    status: int
+    body: bytes = b""
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+class Refused(Exception):
+    def __init__(self, code: str, item: dict[str, Any] | None = None) -> None:
+        super().__init__(code)
+        self.code = code
+        self.item = item
+
+
+class Items:
+    """The items of one `pk`, in the order of their `sk`."""
+
+    def __init__(self) -> None:
+        self.by_number: dict[int, dict[str, Any]] = {}
+        self.numbers: list[int] = []
+
+
+class Tables:
+    def __init__(self) -> None:
+        self._tables: dict[str, dict[str, Items]] = {}
+
+    def CreateTable(self, request: dict[str, Any]) -> dict[str, Any]:
+        self._tables.setdefault(request["TableName"], {})
+        return {"TableDescription": {"TableStatus": "ACTIVE"}}
+
+    def PutItem(self, request: dict[str, Any]) -> dict[str, Any]:
+        items, number = self._found(request, request["Item"])
+        self._check(request, items.by_number.get(number))
+        if number not in items.by_number:
+            insort(items.numbers, number)
+        items.by_number[number] = request["Item"]
+        return {}
+
+    def DeleteItem(self, request: dict[str, Any]) -> dict[str, Any]:
+        items, number = self._found(request, request["Key"])
+        self._check(request, items.by_number.get(number))
+        if items.by_number.pop(number, None) is not None:
+            items.numbers.remove(number)
+        return {}
+
+    def GetItem(self, request: dict[str, Any]) -> dict[str, Any]:
+        items, number = self._found(request, request["Key"])
+        item = items.by_number.get(number)
+        return {"Item": item} if item else {}
+
+    def Query(self, request: dict[str, Any]) -> dict[str, Any]:
+        assert request["KeyConditionExpression"] == "pk = :pk AND sk > :sk"
+        assert request["ConsistentRead"]
+        values = request["ExpressionAttributeValues"]
+        items, number = self._found(request, {"pk": values[":pk"], "sk": values[":sk"]})
+        if "ExclusiveStartKey" in request:
+            number = int(request["ExclusiveStartKey"]["sk"]["N"])
+        page: list[dict[str, Any]] = []
+        size_bytes = 0
+        for each in items.numbers[bisect_right(items.numbers, number) :]:
+            if size_bytes >= PAGE_BYTES or len(page) == request.get("Limit"):
+                key = {name: page[-1][name] for name in ("pk", "sk")}
+                return {"Items": page, "LastEvaluatedKey": key}
+            page.append(items.by_number[each])
+            size_bytes += len(page[-1].get("d", {}).get("B", "")) * 3 // 4
+        return {"Items": page}
+
+    def _found(self, request: dict[str, Any], key: dict[str, Any]) -> tuple[Items, int]:
+        if request["TableName"] not in self._tables:
+            raise Refused("ResourceNotFoundException")
+        items = self._tables[request["TableName"]].setdefault(key["pk"]["S"], Items())
+        return items, int(key["sk"]["N"])
+
+    def _check(self, request: dict[str, Any], item: dict[str, Any] | None) -> None:
+        values = request.get("ExpressionAttributeValues", {})
+        is_that = item is not None and item.get("id") == values.get(":id")
+        condition = request.get("ConditionExpression")
+        if condition == ABSENT_OR_LESS:
+            holds = item is None or _floor(item["floor"]) < _floor(values[":floor"])
+        else:
+            may_be_absent = condition in {None, ABSENT, ABSENT_OR_THAT}
+            may_be_that = condition == ABSENT_OR_THAT and is_that
+            holds = condition is None or (item is None and may_be_absent) or may_be_that
+        if not holds:
+            shown = item if "ReturnValuesOnConditionCheckFailure" in request else None
+            raise Refused("ConditionalCheckFailedException", shown)
+
+
+def _floor(value: dict[str, str]) -> int:
+    return int(value["N"])
+
+
+class Buckets:
+    """Objects by bucket and key, in the path style."""
+
+    def __init__(self) -> None:
+        self._buckets: dict[str, dict[str, tuple[bytes, float]]] = {}
+
+    def answer(self, request: Request) -> Answer:
+        parts = urlsplit(request.target)
+        _, bucket, key = [*unquote(parts.path).split("/", 2), ""][:3]
+        if not key and request.method == "PUT":
+            self._buckets.setdefault(bucket, {})
+            return Answer(200)
+        if bucket not in self._buckets:
+            return _s3_error(404, "NoSuchBucket")
+        objects = self._buckets[bucket]
+        if not key:
+            return self._listed(objects, parse_qs(parts.query, keep_blank_values=True))
+        if request.method == "PUT":
+            objects[key] = (request.body, time())
+            return Answer(200)
+        if request.method == "DELETE":
+            objects.pop(key, None)
+            return Answer(204)
+        return _part(objects.get(key), request.headers.get("range"))
+
+    def _listed(
+        self, objects: dict[str, tuple[bytes, float]], query: dict[str, list[str]]
+    ) -> Answer:
+        after = query.get("continuation-token", [""])[0]
+        keys = sorted(key for key in objects if key.startswith(query["prefix"][0]) and key > after)
+        most = int(query["max-keys"][0])
+        found = "".join(
+            f"<Contents><Key>{escape(key)}</Key><Size>{len(objects[key][0])}</Size><ETag>e</ETag>"
+            f"<LastModified>{_iso(objects[key][1])}</LastModified></Contents>"
+            for key in keys[:most]
+        )
+        text = f"<IsTruncated>false</IsTruncated>{found}"
+        if len(keys) > most:
+            more = f"<NextContinuationToken>{escape(keys[most - 1])}</NextContinuationToken>"
+            text = f"<IsTruncated>true</IsTruncated>{more}{found}"
+        return Answer(200, f"<ListBucketResult>{text}</ListBucketResult>".encode())
+
+
+def _part(stored: tuple[bytes, float] | None, wanted: str | None) -> Answer:
+    if stored is None:
+        return _s3_error(404, "NoSuchKey")
+    content, _written_s = stored
+    if wanted is None:
+        return Answer(200, content)
+    first, last = wanted.removeprefix("bytes=").split("-")
+    if int(first) >= len(content):
+        return _s3_error(416, "InvalidRange")
+    end = min(len(content), int(last) + 1 if last else len(content))
+    stated = f"bytes {first}-{end - 1}/{len(content)}"
+    return Answer(206, content[int(first) : end], (("content-range", stated),))
+
+
+def _s3_error(status: int, code: str) -> Answer:
+    return Answer(status, f"<Error><Code>{code}</Code><Message/></Error>".encode())
+
+
+def _iso(at_s: float) -> str:
+    return strftime("%Y-%m-%dT%H:%M:%S", gmtime(at_s)) + f".{int(at_s % 1 * 1000):03d}Z"
+
+
+class Server:
+    def __init__(self, faults: Faults) -> None:
+        self._faults = faults
+        self._tables = Tables()
+        self._buckets = Buckets()
+        self._counts: Counter[str] = Counter()
+
+    async def converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while request := await _request(reader):
+                answer = await self._answer(request)
+                if answer is None:
+                    break
+                writer.write(_encoded(answer))
+                await writer.drain()
+        except (ConnectionError, asyncio.IncompleteReadError):
+            pass
+        writer.close()
+
+    async def _answer(self, request: Request) -> Answer | None:
+        """Do what is asked; None: the client is cut off."""
+        if request.target == COUNTS_PATH:
+            return Answer(200, json.dumps(self._counts).encode())
+        if self._faults.delay_s:
+            await asyncio.sleep(self._faults.delay_s)
+        chance = random.random()
+        if chance < self._faults.lost_request:
+            self._counts["lost_request"] += 1
+            return None
+        chance -= self._faults.lost_request
+        if chance < self._faults.late:
+            self._counts["late"] += 1
+            delay_s = random.random() * self._faults.late_s
+            asyncio.get_running_loop().call_later(delay_s, self._do, request)
+            return None
+        answer = self._do(request)
+        if chance - self._faults.late < self._faults.lost_answer:
+            self._counts["lost_answer"] += 1
+            return None
+        return answer
+
+    def _do(self, request: Request) -> Answer:
+        operation = request.headers.get("x-amz-target", "").rpartition(".")[2]
+        self._counts[operation or request.method] += 1
+        if not operation:
+            return self._buckets.answer(request)
+        try:
+            status, said = 200, getattr(self._tables, operation)(json.loads(request.body))
+        except Refused as refused:
+            self._counts[f"{operation} {refused.code}"] += 1
+            status, said = 400, {"__type": f"com.amazonaws#{refused.code}", "message": ""}
+            if refused.item:
+                said["Item"] = refused.item
+        body = json.dumps(said).encode()
+        return Answer(status, body, (("x-amz-crc32", str(zlib.crc32(body))),))
+
+
+async def _request(reader: asyncio.StreamReader) -> Request | None:
+    try:
+        text = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+    except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
+        return None
+    first, *lines = text.rstrip().split("\r\n")
+    method, target, _version = first.split(" ")
+    pairs = (line.partition(":") for line in lines)
+    headers = {name.lower(): value.strip() for name, _colon, value in pairs}
+    body = await reader.readexactly(int(headers.get("content-length", 0)))
+    return Request(method, target, headers, body)
+
+
+def _encoded(answer: Answer) -> bytes:
+    headers = [("content-length", str(len(answer.body))), ("date", formatdate(usegmt=True))]
+    lines = [f"HTTP/1.1 {answer.status} -", *(": ".join(each) for each in headers)]
+    lines += [": ".join(each) for each in answer.headers]
+    return "\r\n".join([*lines, "", ""]).encode() + answer.body
+
+
+async def _serve(faults: Faults) -> None:
+    server = await asyncio.start_server(Server(faults).converse, "127.0.0.1", 0)
+    sys.stdout.write(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}\n")
+    sys.stdout.flush()
+    await asyncio.to_thread(sys.stdin.read)
+    server.close()
+
+
+if __name__ == "__main__":
+    asyncio.run(_serve(Faults(**json.loads(sys.argv[1]))))
