@@ -56,9 +56,9 @@ def finish(process: subprocess.Popen[str]) -> str:
     return output
 
 
-def answer_of(module: str, *arguments: object) -> Any:
+def answer_of(module: str, *arguments: object, environment: Mapping[str, str] | None = None) -> Any:
     """The JSON that a process prints."""
-    return json.loads(finish(start(module, *arguments)))
+    return json.loads(finish(start(module, *arguments, environment=environment)))
 
 
 def _pipe(pipe: IO[str] | None) -> IO[str]:

@@ -29,6 +29,7 @@ class Counts:
     log_sizes_mb: tuple[int, ...]
     new_rounds: int
     nfs_turns: int
+    alone_rounds: int
     calls: int = 20
     processes: int = 8
     traces_peers: bool = False
@@ -54,6 +55,7 @@ COUNTS = {
         log_sizes_mb=(20, 1_000),
         new_rounds=5,
         nfs_turns=10,
+        alone_rounds=3,
         traces_peers=True,
     ),
     "quick": Counts(
@@ -74,6 +76,7 @@ COUNTS = {
         log_sizes_mb=(20, 1_000),
         new_rounds=3,
         nfs_turns=3,
+        alone_rounds=2,
     ),
     "tiny": Counts(
         read_rounds=1,
@@ -93,6 +96,7 @@ COUNTS = {
         log_sizes_mb=(1, 2),
         new_rounds=1,
         nfs_turns=0,
+        alone_rounds=1,
         calls=1,
         processes=2,
         runs_max=1,

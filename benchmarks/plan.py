@@ -3,6 +3,7 @@
 from benchmarks import (
     batches,
     catching_up,
+    elsewhere,
     file_calls,
     flights,
     fresh,
@@ -18,7 +19,17 @@ from benchmarks import (
 )
 from benchmarks.experiment import Experiment, Table
 from benchmarks.goals import Goal
-from benchmarks.subjects import BARE, BETWEEN_CALLS, EFS, LOCK, LOG, SQLATCH, STOCK
+from benchmarks.subjects import (
+    BARE,
+    BETWEEN_CALLS,
+    DISTRIBUTED,
+    EFS,
+    LITESTREAM,
+    LOCK,
+    LOG,
+    SQLATCH,
+    STOCK,
+)
 
 FLAT = 1.3
 SHARED = (
@@ -175,6 +186,21 @@ EXPERIMENTS = (
     Experiment("1,000 records", catching_up.behind, (
         Table("behind", "The first read behind 1,000 commits of another instance", "ms", LOG,
               (Goal(LOG, at_most=40),)),
+    )),
+    Experiment("databases elsewhere", elsewhere.one_by_one, (
+        Table("elsewhere_read", "Warm point read of what is kept as a log or as objects", "us", LOG,
+              note="Without the time in calls to AWS, each subject in a process of its own."
+              f" {LITESTREAM} asks for what is new once a second, so a read may be that old; it"
+              " acknowledges a write before it is stored, and has one writer, so its writes are not"
+              f" measured. {DISTRIBUTED} keeps the whole database in memory and asks S3 at each"
+              " read: moto's on this machine, where a call takes some 5 ms, so neither is measured"
+              " among eight writers."),
+        Table("elsewhere_write", "Warm one-row write of the same", "ms", LOG,
+              note=f"What {DISTRIBUTED} stores it stores in its calls, and the log on the disk."),
+        Table("elsewhere_read_calls", "Calls to AWS of such a read", "calls", LOG,
+              (Goal(LOG, exactly=0),)),
+        Table("elsewhere_write_calls", "Calls to AWS of such a write", "calls", LOG,
+              (Goal(LOG, exactly=2),)),
     )),
     Experiment("new instances", new_instances.first_rows, (
         Table("new_row", "First row of a database in a log, in a new instance", "ms",

@@ -18,7 +18,8 @@ from benchmarks.sampling import Samples, middle, percentile
 
 Results = dict[str, Any]
 
-PACKAGES = ("apsw", "pydantic", "boto3", "django", "django-sqlite-efs", "python-dynamodb-lock")
+PACKAGES = ("apsw", "pydantic", "boto3", "django", "django-sqlite-efs", "python-dynamodb-lock",
+            "distributed-sqlite", "litestream-vfs")  # fmt: skip
 MOUNTS = Path("/proc/mounts")
 
 

@@ -39,6 +39,8 @@ STOCK = "stock Django"
 EFS = "django-sqlite-efs"
 EFS_KEPT = "django-sqlite-efs, connection kept"
 LOCK = "python-dynamodb-lock"
+LITESTREAM = "litestream-vfs"
+DISTRIBUTED = "distributed-sqlite"
 
 SUBJECTS = {
     BARE: Entry("benchmarks.bare"),
@@ -48,6 +50,8 @@ SUBJECTS = {
     EFS: Entry("benchmarks.django_orm", "open_efs", "django_sqlite_efs"),
     EFS_KEPT: Entry("benchmarks.django_orm", "open_efs_kept", "django_sqlite_efs"),
     STOCK: Entry("benchmarks.django_orm", "open_stock", "django"),
+    LITESTREAM: Entry("benchmarks.litestream", needs="litestream_vfs"),
+    DISTRIBUTED: Entry("benchmarks.distributed", needs="distributed_sqlite"),
     LOCK: Entry("benchmarks.dynamodb_lock", needs="python_dynamodb_lock"),
 }
 
