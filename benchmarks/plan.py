@@ -96,7 +96,7 @@ EXPERIMENTS = (
             Goal(SQLATCH, max_ratio=1, against=EFS),
             Goal(SQLATCH, max_ratio=1, against=LOCK),
             Goal(LOG, max_ratio=0.8, against=SQLATCH),
-        ), "The time of the call less the time inside botocore.", plotted=True),
+        ), "The time of the call less that of its calls to AWS.", plotted=True),
         Table("warm_write", "Warm one-row write, with its DynamoDB calls", "ms", BETWEEN_CALLS,
               note="DynamoDB is a server on this machine that answers at once."),
     )),

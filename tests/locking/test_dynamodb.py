@@ -2,17 +2,21 @@
 
 import socket
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from itertools import count
 from uuid import uuid4
 
 import pytest
 
 from locking.dynamodb import PREFIX, DynamoDBTable
-from locking.lease import Claim, HeldLease, LeaseTable, TableUnavailable, Throttled
+from locking.lease import Claim, HeldLease, LeaseTable, TableUnavailable, Taken, Throttled
 from sqlatch.errors import StorageError
 from sqlatch.kernel.aws.dynamodb import THROTTLING, TRANSIENT, DynamoDB
 from tests import dynamodb_server
 from tests.sqlatch import socket_server
+from tests.sqlatch.aws.test_connection import serving
+from tests.sqlatch.socket_server import request_of
 
 CLAIM = Claim("main", "id-1", "one", now_s=1_800_000_000.0, expires_at_s=1_800_000_012.0)
 REFUSALS = {
@@ -126,3 +130,61 @@ def test_an_item_that_is_given_back_keeps_its_fence_and_nothing_else(
 
     item = client.get_item(TableName=name, Key={"pk": {"S": f"{PREFIX}main"}})["Item"]
     assert item == {"pk": {"S": "database#main"}, "fence": {"N": "1800000000001"}}
+
+
+@contextmanager
+def losing_the_second_answer(url: str) -> Iterator[str]:
+    """The URL of a way to the table; of its first connection the second answer is lost.
+
+    The request arrives, and is carried out.
+    """
+    host, port = url.removeprefix("http://").split(":")
+
+    def serve(client: socket.socket, number: int) -> None:
+        for turn in count():
+            request = request_of(client)
+            if not request:
+                return
+            with socket.create_connection((host, int(port))) as server:
+                server.sendall(request)
+                answer = request_of(server)
+            if (number, turn) == (0, 1):
+                return
+            client.sendall(
+                answer.replace(b"HTTP/1.0", b"HTTP/1.1").replace(b"close", b"keep-alive")
+            )
+
+    with serving(serve) as (way, _connections):
+        yield f"http://127.0.0.1:{way}"
+
+
+def test_a_claim_that_was_sent_twice_knows_itself(
+    name: str, dynamodb_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with losing_the_second_answer(dynamodb_url) as url:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", url)
+        table = DynamoDBTable(name)
+        assert table.held() == []
+
+        taken = table.take(CLAIM)
+        again = table.held()
+        table.close()
+
+    assert isinstance(taken, Taken)
+    assert taken.taken_over, "whether it was is not known"
+    assert again == [taken.held]
+
+
+def test_a_lease_that_was_given_back_twice_is_given_back(
+    name: str, dynamodb_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with losing_the_second_answer(dynamodb_url) as url:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", url)
+        table = DynamoDBTable(name)
+        table.take(CLAIM)
+
+        table.give_back("main", CLAIM.lock_id)
+        left = table.held()
+        table.close()
+
+    assert left == []

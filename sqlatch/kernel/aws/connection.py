@@ -6,6 +6,7 @@ for whole wherever the connection ends.
 """
 
 import os
+import select
 import socket
 import time
 from collections import deque
@@ -173,8 +174,6 @@ def _send(connection: socket.socket, request: Request, ends_at_s: float) -> None
 
 def _has_something(connection: socket.socket) -> bool:
     """Return whether something lies there to be read, which between two calls is an end."""
-    import select
-
     poll = select.poll()
     poll.register(connection, select.POLLIN)
     return bool(poll.poll(0))
