@@ -40,9 +40,9 @@ COUNTS = {
     "full": Counts(
         read_rounds=150,
         write_rounds=60,
-        fresh_rounds=15,
+        fresh_rounds=10,
         together_rounds=3,
-        together_writes=50,
+        together_writes=30,
         batch_rounds=40,
         flights=None,
         flight_rounds=3,

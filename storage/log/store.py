@@ -53,7 +53,7 @@ class Store:
         return Store(self.name, self._replica, table=self._table, now=self._now, pins=pins)
 
     def exists(self, *, at_once: bool = False) -> bool:
-        if at_once or not self._replica.txid:
+        if not self._replica.txid:  # else it stays; what comes next asks for what is new
             self._replica.catch_up(self._now() + ASK_S)
         return self._replica.txid > 0
 

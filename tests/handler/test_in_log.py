@@ -96,6 +96,23 @@ def test_a_warm_read_is_one_question_to_the_log_and_one_that_may_be_older_none(
         assert len(calls) == expected
 
 
+def test_a_libsql_client_asks_the_log_as_often_as_a_direct_caller(table: None, ask: Ask) -> None:
+    def pipeline(sql: str) -> Any:
+        requests = [{"type": "execute", "stmt": {"sql": sql}}, {"type": "close"}]
+        return ask({"pipeline": {"requests": requests}})["results"][0]["type"]
+
+    asked = {}
+    for sql in ("SELECT n FROM t", "INSERT INTO t VALUES (NULL)"):
+        for name, call in (("direct", lambda sql: ask(query=sql)), ("libSQL", pipeline)):
+            call(sql)
+            with counted_calls() as calls:
+                assert call(sql) != "error"
+            asked[name, sql[:6]] = calls
+
+    assert asked["libSQL", "SELECT"] == asked["direct", "SELECT"] == ["pread"]
+    assert asked["libSQL", "INSERT"] == asked["direct", "INSERT"] == ["pread", "pwrite", "statx"]
+
+
 def test_a_libsql_client_is_told_of_positions_in_headers(
     table: None, ask: Ask, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -99,7 +99,7 @@ def _is_file(path: str) -> bool:
     # A device is none: /dev/null says that there shall be no file.
     try:
         return Path(path).expanduser().is_file()
-    except RuntimeError:  # nobody's home is known
+    except (RuntimeError, OSError):  # nobody's home is known, or it is another's
         return False
 
 

@@ -30,6 +30,7 @@ ENVIRONMENTS: list[dict[str, str]] = [
      "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true"},
     {REGION: "eu-west-1", "AWS_USE_FIPS_ENDPOINT": "true"},
     {REGION: "us-west-2", "AWS_USE_DUALSTACK_ENDPOINT": "true"},
+    {REGION: "eu-west-1", "AWS_CONFIG_FILE": "no name of a file is so long" * 20},
     {"AWS_CONFIG_FILE": "FILE"},
     {"AWS_CONFIG_FILE": "FILE", "AWS_PROFILE": "other"},
     {"AWS_CONFIG_FILE": "FILE", REGION: "eu-west-1"},
