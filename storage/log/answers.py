@@ -13,6 +13,27 @@ from sqlatch.kernel.aws.errors import (
 )
 from sqlatch.kernel.errors import StorageError
 
+_KEYS = "check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, and this machine's clock"
+_RIGHTS = "allow this action there to the role or user that asks"
+_RENEW = "renew the credentials of this process"
+NEXT_STEPS = {
+    "AccessDenied": _RIGHTS,
+    "AccessDeniedException": _RIGHTS,
+    "AuthorizationHeaderMalformed": "set AWS_REGION to the region of the bucket",
+    "ExpiredToken": _RENEW,
+    "ExpiredTokenException": _RENEW,
+    "InvalidAccessKeyId": _KEYS,
+    "InvalidSignatureException": _KEYS,
+    "NoSuchBucket": "create it, or name another one in SQLATCH_LOG",
+    "PermanentRedirect": "set AWS_REGION to the region of the bucket",
+    "RequestTimeTooSkewed": _KEYS,
+    "ResourceNotFoundException": "create it in this region, or name another one in SQLATCH_LOG",
+    "SignatureDoesNotMatch": _KEYS,
+    "UnrecognizedClientException": _KEYS,
+    "ValidationException": "the keys of the table must be pk (S) and sk (N)",
+}
+"""What to do about a refusal, by AWS's code."""
+
 
 class NoAnswer(Exception):
     """There is no answer, or not now: ask again. `may_land`: what was asked may have happened, or
@@ -31,7 +52,8 @@ def answered(where: str) -> Iterator[None]:
     except ConditionFailed:
         raise
     except Refused as error:
-        raise StorageError(f"{where}: {error}", aws_code=error.code) from error
+        step = f"; {NEXT_STEPS[error.code]}" if error.code in NEXT_STEPS else ""
+        raise StorageError(f"{where}: {error}{step}", aws_code=error.code) from error
     except (Throttled, NotConnected) as error:
         raise NoAnswer(f"{where}: {error}", may_land=False) from error
     except Unavailable as error:

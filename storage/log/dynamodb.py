@@ -150,9 +150,11 @@ class DynamoLog:
                 break
             except NoAnswer as error:
                 if self._now() >= deadline_s:
-                    outcome = "unknown" if self._may_land else "nothing"
-                    raise self._unreachable(error, outcome=outcome) from error
+                    raise self._unreachable(error, outcome=self._outcome_so_far) from error
                 self._sleep(RETRY_S)
+            except StorageError as error:
+                facts = {"outcome": self._outcome_so_far, **error.facts}
+                raise StorageError(error.message, **facts) from error
         self._unanswered = None
         if winner is not None:
             return False, self._taken(winner)
@@ -185,6 +187,11 @@ class DynamoLog:
 
     def close(self) -> None:
         """Nothing is open but the connections of the table, which others use too."""
+
+    @property
+    def _outcome_so_far(self) -> str:
+        """Return the outcome of an append if no more can be learnt of it."""
+        return "unknown" if self._may_land else "nothing"
 
     def _put(self, item: Item) -> Item | None:
         """Put a record. Return the one that is in the way, unless it is the same."""
@@ -248,7 +255,7 @@ class DynamoLog:
             key = cast("str", item["s3"])
             content = self._objects.get(key)
             if content is None:
-                raise Gone(f"record {txid} is {key}, which is not in the bucket")
+                raise Gone(f"record {txid} is the object {key}, which is not in the bucket")
         return Record(txid, commit_id, cast("bytes", content), Place(EPOCH, 0, txid))
 
     def _item(self, commit_id: bytes, content: bytes) -> Item:

@@ -231,7 +231,7 @@ class Replica:
             except Gone as error:
                 raise StorageError(
                     f"the log of database {self._name!r} does not reach back to its beginning, and"
-                    " there is no snapshot that it continues"
+                    f" there is no snapshot that it continues: {error}; restore it from a backup"
                 ) from error
 
     @contextmanager

@@ -88,7 +88,10 @@ class Wallet:
             if self._of_botocore is None:
                 self._of_botocore = get_session().get_credentials()
             if self._of_botocore is None:
-                raise NotConfigured("there are no AWS credentials to sign the call with")
+                raise NotConfigured(
+                    "there are no AWS credentials: set AWS_ACCESS_KEY_ID and"
+                    " AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"
+                )
             found = self._of_botocore.get_frozen_credentials()
         except BotoCoreError as error:
             raise NotConfigured(f"could not get AWS credentials: {error}") from error

@@ -4,7 +4,7 @@ from collections import Counter
 from typing import Any
 
 from sqlatch.kernel.aws.dynamodb import DynamoDB
-from sqlatch.kernel.aws.errors import TimedOut
+from sqlatch.kernel.aws.errors import Refused, TimedOut
 from storage.log.objects import Objects
 from storage.log.table import Table
 
@@ -12,7 +12,8 @@ from storage.log.table import Table
 class Faulty:
     """The calls of a table, counted. `faults` are those of the next ones, by operation.
 
-    "request" is lost, "answer" is lost, or the request lands "late": when `land` is called.
+    "request" is lost, "answer" is lost, the request lands "late" (when `land` is called), or is
+    "refused".
     """
 
     def __init__(self) -> None:
@@ -29,6 +30,8 @@ class Faulty:
             self._late.append((operation, request))
         if fault in {"late", "request"}:
             raise TimedOut(f"the {fault} one")
+        if fault == "refused":
+            raise Refused("AccessDeniedException", "not allowed", status=400)
         answer = self._call(operation, request)
         if fault == "answer":
             raise TimedOut("the answer was lost")

@@ -4,7 +4,7 @@ import pytest
 
 from sqlatch.kernel.aws import errors
 from sqlatch.kernel.errors import StorageError
-from storage.log.answers import NoAnswer, answered
+from storage.log.answers import NEXT_STEPS, NoAnswer, answered
 
 
 @pytest.mark.parametrize(
@@ -28,6 +28,7 @@ def test_what_was_refused_for_good_is_an_error() -> None:
     with pytest.raises(StorageError, match="the table") as refused, answered("the table"):
         raise errors.Refused("AccessDeniedException", "no", status=400)
     assert refused.value.aws_code == "AccessDeniedException"
+    assert NEXT_STEPS["AccessDeniedException"] in refused.value.message
     with pytest.raises(StorageError, match="no region"), answered("the table"):
         raise errors.NotConfigured("no region")
 

@@ -98,6 +98,22 @@ def test_an_append_of_unknown_outcome_is_told_as_that(
     assert read(other) == read(store) == [1]
 
 
+@pytest.mark.parametrize(
+    ("faults", "outcome"), [(["late", "refused"], "unknown"), (2 * ["refused"], "nothing")]
+)
+def test_an_append_that_is_refused_is_of_unknown_outcome_only_if_it_was_sent_before(
+    cloud: Cloud, store: Store, faults: list[str], outcome: str
+) -> None:
+    cloud.calls.faults["PutItem"] = faults
+
+    with pytest.raises(StorageError, match="AccessDeniedException: not allowed") as refused:
+        write(store, "INSERT INTO t VALUES (1)")
+
+    assert refused.value.outcome == outcome
+    cloud.calls.land()
+    assert read(store) == ([1] if outcome == "unknown" else [])
+
+
 def test_a_transaction_that_is_answered_before_its_commit_asks_first(
     cloud: Cloud, store: Store, other: Store
 ) -> None:
