@@ -52,8 +52,9 @@ check: env-dev env-sam env-checkov  ## format, lint, types, imports, template
 	@$(BIN)/lint-imports
 	@$(SAM) validate --lint --template template.yaml
 	@$(SAM) validate --lint --template docs/transfer.yaml
+	@$(BIN)/python -m tests.cloudformation build/checkov
 	@.venv-checkov/bin/checkov --framework cloudformation --skip-download --quiet --compact \
-		--file template.yaml docs/transfer.yaml
+		--directory build/checkov
 
 format: env-dev  ## bring the code into its form
 	@$(BIN)/ruff format .

@@ -8,10 +8,12 @@ from itertools import pairwise
 from typing import Any
 
 from events.http import ROUTES
-from tests.cloudformation import ROOT, load
+from tests.cloudformation import ROOT, exists, given, load, rendered
+from tests.test_template import MAY
 
 RUNBOOK = (ROOT / "docs" / "runbook.md").read_text()
 DEPLOYING = (ROOT / "docs" / "deploying.md").read_text()
+WITHOUT_A_VPC = (ROOT / "docs" / "without-a-vpc.md").read_text()
 STEP_FUNCTIONS = (ROOT / "docs" / "step-functions.md").read_text()
 
 
@@ -29,20 +31,64 @@ def test_the_cost_table_adds_up() -> None:
 
 
 def test_the_cost_table_counts_the_alarms_of_the_template() -> None:
-    metrics = sum(
-        len(
-            [
-                metric
-                for metric in alarm.get("Metrics", [{"MetricStat": {}}])
-                if "MetricStat" in metric
-            ]
-        )
-        for resource in load("template.yaml")["Resources"].values()
-        if resource["Type"] == "AWS::CloudWatch::Alarm"
+    metrics, without_a_vpc = metrics_of_alarms("file"), metrics_of_alarms("dynamodb")
+
+    assert f"| Alarms: {metrics} metrics | 0.10 each | {metrics / 10:.2f} |" in RUNBOOK
+    row = f"| Alarms: {metrics} and {without_a_vpc} metrics | 0.10 each |"
+    assert f"{row} {metrics / 10:.2f} | {without_a_vpc / 10:.2f} |" in WITHOUT_A_VPC
+
+
+def metrics_of_alarms(engine: str) -> int:
+    template = load("template.yaml")
+    parameters = given(template, Engine=engine)
+    return sum(
+        len([one for one in alarm.get("Metrics", [{"MetricStat": {}}]) if "MetricStat" in one])
+        for resource in template["Resources"].values()
+        if resource["Type"] == "AWS::CloudWatch::Alarm" and exists(resource, template, parameters)
         for alarm in [resource["Properties"]]
     )
 
-    assert f"| Alarms: {metrics} metrics | 0.10 each | {metrics / 10:.2f} |" in RUNBOOK
+
+def test_the_costs_of_both_kinds_of_stack_add_up() -> None:
+    table = WITHOUT_A_VPC.partition("## What it costs")[2]
+    sums = [Decimal(0), Decimal(0)]
+    told = {}
+    for line in table.splitlines():
+        cells = [cell.strip(" *") for cell in line.strip("| ").split("|")]
+        if not re.fullmatch(r"[\d,]+\.\d\d", cells[-1]):
+            continue
+        amounts = [Decimal(cell) for cell in cells[-2:]]
+        if line.startswith("| **"):
+            told[cells[0]] = amounts
+            assert amounts == sums, cells[0]
+            sums = [Decimal(0), Decimal(0)]
+        else:
+            sums = [one + other for one, other in zip(sums, amounts, strict=True)]
+
+    assert list(told) == ["A month without requests", "A million reads", "A million writes"]
+    quoted = RUNBOOK.partition("of `Engine=dynamodb`: a million reads")[2].partition("\n")[0]
+    figures = [Decimal(one) for one in re.findall(r"\d+\.\d\d", quoted)]
+    (read_file, read_table), (write_file, write_table) = list(told.values())[1:]
+    assert figures == [read_table, read_file, write_table, write_file]
+
+
+def test_each_permission_of_the_page_is_the_template_s() -> None:
+    section = WITHOUT_A_VPC.partition("## Permissions")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| (QueryFunction|ReadFunction|the reaper) \| (.+) \| (.+) \|$", section,
+                      re.MULTILINE)  # fmt: skip
+    roles = {"QueryFunction": "QueryRole", "ReadFunction": "ReadRole", "the reaper": "ReaperRole"}
+
+    assert len(rows) == len(roles)
+    for function, table, bucket in rows:
+        named = {f"dynamodb:{one}" for one in re.findall("`(\\w+)`", table)}
+        named |= {f"s3:{one}" for one in re.findall("`(\\w+)`", bucket)} | {"s3:ListBucket"}
+        permitted = {
+            action
+            for (role, _resource), actions in MAY["table"].items()
+            if role == roles[function]
+            for action in actions
+        }
+        assert named == permitted, function
 
 
 def test_a_write_of_the_state_machine_can_be_repeated() -> None:
@@ -82,16 +128,15 @@ def test_the_overrides_of_the_pages_are_parameters() -> None:
 def test_the_key_policy_of_the_page_lets_in_who_the_stack_encrypts_for() -> None:
     (policy,) = (block for block in json_blocks(DEPLOYING) if "LogGroups" in str(block))
     statements = {one["Sid"]: one for one in policy["Statement"]}
-    resources = load("template.yaml")["Resources"]
+    template = load("template.yaml")
+    resources = template["Resources"]
+    topic = rendered(resources["AlarmTopicPolicy"]["Properties"], template, given(template))
     log_groups = [
         one["Properties"]["LogGroupName"]["Fn::Sub"].replace("${AWS::StackName}", "STACK")
         for one in resources.values()
         if one["Type"] == "AWS::Logs::LogGroup"
     ]
-    publishers = {
-        one["Principal"]["Service"]
-        for one in resources["AlarmTopicPolicy"]["Properties"]["PolicyDocument"]["Statement"]
-    }
+    publishers = {one["Principal"]["Service"] for one in topic["PolicyDocument"]["Statement"]}
 
     pattern = statements["LogGroups"]["Condition"]["ArnLike"]["kms:EncryptionContext:aws:logs:arn"]
     name = pattern.partition(":log-group:")[2]

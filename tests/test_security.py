@@ -19,11 +19,13 @@ def test_a_stack_of_its_own_network_has_no_way_to_the_internet() -> None:
 
 def test_clients_without_tls_are_refused() -> None:
     file_system = TEMPLATE["Resources"]["FileSystem"]["Properties"]["FileSystemPolicy"]
-    bucket = TRANSFER["Resources"]["CopiesPolicy"]["Properties"]["PolicyDocument"]
+    copies = TRANSFER["Resources"]["CopiesPolicy"]["Properties"]["PolicyDocument"]
+    logs = TEMPLATE["Resources"]["LogBucketPolicy"]["Properties"]["PolicyDocument"]
 
     for policy, actions in (
         (file_system, {"elasticfilesystem:ClientMount", "elasticfilesystem:ClientWrite"}),
-        (bucket, {"s3:*"}),
+        (copies, {"s3:*"}),
+        (logs, {"s3:*"}),
     ):
         (statement,) = (one for one in policy["Statement"] if one["Sid"] == "OnlyEncryptedClients")
         asked = statement["Action"]

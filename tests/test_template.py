@@ -4,12 +4,16 @@ import json
 import re
 import tomllib
 from collections.abc import Iterator
+from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from events.http import OPEN_ROUTE, ROUTES
-from tests.cloudformation import ABSENT, ROOT, load, rendered
+from handler.log import Record
+from handler.settings import Settings
+from tests.cloudformation import ABSENT, ROOT, given, load, rendered
 
 SETTINGS = {
     "SQLATCH_DATABASES",
@@ -40,6 +44,7 @@ TEMPLATE = load("template.yaml")
 TRANSFER = load("docs/transfer.yaml")
 RESOURCES: dict[str, dict[str, Any]] = TEMPLATE["Resources"]
 PARAMETERS: dict[str, dict[str, Any]] = TEMPLATE["Parameters"]
+ENGINES: list[str] = PARAMETERS["Engine"]["AllowedValues"]
 
 
 @pytest.mark.parametrize("queue", QUEUES)
@@ -98,48 +103,106 @@ def test_local_runs_set_only_declared_settings() -> None:
     assert set(local["Parameters"]) <= SETTINGS
 
 
-def test_only_network_interfaces_and_traces_are_allowed_on_everything() -> None:
+@pytest.mark.parametrize("engine", ENGINES)
+def test_only_network_interfaces_and_traces_are_allowed_on_everything(engine: str) -> None:
     named = {
         statement.get("Sid")
         for resource in RESOURCES.values()
-        for statement in iam_statements(resource)
+        for statement in iam_statements(resource, engine)
         if statement["Effect"] == "Allow" and "*" in as_list(statement["Resource"])
     }
 
-    assert named == ALLOWED_ON_EVERYTHING
+    assert named == ALLOWED_ON_EVERYTHING - ({"NetworkInterfaces"} if engine == TABLE else set())
 
 
-def test_the_read_function_can_neither_write_nor_take_a_lease() -> None:
-    actions = {
-        action
-        for statement in iam_statements(RESOURCES["ReadRole"])
-        for action in as_list(statement["Action"])
+TABLE = "dynamodb"
+MOUNT, WRITE = "elasticfilesystem:ClientMount", "elasticfilesystem:ClientWrite"
+LEASES = {f"dynamodb:{one}" for one in ("GetItem", "Scan", "UpdateItem")}
+READ_RECORDS = {"dynamodb:GetItem", "dynamodb:Query"}
+MAY: dict[str, dict[tuple[str, str], set[str]]] = {
+    "files": {
+        ("QueryRole", "FileSystem.Arn"): {MOUNT, WRITE},
+        ("QueryRole", "LeaseTable.Arn"): LEASES,
+        ("ReadRole", "FileSystem.Arn"): {MOUNT},
+        ("ReaperRole", "FileSystem.Arn"): {MOUNT, WRITE},
+        ("ReaperRole", "LeaseTable.Arn"): LEASES,
+    },
+    "table": {
+        ("QueryRole", "LogTable.Arn"): {*READ_RECORDS, "dynamodb:PutItem"},
+        ("QueryRole", "<LogBucket.Arn>/databases/*"): {"s3:GetObject", "s3:PutObject"},
+        ("QueryRole", "LogBucket.Arn"): {"s3:ListBucket"},
+        ("ReadRole", "LogTable.Arn"): READ_RECORDS,
+        ("ReadRole", "<LogBucket.Arn>/databases/*"): {"s3:GetObject"},
+        ("ReadRole", "LogBucket.Arn"): {"s3:ListBucket"},
+        ("ReaperRole", "LogTable.Arn"): {*READ_RECORDS, "dynamodb:PutItem", "dynamodb:DeleteItem"},
+        ("ReaperRole", "<LogBucket.Arn>/databases/*"): {
+            *("s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"),
+        },
+        ("ReaperRole", "LogBucket.Arn"): {"s3:ListBucket"},
+    },
+}
+"""What each function may do with what databases are kept in; the reader can write nothing, nobody
+but the reaper can delete, and nobody can delete a version of an object, a table or a bucket."""
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_each_function_may_do_what_it_needs_with_the_databases_and_no_more(engine: str) -> None:
+    permitted = {
+        (role, resource): set(as_list(statement["Action"]))
+        for role in ("QueryRole", "ReadRole", "ReaperRole")
+        for statement in iam_statements(RESOURCES[role], engine)
+        for resource in map(str, as_list(statement["Resource"]))
+        if not resource.endswith(("Logs.Arn", "Queue.Arn", "FailedInvocations.Arn"))
     }
 
-    assert actions == {
-        "logs:CreateLogStream",
-        "logs:PutLogEvents",
-        "elasticfilesystem:ClientMount",
-    }
+    assert permitted == MAY["table" if engine == TABLE else "files"]
     assert RESOURCES["ReadRole"]["Properties"]["ManagedPolicyArns"] == [{"Ref": "RuntimePolicy"}]
     assert environment("ReadFunction")["SQLATCH_READ_ONLY"] == "true"
     assert "FileSystemPolicy" in RESOURCES["FileSystem"]["Properties"]
 
 
-def test_nothing_deletes_a_lease_item() -> None:
-    actions = {
-        action
-        for resource in RESOURCES.values()
-        for statement in iam_statements(resource)
-        for action in as_list(statement["Action"])
-        if action.startswith("dynamodb:")
+@pytest.mark.parametrize("table", ["LeaseTable", "LogTable"])
+def test_no_item_is_deleted_by_dynamodb_itself(table: str) -> None:
+    assert "TimeToLiveSpecification" not in RESOURCES[table]["Properties"]
+    assert RESOURCES[table]["Properties"]["DeletionProtectionEnabled"] is True
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_the_settings_of_each_function_are_taken_by_the_service(function: str, engine: str) -> None:
+    parameters = given(TEMPLATE, Engine=engine)
+    variables = {
+        name: rendered(value, TEMPLATE, parameters) for name, value in environment(function).items()
     }
+    # Names as AWS makes them.
+    variables = {name: re.sub(r"<(\w+)>", r"a-\1", str(one)) for name, one in variables.items()}
 
-    assert actions == {"dynamodb:GetItem", "dynamodb:Scan", "dynamodb:UpdateItem"}
-    assert "TimeToLiveSpecification" not in RESOURCES["LeaseTable"]["Properties"]
+    settings = Settings.from_environment({**variables, "AWS_LAMBDA_RUNTIME_API": "127.0.0.1:9001"})
+
+    places = (settings.databases, settings.log_directory, settings.log_table)
+    assert (
+        places
+        == {
+            "file": (Path("/mnt/databases"), None, None),
+            "log": (Path("/mnt/databases"), Path("/mnt/databases"), None),
+            "dynamodb": (None, None, ("a-LogTable", "a-LogBucket", "databases/")),
+        }[engine]
+    )
+    assert ("dynamodb:" in settings.leases) is (engine != TABLE)
 
 
-HOLDS = ("FileSystem", "LeaseTable", *QUEUES, *DEAD_LETTERS)
+def test_the_bucket_keeps_what_was_deleted_for_a_week_and_nothing_unfinished() -> None:
+    bucket = RESOURCES["LogBucket"]["Properties"]
+    rules = {rule["Id"]: rule for rule in bucket["LifecycleConfiguration"]["Rules"]}
+
+    assert bucket["VersioningConfiguration"] == {"Status": "Enabled"}
+    assert set(bucket["PublicAccessBlockConfiguration"].values()) == {True}
+    assert rules["deleted"]["NoncurrentVersionExpiration"] == {"NoncurrentDays": 7}
+    assert rules["unfinished"]["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 1}
+    assert all("ExpirationInDays" not in rule for rule in rules.values()), "no snapshot may go"
+
+
+HOLDS = ("FileSystem", "LeaseTable", "LogTable", "LogBucket", *QUEUES, *DEAD_LETTERS)
 
 
 @pytest.mark.parametrize("resource", HOLDS)
@@ -176,15 +239,15 @@ def test_prod_refuses_a_stack_whose_alarms_reach_nobody() -> None:
         "AlarmEmailRequired=true" in config["prod"]["deploy"]["parameters"]["parameter_overrides"]
     )
     for required, email, holds in (("true", "", False), ("true", "a@b", True), ("false", "", True)):
-        given = {"AlarmEmailRequired": required, "AlarmEmail": email}
-        applies = rendered(rule["RuleCondition"], TEMPLATE, given)
+        choice = {"AlarmEmailRequired": required, "AlarmEmail": email}
+        applies = rendered(rule["RuleCondition"], TEMPLATE, choice)
         (assertion,) = rule["Assertions"]
-        assert (not applies or rendered(assertion["Assert"], TEMPLATE, given)) is holds
+        assert (not applies or rendered(assertion["Assert"], TEMPLATE, choice)) is holds
 
 
 def test_a_browser_that_signs_may_send_what_it_signs() -> None:
-    given = {"CorsOrigins": "https://a.example", "Authorization": "IAM", "TokenKeys": ""}
-    body = rendered(RESOURCES["HttpApi"]["Properties"]["DefinitionBody"], TEMPLATE, given)
+    choice = {"CorsOrigins": "https://a.example", "Authorization": "IAM", "TokenKeys": ""}
+    body = rendered(RESOURCES["HttpApi"]["Properties"]["DefinitionBody"], TEMPLATE, choice)
 
     cors = body["x-amazon-apigateway-cors"]
     assert {"authorization", "x-amz-date", "x-amz-security-token", "x-amz-content-sha256"} <= set(
@@ -238,12 +301,31 @@ def test_where_the_gateway_lets_all_in_the_functions_check_tokens(function: str)
     assert environment(function)["SQLATCH_TOKEN_KEYS"] == {"Ref": "TokenKeys"}
 
 
-def test_the_dashboard_is_json() -> None:
-    body = RESOURCES["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
+@pytest.mark.parametrize("engine", ENGINES)
+def test_the_dashboard_is_json(engine: str) -> None:
+    body = RESOURCES["Dashboard"]["Properties"]["DashboardBody"]
 
-    dashboard = json.loads(re.sub(r"\$\{[\w:.]+\}", "1", body))
+    dashboard = json.loads(rendered(body, TEMPLATE, given(TEMPLATE, Engine=engine)))
 
-    assert all(widget["properties"]["title"] for widget in dashboard["widgets"])
+    titles = [widget["properties"]["title"] for widget in dashboard["widgets"]]
+    assert all(titles)
+    assert any(title.startswith("EFS") for title in titles) is (engine != TABLE)
+    assert len({(one["x"], one["y"]) for one in dashboard["widgets"]}) == len(titles)
+
+
+@pytest.mark.parametrize("metric", ["Attempts", "RecordsApplied", "ReaperRunsWithFailures"])
+def test_a_metric_of_a_log_is_taken_from_fields_that_its_lines_have(metric: str) -> None:
+    filters = [
+        one["Properties"]
+        for one in RESOURCES.values()
+        if one["Type"] == "AWS::Logs::MetricFilter"
+        and one["Properties"]["MetricTransformations"][0]["MetricName"] == metric
+    ]
+
+    assert filters
+    for one in filters:
+        read = one["FilterPattern"] + one["MetricTransformations"][0]["MetricValue"]
+        assert set(re.findall(r"\$\.(\w+)", read)) <= {field.name for field in fields(Record)}
 
 
 def test_every_alarm_has_a_section_in_the_runbook() -> None:
@@ -315,14 +397,19 @@ def environment(function: str) -> dict[str, Any]:
     return {**TEMPLATE["Globals"]["Function"]["Environment"]["Variables"], **own}
 
 
-def iam_statements(resource: dict[str, Any]) -> list[dict[str, Any]]:
+def iam_statements(resource: dict[str, Any], engine: str = "file") -> list[dict[str, Any]]:
     """Return the statements of roles and managed policies, without those of endpoints and EFS."""
+    properties = resource["Properties"]
     if resource["Type"] == "AWS::IAM::ManagedPolicy":
-        return list(resource["Properties"]["PolicyDocument"]["Statement"])
-    if resource["Type"] == "AWS::IAM::Role":
-        policies = resource["Properties"]["Policies"]
-        return [line for policy in policies for line in policy["PolicyDocument"]["Statement"]]
-    return []
+        policies = [properties]
+    else:
+        policies = properties["Policies"] if resource["Type"] == "AWS::IAM::Role" else []
+    parameters = given(TEMPLATE, Engine=engine)
+    return [
+        line
+        for policy in policies
+        for line in rendered(policy["PolicyDocument"]["Statement"], TEMPLATE, parameters)
+    ]
 
 
 def as_list(value: Any) -> list[Any]:

@@ -9,10 +9,9 @@ import openapi_spec_validator
 import pytest
 
 from events.http import OPEN_ROUTE, ROUTES
-from tests.cloudformation import exists, load, references, rendered
+from tests.cloudformation import exists, given, load, references, rendered
 
 TEMPLATE = load("template.yaml")
-TRANSFER = load("docs/transfer.yaml")
 PARAMETERS: dict[str, dict[str, Any]] = TEMPLATE["Parameters"]
 
 OWN_VPC = {"VpcId": "vpc-1", "SubnetA": "subnet-1", "SubnetB": "subnet-2"}
@@ -33,16 +32,30 @@ CALLERS = [
     for authorization, origins in product(AUTHORIZATIONS, ("", "https://a.example,https://b.c"))
 ]
 KEYS = ("", "arn:aws:kms:us-east-1:111122223333:key/1")
-CHOICES = [
-    {**callers, **network, "KmsKeyArn": key}
-    for callers, network, key in product(CALLERS, NETWORKS.values(), KEYS)
+TABLE: dict[str, Any] = {"Engine": "dynamodb"}
+LOGS: list[dict[str, Any]] = [
+    {"Engine": "log"},
+    {"Engine": "log", "TemporaryMegabytes": 2048},
+    TABLE,
+    {**TABLE, "SnapStart": "false", "TemporaryMegabytes": 2048},
+    {**TABLE, "SnapStart": "false", "ProvisionedConcurrency": 2},
+]
+CHOICES: list[dict[str, Any]] = [
+    *(
+        {**callers, **network, "KmsKeyArn": key}
+        for callers, network, key in product(CALLERS, NETWORKS.values(), KEYS)
+    ),
+    *(
+        {**logs, "KmsKeyArn": key, **callers}
+        for logs, key, callers in product(LOGS, KEYS, (CALLERS[0], CALLERS[-1]))
+    ),
 ]
 
 
 @pytest.mark.parametrize("choice", CALLERS, ids=str)
 def test_the_body_of_the_api_is_openapi_whatever_is_chosen(choice: dict[str, str]) -> None:
     body = rendered(
-        TEMPLATE["Resources"]["HttpApi"]["Properties"]["DefinitionBody"], TEMPLATE, given(choice)
+        TEMPLATE["Resources"]["HttpApi"]["Properties"]["DefinitionBody"], TEMPLATE, chosen(choice)
     )
 
     # OpenAPI wants them; API Gateway, as its documentation has it, does without.
@@ -57,38 +70,81 @@ def test_the_body_of_the_api_is_openapi_whatever_is_chosen(choice: dict[str, str
 
 
 @pytest.mark.parametrize("choice", CHOICES, ids=str)
-def test_nothing_refers_to_what_is_not_made(choice: dict[str, str]) -> None:
-    assert dangling(TEMPLATE, given(choice)) == set()
+def test_nothing_refers_to_what_is_not_made(choice: dict[str, Any]) -> None:
+    assert refusals(TEMPLATE, chosen(choice)) <= {"JwtNeedsIssuerAndAudience"}
+    assert dangling(TEMPLATE, chosen(choice)) == set()
 
 
-TRANSFERS: dict[str, tuple[str, str]] = {
-    "BackupSchedule": ("", "rate(1 day)"),
-    "ReplicaBucketArn": ("", "arn:aws:s3:::copies"),
-    "AccessPointArn": ("", "arn:aws:elasticfilesystem:::access-point/1"),
-    "KmsKeyArn": ("", "arn:aws:kms:us-east-1:111122223333:key/1"),
-    "ReplicaKmsKeyArn": ("", "arn:aws:kms:eu-west-1:111122223333:key/2"),
-}
+OF_A_FILE_SYSTEM = re.compile(r"AWS::(EC2::(?!LaunchTemplate)|EFS::|Events::Rule)")
 
 
-ENCRYPTED = ("KmsKeyArn", "ReplicaBucketArn", "ReplicaKmsKeyArn")
+def test_a_stack_on_a_table_has_neither_network_nor_file_system_nor_leases() -> None:
+    made = kinds(TABLE)
+    with_files = kinds({})
+
+    assert not any(OF_A_FILE_SYSTEM.match(kind) for kind in made.values())
+    assert set(with_files) - set(made) >= {"LeaseTable", "FileSystem", "Vpc", "S3Endpoint"}
+    assert {name for name in made if name not in with_files} == {
+        *("LogTable", "LogBucket", "LogBucketPolicy", "LogTableAlarm", "WriteConflictsAlarm"),
+        *("RecordsNotCompactedAlarm", "ReaperFailures", "ReaperFailuresAlarm", "Attempts"),
+        *("QueryRecordsApplied", "ReadRecordsApplied"),
+    }
+    assert not re.search("FileSystem|AccessPoint|Subnet|Lease", str(outputs(TABLE)))
 
 
-@pytest.mark.parametrize("values", list(product(*TRANSFERS.values())), ids=str)
-def test_nothing_in_the_transfer_stack_refers_to_what_is_not_made(values: tuple[str, ...]) -> None:
-    defaults = {name: one.get("Default") for name, one in TRANSFER["Parameters"].items()}
-    choice = dict(zip(TRANSFERS, values, strict=True))
-    parameters = defaults | choice
-    key, to, key_there = (parameters[name] for name in ENCRYPTED)
+def test_engine_log_makes_what_engine_file_makes_and_watches_the_reaper() -> None:
+    assert set(kinds({"Engine": "log"})) ^ set(kinds({})) == {
+        "ReaperFailures", "ReaperFailuresAlarm"
+    }  # fmt: skip
 
-    if refusals(TRANSFER, parameters):
-        assert bool(key and to) is not bool(key_there)
-        return
-    assert dangling(TRANSFER, parameters) == set()
-    copies = rendered(TRANSFER["Resources"]["Copies"]["Properties"], TRANSFER, parameters)
-    (encryption,) = copies["BucketEncryption"]["ServerSideEncryptionConfiguration"]
-    assert encryption["ServerSideEncryptionByDefault"].get("KMSMasterKeyID", "") == key
-    assert ("ReplicationConfiguration" in copies) is bool(to)
-    assert (key_there in str(copies)) is True
+
+def test_each_data_store_is_made_in_one_place_whatever_the_engine() -> None:
+    """With each engine one of two, and the other resources are described once for all."""
+    stores = {"file": "FileSystem", "log": "FileSystem", "dynamodb": "LogTable"}
+
+    for engine, store in stores.items():
+        assert set(kinds({"Engine": engine})) & set(stores.values()) == {store}
+
+
+@pytest.mark.parametrize("function", ["QueryFunction", "ReadFunction", "ReaperFunction"])
+@pytest.mark.parametrize(
+    ("choice", "properties"),
+    [
+        ({}, {"VpcConfig", "FileSystemConfigs"}),
+        ({"Engine": "log"}, {"VpcConfig", "FileSystemConfigs"}),
+        (TABLE, {"SnapStart"}),
+        ({**TABLE, "SnapStart": "false"}, set()),
+    ],
+    ids=str,
+)
+def test_a_function_starts_from_a_snapshot_only_where_it_mounts_nothing(
+    choice: dict[str, Any], properties: set[str], function: str
+) -> None:
+    """The reaper has no version, and Lambda takes snapshots of versions."""
+    made = rendered(TEMPLATE["Resources"][function]["Properties"], TEMPLATE, chosen(choice))
+
+    if function == "ReaperFunction":
+        properties = properties - {"SnapStart"}
+    assert made.keys() & {"VpcConfig", "FileSystemConfigs", "SnapStart"} == properties
+    assert made.get("SnapStart", {}).get("ApplyOn", "PublishedVersions") == "PublishedVersions"
+    assert ("AutoPublishAlias" in made) or "SnapStart" not in made
+
+
+def kinds(choice: dict[str, Any]) -> dict[str, str]:
+    """The types of the resources that are made, by their names."""
+    return {
+        name: one["Type"]
+        for name, one in TEMPLATE["Resources"].items()
+        if exists(one, TEMPLATE, chosen(choice))
+    }
+
+
+def outputs(choice: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: rendered(one, TEMPLATE, chosen(choice))
+        for name, one in TEMPLATE["Outputs"].items()
+        if exists(one, TEMPLATE, chosen(choice))
+    }
 
 
 def test_a_reference_to_what_is_not_made_is_seen() -> None:
@@ -122,11 +178,11 @@ def test_functions_mount_targets_and_outputs_are_in_one_network(network: str) ->
     subnets = ["subnet-1", "subnet-2"] if own else ["<PrivateSubnetA>", "<PrivateSubnetB>"]
     group = made.get("ClientSecurityGroupId", "<ClientSecurityGroup>")
     resources = {
-        name: rendered(one, TEMPLATE, given(made))
+        name: rendered(one, TEMPLATE, chosen(made))
         for name, one in TEMPLATE["Resources"].items()
-        if exists(one, TEMPLATE, given(made))
+        if exists(one, TEMPLATE, chosen(made))
     }
-    outputs = rendered(TEMPLATE["Outputs"], TEMPLATE, given(made))
+    named = outputs(made)
 
     for function in ("QueryFunction", "ReadFunction", "ReaperFunction"):
         config = resources[function]["Properties"]["VpcConfig"]
@@ -135,8 +191,8 @@ def test_functions_mount_targets_and_outputs_are_in_one_network(network: str) ->
         resources[name]["Properties"]["SubnetId"] for name in ("MountTargetA", "MountTargetB")
     ]
     assert targets == subnets
-    assert outputs["SubnetIds"]["Value"] == ",".join(subnets)
-    assert outputs["ClientSecurityGroupId"]["Value"] == group
+    assert named["SubnetIds"]["Value"] == ",".join(subnets)
+    assert named["ClientSecurityGroupId"]["Value"] == group
     targets_group = resources["FileSystemSecurityGroup"]["Properties"]
     assert targets_group["VpcId"] == ("vpc-1" if own else "<Vpc>")
     assert targets_group["SecurityGroupIngress"][0]["SourceSecurityGroupId"] == group
@@ -172,6 +228,14 @@ KEPT_STARTED: dict[str, Any] = {"ProvisionedConcurrency": 2}
         ({**KEPT_STARTED, "Deployment": "Unchecked"}, set()),
         (KEPT_STARTED, set()),
         ({"Deployment": "Canary10Percent5Minutes"}, set()),
+        ({**TABLE, **OWN_VPC}, {"NoNetworkWithoutFiles"}),
+        ({**TABLE, **ZONES}, {"NoNetworkWithoutFiles"}),
+        ({**TABLE, **KEPT_STARTED}, {"SnapStartStandsAlone"}),
+        ({**TABLE, **KEPT_STARTED, "SnapStart": "false"}, set()),
+        ({**TABLE, "TemporaryMegabytes": 513}, {"SnapStartStandsAlone"}),
+        ({**TABLE, "TemporaryMegabytes": 513, "SnapStart": "false"}, set()),
+        ({"TemporaryMegabytes": 513}, {"CopiesAreOfLogs"}),
+        ({"Engine": "log", "TemporaryMegabytes": 513, **KEPT_STARTED}, set()),
         ({"Authorization": "TOKEN"}, {"TokenNeedsKeys"}),
         ({"JwtDatabaseClaim": "databases"}, {"DatabaseClaimIsForJwt"}),
         (
@@ -185,7 +249,7 @@ KEPT_STARTED: dict[str, Any] = {"ProvisionedConcurrency": 2}
 def test_what_does_not_belong_together_is_refused(
     choice: dict[str, Any], refused_by: set[str]
 ) -> None:
-    assert refusals(TEMPLATE, given(choice)) == refused_by
+    assert refusals(TEMPLATE, chosen(choice)) == refused_by
 
 
 ROUTE = "arn:<AWS::Partition>:execute-api:<AWS::Region>:<AWS::AccountId>:<HttpApi>/$default/"
@@ -244,7 +308,6 @@ def arn_of(resource: dict[str, Any], tag: str | None) -> str | None:
 
 
 STORED = {
-    "FileSystem": "KmsKeyId",
     "WriteQueue": "KmsMasterKeyId",
     "WriteDeadLetters": "KmsMasterKeyId",
     "OrderedWriteQueue": "KmsMasterKeyId",
@@ -259,44 +322,77 @@ STORED = {
 }
 
 
+KINDS_STORED = {
+    *("AWS::EFS::FileSystem", "AWS::DynamoDB::Table", "AWS::S3::Bucket", "AWS::SQS::Queue"),
+    *("AWS::Logs::LogGroup", "AWS::SNS::Topic"),
+}
+
+
 @pytest.mark.parametrize("key", KEYS)
-def test_a_key_is_for_all_that_is_stored_and_without_it_aws_s_own_are(key: str) -> None:
-    resources = rendered(TEMPLATE["Resources"], TEMPLATE, given({"KmsKeyArn": key}))
-    kinds = {"AWS::EFS::FileSystem", "AWS::SQS::Queue", "AWS::Logs::LogGroup", "AWS::SNS::Topic"}
-
-    assert {name for name, one in resources.items() if one["Type"] in kinds} == set(STORED)
-    for name, field in STORED.items():
-        assert resources[name]["Properties"].get(field, "") == key
-    table = resources["LeaseTable"]["Properties"].get("SSESpecification", {})
-    assert table.get("KMSMasterKeyId", "") == key
-    for name, one in resources.items():
-        if one["Type"] == "AWS::SQS::Queue":
-            assert one["Properties"].get("SqsManagedSseEnabled", False) is not bool(key), name
-    assert resources["FileSystem"]["Properties"]["Encrypted"] is True
-
-
-def test_the_key_is_used_only_through_the_services_that_ask_in_a_role_s_name() -> None:
-    use = TEMPLATE["Resources"]["KeyUse"]
-    (statement,) = use["Properties"]["PolicyDocument"]["Statement"]
-
-    assert use["Condition"] == "UsesKey"
-    assert statement["Resource"] == {"Ref": "KmsKeyArn"}
-    through = [one["Fn::Sub"] for one in statement["Condition"]["StringEquals"]["kms:ViaService"]]
-    assert [one.partition(".")[0] for one in through] == ["dynamodb", "sqs"]
-    reaching = {
-        name
+@pytest.mark.parametrize("engine", PARAMETERS["Engine"]["AllowedValues"])
+def test_a_key_is_for_all_that_is_stored_and_without_it_aws_s_own_are(
+    key: str, engine: str
+) -> None:
+    parameters = chosen({"Engine": engine, "KmsKeyArn": key})
+    stored = {
+        name: rendered(one["Properties"], TEMPLATE, parameters)
         for name, one in TEMPLATE["Resources"].items()
-        if one["Type"] == "AWS::IAM::Role"
-        for policy in one["Properties"]["Policies"]
-        for line in policy["PolicyDocument"]["Statement"]
-        if any(action.startswith(("dynamodb:", "sqs:")) for action in line["Action"])
+        if one["Type"] in KINDS_STORED and exists(one, TEMPLATE, parameters)
     }
-    assert {one["Ref"] for one in use["Properties"]["Roles"]} == reaching
+
+    with_table = engine == "dynamodb"
+    data = {"LogTable", "LogBucket"} if with_table else {"FileSystem", "LeaseTable"}
+    assert set(stored) == set(STORED) | data
+    for name, field in STORED.items():
+        assert stored[name].get(field, "") == key
+    table = stored["LogTable" if with_table else "LeaseTable"].get("SSESpecification", {})
+    assert table.get("KMSMasterKeyId", "") == key
+    for name in (one for one in stored if one.endswith(("Queue", "Letters", "Invocations"))):
+        assert stored[name].get("SqsManagedSseEnabled", False) is not bool(key), name
+    if with_table:
+        (rule,) = stored["LogBucket"]["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+        assert rule["ServerSideEncryptionByDefault"].get("KMSMasterKeyID", "") == key
+    else:
+        assert stored["FileSystem"]["Encrypted"] is True
+        assert stored["FileSystem"].get("KmsKeyId", "") == key
 
 
-def given(choice: dict[str, str]) -> dict[str, Any]:
-    """All parameters: the choice, and for the others the default."""
-    return {name: one.get("Default", "x") for name, one in PARAMETERS.items()} | choice
+@pytest.mark.parametrize("engine", PARAMETERS["Engine"]["AllowedValues"])
+def test_the_key_is_used_only_through_the_services_that_ask_in_a_role_s_name(engine: str) -> None:
+    parameters = chosen({"Engine": engine, "KmsKeyArn": KEYS[1]})
+    through: dict[str, set[str]] = {}
+    for policy in ("KeyUse", "KeyUseToRead"):
+        use = TEMPLATE["Resources"][policy]
+        if not exists(use, TEMPLATE, parameters):
+            continue
+        properties = rendered(use["Properties"], TEMPLATE, parameters)
+        (statement,) = properties["PolicyDocument"]["Statement"]
+        assert statement["Resource"] == KEYS[1]
+        services = statement["Condition"]["StringEquals"]["kms:ViaService"]
+        through |= {role: {one.partition(".")[0] for one in services}
+                    for role in properties["Roles"]}  # fmt: skip
+
+    for name, one in TEMPLATE["Resources"].items():
+        if one["Type"] == "AWS::IAM::Role":
+            role = rendered(one["Properties"], TEMPLATE, parameters)
+            reached = {
+                action.partition(":")[0]
+                for policy in role["Policies"]
+                for line in policy["PolicyDocument"]["Statement"]
+                for action in as_list(line["Action"])
+            }
+            assert reached & {"dynamodb", "s3", "sqs"} <= through.get(f"<{name}>", set()), name
+    (reads,) = TEMPLATE["Resources"]["KeyUseToRead"]["Properties"]["PolicyDocument"]["Statement"]
+    assert reads["Action"] == ["kms:Decrypt", "kms:DescribeKey"]
+    assert ("<ReadRole>" in through) is (engine == "dynamodb")
+
+
+def as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def chosen(choice: dict[str, Any]) -> dict[str, Any]:
+    return given(TEMPLATE, **choice)
 
 
 def refusals(template: dict[str, Any], parameters: dict[str, Any]) -> set[str]:

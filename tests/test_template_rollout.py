@@ -9,21 +9,29 @@ import pytest
 from tests.test_template import PARAMETERS, RESOURCES, TEMPLATE, environment, iam_statements
 
 ROLLED_OUT = ("QueryFunction", "ReadFunction")
-VERSIONED = ("Architectures", "FileSystemConfigs", "MemorySize", "Timeout", "VpcConfig")
+VERSIONED = (
+    *("Architectures", "EphemeralStorage", "FileSystemConfigs", "MemorySize", "SnapStart"),
+    *("Timeout", "VpcConfig"),
+)
 """Properties that a published version keeps; the environment is one more."""
 
-NEVER_CHANGE = {"LeaseTable", "AccessPoint", "AWS::StackName"}
+NEVER_CHANGE = {"LeaseTable", "LogTable", "LogBucket", "AccessPoint", "AWS::StackName"}
 """While the stack lives: their names, or the name of the stack."""
 
 CODEDEPLOY_ALARMS_MAX = 10
 DESCRIPTION_MAX = 256
-LONGEST = {
-    "Kept": "file",
-    "Auth": "token",
-    "Keys": "9" * 6,
+LONGEST = {"Auth": "token", "Keys": "9" * 6}
+IN_A_VPC = {
+    "Kept": "10240",
     "SubnetA": "subnet-" + "0" * 17,
     "SubnetB": "subnet-" + "0" * 17,
     "Group": "sg-" + "0" * 17,
+}
+WITHOUT = {
+    "Kept": "dynamodb 10240MB snapstart false",
+    "SubnetA": "none",
+    "SubnetB": "none",
+    "Group": "none",
 }
 """What the description of a version says beside parameters, at its longest."""
 
@@ -36,20 +44,24 @@ def test_every_setting_that_a_version_keeps_makes_a_new_version_when_it_changes(
     properties = {**TEMPLATE["Globals"]["Function"], **RESOURCES[function]["Properties"]}
     kept = [properties[name] for name in VERSIONED]
 
-    described = set(names(properties["VersionDescription"]))
+    described = unconditional(names(properties["VersionDescription"]))
     described |= set(names(RESOURCES["TokenKeysRevision"]["Properties"]))
 
-    settings = set(names([kept, environment(function)])) - NEVER_CHANGE
-    assert described - {"TakesTokens", "TokenKeysRevision"} == settings
+    settings = unconditional(names([kept, environment(function)])) - NEVER_CHANGE
+    settings -= {"AWS::NoValue"}
+    assert described - {"TokenKeysRevision"} == settings
     assert properties["AutoPublishAliasAllProperties"] is True
 
 
 @pytest.mark.parametrize("function", ROLLED_OUT)
-def test_the_description_of_a_version_is_never_too_long(function: str) -> None:
+@pytest.mark.parametrize("own_longest", [LONGEST | IN_A_VPC, LONGEST | WITHOUT])
+def test_the_description_of_a_version_is_never_too_long(
+    function: str, own_longest: dict[str, str]
+) -> None:
     text, own = RESOURCES[function]["Properties"]["VersionDescription"]["Fn::Sub"]
-    assert set(own) == set(LONGEST)
+    assert set(own) == set(own_longest)
     longest = {name: longest_of(name) for name in PARAMETERS}
-    longest |= LONGEST
+    longest |= own_longest
 
     described = re.sub(r"\$\{(\w+)\}", lambda found: longest[found[1]], text)
 
@@ -76,13 +88,16 @@ def test_who_calls_a_function_calls_its_alias() -> None:
 def test_a_new_version_is_checked_and_watched(function: str) -> None:
     preference = RESOURCES[function]["Properties"]["DeploymentPreference"]
     hook = RESOURCES[preference["Hooks"]["PreTraffic"]["Ref"]]["Properties"]
-    alarms = [one["Ref"] for one in preference["Alarms"]]
+    alarms = list(names(preference["Alarms"]))
 
     assert hook["Handler"] == "handler.rollout.lambda_handler"
     assert hook["FunctionName"]["Fn::Sub"].startswith("CodeDeployHook_"), "what CodeDeploy may call"
     assert "VpcConfig" not in hook | TEMPLATE["Globals"]["Function"]
     assert len(alarms) <= CODEDEPLOY_ALARMS_MAX
-    assert {RESOURCES[alarm]["Type"] for alarm in alarms} == {"AWS::CloudWatch::Alarm"}
+    conditions = set(alarms) & set(TEMPLATE["Conditions"])
+    assert {RESOURCES[alarm]["Type"] for alarm in set(alarms) - conditions} == {
+        "AWS::CloudWatch::Alarm"
+    }
 
 
 def test_each_way_of_rolling_out_is_one_that_sam_knows() -> None:
@@ -102,9 +117,7 @@ def test_the_check_may_invoke_the_two_functions_and_report() -> None:
         "NewVersions": "lambda:InvokeFunction",
         "Report": "codedeploy:PutLifecycleEventHookExecutionStatus",
     }
-    assert statements["NewVersions"]["Resource"] == [
-        {"Fn::Sub": f"${{{name}.Arn}}:*"} for name in ROLLED_OUT
-    ]
+    assert statements["NewVersions"]["Resource"] == [f"<{name}.Arn>:*" for name in ROLLED_OUT]
     assert "ManagedPolicyArns" not in RESOURCES["CheckRole"]["Properties"]
 
 
@@ -121,6 +134,17 @@ def names(part: Any) -> Iterator[str]:
                 text, own = (given, {}) if isinstance(given, str) else given
                 yield from set(re.findall(r"\$\{(.*?)\}", text)) - set(own)
             yield from names(given)
+
+
+def unconditional(named: Iterator[str]) -> set[str]:
+    """The names, with those that a condition looks at in place of the condition."""
+    return {
+        one
+        for name in named
+        for one in (
+            names(TEMPLATE["Conditions"][name]) if name in TEMPLATE["Conditions"] else [name]
+        )
+    }
 
 
 def text_max(parameter: dict[str, Any]) -> int:
