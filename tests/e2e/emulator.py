@@ -39,7 +39,10 @@ class Killed(Exception):
 
 @dataclass(slots=True)
 class Instance:
-    """One instance of a function. After a kill its next invoke is a cold start, as on Lambda."""
+    """One instance of a function. After a kill its next invoke is a cold start, as on Lambda.
+
+    `launcher` is a command that starts it, say with another view of the file system.
+    """
 
     artifact: Artifact
     environment: Mapping[str, str]
@@ -47,6 +50,7 @@ class Instance:
     log_file: Path
     handler: str | None = None
     timeout_s: int = TIMEOUT_S
+    launcher: Sequence[str] = ()
     _port: int = 0
     _process: subprocess.Popen[bytes] | None = None
     _one_at_a_time: threading.Lock = field(default_factory=threading.Lock)
@@ -124,7 +128,7 @@ class Instance:
         options = ["--runtime-interface-emulator-address", "--runtime-api-address"]
         pairs = [part for pair in zip(options, addresses, strict=True) for part in pair]
         handler = self.handler or self.artifact.handler
-        return [str(emulator()), *pairs, "--log-level", "error", *command(handler)]
+        return [*self.launcher, str(emulator()), *pairs, "--log-level", "error", *command(handler)]
 
     def _environment(self) -> dict[str, str]:
         path = [str(self.artifact.directory), str(self.runtime)]
