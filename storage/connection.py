@@ -10,7 +10,7 @@ from typing import Any
 import apsw
 
 from sqlatch.kernel import nfs
-from sqlatch.kernel.errors import DatabaseBusy
+from sqlatch.kernel.errors import DatabaseBusy, StorageError
 from sqlatch.kernel.values import Row, Value
 from storage import functions
 from storage.hints import hint_of
@@ -74,6 +74,8 @@ class Session:
             )
             try:
                 self._configure(keeps_journal=keeps_journal)
+                if keeps_journal and self.connection.readonly("main"):
+                    raise StorageError(f"database {database!r}: the file cannot be written")
                 if pins is not None:
                     pins.install(self.connection)
             except BaseException:

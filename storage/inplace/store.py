@@ -227,8 +227,6 @@ class Store:
 
     def _prepare(self, session: Session, grant: Grant) -> None:
         """Give the file its journal and the table if it lacks one."""
-        if session.connection.readonly("main"):
-            raise StorageError(f"database {self.name!r}: the file cannot be written")
         # This read rolls a hot journal back, and ends the exclusive locking.
         has_table = session.run(_FIND_TABLE, self._table.name)
         has_journal = nfs.has_journal(self._journal)

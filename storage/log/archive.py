@@ -88,6 +88,14 @@ class Archive:
         newest = snapshots[-1]
         return Start(newest, tuple(_continuing(newest.last, files)))
 
+    def start_of(self, log_id: bytes | None) -> Start | None:
+        """Return the start; take in that of a log of this id, if whoever added it has died."""
+        start = self.start()
+        if start is None and log_id is not None:
+            self.adopt(log_id)
+            start = self.start()
+        return start
+
     def put(self, level: int, header: Header, pieces: Iterable[bytes]) -> LtxFile:
         """Write a file, durably. One that is there already is kept: someone may be reading it."""
         path = self._path(level, header)

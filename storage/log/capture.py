@@ -5,7 +5,6 @@ the database file: by then all is known, and an error there makes it roll back f
 the record is appended to the log inside that sync, and nowhere else.
 """
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +15,8 @@ from typing import Any
 
 import apsw
 
+from sqlatch.kernel.errors import StorageError
+from storage.log.files import read_at
 from storage.log.ltx import Header, encode, lock_page
 
 HEADER_BYTES = 100
@@ -71,7 +72,12 @@ def size_of(descriptor: int) -> Size:
 
     While a COMMIT syncs it is exact, and the length of the file is not: SQLite cuts it afterwards.
     """
-    return size_in(os.pread(descriptor, HEADER_BYTES, 0))
+    try:
+        return size_in(read_at(descriptor, HEADER_BYTES, 0))
+    except OSError as error:
+        raise StorageError(
+            f"the copy of a database cannot be read: {error.strerror}", errno=error.errno
+        ) from error
 
 
 def size_in(header: bytes) -> Size:
@@ -195,7 +201,7 @@ class Capture(apsw.VFS):
         )
 
     def _page(self, number: int, page_size: int) -> bytes:
-        content = os.pread(self._descriptor, page_size, (number - 1) * page_size)
+        content = read_at(self._descriptor, page_size, (number - 1) * page_size)
         return content.ljust(page_size, b"\0")
 
 

@@ -2,20 +2,16 @@
 
 import errno
 import os
-import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Callable, Iterable
+from contextlib import closing
 from pathlib import Path
 
 import apsw
 
-from sqlatch.kernel.errors import DatabaseBusy
 from storage.log.archive import BUFFER_BYTES, LtxFile
 from storage.log.capture import Capture
 from storage.log.hydration import Hydrator, LazyFiles, SnapshotFile, map_of, snapshot_of
 from storage.log.ltx import Damaged, Header, scan
-
-LOCK_POLL_S = 0.005
 
 LAZY_BYTES_MIN = 16 * 1024 * 1024
 """A smaller snapshot is written out at once: that takes less than a tenth of a second, and a copy
@@ -31,6 +27,7 @@ class CopyFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._journal = path.with_name(f"{path.name}-journal")
         self.descriptor = -1
         self._snapshot: SnapshotFile | None = None
         self._hydrator: Hydrator | None = None
@@ -80,6 +77,14 @@ class CopyFile:
         """Return a file system for a connection that writes, with the time of the one named."""
         return Capture(self.path, self.descriptor, base=base, files=self.vfs)
 
+    def open_again(self, snapshots: Callable[[], Iterable[LtxFile]]) -> None:
+        """Open the file, whether it is whole or needs one of the snapshots; Damaged."""
+        snapshot = needed(self, snapshots)
+        if snapshot is None:
+            self.open()
+        else:
+            self.open_on(snapshot)
+
     def apply(self, file: LtxFile) -> Header:
         """Write the pages of a file that follows what is there, or of a small snapshot."""
         with file.path.open("rb", buffering=BUFFER_BYTES) as stream:
@@ -104,16 +109,19 @@ class CopyFile:
         os.ftruncate(self.descriptor, size_bytes)
 
     def roll_back(self) -> None:
-        """Have SQLite undo a commit that a killed process left half done; apsw.Error."""
-        with closing(apsw.Connection(str(self.path), vfs=self.vfs)) as connection:
-            connection.execute("SELECT count(*) FROM sqlite_schema").fetchall()
+        """Have SQLite undo a commit that was left half done, by a process that was killed or by a
+        failure of the disk; apsw.Error.
+        """
+        if self._journal.exists():
+            with closing(apsw.Connection(str(self.path), vfs=self.vfs)) as connection:
+                connection.execute("SELECT count(*) FROM sqlite_schema").fetchall()
 
     def remove(self) -> None:
         """Close the file and remove it, with all that lies beside it."""
         self.close()
         for path in (
             self.path,
-            self.path.with_name(f"{self.path.name}-journal"),
+            self._journal,
             map_of(self.path),
         ):
             path.unlink(missing_ok=True)
@@ -147,28 +155,3 @@ def needed(file: CopyFile, snapshots: Callable[[], Iterable[LtxFile]]) -> LtxFil
         if snapshot.last == last:
             return snapshot
     raise Damaged("the snapshot that a copy is fetched from is gone")
-
-
-@contextmanager
-def without_readers(
-    lock: apsw.Connection | None, name: str, deadline_s: float, now: Callable[[], float]
-) -> Iterator[None]:
-    """Wait for the readers of this process, and keep them out; DatabaseBusy at the deadline."""
-    if lock is None:
-        yield
-        return
-    while True:
-        try:
-            lock.execute("BEGIN EXCLUSIVE")
-            break
-        except apsw.BusyError as error:
-            if now() >= deadline_s:
-                raise DatabaseBusy(
-                    f"database {name!r}: a reader keeps an earlier state open"
-                ) from error
-            time.sleep(LOCK_POLL_S)
-    try:
-        yield
-    finally:
-        with suppress(apsw.Error):
-            lock.execute("ROLLBACK")

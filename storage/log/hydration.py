@@ -17,6 +17,7 @@ import apsw
 
 from sqlatch.kernel.errors import DatabaseCorrupt, StorageError
 from storage.log import ltx
+from storage.log.files import read_at
 from storage.log.ltx import Damaged, Header
 
 BLOCK_BYTES = 256 * 1024
@@ -42,13 +43,7 @@ class SnapshotFile:
         self._descriptor = os.open(path, os.O_RDONLY)
 
     def read(self, offset: int, length: int) -> bytes:
-        content = os.pread(self._descriptor, length, offset)
-        while len(content) < length:
-            more = os.pread(self._descriptor, length - len(content), offset + len(content))
-            if not more:
-                break
-            content += more
-        return content
+        return read_at(self._descriptor, length, offset)
 
     def close(self) -> None:
         os.close(self._descriptor)

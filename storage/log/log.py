@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from sqlatch.kernel.errors import StorageError
+
 COMMIT_ID_BYTES = 16
 
 
@@ -47,6 +49,16 @@ class Conflict(Exception):
 
 class InDoubt(Exception):
     """The record may be in the log or not: ask `outcome`."""
+
+    @property
+    def failed_call(self) -> StorageError | None:
+        """The error for the caller whose record is not there, if a call of the system failed."""
+        error: BaseException | None = self
+        while error is not None and not isinstance(error, OSError):
+            error = error.__cause__
+        if error is None:
+            return None
+        return StorageError(f"the log: {error.strerror}; nothing was written", errno=error.errno)
 
 
 class Gone(Exception):

@@ -10,9 +10,11 @@ from sqlatch.kernel.errors import DatabaseCorrupt, StorageError
 from storage.engine import Work
 from storage.log.archive import Archive, Start
 from storage.log.bookmark import Bookmark
-from storage.log.copy_file import CopyFile, needed, without_readers
+from storage.log.copy_file import CopyFile
+from storage.log.copy_lock import CopyLock
 from storage.log.log import Gone, Log, Place, Record
 from storage.log.ltx import Damaged, decode
+from storage.translate import in_our_words
 
 
 class Replica:
@@ -42,10 +44,11 @@ class Replica:
         self._archive = archive
         self._now = now
         self._work = work
-        self._lock: apsw.Connection | None = None
+        self._lock = CopyLock(name, now)
         self._connections = 0
         self._has_looked = False
         self._is_unasked = False
+        self._is_to_go = False
         self._checked_at_s = float("-inf")
         self._opened_log: Log | None = None
         with self._storage_errors():
@@ -68,10 +71,7 @@ class Replica:
         self._follow(lambda log: log.sync(deadline_s), deadline_s)
 
     def ready(self, deadline_s: float, *, fence: int, seal: bool = False) -> None:
-        """The same, so that the next record can be appended: for who has the right to write.
-
-        Conflict if a later holder has begun to write.
-        """
+        """The same, and be able to append the next record; Conflict if a later holder has begun."""
         self._follow(lambda log: log.ready(deadline_s, fence=fence, seal=seal), deadline_s)
 
     def append(self, commit_id: bytes, content: bytes) -> None:
@@ -87,10 +87,8 @@ class Replica:
         self._bookmark.commit(self._log.place)
 
     def outcome(self, commit_id: bytes, deadline_s: float) -> bool:
-        """Return whether the record that was to follow is in the log, and apply what is new.
-
-        The copy has rolled its pages back.
-        """
+        """Return whether the record that was to follow, which the copy has rolled back, is in the
+        log, and apply what is new."""
         if self._log.place.txid != self.txid:
             # The append was done, and then interrupted.
             self.reread()
@@ -103,6 +101,8 @@ class Replica:
             return records
 
         self._follow(ask, deadline_s)
+        if is_there:
+            self.generation += 1  # what its writer has cached has the same change counter
         return is_there
 
     def go_first(self) -> bool:
@@ -125,10 +125,7 @@ class Replica:
     def connect(self) -> None:
         """A connection is about to be opened on the copy: records are applied under its lock."""
         self.wake()
-        if self._lock is None:
-            self._lock = apsw.Connection(
-                str(self.file.path), flags=apsw.SQLITE_OPEN_READWRITE, vfs=self.file.vfs
-            )
+        self._lock.open(self.file.path, self.file.vfs)
         self._connections += 1
 
     def disconnect(self) -> None:
@@ -143,11 +140,15 @@ class Replica:
                 self.reread()
 
     def begin_anew(self) -> None:
-        """Throw the copy away. What is open on it must be closed, and sees nothing of this."""
+        """Throw the copy away. What is open on it must be closed, and sees nothing of this.
+
+        If the disk fails meanwhile, it is removed before the next question to the log.
+        """
         self.generation += 1
         self._checked_at_s = float("-inf")
         self._close_files()
-        with self._storage_errors():
+        self._is_to_go = True
+        with suppress(OSError):
             self._remove()
         self.reread()
 
@@ -162,7 +163,7 @@ class Replica:
         if not records:
             return
         self.wake()
-        with without_readers(self._lock, self._name, deadline_s, self._now):
+        with self._lock.held(deadline_s):
             self._bookmark.log_id = self._log.database_id
             self._bookmark.begin(records[-1].txid)
             for record in records:
@@ -176,19 +177,23 @@ class Replica:
         return self._opened_log
 
     def wake(self) -> None:
-        """Open the copy's file."""
+        """Open the copy's file. One that cannot be made whole is thrown away."""
         if self.file.descriptor < 0:
-            with self._storage_errors():
-                snapshot = needed(self.file, self._archive.snapshots)
-                if snapshot is None:
-                    self.file.open()
-                else:
-                    self.file.open_on(snapshot)
+            try:
+                self._open_file()
+            except apsw.Error as error:
+                self.begin_anew()
+                raise in_our_words(error, self._name) from error
+
+    def _open_file(self) -> None:
+        """Undo a commit left half done before records are applied: it would take pages back."""
+        with self._storage_errors():
+            self.file.open_again(self._archive.snapshots)
+        if self._bookmark.is_clean:
+            self.file.roll_back()
 
     def _close_files(self) -> None:
-        lock, self._lock = self._lock, None
-        if lock is not None:
-            lock.close(force=True)
+        self._lock.close()
         self.file.close()
 
     def _take_over(self) -> None:
@@ -198,9 +203,7 @@ class Replica:
         """
         if self._bookmark.is_known and self.file.path.exists():
             try:
-                self.wake()
-                if self._bookmark.is_clean:
-                    self.file.roll_back()
+                self._open_file()
             except (apsw.Error, Damaged):
                 self._remove()
         else:
@@ -216,6 +219,7 @@ class Replica:
 
     def _follow_or_begin_anew(self, ask: Callable[[Log], list[Record]], deadline_s: float) -> None:
         with self._thrown_away_on_failure():
+            self._remove_at_last()
             if not self.txid and not self._has_looked:
                 self._begin_from_a_snapshot()
             with suppress(Gone):
@@ -225,6 +229,7 @@ class Replica:
                 # A killed process left it torn, of records that the log has not.
             log_id = self._log.database_id
             self.begin_anew()
+            self._remove_at_last()
             self._begin_from_a_snapshot(log_id)
             try:
                 self.apply(ask(self._log), deadline_s)
@@ -252,11 +257,7 @@ class Replica:
     def _begin_from_a_snapshot(self, log_id: bytes | None = None) -> None:
         """Fill an empty copy from the newest snapshot and the files behind it, if there is one."""
         self._has_looked = True
-        start = self._archive.start()
-        if start is None and log_id is not None:
-            # A database that was being added, by a process that died behind its log.
-            self._archive.adopt(log_id)
-            start = self._archive.start()
+        start = self._archive.start_of(log_id)
         if start is not None:
             self._restore(start)
 
@@ -280,6 +281,12 @@ class Replica:
     def _remove(self) -> None:
         self.file.remove()
         self._bookmark.reset()
+        self._is_to_go = False
+
+    def _remove_at_last(self) -> None:
+        if self._is_to_go:
+            self._remove()
+            self.reread()
 
     @contextmanager
     def _storage_errors(self) -> Iterator[None]:

@@ -88,8 +88,7 @@ class Store:
     def vacuum(self, sql: str, grant: Grant) -> Position:
         with self._on_the_copy():
             session = self._writing(grant)
-            # In memory the copy would be as large as the database.
-            session.run("PRAGMA temp_store = FILE")
+            session.run("PRAGMA temp_store = FILE")  # it is as large as the database
             try:
                 grant.check()
                 with on_the_newest(self._replica, grant.deadline_s, self._now):
@@ -121,8 +120,7 @@ class Store:
                 self._append(whole_of(copies.content_of(copy)), commit_id, grant)
             except (InDoubt, Conflict) as error:
                 return self._refused(error, commit_id, grant, error)
-            # The copy has nothing of it yet.
-            self._replica.reread()
+            self._replica.reread()  # the copy has nothing of it yet
             self._replica.catch_up(max(grant.deadline_s, self._now() + ASK_S))
             return self._at(self._replica.txid)
 
@@ -153,8 +151,7 @@ class Store:
                 commit()
             except Exception as error:
                 if not self._capture.has_shipped:
-                    failure = self._capture.failure
-                    if failure is None:
+                    if (failure := self._capture.failure) is None:
                         raise
                     if session.connection.in_transaction:
                         session.finish("ROLLBACK")
@@ -200,14 +197,17 @@ class Store:
                 return self._at(self._replica.txid)
         if isinstance(failure, Conflict):
             self._replica.take(failure.records, max(grant.deadline_s, self._now() + ASK_S))
+        if isinstance(failure, InDoubt) and failure.failed_call is not None:
+            raise failure.failed_call from error
         if isinstance(failure, InDoubt | Conflict):
             raise (overtaken() if grant.optimistic else LeaseLost(_GONE_ON)) from error
         if isinstance(failure, SqlatchError):
             raise failure
         self._copy_has_failed = True
-        raise StorageError(
+        what = (
             f"the copy of database {self.name!r} cannot be written: {failure}; nothing was written"
-        ) from error
+        )
+        raise StorageError(what) from error
 
     def _writing(self, grant: Grant, *, creates: bool = False) -> Session:
         # With pins there are answers before the commit, which nothing would check.
@@ -219,9 +219,8 @@ class Store:
         self._close_the_thrown_away()
         if self._writer is None:
             self._capture = self._new_capture()
-            self._writer = self._opened(
-                apsw.SQLITE_OPEN_READWRITE, grant.deadline_s, vfs=self._capture.name
-            )
+            flags, vfs = apsw.SQLITE_OPEN_READWRITE, self._capture.name
+            self._writer = self._opened(flags, grant.deadline_s, vfs=vfs)
             self._writer.run("PRAGMA journal_size_limit = 0")  # a read opens a longer one
         self._writer.deadline_s = grant.deadline_s
         return self._writer

@@ -13,7 +13,6 @@ from sqlatch.kernel import nfs
 from storage.log import (
     archive,
     bookmark,
-    capture,
     chain,
     copy_file,
     engine,
@@ -29,7 +28,7 @@ Hook = Callable[..., Any]
 
 LOG = (segment, chain, files, nfs)
 """Where the log in a directory is read and written."""
-ENGINE = (*LOG, archive, bookmark, capture, copy_file, engine, hydration, store)
+ENGINE = (*LOG, archive, bookmark, copy_file, engine, hydration, store)
 """And where the copies are, and the files that stand for the log."""
 
 OS_CALLS = ("open", "pread", "pwrite", "pwritev", "fsync", "ftruncate", "truncate", "link",

@@ -10,8 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from random import Random
 from typing import Any
+from zlib import crc32
 
-from storage.log.bookmark import LAYOUT, Bookmark
+from storage.log.bookmark import CRC, LAYOUT, Bookmark
 from tests.faults.calls import hooked
 from tests.faults.disk import Change, Crash, Fuse, Image, Truncate, Write
 from tests.faults.log_images import COPIES, SHARED, content_of, image_of, part_of, stored
@@ -273,7 +274,9 @@ def _of_another_boot(copies: Image) -> Image:
         content, length = content_of(file)
         whole = content.ljust(length, b"\0")
         if name.endswith("/pos"):
-            whole = whole[: BOOT.start] + bytes(BOOT.stop - BOOT.start) + whole[BOOT.stop :]
+            before = whole[: BOOT.start] + bytes(BOOT.stop - BOOT.start)
+            packed = before + whole[BOOT.stop : LAYOUT.size]
+            whole = packed + CRC.pack(crc32(packed))
         elif name.endswith("/db"):
             whole = SCRIBBLED.ljust(length, b"\xff")[:length]
         old[name] = file if name.endswith("/") else stored(whole, length)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from locking.lease import HeldLease
-from sqlatch.kernel.errors import DatabaseCorrupt, StorageError
+from sqlatch.kernel.errors import DatabaseBusy, DatabaseCorrupt, StorageError
 from storage.log import compaction, copy_file, directory, hydration
 from storage.log.segment import SEALED_BYTES, encoded_record
 from tests.faults.crashes import Situation, undisturbed
@@ -17,7 +17,7 @@ from tests.faults.scenarios import RAISE, Scenario, ask
 
 WRITES = 4
 TORN_BYTES = 100
-ERRORS = {error.code: error for error in (StorageError, DatabaseCorrupt)}
+ERRORS = {error.code: error for error in (StorageError, DatabaseCorrupt, DatabaseBusy)}
 READ_ALL = "SELECT count(*), sum(length(note)), sum(balance) FROM account"
 
 

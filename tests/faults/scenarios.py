@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlatch.kernel.errors import DatabaseCorrupt, StorageError
+from sqlatch.kernel.errors import DatabaseBusy, DatabaseCorrupt, StorageError
 from tests.faults.crashes import Situation, undisturbed
 from tests.faults.disk import image_of, put_image
 from tests.faults.engines import IN_PLACE, Kept
@@ -94,6 +94,8 @@ def write_over_libsql(instance: Instance) -> Any:
     code, message = result["error"]["code"], result["error"]["message"]
     if code in {"SQLITE_CORRUPT", "SQLITE_NOTADB"}:
         raise DatabaseCorrupt(message)
+    if code == "SQLITE_BUSY":
+        raise DatabaseBusy(message)
     assert code in {"SQLITE_IOERR", "SQLITE_FULL", "SQLITE_CANTOPEN"}, result
     if "the commit failed" in message:
         raise StorageError(message, outcome="unknown")

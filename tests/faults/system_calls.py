@@ -5,12 +5,14 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import apsw
 
 from storage.inplace import files
+from tests.faults.calls import Hook, hooked
 from tests.faults.vfs import BASE, OrdinaryFile
 
 _INT, _LONG, _POINTER = ctypes.c_int, ctypes.c_ssize_t, ctypes.c_void_p
@@ -38,6 +40,29 @@ FILE_ENDS = -1
 """Not an errno: a read finds that the file ends before it."""
 PYTHON_CALLS = ("open", "lstat", "read")
 
+LOG_CALLS = {
+    "open": "open",
+    "pread": "pread64",
+    "pwrite": "pwrite64",
+    "pwritev": "pwrite64",
+    "fsync": "fsync",
+    "ftruncate": "ftruncate",
+    "truncate": "ftruncate",
+    "posix_fallocate": "ftruncate",
+    "link": "link",
+    "lstat": "lstat",
+    "statx": "lstat",
+    "scandir": "read",
+    "path_iterdir": "read",
+    "path_open": "open",
+    "path_mkdir": "link",
+    "path_rename": "link",
+    "path_replace": "link",
+    "path_unlink": "unlink",
+    "utime": "link",
+}
+"""The calls that the engine of a log makes by itself, and which of the faults' calls they are."""
+
 
 @dataclass(slots=True)
 class Fault:
@@ -61,8 +86,8 @@ class Fault:
 
 
 @contextmanager
-def failing(fault: Fault) -> Iterator[None]:
-    """Have the calls of this process fail as the fault says."""
+def failing(fault: Fault, directory: Path) -> Iterator[None]:
+    """Have the calls of this process fail as the fault says: its own, below this directory."""
     system = _System()
     replaced = [_replacement(name, system.xGetSystemCall(name), fault) for name in SIGNATURES]
     for name, replacement in zip(SIGNATURES, replaced, strict=True):
@@ -72,7 +97,8 @@ def failing(fault: Fault) -> Iterator[None]:
     if fault.calls >= SYNC:
         apsw.set_default_vfs(syncing.name)
     try:
-        yield
+        with hooked(_failing_in(fault, f"{directory}/")):
+            yield
     finally:
         apsw.set_default_vfs(BASE)
         syncing.unregister()
@@ -132,6 +158,38 @@ def _replacement(name: str, address: int | None, fault: Fault) -> Any:
         return -1
 
     return prototype(call)
+
+
+def _failing_in(fault: Fault, below: str) -> Hook:
+    """Fail the calls of the engine of a log.
+
+    That a file seems to end is said to SQLite only, and of a segment no read is cut in half: there
+    it would say that nothing new is there, which no NFS client says of what its server has.
+    """
+
+    def call(name: str, real: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+        is_elsewhere = not isinstance(arguments[0], int) and below not in str(arguments[0])
+        kind = LOG_CALLS[name]
+        is_short = fault.errno in (CUT_IN_HALF, FILE_ENDS)
+        if is_short and name == "pread" and _is_segment(arguments[0]):
+            is_elsewhere = True
+        if is_elsewhere or fault.errno == FILE_ENDS or not fault.strikes(kind):
+            return real(*arguments, **named)
+        if fault.errno != CUT_IN_HALF:
+            raise OSError(fault.errno, os.strerror(fault.errno), str(arguments[0]))
+        if name == "pwritev":
+            descriptor, run, offset = arguments
+            return real(descriptor, run[: max(1, len(run) // 2)], offset)
+        descriptor, content, offset = arguments
+        if name == "pread":
+            return real(descriptor, max(1, content // 2), offset)
+        return real(descriptor, content[: max(1, len(content) // 2)], offset)
+
+    return call
+
+
+def _is_segment(descriptor: int) -> bool:
+    return Path(f"/proc/self/fd/{descriptor}").readlink().suffix == ".seg"
 
 
 def _python_os(fault: Fault) -> ModuleType:

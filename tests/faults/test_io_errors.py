@@ -6,20 +6,21 @@ from pathlib import Path
 import pytest
 
 from tests.faults import tally
+from tests.faults.engines import IN_A_LOG
 from tests.faults.io_errors import Campaign
+from tests.faults.log_scenarios import SCENARIOS as IN_LOGS
 from tests.faults.scenarios import SCENARIOS, Scenario
 from tests.faults.system_calls import (
     CUT_IN_HALF,
     FILE_ENDS,
+    LOG_CALLS,
     PYTHON_CALLS,
     SIGNATURES,
     SYNC,
     TRANSFERS,
 )
 
-pytestmark = pytest.mark.slow
-
-ALL = frozenset(SIGNATURES) | frozenset(PYTHON_CALLS)
+ALL = frozenset(SIGNATURES) | frozenset(PYTHON_CALLS) | frozenset(LOG_CALLS.values())
 FAULTS = {
     "EIO": (errno.EIO, ALL),
     "ESTALE": (errno.ESTALE, ALL),
@@ -32,6 +33,11 @@ FAULTS = {
 FAULTS_OF_CI = ("EIO", "ENOSPC", "failing sync", "transfer cut in half", "file that seems to end")
 
 
+EVERY_IN_A_LOG = 1 if tally.FULL else 12
+EVERY_IN_SHORT = 40
+
+
+@pytest.mark.slow
 @pytest.mark.timeout(tally.TIMEOUT_S)
 @pytest.mark.parametrize("lasting", ["once", "from then on"])
 @pytest.mark.parametrize("fault", FAULTS if tally.FULL else FAULTS_OF_CI)
@@ -48,3 +54,31 @@ def test_a_call_that_fails_loses_nothing_and_blocks_nobody(
         assert counts.answered_all_the_same == counts.faults + 1
     elif number > 0:
         assert counts.storage_error > 0
+
+
+@pytest.mark.parametrize("scenario", [*SCENARIOS, *IN_LOGS], ids=lambda scenario: scenario.name)
+def test_some_calls_of_a_log_that_fail_lose_nothing(
+    scenario: Scenario, memory: Path, small_log: None
+) -> None:
+    counts = Campaign(scenario, memory, IN_A_LOG).run(
+        errno.EIO, ALL, lasting=True, every=EVERY_IN_SHORT
+    )
+
+    assert counts.storage_error > 0
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(tally.TIMEOUT_S)
+@pytest.mark.parametrize("lasting", ["once", "from then on"])
+@pytest.mark.parametrize("fault", FAULTS if tally.FULL else FAULTS_OF_CI)
+@pytest.mark.parametrize("scenario", [*SCENARIOS, *IN_LOGS], ids=lambda scenario: scenario.name)
+def test_a_call_of_a_log_that_fails_loses_nothing_and_blocks_nobody(
+    scenario: Scenario, fault: str, lasting: str, memory: Path, small_log: None
+) -> None:
+    number, calls = FAULTS[fault]
+    counts = Campaign(scenario, memory, IN_A_LOG).run(
+        number, calls, lasting=lasting == "from then on", every=EVERY_IN_A_LOG
+    )
+
+    tally.keep(f"log, I/O errors, {fault} {lasting}", scenario.name, counts)
+    assert fault != "EIO" or counts.storage_error > 0
