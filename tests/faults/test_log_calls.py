@@ -1,7 +1,9 @@
 """Every system call of the log in a directory fails, or is the last before a crash."""
 
 import errno
+import os
 import shutil
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -22,6 +24,14 @@ class Counts:
     failing_calls: int = 0
 
 
+def close_what_is_open_in(directory: Path) -> None:
+    """Close what a process leaves to the kernel when it crashes."""
+    for opened in Path("/proc/self/fd").iterdir():
+        with suppress(FileNotFoundError):  # the one that lists them
+            if opened.readlink().is_relative_to(directory):
+                os.close(int(opened.name))
+
+
 def run(case: str, directory: Path) -> Counts:
     """Let every fault happen at every call of one scenario."""
     counts = Counts()
@@ -32,6 +42,7 @@ def run(case: str, directory: Path) -> Counts:
                     fault = Fault(at, error, when, is_lasting=is_lasting)
                     path = directory / "root/main/log"
                     happened = fail(SCENARIOS[case], path, fault)
+                    close_what_is_open_in(directory)
                     shutil.rmtree(directory / "root")
                     if not happened:
                         break
