@@ -41,7 +41,8 @@ def reap(service: Service, record: Record, *, ends_at_s: float) -> dict[str, Any
     record.leases_reaped = len(reaped)
     streams_cleared = 0
     with _noting("(streams)", record, failures):
-        streams_cleared = _clear_streams(service)
+        # What streams of libSQL clients left, once no baton can name it.
+        streams_cleared = service.stream_files.clear(service.clock.now())
     names = service.databases.names()
     _tend_in_turn(service, names, record, failures, ends_at_s)
     service.note_work(record)
@@ -153,13 +154,6 @@ def _purge(service: Service, name: str, record: Record, ends_at_s: float) -> boo
 def _past(service: Service) -> float:
     """Until when a record must have been made to be purged."""
     return service.clock.now() - service.settings.idempotency_days * SECONDS_A_DAY
-
-
-def _clear_streams(service: Service) -> int:
-    """Clear the logs that streams of libSQL clients left, once no baton can name them; how many."""
-    from hrana.files import StreamFiles
-
-    return StreamFiles(service.settings.home).clear(service.clock.now())
 
 
 @contextmanager

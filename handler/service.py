@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from handler.tokens import Tokens
     from handler.turn import Turn
     from hrana.baton import Batons
+    from hrana.files import Files
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -72,18 +73,22 @@ class Service:
 
     @cached_property
     def batons(self) -> "Batons":
-        """Made when the first stream comes; their key lies beside the databases."""
+        """Made when the first stream comes."""
         from hrana.baton import Batons
-        from hrana.files import StreamFiles
 
-        return Batons(StreamFiles(self.settings.home))
+        return Batons(self.stream_files)
+
+    @cached_property
+    def stream_files(self) -> "Files":
+        from handler.beside import stream_files_of
+
+        return stream_files_of(self.settings, self.clock)
 
     @cached_property
     def turn(self) -> "Turn":
-        """The order of databases at the reaper; kept beside the databases."""
-        from handler.turn import Turn
+        from handler.beside import turn_of
 
-        return Turn(self.settings.home)
+        return turn_of(self.settings, self.clock)
 
     def answer(self, event: QueryEvent, record: Record, *, ends_at_s: float) -> dict[str, Any]:
         """The reply to a request. Nothing of it runs past `ends_at_s`, in epoch seconds."""

@@ -46,7 +46,7 @@ class Settings:
         default="",
         metadata={
             "description": "`dynamodb:<table>` or `sqlite:<file>`; unset: a file beside the"
-            " databases, for one machine (an error on Lambda)"
+            " databases, for one machine (an error on Lambda). A log in DynamoDB needs none"
         },
     )
     read_only: bool = field(
@@ -87,7 +87,7 @@ class Settings:
     )
 
     def __post_init__(self) -> None:
-        if not self.leases:
+        if not self.leases and self.log_table is None:
             object.__setattr__(self, "leases", f"sqlite:{self.home / LEASES_FILE}")
 
     @property
@@ -110,10 +110,10 @@ class Settings:
     def home(self) -> Path:
         """The directory with all databases, which also holds the files of the service itself.
 
-        Databases in a table are in none: then those files are this machine's.
+        Where databases are in a table, what the service keeps is in it too, and there is none.
         """
-        home = self.log_directory or self.databases or (self.log and self.copies_directory)
-        if not home:
+        home = self.log_directory or self.databases
+        if home is None:
             raise SettingsError(_NO_DATABASES)
         return home
 

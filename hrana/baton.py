@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic_core import from_json, to_json
 
-from hrana.files import LOG, TEXTS, StreamFiles
+from hrana.files import LOG, TEXTS, Files
 from hrana.refusals import RequestRefused
 from hrana.state import Entry, Log, LogFile, State
 
@@ -37,7 +37,7 @@ class StreamExpired(RequestRefused):
 class Batons:
     """Makes and reads batons. Times are in epoch seconds."""
 
-    def __init__(self, files: StreamFiles) -> None:
+    def __init__(self, files: Files) -> None:
         self._files = files
         self._key: bytes | None = None
 

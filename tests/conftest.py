@@ -31,7 +31,7 @@ SETTINGS = ("SQLATCH_", "POWERTOOLS_", "AWS_", "LOG_LEVEL", "_X_AMZN_TRACE_ID")
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--engine",
-        choices=("inplace", "log"),
+        choices=("inplace", "log", "table"),
         default="inplace",
         help="how databases are kept in the tests that ask the service",
     )
@@ -104,7 +104,7 @@ def environment(
 
     A request has a minute, since a busy machine may take ten times as long as a quiet one.
     """
-    variables = {"SQLATCH_TIMEOUT_MS": "60000", **databases_in(directory, request.config)}
+    variables = {"SQLATCH_TIMEOUT_MS": "60000", **databases_in(directory, request)}
     monkeypatch.setattr(local, "TIMEOUT_S", 120.0)
     if getattr(request, "param", "sqlite") == "dynamodb":
         variables |= dynamodb_environment(request)
@@ -115,13 +115,32 @@ def environment(
     forget(service)
 
 
-def databases_in(directory: Path, config: pytest.Config) -> dict[str, str]:
-    """The settings of databases in a directory, kept by the engine under test."""
-    if config.getoption("--engine") == "inplace":
+def databases_in(directory: Path, request: pytest.FixtureRequest) -> dict[str, str]:
+    """The settings of databases in a directory or a table, kept by the engine under test."""
+    engine = request.config.getoption("--engine")
+    if getattr(request, "param", "") == "table":
+        engine = "table"
+    if engine == "inplace":
         return {"SQLATCH_DATABASES": str(directory)}
     copies = directory.with_name("copies")
     copies.mkdir()
-    return {"SQLATCH_LOG": f"directory:{directory}", "SQLATCH_COPIES": str(copies)}
+    if engine == "log":
+        return {"SQLATCH_LOG": f"directory:{directory}", "SQLATCH_COPIES": str(copies)}
+    url = aws_at("moto_url", request)
+    return {
+        **dynamodb_server.CREDENTIALS,
+        "AWS_ENDPOINT_URL": url,
+        "SQLATCH_LOG": dynamodb_server.create_log(url, f"log-{uuid4()}"),
+        "SQLATCH_COPIES": str(copies),
+    }
+
+
+def aws_at(server: str, request: pytest.FixtureRequest) -> str:
+    """Return the URL of a server of the session, for which the environment has credentials then."""
+    monkeypatch = request.getfixturevalue("monkeypatch")
+    for name, value in dynamodb_server.CREDENTIALS.items():
+        monkeypatch.setenv(name, value)
+    return str(request.getfixturevalue(server))
 
 
 @pytest.fixture
@@ -164,10 +183,7 @@ def the_service(ask: Ask) -> Service:
 
 def dynamodb_environment(request: pytest.FixtureRequest) -> dict[str, str]:
     """A table of its own for the test, in the server of the session."""
-    url = request.getfixturevalue("dynamodb_url")
-    monkeypatch = request.getfixturevalue("monkeypatch")
-    for name, value in dynamodb_server.CREDENTIALS.items():
-        monkeypatch.setenv(name, value)
+    url = aws_at("dynamodb_url", request)
     table = f"leases-{uuid4()}"
     dynamodb_server.create_table(url, table)
     return {

@@ -14,9 +14,9 @@ from handler.messages import answer_messages
 from handler.reaper import reap
 from handler.service import Service
 from handler.streams import answer_direct
-from handler.turn import Turn
+from handler.turn import NoteInFile, Turn
 from hrana.baton import Batons
-from hrana.files import StreamFiles
+from hrana.directory import StreamFiles
 from locking.clock import Clock
 from locking.lease import Claim, HeldLease, LeaseTable, TableUnavailable, Taken
 from locking.leases import Leases
@@ -113,7 +113,7 @@ class Machine:
         table = FusedTable(self.table, fuse or Fuse(), lost or LostAnswers())
         service.__dict__["leases"] = Leases(table, clock=service.clock)
         service.__dict__["batons"] = Batons(StreamFiles(self.streams))
-        service.__dict__["turn"] = Turn(self.streams)
+        service.__dict__["turn"] = Turn(NoteInFile(self.streams))
         return Instance(service)
 
     @property

@@ -61,6 +61,17 @@ def test_on_lambda_the_lease_table_must_be_named() -> None:
         Settings.from_environment(environment)
 
 
+def test_databases_in_a_table_need_neither_a_directory_nor_leases() -> None:
+    log = "dynamodb:records,s3://bucket/prefix"
+
+    settings = Settings.from_environment({"SQLATCH_LOG": log, IN_LAMBDA: "127.0.0.1:9001"})
+
+    assert settings.log_table == ("records", "bucket", "prefix/")
+    assert (settings.log_directory, settings.leases) == (None, "")
+    with pytest.raises(SettingsError, match="SQLATCH_DATABASES: is not set"):
+        _ = settings.home
+
+
 def test_a_wrong_setting_fails_at_the_first_request(
     ask: Ask, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,8 +2,6 @@
 
 import base64
 import os
-import time
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,12 +10,11 @@ from handler import local
 from handler.service import service
 from handler.streams import StreamDatabase
 from hrana import baton as batons
-from hrana import files as shelves
 from hrana import state as states
-from hrana.files import DIRECTORY, KEY_BYTES, StreamFiles
 from sqlatch.kernel.errors import BadEvent
 from tests.hrana.client import Client, execute, plain
 from tests.hrana.conftest import token
+from tests.hrana.shelf import age, count_written, on_each_shelf, shelf, size_bytes
 from tests.hrana.test_batch import nested
 
 SCHEDULE = {"source": "aws.events"}
@@ -41,7 +38,7 @@ def refusal(client: Client, baton: Any, *requests: Any) -> tuple[int, str]:
 
 def nothing_happened(client: Client) -> None:
     assert client.rows("SELECT n FROM t") == []
-    assert service().leases.held() == []
+    assert service().held_leases() == []
 
 
 @pytest.fixture
@@ -111,9 +108,8 @@ def test_a_stream_that_is_closed_takes_no_more(client: Client) -> None:
     assert status == 400
 
 
-def test_a_large_log_lies_beside_the_databases_until_the_reaper_clears_it(
-    client: Client, directory: Path
-) -> None:
+@on_each_shelf
+def test_a_large_log_lies_where_the_databases_do_until_the_reaper_clears_it(client: Client) -> None:
     client.stream().execute("CREATE TABLE t (n)")
     stream = client.stream()
     stream.execute("BEGIN")
@@ -121,27 +117,24 @@ def test_a_large_log_lies_beside_the_databases_until_the_reaper_clears_it(
     assert stream.baton is not None
     assert len(stream.baton) < 1_000
     stream.execute("UPDATE t SET n = 1")
-    shelved = set((directory / DIRECTORY).iterdir())
-    assert len(shelved) == 2, "the key and the log"
-    assert all(path.stat().st_mode & 0o077 == 0 for path in shelved)
+    assert 40_000 < size_bytes() < 60_000
     assert local.invoke(SCHEDULE)["streams_cleared"] == 0
     stream.execute("COMMIT")
     assert client.rows("SELECT n FROM t") == [[1]]
 
-    for path in shelved:
-        os.utime(path, (0, 0))
+    age(1_000)
     assert local.invoke(SCHEDULE)["streams_cleared"] == 1
+    assert size_bytes() == 0
     stream.execute("SELECT 1")
 
 
-def test_a_log_that_was_cleared_is_a_stream_that_has_expired(
-    client: Client, directory: Path
-) -> None:
+@on_each_shelf
+def test_a_log_that_was_cleared_is_a_stream_that_has_expired(client: Client) -> None:
     client.stream().execute("CREATE TABLE t (n)")
     stream = client.stream()
     stream.execute("BEGIN")
     stream.execute("INSERT INTO t VALUES (?)", os.urandom(40_000).hex())
-    StreamFiles(directory).clear(2e10)
+    shelf().clear(2e10)
 
     assert refusal(client, stream.baton) == (400, "STREAM_EXPIRED")
     nothing_happened(client)
@@ -288,17 +281,12 @@ def large(number: int) -> str:
     return f"INSERT INTO t VALUES ('{os.urandom(2_500).hex()}') -- {number}"
 
 
+@on_each_shelf
 def test_what_a_transaction_writes_on_the_shelf_grows_with_its_statements_alone(
-    client: Client, directory: Path, monkeypatch: pytest.MonkeyPatch
+    client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    written: list[int] = []
-    write_all = shelves._write_all
-
-    def counted(file: Any, content: bytes) -> None:
-        written.append(len(content))
-        write_all(file, content)
-
-    monkeypatch.setattr(shelves, "_write_all", counted)
+    service().batons.prepare()
+    written = count_written(monkeypatch)
     client.stream().execute("CREATE TABLE t (n)")
     stream = client.stream()
     stream.execute("BEGIN")
@@ -309,12 +297,12 @@ def test_what_a_transaction_writes_on_the_shelf_grows_with_its_statements_alone(
 
     assert max(written[40:]) < 5_000, "a statement at a time"
     assert after[119] - after[79] < 1.1 * (after[79] - after[39])
-    on_disk = sum(path.stat().st_size for path in (directory / DIRECTORY).glob("log-*"))
-    assert sum(written) - on_disk == KEY_BYTES
+    assert sum(written) == size_bytes()
     stream.execute("COMMIT")
     assert client.rows("SELECT count(*) FROM t") == [[120]]
 
 
+@on_each_shelf
 def test_a_request_sent_again_with_an_old_baton_goes_on_with_the_log_as_it_was(
     client: Client,
 ) -> None:
@@ -347,17 +335,10 @@ def texts_stream(client: Client) -> Any:
     return stream
 
 
-def age(directory: Path, seconds: float) -> None:
-    then_s = time.time() - seconds
-    for path in (directory / DIRECTORY).iterdir():
-        os.utime(path, (then_s, then_s))
-
-
-def test_a_stream_that_only_stores_texts_outlives_the_reaper(
-    texts_stream: Any, directory: Path
-) -> None:
+@on_each_shelf
+def test_a_stream_that_only_stores_texts_outlives_the_reaper(texts_stream: Any) -> None:
     for _time in range(2):
-        age(directory, 0.9 * 86_400)
+        age(0.9 * 86_400)
         assert local.invoke(SCHEDULE)["streams_cleared"] == 0
         (result,) = texts_stream.ask({"type": "execute", "stmt": {"sql_id": 2}})
         assert plain(result["response"]["result"]) == [[2]]
@@ -366,10 +347,9 @@ def test_a_stream_that_only_stores_texts_outlives_the_reaper(
     assert plain(result["response"]["result"]) == [[3]]
 
 
-def test_texts_on_the_shelf_are_kept_for_a_day(
-    client: Client, texts_stream: Any, directory: Path
-) -> None:
-    age(directory, 1.1 * 86_400)
+@on_each_shelf
+def test_texts_on_the_shelf_are_kept_for_a_day(client: Client, texts_stream: Any) -> None:
+    age(1.1 * 86_400)
     assert local.invoke(SCHEDULE)["streams_cleared"] == 1
 
     body = {"baton": texts_stream.baton, "requests": [{"type": "execute", "stmt": {"sql_id": 2}}]}
@@ -378,15 +358,14 @@ def test_texts_on_the_shelf_are_kept_for_a_day(
     assert "store them again" in answer["message"]
 
 
-def test_a_transaction_that_only_reads_keeps_its_log_on_the_shelf(
-    client: Client, directory: Path
-) -> None:
+@on_each_shelf
+def test_a_transaction_that_only_reads_keeps_its_log_on_the_shelf(client: Client) -> None:
     client.stream().execute("CREATE TABLE t (n)")
     stream = client.stream()
     stream.execute("BEGIN")
     stream.execute("INSERT INTO t VALUES (?)", os.urandom(40_000).hex())
     for _time in range(2):
-        age(directory, 100)
+        age(100)
         stream.ask({"type": "get_autocommit"})
         assert local.invoke(SCHEDULE)["streams_cleared"] == 0
     stream.execute("COMMIT")
@@ -394,9 +373,10 @@ def test_a_transaction_that_only_reads_keeps_its_log_on_the_shelf(
     assert client.rows("SELECT count(*) FROM t") == [[1]]
 
 
+@on_each_shelf
 @pytest.mark.parametrize("characters", [1, 80_000])
 def test_a_commit_sent_again_when_its_stream_has_expired_has_its_answer(
-    client: Client, later: Any, directory: Path, characters: int
+    client: Client, later: Any, characters: int
 ) -> None:
     client.stream().execute("CREATE TABLE t (n)")
     stream = client.stream()
@@ -405,7 +385,7 @@ def test_a_commit_sent_again_when_its_stream_has_expired_has_its_answer(
     used = stream.baton
     first = client.pipeline(execute("COMMIT"), execute("SELECT 1"), baton=used)
     later(500)
-    StreamFiles(directory).clear(2e10)
+    shelf().clear(2e10)
 
     again = client.pipeline(execute("COMMIT"), execute("SELECT 1"), baton=used)
     assert again["results"] == first["results"]

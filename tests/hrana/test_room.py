@@ -1,7 +1,6 @@
 """The room of an answer is known before the commit that it tells of."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,12 +11,12 @@ from events.values import escapes_bytes
 from handler import local
 from handler.service import service
 from hrana import room
-from hrana.files import DIRECTORY
 from hrana.outcomes import empty_outcome
 from hrana.refusals import StatementRefused
 from hrana.responses import entries_of
 from tests.handler.test_bad_input import ENDLESS
 from tests.hrana.client import Client, execute
+from tests.hrana.shelf import break_it, on_each_shelf
 
 
 def steps(*texts: str) -> dict[str, Any]:
@@ -100,12 +99,13 @@ def test_a_request_behind_close_is_refused_before_any_runs(client: Client, table
     assert client.rows("SELECT count(*) FROM t") == [[0]]
 
 
+@on_each_shelf
 @pytest.mark.parametrize("path", ["/v3/pipeline", "/v3/cursor"])
 def test_where_no_baton_can_be_signed_nothing_is_committed(
-    client: Client, directory: Path, path: str
+    client: Client, path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     local.invoke({"query": "CREATE TABLE t (n)"})
-    (directory / DIRECTORY).write_text("in the way")
+    break_it(monkeypatch)
     insert = "INSERT INTO t VALUES (1)"
     body = steps(insert) if "cursor" in path else {"requests": [execute(insert)]}
 

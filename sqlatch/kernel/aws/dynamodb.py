@@ -34,6 +34,10 @@ TRANSIENT = frozenset({
 })  # fmt: skip
 """Codes of refusals that may pass: of too many calls, and of a failure within AWS."""
 
+CONDITION = "ConditionalCheckFailed"
+PASSING = frozenset({"ProvisionedThroughputExceeded", "ThrottlingError", "TransactionConflict"})
+"""Reasons, each for one write of a transaction, for which none of it has happened."""
+
 
 class DynamoDB:
     """DynamoDB as the environment names it. Threads may share it, and a fork may go on with it.
@@ -128,11 +132,12 @@ def _error(answer: Answer, content: dict[str, Any]) -> AwsError:
     status = answer.status
     code = str(content.get("__type", "")).rpartition("#")[2] or str(status)
     message = str(content.get("message") or content.get("Message") or "")
-    if code == "ConditionalCheckFailedException":
+    reasons = {reason.get("Code") for reason in content.get("CancellationReasons", [])}
+    if code == "ConditionalCheckFailedException" or CONDITION in reasons:
         return ConditionFailed(code, message, status=status, item=content.get("Item"))
     if answer.is_second:
         return ServerFailed(code, message)
-    if code in THROTTLING or status == TOO_MANY_REQUESTS:
+    if code in THROTTLING or status == TOO_MANY_REQUESTS or reasons & PASSING:
         return Throttled(code, message)
     if code in TRANSIENT or status >= SERVER_ERROR:
         return ServerFailed(code, message)

@@ -109,6 +109,51 @@ def test_the_code_of_a_refusal_says_what_is_known(
     assert type(failed.value) is kinds.get(code, errors.Refused)
 
 
+def test_a_transaction_is_done_whole_or_not_at_all(table: str) -> None:
+    client = DynamoDB()
+    put = {"Put": {"TableName": table, "Item": {"pk": {"S": "b"}}}}
+    new: dict[str, Any] = {
+        "TableName": table,
+        "Item": KEY,
+        "ConditionExpression": "attribute_not_exists(pk)",
+    }
+
+    client.call("TransactWriteItems", {"TransactItems": [{"Put": new}]})
+    with pytest.raises(errors.ConditionFailed) as refused:
+        client.call("TransactWriteItems", {"TransactItems": [put, {"Put": new}]})
+    assert client.scan(TableName=table)["Items"] == [KEY]
+    client.close()
+
+    assert refused.value.code == "TransactionCanceledException"
+
+
+@pytest.mark.parametrize(
+    ("reasons", "kind"),
+    [
+        (["None", "ConditionalCheckFailed"], errors.ConditionFailed),
+        (["TransactionConflict", "ConditionalCheckFailed"], errors.ConditionFailed),
+        (["None", "TransactionConflict"], errors.Throttled),
+        (["ProvisionedThroughputExceeded", "None"], errors.Throttled),
+        (["ThrottlingError"], errors.Throttled),
+        (["ValidationError", "None"], errors.Refused),
+        ([], errors.Refused),
+    ],
+)
+def test_the_reasons_of_a_canceled_transaction_say_what_is_known(
+    reasons: list[str], kind: type[errors.AwsError], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    canceled = {
+        "__type": f"{PREFIX}TransactionCanceledException",
+        "Message": "canceled",
+        "CancellationReasons": [{"Code": code} for code in reasons],
+    }
+
+    with pytest.raises(errors.AwsError) as failed:
+        asked(answer(400, canceled), monkeypatch=monkeypatch)
+
+    assert type(failed.value) is kind
+
+
 NO_ANSWERS: dict[str, tuple[bytes, type[errors.AwsError]]] = {
     "503 without JSON": (answer(503, b"<html>"), errors.ServerFailed),
     "500 without a code": (answer(500, {}), errors.ServerFailed),

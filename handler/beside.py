@@ -1,0 +1,38 @@
+"""The place of what the service itself keeps: beside the databases, or in their table."""
+
+from typing import TYPE_CHECKING
+
+from handler.settings import Settings
+from locking.clock import Clock
+
+if TYPE_CHECKING:
+    from handler.turn import Turn
+    from hrana.files import Files
+    from hrana.table import Table
+
+
+def stream_files_of(settings: Settings, clock: Clock) -> "Files":
+    """Return the files of streams, in the directory of the databases or the table of their logs."""
+    if settings.log_table is None:
+        from hrana.directory import StreamFiles
+
+        return StreamFiles(settings.home)
+    from hrana.items import StreamItems
+
+    return StreamItems(_table(settings.log_table[0], clock), now=clock.now)
+
+
+def turn_of(settings: Settings, clock: Clock) -> "Turn":
+    """Return the order of databases at the reaper, which remembers it in the same place."""
+    from handler.turn import NoteInFile, NoteInTable, Turn
+
+    if settings.log_table is None:
+        return Turn(NoteInFile(settings.home))
+    return Turn(NoteInTable(_table(settings.log_table[0], clock)))
+
+
+def _table(name: str, clock: Clock) -> "Table":
+    from hrana.table import Table
+    from sqlatch.kernel.aws.dynamodb import DynamoDB
+
+    return Table(name, DynamoDB().call, sleep=clock.sleep)
