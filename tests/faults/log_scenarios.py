@@ -11,9 +11,9 @@ from sqlatch.kernel.errors import DatabaseBusy, DatabaseCorrupt, StorageError
 from storage.log import compaction, copy_file, directory, hydration
 from storage.log.segment import SEALED_BYTES, encoded_record
 from tests.faults.crashes import Situation, undisturbed
-from tests.faults.log_images import SHARED, content_of, part_of, stored
+from tests.faults.log_images import COPIES, SHARED, content_of, part_of, stored
 from tests.faults.machine import Instance
-from tests.faults.scenarios import RAISE, Scenario, ask
+from tests.faults.scenarios import NOTE, RAISE, ROWS, Scenario, ask
 
 WRITES = 4
 TORN_BYTES = 100
@@ -38,6 +38,14 @@ def reap(instance: Instance) -> object:
     for failure in report["failures"]:
         raise ERRORS[failure["code"]](failure["message"])
     return report
+
+
+def _grow_and_reap(instance: Instance) -> object:
+    """Pages that are new and free again in one transaction: SQLite does not write them."""
+    grow = "INSERT INTO account (balance, note) VALUES (-1, ?)"
+    notes = {"query": grow, "parameter_sets": [[NOTE] for _row in range(ROWS)]}
+    instance.ask(statements=[notes, {"query": "DELETE FROM account WHERE balance = -1"}])
+    return reap(instance)
 
 
 def _left_by_a_dead_writer(start: Situation, _directory: Path) -> Situation:
@@ -87,6 +95,13 @@ def _without_a_copy(start: Situation, directory: Path) -> Situation:
     return replace(start, image=part_of(start.image, f"{SHARED}/"))
 
 
+def _behind(start: Situation, directory: Path) -> Situation:
+    """Others have written since the copy was used."""
+    later = _written_to(start, directory)
+    image = part_of(later.image, f"{SHARED}/") | part_of(start.image, f"{COPIES}/")
+    return replace(later, image=image)
+
+
 def _with_newest(start: Situation, change: Callable[[bytes, int], bytes]) -> Situation:
     """Change the newest segment."""
     newest = max(name for name in start.image if name.endswith(".seg"))
@@ -105,5 +120,7 @@ SCENARIOS = (
     Scenario("a write behind a half-done seal", ask(query=RAISE), prepare=_half_sealed),
     Scenario("a new copy is written to", ask(query=RAISE), prepare=_without_a_copy),
     Scenario("a new copy is read", ask(query=READ_ALL), prepare=_without_a_copy, changes=False),
+    Scenario("a copy behind the log is read", ask(query=READ_ALL), prepare=_behind, changes=False),
+    Scenario("a compaction of free pages", _grow_and_reap, changes=False),
     *COMPACTIONS,
 )

@@ -1,0 +1,86 @@
+"""Bugs to plant in the engine of a log, each of which breaks one of its rules."""
+
+from typing import Any
+
+import pytest
+
+from storage.connection import Session
+from storage.log.bookmark import Bookmark
+from storage.log.capture import Capture, Changes, Size
+from storage.log.directory import DirectoryLog
+from storage.log.log import Place, Record
+from storage.log.replica import Replica
+from storage.log.segment import SEALED_BYTES, Header, Segment
+from storage.log.store import Store
+
+Patch = pytest.MonkeyPatch
+
+
+def a_sync_after_a_rollback_ships(patch: Patch) -> None:
+    """An error of the local disk in a COMMIT does not refuse it: SQLite rolls back, then syncs."""
+    patch.setattr(Capture, "fail", lambda _self, _error: None)
+
+
+def wal_on_the_copy(patch: Patch) -> None:
+    """No sync of the database file comes with a COMMIT then."""
+    run = Session.run
+
+    def running(self: Session, sql: str, *values: Any) -> Any:
+        if sql == "PRAGMA journal_mode = PERSIST":
+            run(self, "PRAGMA journal_mode = WAL")
+            return [("persist",)]
+        return run(self, sql, *values)
+
+    patch.setattr(Session, "run", running)
+
+
+def missing_zero_pages(patch: Patch) -> None:
+    """Pages that are new and free again are not in the record: SQLite has not written them."""
+    changes = Capture._changes
+
+    def without_them(self: Capture) -> Changes:
+        self._before = Size(self._before.page_size, 1 << 30)
+        return changes(self)
+
+    patch.setattr(Capture, "_changes", without_them)
+
+
+def a_torn_copy_is_opened_before_it_is_applied(patch: Patch) -> None:
+    opened = Bookmark.__init__
+
+    def opening(self: Bookmark, *arguments: Any) -> None:
+        opened(self, *arguments)
+        if self.is_known and not self.is_clean:
+            self.is_clean = True
+            self.place = Place(0, 0, self.target)
+
+    patch.setattr(Bookmark, "__init__", opening)
+
+
+def a_half_done_seal_is_not_helped(patch: Patch) -> None:
+    """A segment that is marked, and has no successor, is taken for one with nothing new."""
+    read_on = DirectoryLog._read_on
+
+    def reading_on(self: DirectoryLog, segment: Segment, *arguments: Any) -> Segment | None:
+        is_marked = segment.length_bytes() >= SEALED_BYTES
+        if is_marked and self._chain.open_successor(segment) is None:
+            return None
+        return read_on(self, segment, *arguments)
+
+    patch.setattr(DirectoryLog, "_read_on", reading_on)
+
+
+def a_record_beyond_the_seal_is_read(patch: Patch) -> None:
+    def records(self: Segment, place: Place, _successor: Header) -> list[Record]:
+        return self.new_records(place) or []
+
+    patch.setattr(Segment, "settled_records", records)
+
+
+def the_reaper_only_clears_the_lease(patch: Patch) -> None:
+    """Nobody seals: who held it may still append."""
+    patch.setattr(Store, "recover", lambda _self, _grant: False)
+
+
+def reads_do_not_ask_the_log(patch: Patch) -> None:
+    patch.setattr(Replica, "is_within", lambda self, _age_s: self.txid > 0)
