@@ -88,13 +88,11 @@ class Archive:
         newest = snapshots[-1]
         return Start(newest, tuple(_continuing(newest.last, files)))
 
-    def start_of(self, log_id: bytes | None) -> Start | None:
-        """Return the start; take in that of a log of this id, if whoever added it has died."""
-        start = self.start()
-        if start is None and log_id is not None:
-            self.adopt(log_id)
-            start = self.start()
-        return start
+    def start_of(self, base: bytes) -> Start | None:
+        """Return the start; before, take in the snapshot of that name, if its maker has died."""
+        if base:
+            self.adopt(base)
+        return self.start()
 
     def put(self, level: int, header: Header, pieces: Iterable[bytes]) -> LtxFile:
         """Write a file, durably. One that is there already is kept: someone may be reading it."""
@@ -119,19 +117,23 @@ class Archive:
                 _sync(directory)
             return _file(path)
 
-    def arriving(self, log_id: bytes) -> "Archive":
-        """Return where the snapshot lies that a log of this id is to begin behind."""
-        return Archive(self.directory / f"{_ARRIVING_BASE}{log_id.hex()}")
+    def arriving(self, base: bytes) -> "Archive":
+        """Return where the snapshot of that name lies until a log goes on behind it."""
+        return Archive(self.directory / f"{_ARRIVING_BASE}{base.hex()}", self._check)
 
-    def adopt(self, log_id: bytes) -> None:
+    def adopt(self, base: bytes) -> None:
         """Take such a snapshot in: its log is there. Whoever misses it may ask, once or twice."""
         with _storage_errors():
-            for level in self.arriving(log_id)._levels():
+            for level in self.arriving(base)._levels():
                 (self.directory / level.name).mkdir(exist_ok=True)
                 for path in level.iterdir():
                     with suppress(FileNotFoundError):
                         path.rename(self.directory / level.name / path.name)
                 _sync(self.directory / level.name)
+
+    def discard(self, base: bytes) -> None:
+        """Remove such a snapshot: no log goes on behind it, nor will."""
+        shutil.rmtree(self.arriving(base).directory, ignore_errors=True)
 
     @contextmanager
     def opened(self, files: Iterable[LtxFile]) -> Iterator[list[BinaryIO]]:

@@ -4,17 +4,21 @@
 """
 
 import errno
-import itertools
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import pairwise, takewhile
 from pathlib import Path
 
+from sqlatch.kernel.errors import Timeout
 from storage.log import files
-from storage.log.log import Gone, Place
-from storage.log.segment import CREATOR_BYTES, HEADER_BYTES, ID_BYTES, Header, Segment
+from storage.log.log import BASE_BYTES, Gone, Place
+from storage.log.segment import HEADER_BYTES, ID_BYTES, Header, Segment
+
+POLL_S = 0.05
+"""The time between two looks for the next segment, by a process that may not make it."""
 
 _SEGMENT = re.compile(r"([0-9a-f]{16})\.seg")
 
@@ -32,13 +36,22 @@ class Settled:
     path: Path
 
 
+@dataclass(frozen=True, slots=True)
+class Base:
+    """A snapshot of `txid` that a log is to go on behind, if `after` is its last record then."""
+
+    name: bytes
+    txid: int
+    after: int
+
+
 class Chain:
     """Raises OSError, Gone and DatabaseCorrupt. `database_id` is learnt if it is None."""
 
     def __init__(self, directory: Path, database_id: bytes | None) -> None:
         self.directory = directory
         self.database_id = database_id
-        self._creator = os.urandom(CREATOR_BYTES)
+        self._creator = os.urandom(BASE_BYTES)
 
     def epochs(self) -> list[int]:
         return _epochs_of(files.names(self.directory))
@@ -66,6 +79,36 @@ class Chain:
         epoch = segment.header.epoch + 1
         return self.open(epoch) if files.is_there(self.path(epoch)) else None
 
+    def successor(
+        self,
+        segment: Segment,
+        place: Place,
+        deadline_s: float,
+        now: Callable[[], float],
+        sleep: Callable[[float], None],
+    ) -> Segment:
+        """Open the segment behind a sealed one, of which the records up to `place` are known.
+
+        Its sealer may have died between its steps. What was acknowledged before may stand in the
+        sealed segment, and to leave it out would be a stale read: so we seal it ourselves. Who may
+        not write in the directory waits until another has.
+        """
+        while True:
+            successor = self.open_successor(segment)
+            if successor is not None:
+                return successor
+            try:
+                self.seal(segment, place)
+            except OSError as error:
+                if not files.is_read_only(error):
+                    raise
+                if now() >= deadline_s:
+                    raise Timeout(
+                        f"{segment.path} is sealed, but the segment behind it was not made before"
+                        " the deadline, and this process may not write there: try again"
+                    ) from error
+                sleep(POLL_S)
+
     def refresh(self) -> None:
         """Make the NFS client ask for the names that are there, and the disk keep those it has.
 
@@ -74,8 +117,8 @@ class Chain:
         """
         files.sync_directory(self.directory)
 
-    def make_first(self, *, fence: int, txid: int = 0) -> bool:
-        """Make the first segment, behind a snapshot of that txid. Return whether it is ours."""
+    def make_first(self, *, fence: int, base: Base | None = None) -> bool:
+        """Make the first segment, perhaps behind a snapshot. Return whether it is ours."""
         for directory in (self.directory.parent, self.directory):
             directory.mkdir(exist_ok=True)
             files.sync_directory(directory.parent)
@@ -83,18 +126,19 @@ class Chain:
             if self.epochs():
                 return False
             database_id = self.database_id or os.urandom(ID_BYTES)
-            header = Header(database_id, 1, 0, 0, txid, fence, self._creator)
+            txid, creator = (base.txid, base.name) if base else (0, self._creator)
+            header = Header(database_id, 1, 0, 0, txid, fence, creator)
             return self._link(path, descriptor, header)
 
     def seal(
-        self, segment: Segment, place: Place, *, fence: int = 0, txid_if_empty: int = 0
-    ) -> bool:
+        self, segment: Segment, place: Place, *, fence: int = 0, base: Base | None = None
+    ) -> None:
         """Seal a segment, of which the records up to `place` are known.
 
-        `fence` is that of a holder of the lease who is to append behind the seal. Return whether
-        the next segment is ours, and begins at `txid_if_empty` if that is set. The file of its
-        header is made before the mark: a full disk fails the seal before it has marked what no
-        reader could go past. See `remove` too.
+        `fence` is that of a holder of the lease who is to append behind the seal. The next segment
+        goes on behind `base`, if no record came meanwhile. The file of its header is made before
+        the mark: a full disk fails the seal before it has marked what no reader could go past. See
+        `remove` too.
         """
         epoch = segment.header.epoch
         with self._header_file(epoch) as (path, descriptor):
@@ -103,30 +147,42 @@ class Chain:
                 raise Gone(f"{segment.path} was removed")
             segment.mark()
             end = segment.end(place)
+            if base is not None and end.txid != base.after:
+                base = None
             header = Header(
                 segment.header.database_id,
                 epoch + 1,
                 epoch,
                 end.offset,
-                end.txid or txid_if_empty,
+                end.txid if base is None else base.txid,
                 max(fence, segment.header.fence),
-                self._creator,
+                self._creator if base is None else base.name,
             )
-            is_ours = self._link(path, descriptor, header)
-            return is_ours and not (txid_if_empty and end.txid)
+            self._link(path, descriptor, header)
 
-    def begin(self, txid: int) -> bool:
+    def go_on_behind(self, base: Base, segment: Segment, place: Place, *, fence: int) -> bool:
+        """Seal a segment so that the next one goes on behind a snapshot. Return whether it does."""
+        self.seal(segment, place, fence=fence, base=base)
+        return self.has_base(base.txid, base.name)
+
+    def has_base(self, txid: int, name: bytes) -> bool:
+        """Return whether a segment goes on behind a snapshot of that name."""
+        newest_first = map(self.header, reversed(self.epochs()))
+        behind = takewhile(lambda each: each.txid_before >= txid, newest_first)
+        return any((each.txid_before, each.creator) == (txid, name) for each in behind)
+
+    def begin(self, txid: int, name: bytes) -> bool:
         """Begin a log behind a snapshot. Return False if there is a log that has records.
 
         One without a record is no database: its segment is followed by one that begins there.
         """
-        epochs = self.epochs()
+        epochs, base = self.epochs(), Base(name, txid, after=0)
         if not epochs:
-            return self.make_first(fence=0, txid=txid)
+            return self.make_first(fence=0, base=base)
         newest = self.open(epochs[-1])
         try:
             is_empty = newest.end(newest.start).txid == 0
-            return is_empty and self.seal(newest, newest.start, txid_if_empty=txid)
+            return is_empty and self.go_on_behind(base, newest, newest.start, fence=0)
         finally:
             newest.close()
 
@@ -159,7 +215,7 @@ class Chain:
                 successor.txid_before,
                 self.path(header.epoch),
             )
-            for header, successor in itertools.pairwise(headers)
+            for header, successor in pairwise(headers)
         ]
 
     def remove(self, epochs: Iterable[int]) -> None:

@@ -14,16 +14,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from sqlatch.kernel.errors import DatabaseCorrupt, StorageError, Timeout
-from storage.log import files
-from storage.log.chain import Chain, Settled
-from storage.log.log import BEGINNING, Conflict, Gone, InDoubt, Place, Record
+from storage.log.chain import Base, Chain, Settled
+from storage.log.log import BASE_BYTES, BEGINNING, Conflict, Gone, InDoubt, Place, Record
 from storage.log.segment import HEADER_BYTES, SEALED_BYTES, Segment, encoded_record
 
 CAP_BYTES = 4 << 20
 """A longer segment is sealed before the next append: a new instance reads one from its start."""
-
-POLL_S = 0.05
-"""The time between two looks for the next segment, by a process that may not make it."""
 
 _NEVER_LANDS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 """The server has answered, and has no room: what is not there by then does not come later."""
@@ -74,21 +70,18 @@ class DirectoryLog:
             while True:
                 if self._segment is None:
                     self._chain.make_first(fence=fence)
-                elif self._is_superseded():
-                    raise Conflict(f"{self._segment.path} was begun under a later lease")
-                elif self._is_spent() or (seal and self._segment.header.fence < fence):
-                    self._chain.seal(self._segment, self._place, fence=fence)
                 else:
-                    return records
+                    segment = self._unsuperseded()
+                    if not self._is_spent() and not (seal and segment.header.fence < fence):
+                        return records
+                    self._chain.seal(segment, self._place, fence=fence)
                 if self._now() >= deadline_s:
                     where = self._chain.directory
                     raise Timeout(f"others went on sealing {where} until the deadline")
                 records += self._new_records(deadline_s)
 
     def append(self, commit_id: bytes, content: bytes) -> None:
-        place, segment = self._place, self._opened()
-        if self._is_superseded():
-            raise Conflict(f"{segment.path} was begun under a later lease")
+        place, segment = self._place, self._unsuperseded()
         record = encoded_record(place.txid + 1, commit_id, content)
         end = Place(place.epoch, place.offset + len(record), place.txid + 1)
         # Until it has succeeded, so that no exception leaves us able to append behind it.
@@ -104,6 +97,17 @@ class DirectoryLog:
             raise InDoubt(f"{segment.path}: was sealed or appended to meanwhile")
         self._place, self._failed_epoch = end, 0
 
+    def replace(self, base: bytes) -> None:
+        place, segment = self._place, self._unsuperseded()
+        self._failed_epoch, self._may_land, self._unwritten = place.epoch, True, None
+        try:
+            snapshot = Base(base, place.txid + 1, after=place.txid)
+            is_there = self._chain.go_on_behind(snapshot, segment, place, fence=self._fence)
+        except OSError as error:
+            raise InDoubt(f"{segment.path}: {error.strerror}") from error
+        if not is_there:
+            raise Conflict(f"{segment.path} was sealed by another")
+
     def outcome(self, txid: int, commit_id: bytes, deadline_s: float) -> tuple[bool, list[Record]]:
         with self._all_or_nothing():
             epoch = self._place.epoch
@@ -115,6 +119,8 @@ class DirectoryLog:
             is_there = (txid, commit_id) in {(each.txid, each.commit_id) for each in records}
             if is_there:
                 self._write_again()
+            if len(commit_id) == BASE_BYTES:
+                is_there = self._chain.has_base(txid, commit_id)
             return is_there, records
 
     def close(self) -> None:
@@ -127,10 +133,13 @@ class DirectoryLog:
         with self._all_or_nothing():
             return self._chain.has_records()
 
-    def begin(self, txid: int) -> None:
-        """Begin the log of a database that a snapshot of that txid has; FileExistsError."""
+    def begin(self, txid: int, base: bytes) -> None:
+        """Begin the log of a database that a snapshot of that txid has; FileExistsError.
+
+        Whoever comes to its beginning gets Gone with the name of the snapshot, `base`.
+        """
         with self._all_or_nothing():
-            if not self._chain.begin(txid):
+            if not self._chain.begin(txid, base):
                 where = self._chain.directory
                 raise FileExistsError(errno.EEXIST, "the log has records", str(where))
 
@@ -170,7 +179,9 @@ class DirectoryLog:
         length_bytes = segment.length_bytes()
         successor = None
         if length_bytes >= SEALED_BYTES:
-            successor = self._successor(segment, deadline_s)
+            successor = self._chain.successor(
+                segment, self._place, deadline_s, self._now, self._sleep
+            )
             found = segment.settled_records(self._place, successor.header)
         if found:
             records += found
@@ -179,29 +190,6 @@ class DirectoryLog:
             segment.check_tail(self._place)
             self._has_tail = True
         return successor
-
-    def _successor(self, segment: Segment, deadline_s: float) -> Segment:
-        """Open the segment behind a sealed one.
-
-        Its sealer may have died between its steps. What was acknowledged before may stand in the
-        sealed segment, and to leave it out would be a stale read: so we seal it ourselves. Who may
-        not write in the directory waits until another has.
-        """
-        while True:
-            successor = self._chain.open_successor(segment)
-            if successor is not None:
-                return successor
-            try:
-                self._chain.seal(segment, self._place)
-            except OSError as error:
-                if not files.is_read_only(error):
-                    raise
-                if self._now() >= deadline_s:
-                    raise Timeout(
-                        f"{segment.path} is sealed, but the segment behind it was not made before"
-                        " the deadline, and this process may not write there: try again"
-                    ) from error
-                self._sleep(POLL_S)
 
     def _write_again(self) -> None:
         """Write the record of a failed append where it stands, so that it is on the disk.
@@ -218,14 +206,17 @@ class DirectoryLog:
                 segment.close()
             self._unwritten = None
 
-    def _is_superseded(self) -> bool:
-        """Return whether a later holder of the lease has begun the segment.
+    def _unsuperseded(self) -> Segment:
+        """Return the newest segment; Conflict if a later holder of the lease has begun it.
 
         What is appended here is not fenced off from that one's appends, as it would be in a segment
         that was sealed; and our own lease, and the clock that it is checked by, may have stood
         still since.
         """
-        return self._opened().header.fence > self._fence
+        segment = self._opened()
+        if segment.header.fence > self._fence:
+            raise Conflict(f"{segment.path} was begun under a later lease")
+        return segment
 
     def _is_spent(self) -> bool:
         """Return whether nothing more is to be appended to the segment.
@@ -252,7 +243,10 @@ class DirectoryLog:
             epochs, place.txid, key=lambda epoch: self._chain.header(epoch).txid_before
         )
         if not count:
-            raise Gone(f"{self._chain.directory} has no record {place.txid + 1} any more")
+            where, base = self._chain.directory, b""
+            if epochs:
+                base = self._chain.header(epochs[0]).creator
+            raise Gone(f"{where} has no record {place.txid + 1} any more", base)
         self._enter(self._chain.open(epochs[count - 1]))
         return True
 

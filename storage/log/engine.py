@@ -8,14 +8,14 @@ from functools import partial
 from pathlib import Path
 
 from sqlatch.kernel.errors import BadEvent, StorageError, Timeout
-from storage import copies
 from storage.engine import Table, Work
 from storage.log.archive import Archive
-from storage.log.compaction import compact, not_needed, snapshot_is_due, write_copy
+from storage.log.compaction import compact, not_needed, snapshot_is_due
 from storage.log.directory import DirectoryLog
-from storage.log.log import Place
+from storage.log.log import BASE_BYTES, Gone, Place
+from storage.log.replacement import lay_ready
 from storage.log.replica import Replica
-from storage.log.segment import HEADER_BYTES, ID_BYTES, SEALED_BYTES
+from storage.log.segment import HEADER_BYTES, SEALED_BYTES
 from storage.log.slots import Slot
 from storage.log.store import Store
 
@@ -71,27 +71,22 @@ class InLog:
     def add(self, name: str, copy: Path) -> None:
         """Make a snapshot of the copy, and a log that begins behind it.
 
-        The snapshot lies beside the others until the log is there, by the id of the log: one that
-        loses the race for the name leaves none among those of the database.
+        The snapshot lies beside the others until the log is there, by a name of its own that the
+        log says: one that loses the race leaves none among those of the database.
         """
         root = self._directory / name / LOG
         log = DirectoryLog(root, now=time.time)
         if log.exists():
             raise is_taken(name)
-        log_id = log.database_id or os.urandom(ID_BYTES)
-        log = DirectoryLog(root, database_id=log_id, now=time.time)
-        whole = self._slot.path / f"{name}.arriving"
+        archive, base = self._archive(name), os.urandom(BASE_BYTES)
+        scratch = self._slot.path / f"{name}.arriving"
+        lay_ready(archive, base, copy, scratch, last=1, at_ms=int(time.time() * 1000))
         try:
-            copies.copy_whole(copy, whole)
-            arriving = self._archive(name).arriving(log_id)
-            write_copy(arriving, whole, last=1, at_ms=int(time.time() * 1000))
-            try:
-                log.begin(1)
-            except FileExistsError as error:
-                raise is_taken(name) from error
-            self._archive(name).adopt(log_id)
-        finally:
-            whole.unlink(missing_ok=True)
+            log.begin(1, base)
+        except FileExistsError as error:
+            archive.discard(base)
+            raise is_taken(name) from error
+        archive.adopt(base)
 
     def tend(self, name: str, deadline_s: float) -> None:
         """Merge what the log has into files, and remove segments that nobody needs any more.
@@ -104,15 +99,23 @@ class InLog:
                 raise Timeout(f"database {name!r}: {_LATE}")
 
         archive = Archive(self._directory / name / ARCHIVE, check)
+        try:
+            self._compact(name, archive, deadline_s)
+        except Gone as gone:
+            # It goes on behind a snapshot, whose maker died before taking it in.
+            archive.adopt(gone.base)
+            self._compact(name, archive, deadline_s)
+        start = archive.start()
+        if start is not None and snapshot_is_due(start, time.time()):
+            check()
+
+    def _compact(self, name: str, archive: Archive, deadline_s: float) -> None:
         start = archive.start()
         place = Place(epoch=0, offset=0, txid=start.last if start else 0)
         with closing(DirectoryLog(self._directory / name / LOG, at=place, now=time.time)) as log:
             records = [record.content for record in log.sync(deadline_s)]
             floor = compact(archive, records, time.time())
             log.remove(not_needed(log.segments(), floor))
-        start = archive.start()
-        if start is not None and snapshot_is_due(start, time.time()):
-            check()
 
     def _has_records(self, name: str) -> bool:
         """Return False for the log of a writer that was killed before its first append."""

@@ -4,13 +4,16 @@ A log is the history of one database: records, numbered from 1 without a gap. Th
 is the commit of its transaction. Deadlines are in epoch seconds.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from sqlatch.kernel.errors import StorageError
 
 COMMIT_ID_BYTES = 16
+BASE_BYTES = 8
+"""The length of the name of a snapshot that a log goes on behind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +65,28 @@ class InDoubt(Exception):
 
 
 class Gone(Exception):
-    """The log does not reach back to this place any more: begin from a snapshot."""
+    """The log does not reach back to this place any more: begin from a snapshot.
+
+    `base` names the one that the log goes on behind, which may have to be taken in first.
+    """
+
+    def __init__(self, message: str, base: bytes = b"") -> None:
+        super().__init__(message)
+        self.base = base
+
+
+@contextmanager
+def in_doubt(doubt: Callable[[], None], settle: Callable[[], None]) -> Iterator[None]:
+    """Append in the block: what fails there, but for a Conflict, may be in the log all the same."""
+    doubt()
+    try:
+        yield
+    except Conflict:
+        settle()
+        raise
+    except BaseException as error:
+        raise InDoubt(str(error) or repr(error)) from error
+    settle()
 
 
 class Log(Protocol):
@@ -105,7 +129,21 @@ class Log(Protocol):
         """
 
     def outcome(self, txid: int, commit_id: bytes, deadline_s: float) -> tuple[bool, list[Record]]:
-        """Return whether that record is in the log, for good, and the records that are new."""
+        """Return whether that record is in the log, for good, and the records that are new.
+
+        Of a snapshot that replaces, the commit id is its name.
+        """
 
     def close(self) -> None:
         """Close what is open. The log goes on from `place` if it is asked again."""
+
+
+@runtime_checkable
+class TakesSnapshots(Protocol):
+    """A log that can go on behind a snapshot. In another, a whole database is a record."""
+
+    def replace(self, base: bytes) -> None:
+        """Go on behind a snapshot, in place of the next record; raises as `append`.
+
+        It lies ready under the name `base`, and whoever comes to its place gets Gone with that.
+        """

@@ -8,13 +8,15 @@ import apsw
 
 from sqlatch.kernel.errors import DatabaseCorrupt, StorageError
 from storage.engine import Work
-from storage.log.archive import Archive, Start
+from storage.log.archive import Archive
 from storage.log.bookmark import Bookmark
 from storage.log.copy_file import CopyFile
 from storage.log.copy_lock import CopyLock
 from storage.log.log import Gone, Log, Place, Record
 from storage.log.ltx import Damaged, decode
 from storage.translate import in_our_words
+
+NO_SNAPSHOT = "and there is no snapshot that it continues: restore it from a backup"
 
 
 class Replica:
@@ -41,7 +43,7 @@ class Replica:
         """How often a record made every page anew."""
         self._name = name
         self._open_log = open_log
-        self._archive = archive
+        self.archive = archive
         self._now = now
         self._work = work
         self._lock = CopyLock(name, now)
@@ -78,18 +80,18 @@ class Replica:
         """Append the next record to the log. The copy has its pages, but stands before it."""
         self._work.attempts += 1
         self._work.bytes_shipped += len(content)
-        self._log.append(commit_id, content)
+        self.log.append(commit_id, content)
         self._is_unasked = False
 
     def advance(self) -> None:
         """The copy has committed what was appended."""
-        self._bookmark.log_id = self._log.database_id
-        self._bookmark.commit(self._log.place)
+        self._bookmark.log_id = self.log.database_id
+        self._bookmark.commit(self.log.place)
 
     def outcome(self, commit_id: bytes, deadline_s: float) -> bool:
         """Return whether the record that was to follow, which the copy has rolled back, is in the
         log, and apply what is new."""
-        if self._log.place.txid != self.txid:
+        if self.log.place.txid != self.txid:
             # The append was done, and then interrupted.
             self.reread()
         txid = self.txid + 1
@@ -107,7 +109,7 @@ class Replica:
 
     def go_first(self) -> bool:
         """Begin a transaction without `ready`, if the log had better refuse it than be asked."""
-        self._is_unasked = self._log.goes_first
+        self._is_unasked = self.log.goes_first
         return self._is_unasked
 
     def has_missed(self, deadline_s: float) -> bool:
@@ -164,14 +166,14 @@ class Replica:
             return
         self.wake()
         with self._lock.held(deadline_s):
-            self._bookmark.log_id = self._log.database_id
+            self._bookmark.log_id = self.log.database_id
             self._bookmark.begin(records[-1].txid)
             for record in records:
                 self._put(record)
         self._work.records_applied += len(records)
 
     @property
-    def _log(self) -> Log:
+    def log(self) -> Log:
         if self._opened_log is None:
             self._opened_log = self._open_log(self._bookmark.place, self._bookmark.log_id)
         return self._opened_log
@@ -188,7 +190,7 @@ class Replica:
     def _open_file(self) -> None:
         """Undo a commit left half done before records are applied: it would take pages back."""
         with self._storage_errors():
-            self.file.open_again(self._archive.snapshots)
+            self.file.open_again(self.archive.snapshots)
         if self._bookmark.is_clean:
             self.file.roll_back()
 
@@ -201,7 +203,7 @@ class Replica:
 
         A copy that is torn is not opened by SQLite, which would read what is half applied.
         """
-        if self._bookmark.is_known and self.file.path.exists():
+        if self.txid and self.file.path.exists():
             try:
                 self._open_file()
             except (apsw.Error, Damaged):
@@ -222,22 +224,22 @@ class Replica:
             self._remove_at_last()
             if not self.txid and not self._has_looked:
                 self._begin_from_a_snapshot()
-            with suppress(Gone):
-                self.apply(ask(self._log), deadline_s)
-                if self._bookmark.is_clean:
-                    return
-                # A killed process left it torn, of records that the log has not.
-            log_id = self._log.database_id
-            self.begin_anew()
-            self._remove_at_last()
-            self._begin_from_a_snapshot(log_id)
-            try:
-                self.apply(ask(self._log), deadline_s)
-            except Gone as error:
-                raise StorageError(
-                    f"the log of database {self._name!r} does not reach back to its beginning, and"
-                    f" there is no snapshot that it continues: {error}; restore it from a backup"
-                ) from error
+            tried = set[bytes]()
+            while (gone := self._gone(ask, deadline_s)) is not None:
+                if gone.base in tried:
+                    raise StorageError(f"database {self._name!r}: {gone}; {NO_SNAPSHOT}") from gone
+                tried.add(gone.base)
+                self.begin_anew()
+                self._remove_at_last()
+                self._begin_from_a_snapshot(gone.base)
+
+    def _gone(self, ask: Callable[[Log], list[Record]], deadline_s: float) -> Gone | None:
+        """Apply what is new. Return why the copy has to begin anew, None if it has not."""
+        try:
+            self.apply(ask(self.log), deadline_s)
+        except Gone as gone:
+            return gone
+        return None if self._bookmark.is_clean else Gone("the copy is torn")
 
     @contextmanager
     def _thrown_away_on_failure(self) -> Iterator[None]:
@@ -254,14 +256,12 @@ class Replica:
             self.reread()
             raise
 
-    def _begin_from_a_snapshot(self, log_id: bytes | None = None) -> None:
+    def _begin_from_a_snapshot(self, base: bytes = b"") -> None:
         """Fill an empty copy from the newest snapshot and the files behind it, if there is one."""
         self._has_looked = True
-        start = self._archive.start_of(log_id)
-        if start is not None:
-            self._restore(start)
-
-    def _restore(self, start: Start) -> None:
+        start = self.archive.start_of(base)
+        if start is None:
+            return
         self._bookmark.begin(start.last)
         self.file.open_on(start.snapshot)
         for file in start.tail:

@@ -23,7 +23,6 @@ SEALED_BYTES = 1 << 40
 """The length of a sealed segment: a hole, behind whatever a record reaches."""
 
 ID_BYTES = 16
-CREATOR_BYTES = 8
 
 READ_BYTES = 64 << 10
 """The first read of a segment: most of what another instance has committed lies within it."""
@@ -47,7 +46,8 @@ class Header:
     """The header of a segment. It settles where the segment before ends, and at which txid.
 
     `fence` is the greatest of those who have sealed for the sake of their own appends so far. Who
-    has a smaller one has lost the right to write, perhaps without knowing it.
+    has a smaller one has lost the right to write, perhaps without knowing it. Where a segment goes
+    on behind a snapshot, `creator` is the name of that.
     """
 
     database_id: bytes
@@ -145,8 +145,8 @@ class Segment:
         settled = (successor.previous_length_bytes, successor.txid_before)
         if (end.offset, end.txid) == settled:
             return records
-        if (end.offset, end.txid) == (successor.previous_length_bytes, 0):
-            raise Gone(f"{self.path}: the log goes on behind a snapshot of {settled[1]}")
+        if end.offset == settled[0] and end.txid in {0, settled[1] - 1}:
+            raise Gone(f"{self.path} is followed by a snapshot of {settled[1]}", successor.creator)
         raise _corrupt(
             self.path,
             end.offset,

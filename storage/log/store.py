@@ -12,9 +12,10 @@ from sqlatch.kernel.errors import LeaseLost, SqlatchError, StorageError
 from storage import copies
 from storage.connection import Session
 from storage.engine import NEWEST, Begun, Freshness, Grant, Position, Table, closed_on_failure
-from storage.log.capture import Capture, Changes, whole_of
+from storage.log.capture import Capture, Changes
 from storage.log.freshness import ASK_S, on_the_newest, overtaken, reach
-from storage.log.log import COMMIT_ID_BYTES, Conflict, InDoubt
+from storage.log.log import COMMIT_ID_BYTES, Conflict, InDoubt, in_doubt
+from storage.log.replacement import replacement
 from storage.log.replica import Replica
 from storage.pins import Pins
 from storage.translate import DatabaseReplaced
@@ -111,13 +112,16 @@ class Store:
                 copies.copy_pages(source, target)
 
     def replace(self, copy: Path, grant: Grant) -> Position:
-        """Append one record of every page, which makes the database anew where it is applied."""
+        """Have the log go on behind a snapshot of the file, with which every copy begins anew."""
         with closed_on_failure(self):
-            self._writing(grant)
-            grant.check()
-            commit_id = os.urandom(COMMIT_ID_BYTES)
+            self._ready(grant)
+            self._check_there()
+            at_ms = int(self._now() * 1000)
+            commit_id, commit = replacement(self._replica, copy, at_ms=at_ms)
             try:
-                self._append(whole_of(copies.content_of(copy)), commit_id, grant)
+                grant.check()
+                with in_doubt(grant.doubt, grant.settle):
+                    commit()
             except (InDoubt, Conflict) as error:
                 return self._refused(error, commit_id, grant, error)
             self._replica.reread()  # the copy has nothing of it yet
@@ -164,15 +168,8 @@ class Store:
 
     def _append(self, changes: Changes, commit_id: bytes, grant: Grant) -> None:
         content = changes.record(self._replica.txid + 1, at_ms=int(self._now() * 1000))
-        grant.doubt()
-        try:
+        with in_doubt(grant.doubt, grant.settle):
             self._replica.append(commit_id, content)
-        except Conflict:
-            grant.settle()
-            raise
-        except BaseException as error:
-            raise InDoubt(str(error) or repr(error)) from error
-        grant.settle()
 
     def _refused(
         self, failure: BaseException, commit_id: bytes, grant: Grant, error: Exception

@@ -22,7 +22,7 @@ from struct import Struct
 from sqlatch.kernel.errors import DatabaseCorrupt
 from storage.log.directory import DirectoryLog
 from storage.log.log import BEGINNING, COMMIT_ID_BYTES, Conflict, InDoubt, Place, Record
-from storage.log.segment import encoded_record
+from storage.log.segment import Segment, encoded_record
 
 WRITERS = 8
 LEASE_S = 0.06
@@ -145,8 +145,8 @@ class Unlooking(DirectoryLog):
 class Unfenced(DirectoryLog):
     """A log whose writers append behind a later holder of the lease."""
 
-    def _is_superseded(self) -> bool:
-        return False
+    def _unsuperseded(self) -> Segment:
+        return self._opened()
 
 
 class Writer:

@@ -22,6 +22,7 @@ OURS = Table("ours", "CREATE TABLE IF NOT EXISTS ours (a)")
 
 
 ID = b"0123456789abcdef"
+BASE = b"01234567"
 
 
 OTHER_ID = b"fedcba9876543210"

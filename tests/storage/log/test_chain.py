@@ -8,16 +8,16 @@ import pytest
 from storage.log.chain import Chain
 from storage.log.log import Gone, Place
 from storage.log.segment import Segment
-from tests.storage.log.logs import DEADLINE_S, ID, commit, contents, everything, log_in, ready
+from tests.storage.log.logs import BASE, DEADLINE_S, ID, commit, contents, everything, log_in, ready
 
 
 def test_a_log_begins_behind_a_snapshot(root: Path) -> None:
     log = log_in(root)
-    log.begin(41)
+    log.begin(41, BASE)
 
     assert log.exists()
     with pytest.raises(FileExistsError):
-        log_in(root).begin(41)
+        log_in(root).begin(41, BASE)
     with pytest.raises(Gone):
         log.sync(DEADLINE_S)
     behind = log_in(root, Place(0, 0, 41))
@@ -29,22 +29,22 @@ def test_a_log_without_records_can_still_begin_behind_a_snapshot(root: Path) -> 
     waiting = log_in(root)
     ready(waiting)
 
-    log_in(root).begin(41)
+    log_in(root).begin(41, BASE)
 
     with pytest.raises(Gone):
         waiting.sync(DEADLINE_S)
     with pytest.raises(FileExistsError):
-        log_in(root).begin(41)
+        log_in(root).begin(41, BASE)
     commit(log_in(root, Place(0, 0, 41)), b"next")
     with pytest.raises(FileExistsError):
-        log_in(root).begin(41)
+        log_in(root).begin(41, BASE)
 
 
 def test_a_log_with_records_does_not_begin_again(root: Path) -> None:
     commit(log_in(root), b"one")
 
     with pytest.raises(FileExistsError):
-        log_in(root).begin(41)
+        log_in(root).begin(41, BASE)
 
     assert everything(root) == [(1, b"one")]
 
@@ -161,6 +161,6 @@ def test_a_log_whose_first_record_comes_meanwhile_does_not_begin_behind_a_snapsh
 
     monkeypatch.setattr(Segment, "mark", mark_later)
     with pytest.raises(FileExistsError):
-        log_in(root).begin(41)
+        log_in(root).begin(41, BASE)
 
     assert everything(root) == [(1, b"one")]

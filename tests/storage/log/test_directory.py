@@ -161,10 +161,10 @@ def test_a_segment_that_another_made_meanwhile_is_sealed_too(root: Path) -> None
     make_first = Chain.seal
     with pytest.MonkeyPatch.context() as patched:
 
-        def seal(chain: Chain, segment: Segment, place: Place, *, fence: int) -> bool:
+        def seal(chain: Chain, segment: Segment, place: Place, *, fence: int) -> None:
             patched.undo()
             frozen.ready(DEADLINE_S, fence=fence - 1, seal=True)
-            return make_first(chain, segment, place, fence=fence)
+            make_first(chain, segment, place, fence=fence)
 
         patched.setattr(Chain, "seal", seal)
         next(fences)

@@ -134,7 +134,7 @@ def test_a_database_whose_adder_died_behind_its_log_is_there(
     class Died(BaseException):
         pass
 
-    def die(_self: Archive, _log_id: bytes) -> None:
+    def die(_self: Archive, _base: bytes) -> None:
         raise Died
 
     with monkeypatch.context() as patch:

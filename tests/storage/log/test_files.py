@@ -37,7 +37,7 @@ def test_a_directory_that_is_gone_is_a_storage_error(root: Path) -> None:
         partial(DirectoryLog.sync, deadline_s=DEADLINE_S),
         partial(ready, seal=True),
         DirectoryLog.exists,
-        partial(DirectoryLog.begin, txid=1),
+        partial(DirectoryLog.begin, txid=1, base=b"01234567"),
     ):
         with pytest.raises(StorageError, match=f"No such file or directory: {root.parent.parent}"):
             ask(log_in(root))

@@ -195,23 +195,21 @@ def test_a_copy_that_cannot_be_written_is_told_and_made_anew(
 
 
 @pytest.mark.parametrize("is_there", [True, False], ids=["there", "not there"])
-def test_a_replacement_whose_append_was_in_doubt_is_told_which(
+def test_a_replacement_that_was_in_doubt_is_told_which(
     store: Store, other: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, is_there: bool
 ) -> None:
     with closing(apsw.Connection(str(tmp_path / "copy.db"))) as connection:
         connection.execute("CREATE TABLE t AS SELECT value AS n FROM json_each('[1, 2]')")
-    append = DirectoryLog.append
+    replace = DirectoryLog.replace
 
-    def in_doubt(self: DirectoryLog, commit_id: bytes, content: bytes) -> None:
-        place = self._place
+    def in_doubt(self: DirectoryLog, base: bytes) -> None:
         if is_there:
-            append(self, commit_id, content)
-            self._place = place
+            replace(self, base)
         raise InDoubt("no answer")
 
     right = Right()
     with monkeypatch.context() as patch:
-        patch.setattr(DirectoryLog, "append", in_doubt)
+        patch.setattr(DirectoryLog, "replace", in_doubt)
         if is_there:
             store.replace(tmp_path / "copy.db", right.grant)
         else:
