@@ -10,6 +10,9 @@ CONFLICTS = ("conflicts-*",)
 PROCESSES = ("processes",)
 ALONE = ("processes_lease_alone",)
 IN_A_LOG = ("processes_in_a_log",)
+HISTORY = ("history-*",)
+LOG_CRASHES = ("log-crash-*",)
+LOG_ERRORS = ("log-i-o-errors-*",)
 NFS_KILLED = ("nfs_killed_writer",)
 NFS_FROZEN = ("nfs_frozen_*",)
 
@@ -207,6 +210,56 @@ PROMISES = (
                 ("stall_after_the_check_in_a_log",),
                 "lost",
             ),
+        ),
+    ),
+    Promise(
+        "In a log too, a crash leaves the state before or after, and a failing call loses nothing",
+        "The same requests, and a takeover, half-done seals, new copies, copies that are behind and"
+        " compactions: the process dies at each call that changes the log or a copy, half way"
+        " through it too, and again during recovery. Then the same machine comes with the copy as"
+        " it was left, another machine, or the power of the shared directory was cut, and what was"
+        " not synced has happened in part. What was acknowledged is there, what was not is there"
+        " whole or not at all, and a new copy is the same as the old one. And each call of the log,"
+        " of its copies and of SQLite fails, once or from then on, as above.",
+        (
+            "tests/faults/test_crashes.py",
+            "tests/faults/test_io_errors.py",
+            "tests/faults/test_log_planted.py",
+        ),
+        (
+            Figure("crash points", LOG_CRASHES, "crash_points"),
+            Figure("directories recovered and compared", LOG_CRASHES, "directories"),
+            Figure("of them with a copy half written", LOG_CRASHES, "hot_journals"),
+            Figure("state before", LOG_CRASHES, "state_before"),
+            Figure("state after", LOG_CRASHES, "state_after"),
+            Figure("calls that failed", LOG_ERRORS, "faults"),
+            Figure("answered STORAGE_ERROR", LOG_ERRORS, "storage_error"),
+            Figure("answered DATABASE_CORRUPT", LOG_ERRORS, "database_corrupt"),
+            Figure("answered DATABASE_BUSY", LOG_ERRORS, "database_busy"),
+            Figure("done all the same", LOG_ERRORS, "answered_all_the_same"),
+            Figure("of the refused, outcome unknown", LOG_ERRORS, "outcome_unknown"),
+        ),
+    ),
+    Promise(
+        "In a log requests are as if one came after the other, in real time",
+        "Eight processes read and write four databases in a log, killed, and frozen past their lease,"
+        " at random. Each notes when a request began and ended, its position, and the whole state it"
+        " saw. The positions agree with real time, every state is that of its position, replayed from"
+        " the log record by record, and no two writes have one position.",
+        ("tests/faults/test_history.py",),
+        (
+            Figure("requests", HISTORY, "requests"),
+            Figure("writes acknowledged", HISTORY, "acknowledged"),
+            Figure("reads", HISTORY, "reads"),
+            Figure("refused", HISTORY, "refusals"),
+            Figure("records replayed", HISTORY, "records"),
+            Figure("kill -9", HISTORY, "kills"),
+            Figure("freezes", HISTORY, "freezes"),
+            Figure("answers of another state than that of their position", HISTORY, "another_state"),
+            Figure("positions against real time", HISTORY, "against_time"),
+            Figure("acknowledged and lost", HISTORY, "lost"),
+            Figure("in the log twice", HISTORY, "twice"),
+            Figure("refused and in the log", HISTORY, "refused_and_there"),
         ),
     ),
     Promise(

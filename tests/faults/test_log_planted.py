@@ -43,6 +43,7 @@ CRASHES = [
 ]
 
 
+@pytest.mark.usefixtures("small_log")
 @pytest.mark.timeout(tally.TIMEOUT_S)
 @pytest.mark.parametrize(("plant", "scenario", "complaint"), CRASHES)
 def test_the_campaign_of_crashes_in_a_log_catches(
@@ -51,7 +52,6 @@ def test_the_campaign_of_crashes_in_a_log_catches(
     complaint: str,
     memory: Path,
     monkeypatch: pytest.MonkeyPatch,
-    small_log: None,
 ) -> None:
     crashing = campaign.Campaign(NAMED[scenario], memory, seeds=1, kept=IN_A_LOG)
     plant(monkeypatch)
