@@ -255,7 +255,9 @@ PROMISES = (
             Figure("records replayed", HISTORY, "records"),
             Figure("kill -9", HISTORY, "kills"),
             Figure("freezes", HISTORY, "freezes"),
-            Figure("answers of another state than that of their position", HISTORY, "another_state"),
+            Figure(
+                "answers of another state than that of their position", HISTORY, "another_state"
+            ),
             Figure("positions against real time", HISTORY, "against_time"),
             Figure("acknowledged and lost", HISTORY, "lost"),
             Figure("in the log twice", HISTORY, "twice"),
