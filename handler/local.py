@@ -13,6 +13,9 @@ from uuid import uuid4
 
 from handler import query, reaper
 from handler.query import Door, door_of
+from handler.service import engine_of
+from handler.settings import Settings, SettingsError
+from sqlatch.kernel.errors import SqlatchError
 
 TIMEOUT_S = 29.0
 """Of a local invocation: what the template gives the function."""
@@ -34,12 +37,15 @@ class LocalContext:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; the exit status is 1 if a function raised."""
+    """Run a command; the exit status is 1 if a function raised, or if there is nothing to serve."""
     options = _options(arguments)
     if not {"SQLATCH_DATABASES", "SQLATCH_LOG"} & os.environ.keys():
         Path(DIRECTORY).mkdir(exist_ok=True)
         os.environ["SQLATCH_DATABASES"] = DIRECTORY
     if options.command == "serve":
+        if problem := _problem():
+            print(f"nothing is served: {problem}", file=sys.stderr)
+            return 1
         serve(options.port, origins=options.origin)
         return 0
     return max([_invoke_file(path) for path in options.files])
@@ -66,6 +72,17 @@ def serve(port: int, *, origins: Sequence[str] = ()) -> None:
         server.serve_forever()
     except KeyboardInterrupt:
         server.server_close()
+
+
+def _problem() -> str | None:
+    """Return what is wrong with the settings or with the place of the databases."""
+    try:
+        engine_of(Settings.from_environment(os.environ)).sizes_bytes()
+    except SqlatchError as error:
+        return error.message
+    except SettingsError as error:
+        return str(error)
+    return None
 
 
 def _token() -> str | None:

@@ -142,6 +142,12 @@ class Settings:
 _NO_DATABASES = (
     "SQLATCH_DATABASES: is not set: directory of the database files, `<name>.db` (or SQLATCH_LOG)"
 )
+_FORMS = {
+    "log": "directory:<path> or dynamodb:<table>,s3://<bucket>/<prefix>",
+    "leases": "dynamodb:<table> or sqlite:<file>",
+}
+"""The forms of settings that are checked with a pattern, for people."""
+
 _AT_LEAST_1 = schema.integer(ge=1)
 _parse = schema.parser(
     Settings,
@@ -169,5 +175,6 @@ def variable_of(name: str) -> str:
 
 def _first_problem(error: schema.ValidationError) -> str:
     problem = error.errors()[0]
-    variable = variable_of(str(problem["loc"][0]))
-    return f"{variable}: {problem['msg']}, but it is {problem['input']!r}"
+    name = str(problem["loc"][0])
+    wanted = f"must be {_FORMS[name]}" if name in _FORMS else problem["msg"]
+    return f"{variable_of(name)}: {wanted}, but it is {problem['input']!r}"

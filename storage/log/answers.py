@@ -32,7 +32,7 @@ NEXT_STEPS = {
     "UnrecognizedClientException": _KEYS,
     "ValidationException": "the keys of the table must be pk (S) and sk (N)",
 }
-"""What to do about a refusal, by AWS's code."""
+"""The next step after a refusal, by AWS's code."""
 
 
 class NoAnswer(Exception):

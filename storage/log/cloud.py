@@ -59,8 +59,17 @@ class InTable:
             return self._names.all()
 
     def sizes_bytes(self) -> dict[str, int]:
-        """The bytes of the objects, and of the records that are in the table."""
-        return {name: self._size_bytes(name) for name in self.names()}
+        """The bytes of the objects, and of the records that are in the table.
+
+        The bucket is asked even if there is no database: its absence is told here.
+        """
+        sizes = {name: self._inline_bytes(name) for name in self.names()}
+        with _answered():
+            for found in self._objects.list():
+                name = found.key.partition("/")[0]
+                if name in sizes:
+                    sizes[name] += found.size_bytes
+        return sizes
 
     def add(self, name: str, copy: Path) -> None:
         """Append the whole database as the first record of its log."""
@@ -85,11 +94,10 @@ class InTable:
     ) -> DynamoLog:
         return DynamoLog(name, self._table, self._objects, at=place, database_id=log_id, now=now)
 
-    def _size_bytes(self, name: str) -> int:
+    def _inline_bytes(self, name: str) -> int:
         with _answered():
             records = self._table.behind(name, 0)
-            inline = sum(len(cast("bytes", record.get("d", b""))) for record in records)
-            return inline + sum(found.size_bytes for found in self._objects.list(f"{name}/"))
+            return sum(len(cast("bytes", record.get("d", b""))) for record in records)
 
 
 def in_table(table: str, bucket: str, prefix: str, copies: Path) -> InTable:

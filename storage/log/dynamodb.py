@@ -148,13 +148,14 @@ class DynamoLog:
             try:
                 winner = self._put(item)
                 break
-            except NoAnswer as error:
+            except (NoAnswer, StorageError) as error:
+                outcome = "unknown" if self._may_land else "nothing"
+                if isinstance(error, StorageError):
+                    error.facts.setdefault("outcome", outcome)
+                    raise
                 if self._now() >= deadline_s:
-                    raise self._unreachable(error, outcome=self._outcome_so_far) from error
+                    raise StorageError(f"the log: {error}", outcome=outcome) from error
                 self._sleep(RETRY_S)
-            except StorageError as error:
-                facts = {"outcome": self._outcome_so_far, **error.facts}
-                raise StorageError(error.message, **facts) from error
         self._unanswered = None
         if winner is not None:
             return False, self._taken(winner)
@@ -187,11 +188,6 @@ class DynamoLog:
 
     def close(self) -> None:
         """Nothing is open but the connections of the table, which others use too."""
-
-    @property
-    def _outcome_so_far(self) -> str:
-        """Return the outcome of an append if no more can be learnt of it."""
-        return "unknown" if self._may_land else "nothing"
 
     def _put(self, item: Item) -> Item | None:
         """Put a record. Return the one that is in the way, unless it is the same."""
@@ -297,11 +293,8 @@ class DynamoLog:
                 return ask()
             except NoAnswer as error:
                 if self._now() >= deadline_s:
-                    raise self._unreachable(error) from error
+                    raise StorageError(f"the log: {error}") from error
                 self._sleep(RETRY_S)
-
-    def _unreachable(self, error: NoAnswer, **facts: str) -> StorageError:
-        return StorageError(f"the log: {error}", **facts)
 
     def _is_stale(self) -> bool:
         return self._clocks.since(self._known) > STALE_S

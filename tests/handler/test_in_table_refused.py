@@ -9,6 +9,7 @@ from typing import Any
 import boto3
 import pytest
 
+from handler import local
 from handler.service import service
 from sqlatch.kernel.aws.answer import Answer
 from sqlatch.kernel.aws.service import Service as AwsService
@@ -226,3 +227,28 @@ def test_without_a_region_or_credentials_it_says_which_variable(
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     forget(service)
     told(refused(READ), "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
+
+
+def test_health_and_the_local_server_say_that_the_bucket_is_not_there(
+    ask: Ask, bucket: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bucket.delete()
+
+    health = ask(health=True)
+    status = local.main(["serve", "--port", "0"])
+
+    assert (health["status"], status) == ("degraded", 1)
+    for said in (health["directory"]["error"], capsys.readouterr().err):
+        assert f"the bucket {bucket.name!r}: NoSuchBucket" in said
+
+
+def test_the_local_server_says_which_setting_is_wrong(
+    logs: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SQLATCH_LOG", "dynamodb:a-table")
+
+    assert local.main(["serve", "--port", "0"]) == 1
+    assert capsys.readouterr().err == (
+        "nothing is served: SQLATCH_LOG: must be directory:<path> or"
+        " dynamodb:<table>,s3://<bucket>/<prefix>, but it is 'dynamodb:a-table'\n"
+    )

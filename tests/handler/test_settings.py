@@ -33,8 +33,8 @@ def test_defaults_need_only_the_directory() -> None:
     ("name", "value", "message"),
     [
         ("databases", "", "SQLATCH_DATABASES: is not set: directory of the database files"),
-        ("log", "elsewhere:x", "SQLATCH_LOG: String should match pattern"),
-        ("leases", "redis:x", "SQLATCH_LEASES: String should match pattern"),
+        ("log", "elsewhere:x", "SQLATCH_LOG: must be directory:<path> or dynamodb:"),
+        ("leases", "redis:x", "SQLATCH_LEASES: must be dynamodb:<table> or sqlite:<file>"),
         ("read_only", "perhaps", "SQLATCH_READ_ONLY: Input should be a valid boolean"),
         ("create", "always", "SQLATCH_CREATE: Input should be 'on-write' or 'never'"),
         ("rows_max", "many", "SQLATCH_ROWS_MAX: Input should be a valid integer"),
