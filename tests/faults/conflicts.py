@@ -12,6 +12,7 @@ from typing import Any
 
 import apsw
 
+from tests.faults.engines import IN_PLACE, Kept
 from tests.faults.machine import Instance, Machine
 from tests.hrana.client import execute, plain
 
@@ -61,10 +62,11 @@ class Counts:
     conflicts_only_in_counts: int = 0
 
 
-def run(directory: Path) -> Counts:
+def run(directory: Path, kept: Kept = IN_PLACE) -> Counts:
     """Commit each transaction after each of the others' writes, which came between."""
     counts = Counts()
-    with closing(Machine(directory)) as machine, closing(machine.start()) as instance:
+    kept.put_image(directory, {})
+    with closing(Machine(directory, kept=kept)) as machine, closing(machine.start()) as instance:
         for number, (transaction, other) in enumerate(product(TRANSACTIONS, OTHERS)):
             _run(instance, f"d{number}", transaction, other, counts)
     return counts

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from handler.settings import Settings
 from tests.faults import disk, log_images
 from tests.faults.disk import Disk, Image
@@ -58,5 +56,3 @@ IN_A_LOG = Kept(
     LogDisk,
     lambda disk, seed: disk.running(seed),
 )
-
-on_both = pytest.mark.parametrize("kept", [IN_PLACE, IN_A_LOG], ids=lambda kept: kept.name)

@@ -9,6 +9,7 @@ from typing import Any
 from sqlatch.kernel.errors import StorageError
 from tests.faults.campaign import after_the_lease
 from tests.faults.crashes import Act, Situation, crashes, machine_in, undisturbed
+from tests.faults.engines import IN_PLACE, Kept
 from tests.faults.machine import Instance, LostAnswers
 from tests.hrana.client import execute
 
@@ -77,9 +78,9 @@ HOPELESS: dict[Act, list[str]] = {deliver: ["b", "c"], deliver_group: ["b", "e"]
 """The messages of each batch that fail however often they are delivered."""
 
 
-def start_of_once(directory: Path) -> Situation:
+def start_of_once(directory: Path, kept: Kept = IN_PLACE) -> Situation:
     """The tables, empty."""
-    situation = Situation({}, [])
+    situation = Situation({}, [], kept=kept)
     for table in TABLES:
         situation = undisturbed(situation, directory, _asking(table))
     undisturbed(situation, directory, _open_transaction)
@@ -105,7 +106,7 @@ def crash_twice(act: Act, start: Situation, directory: Path, *, every: int) -> C
         for point, wrecks in crashes(start, directory, act, seeds=1)
         for way, wreck in wrecks.items()
     ]
-    for first, wreck in wrecks[::every]:
+    for first, wreck in wrecks[min(every // 2, len(wrecks) - 1) :: every]:
         for point, seconds in crashes(after_the_lease(wreck), directory, act, seeds=1):
             counts.crash_points += 1
             for way, second in seconds.items():

@@ -9,6 +9,7 @@ from typing import Any
 
 from tests.faults.campaign import after_the_lease
 from tests.faults.crashes import Situation, crashes, machine_in, undisturbed
+from tests.faults.engines import IN_PLACE, Kept
 from tests.faults.machine import Instance
 from tests.hrana.client import execute
 
@@ -105,10 +106,12 @@ def batch(*steps: Any) -> dict[str, Any]:
     }
 
 
-def run(scenario: Scenario, directory: Path, *, seeds: int, every: int = 1) -> Counts:
+def run(
+    scenario: Scenario, directory: Path, *, seeds: int, every: int = 1, kept: Kept = IN_PLACE
+) -> Counts:
     """Crash at each operation, or each so many; let others write, and send the request again."""
     counts = Counts()
-    start, act = _start_of(scenario, directory)
+    start, act = _start_of(scenario, directory, kept)
     for point, wrecks in crashes(start, directory, act, seeds=seeds, every=every):
         counts.crash_points += 1
         for way, wreck in wrecks.items():
@@ -121,7 +124,7 @@ def run(scenario: Scenario, directory: Path, *, seeds: int, every: int = 1) -> C
 def run_twice(scenario: Scenario, directory: Path, *, every: int) -> Counts:
     """Crash at each so many operations, let others write, and crash the repeat of it likewise."""
     counts = Counts()
-    start, act = _start_of(scenario, directory)
+    start, act = _start_of(scenario, directory, IN_PLACE)
     for first, wrecks in crashes(start, directory, act, seeds=0, every=every):
         for way, wreck in wrecks.items():
             begun = undisturbed(
@@ -140,9 +143,10 @@ def run_twice(scenario: Scenario, directory: Path, *, every: int) -> Counts:
 Act = Callable[[Instance], Any]
 
 
-def _start_of(scenario: Scenario, directory: Path) -> tuple[Situation, Act]:
+def _start_of(scenario: Scenario, directory: Path, kept: Kept) -> tuple[Situation, Act]:
     """Return the state before the request, and the request."""
-    start = undisturbed(Situation({}, []), directory, lambda instance: instance.ask(**TABLES))
+    empty = Situation({}, [], kept=kept)
+    start = undisturbed(empty, directory, lambda instance: instance.ask(**TABLES))
     if scenario.known_by == "key":
         known_by = {"idempotency_key": "k"}
     else:

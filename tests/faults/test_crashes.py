@@ -15,9 +15,10 @@ from tests.faults.scenarios import COPIED_IN, LARGE_DATABASE, LARGE_WRITE, SCENA
 SEEDS = 8 if tally.FULL else 1
 RECOVERED_EVERY = 1 if tally.FULL else 20
 
-EVERY_IN_SHORT = 7
-"""Of the operations on a log, whose every one is in the slow part."""
-RECOVERED_IN_A_LOG_EVERY = 12 if tally.FULL else 600
+EVERY_IN_SHORT = 17
+EVERY_IN_A_LOG = 1 if tally.FULL else 3
+"""Of the operations on a log."""
+RECOVERED_IN_A_LOG_EVERY = 12 if tally.FULL else 1_000
 
 by_name = pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
 
@@ -67,7 +68,7 @@ def test_some_crashes_in_a_log_leave_the_state_before_or_after(
 ) -> None:
     counts = Campaign(scenario, memory, seeds=1, kept=IN_A_LOG).run(every=EVERY_IN_SHORT)
 
-    assert counts.crash_points > 2, "nothing was met"
+    assert counts.crash_points > 1, "nothing was met"
 
 
 @pytest.mark.slow
@@ -76,12 +77,14 @@ def test_some_crashes_in_a_log_leave_the_state_before_or_after(
 def test_a_crash_in_a_log_leaves_the_state_before_or_after(
     scenario: Scenario, memory: Path, small_log: None
 ) -> None:
-    counts = Campaign(scenario, memory, seeds=SEEDS, kept=IN_A_LOG).run()
+    campaign = Campaign(scenario, memory, seeds=SEEDS, kept=IN_A_LOG)
+    counts = campaign.run(every=EVERY_IN_A_LOG)
 
     tally.keep("log, crash", scenario.name, counts)
-    assert counts.crash_points > 10, "nothing was met"
-    assert min(counts.state_after, counts.acknowledged) > 0, "nothing was met"
+    assert counts.crash_points > 4, "nothing was met"
+    assert counts.state_after > 0, "nothing was met"
     assert scenario in COMPACTIONS or counts.hot_journals > 0, "nothing was met"
+    assert EVERY_IN_A_LOG > 1 or counts.acknowledged > 0, "nothing was met"
 
 
 @pytest.mark.slow

@@ -15,8 +15,8 @@ from tests.faults import history, tally
 from tests.faults.report import FULL, record_planted
 from tests.writers import ROOT
 
-REQUESTS_SHORT = 3_000
-REQUESTS = 100_000 if FULL else 10_000
+REQUESTS_SHORT = 2_000
+REQUESTS = 100_000 if FULL else 5_000
 
 
 def run(directory: Path, requests: int, *, without: Sequence[str] = ()) -> history.Counts:

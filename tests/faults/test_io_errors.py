@@ -33,8 +33,8 @@ FAULTS = {
 FAULTS_OF_CI = ("EIO", "ENOSPC", "failing sync", "transfer cut in half", "file that seems to end")
 
 
-EVERY_IN_A_LOG = 1 if tally.FULL else 12
-EVERY_IN_SHORT = 40
+EVERY_IN_A_LOG = 1 if tally.FULL else 29
+EVERY_IN_SHORT = 97
 
 
 @pytest.mark.slow

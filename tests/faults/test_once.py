@@ -6,18 +6,20 @@ import pytest
 
 from tests.faults import once, tally
 from tests.faults.crashes import Act, Situation
+from tests.faults.engines import IN_A_LOG, IN_PLACE
 from tests.faults.machine import LostAnswers
 
 SEEDS = 12 if tally.FULL else 2
 TWICE_EVERY = 1 if tally.FULL else 20
+TWICE_IN_A_LOG_EVERY = 10 if tally.FULL else 150
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(tally.TIMEOUT_S)]
 each_way = pytest.mark.parametrize("act", [once.ask, once.deliver, once.deliver_group, once.commit])
 
 
-@pytest.fixture
-def start(memory: Path) -> Situation:
-    return once.start_of_once(memory)
+@pytest.fixture(params=[IN_PLACE, IN_A_LOG], ids=lambda kept: kept.name)
+def start(memory: Path, request: pytest.FixtureRequest) -> Situation:
+    return once.start_of_once(memory, request.param)
 
 
 @each_way
@@ -26,7 +28,7 @@ def test_a_crash_at_any_step_and_the_effect_is_there_once(
 ) -> None:
     counts = once.crash(act, start, memory, seeds=SEEDS)
 
-    tally.keep("once, after a crash", act.__name__, counts)
+    tally.keep("once, after a crash", case_of(act, start), counts)
     assert counts.crash_points > 20
     assert 0 < counts.replayed < counts.directories
 
@@ -35,9 +37,10 @@ def test_a_crash_at_any_step_and_the_effect_is_there_once(
 def test_a_crash_of_the_repetition_too_and_the_effect_is_there_once(
     act: Act, start: Situation, memory: Path
 ) -> None:
-    counts = once.crash_twice(act, start, memory, every=TWICE_EVERY)
+    every = TWICE_EVERY if start.kept is IN_PLACE else TWICE_IN_A_LOG_EVERY
+    counts = once.crash_twice(act, start, memory, every=every)
 
-    tally.keep("once, after two crashes", act.__name__, counts)
+    tally.keep("once, after two crashes", case_of(act, start), counts)
     assert counts.crash_points > 20
     assert 0 < counts.replayed < counts.directories
 
@@ -55,6 +58,10 @@ def test_an_answer_of_the_lease_table_is_lost_and_the_effect_is_there_once(
 
     counts = once.lose_answers(act, start, memory, lost)
 
-    case = f"{act.__name__}, {lost_is} {lasting}"
+    case = f"{case_of(act, start)}, {lost_is} {lasting}"
     tally.keep("once, after a lost answer of the lease table", case, counts)
     assert counts.answers_lost >= 2
+
+
+def case_of(act: Act, start: Situation) -> str:
+    return act.__name__ if start.kept is IN_PLACE else f"{act.__name__} in a log"
