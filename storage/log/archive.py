@@ -16,10 +16,11 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 from sqlatch.kernel import nfs
 from sqlatch.kernel.errors import StorageError
+from storage.log.files import read_at
 from storage.log.ltx import Header
 
 SNAPSHOT_LEVEL = 9
@@ -42,6 +43,36 @@ class LtxFile:
     size_bytes: int
     at_ms: int
     written_s: float
+
+    def open(self) -> BinaryIO:
+        """Open the file, to be read from its beginning to its end."""
+        return self.path.open("rb", buffering=BUFFER_BYTES)
+
+    def ranges(self) -> "Ranges":
+        """Open the file, to be read anywhere."""
+        return FileRanges(self.path)
+
+
+class Ranges(Protocol):
+    """A file that is open, to be read anywhere."""
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Return so many bytes at an offset; fewer where the file ends."""
+
+    def close(self) -> None: ...
+
+
+class FileRanges:
+    """See `Ranges`, of a file in a directory."""
+
+    def __init__(self, path: Path) -> None:
+        self._descriptor = os.open(path, os.O_RDONLY)
+
+    def read(self, offset: int, length: int) -> bytes:
+        return read_at(self._descriptor, length, offset)
+
+    def close(self) -> None:
+        os.close(self._descriptor)
 
 
 @dataclass(frozen=True)
@@ -140,10 +171,7 @@ class Archive:
         """Open files for reading, all at once: another instance may delete them then."""
         with ExitStack() as stack:
             with _storage_errors():
-                streams = [
-                    stack.enter_context(file.path.open("rb", buffering=BUFFER_BYTES))
-                    for file in files
-                ]
+                streams = [stack.enter_context(file.open()) for file in files]
             yield streams
 
     def delete(self, files: Iterable[LtxFile]) -> None:

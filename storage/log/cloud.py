@@ -8,16 +8,17 @@ from functools import partial
 from pathlib import Path
 from typing import cast
 
-from sqlatch.kernel.errors import StorageError
+from sqlatch.kernel.errors import StorageError, Timeout
 from storage import copies
 from storage.engine import Table as Ours
 from storage.engine import Work
 from storage.log.answers import NoAnswer
-from storage.log.archive import Archive
+from storage.log.bucket_archive import BucketArchive, answered_in_time
 from storage.log.capture import whole_of
-from storage.log.dynamodb import DynamoLog
-from storage.log.engine import is_taken
-from storage.log.log import COMMIT_ID_BYTES, Conflict, InDoubt, Place
+from storage.log.compaction import compact, snapshot_is_due
+from storage.log.dynamodb import LARGE, DynamoLog
+from storage.log.engine import LATE, is_taken
+from storage.log.log import COMMIT_ID_BYTES, Conflict, Gone, InDoubt, Place
 from storage.log.names import Names
 from storage.log.objects import Objects
 from storage.log.replica import Replica
@@ -48,7 +49,7 @@ class InTable:
                 name,
                 self._slot.path / name,
                 partial(self._log, name, now),
-                Archive(Path("/nonexistent")),
+                BucketArchive(self._objects, name),
                 now=now,
                 work=self.work,
             )
@@ -87,7 +88,40 @@ class InTable:
                 raise is_taken(name) from error
 
     def tend(self, name: str, deadline_s: float) -> None:
-        pass
+        """Merge what the log has into files, and remove records that nobody needs any more.
+
+        Timeout if a snapshot is due that was not written by the deadline.
+        """
+
+        def check() -> None:
+            if time.time() >= deadline_s:
+                raise Timeout(f"database {name!r}: {LATE}")
+
+        archive = BucketArchive(self._objects, name, check, keeps_list=True)
+        start = archive.start()
+        place = Place(epoch=0, offset=0, txid=start.last if start else 0)
+        log = self._log(name, time.time, place, None)
+        try:
+            records = [record.content for record in log.sync(deadline_s)]
+        except Gone as error:
+            raise StorageError(
+                f"the log of database {name!r} goes on behind record {place.txid} only later, and"
+                f" the bucket has no file that leads there: {error}"
+            ) from error
+        floor = log.remove(compact(archive, records, time.time()), deadline_s)
+        self._delete_large(name, floor)
+        start = archive.start()
+        if start is not None and snapshot_is_due(start, time.time()):
+            check()
+
+    def _delete_large(self, name: str, floor: int) -> None:
+        """Delete the objects of records that were removed, and of those that lost their race."""
+        if floor <= 0:
+            return
+        prefix = f"{name}/{LARGE}/"
+        for each in answered_in_time(lambda: list(self._objects.list(prefix))):
+            if int(each.key.removeprefix(prefix)[:16], 16) <= floor:
+                answered_in_time(partial(self._objects.delete, each.key))
 
     def _log(
         self, name: str, now: Callable[[], float], place: Place, log_id: bytes | None

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import apsw
 
-from storage.log.archive import BUFFER_BYTES, LtxFile
+from storage.log.archive import LtxFile, Ranges
 from storage.log.capture import Capture
-from storage.log.hydration import Hydrator, LazyFiles, SnapshotFile, map_of, snapshot_of
+from storage.log.hydration import Hydrator, LazyFiles, map_of, snapshot_of
 from storage.log.ltx import Damaged, Header, scan
 
 LAZY_BYTES_MIN = 16 * 1024 * 1024
@@ -29,7 +29,7 @@ class CopyFile:
         self.path = path
         self._journal = path.with_name(f"{path.name}-journal")
         self.descriptor = -1
-        self._snapshot: SnapshotFile | None = None
+        self._snapshot: Ranges | None = None
         self._hydrator: Hydrator | None = None
         self._files: LazyFiles | None = None
         self._is_told_whole = False
@@ -56,7 +56,7 @@ class CopyFile:
             self.apply(snapshot)
             return
         self._is_told_whole = False
-        self._snapshot = SnapshotFile(snapshot.path)
+        self._snapshot = snapshot.ranges()
         self._hydrator = Hydrator(self._snapshot.read, self.path)
         if self._hydrator.is_whole:
             self._hydrator.finish()
@@ -87,7 +87,7 @@ class CopyFile:
 
     def apply(self, file: LtxFile) -> Header:
         """Write the pages of a file that follows what is there, or of a small snapshot."""
-        with file.path.open("rb", buffering=BUFFER_BYTES) as stream:
+        with file.open() as stream:
             header, pages = scan(stream)
             self.write(header, pages)
         return header

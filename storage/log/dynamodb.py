@@ -23,6 +23,9 @@ T = TypeVar("T")
 BASE = 0
 """The key of the item that says up to which record all may be deleted. Records begin with 1."""
 
+LARGE = "large"
+"""The objects of large records, `<database>/large/<txid>-<commit id>.ltx`."""
+
 INLINE_BYTES_MAX = 380_000
 """DynamoDB takes items of 400 KB, names and numbers included."""
 
@@ -36,11 +39,10 @@ BLIND_S = 60.0
 """After that time without a word of the log it is asked: another writer may have gone on."""
 
 RETRY_S = 0.05
-
 REMOVED_AT_ONCE = 50
 
 EPOCH = 1
-"""That of every place: a table of DynamoDB has no segments."""
+"""The same for every place: there are no segments."""
 
 
 class DynamoLog:
@@ -103,7 +105,7 @@ class DynamoLog:
         if items and self._is_stale():
             self._until(deadline_s, self._check_reaches_back)
         records = self._until(deadline_s, partial(self._records, items))
-        self._moved(records, asked)
+        self._known = asked
         self._blind_left = 0 if records or self._turn.is_anothers else BLIND_MAX
         return records
 
@@ -160,7 +162,7 @@ class DynamoLog:
         if winner is not None:
             return False, self._taken(winner)
         records = self._records([item])
-        self._moved(records, sent)
+        self._known = sent
         self._turn.committed()
         return True, records
 
@@ -171,11 +173,11 @@ class DynamoLog:
         """
         floor = min(floor, self._place.txid - 1)
         if floor > 0:
-            database = self._database
-            self._until(deadline_s, lambda: self._table.raise_floor(database, BASE, floor))
-            while self._until(deadline_s, lambda: self._remove_some(floor)):
-                if self._now() >= deadline_s:
-                    break
+            raises = partial(self._table.raise_floor, self._database, BASE, floor)
+            self._until(deadline_s, raises)
+            removes = partial(self._remove_some, floor)
+            while self._until(deadline_s, removes) and self._now() < deadline_s:
+                pass
         return floor
 
     def _remove_some(self, floor: int) -> bool:
@@ -197,7 +199,7 @@ class DynamoLog:
             # Only the item commits: an object that none names is removed some day.
             self._objects.put(cast("str", item["s3"]), cast("bytes", item["content"]))
         try:
-            winner = self._put_item({name: item[name] for name in item if name != "content"})
+            winner = self._table.put_new({key: item[key] for key in item if key != "content"})
         except NoAnswer as error:
             self._may_land |= error.may_land
             raise
@@ -209,9 +211,6 @@ class DynamoLog:
             self._check_was_first(cast("int", item["sk"]))
         return None
 
-    def _put_item(self, item: Item) -> Item | None:
-        return self._table.put_new(item)
-
     def _is_same(self, winner: Item, item: Item) -> bool:
         """Return whether a record was refused by itself: it had been put, its answer was lost."""
         return winner["id"] == item["id"]
@@ -221,16 +220,9 @@ class DynamoLog:
         if self._is_stale() or "s3" in winner:
             return []
         try:
-            records = self._records([winner])
+            return self._records([winner])
         except Gone:
             return []
-        self._place = records[-1].end
-        return records
-
-    def _moved(self, records: list[Record], known: Moment) -> None:
-        if records:
-            self._place = records[-1].end
-        self._known = known
 
     def _records(self, items: list[Item]) -> list[Record]:
         txid = self._place.txid
@@ -242,7 +234,10 @@ class DynamoLog:
                 self._log_id = cast("bytes", item["log"])
             if item["log"] != self._log_id:
                 raise Gone(f"record {txid} belongs to another log than the copy")
-        return [self._record(item) for item in items]
+        records = [self._record(item) for item in items]
+        if records:
+            self._place = records[-1].end
+        return records
 
     def _record(self, item: Item) -> Record:
         txid, commit_id = cast("int", item["sk"]), cast("bytes", item["id"])
@@ -265,7 +260,7 @@ class DynamoLog:
         }
         if len(content) <= INLINE_BYTES_MAX:
             return {**item, "d": content}
-        key = f"{self._database}/large/{txid:016x}-{commit_id.hex()}.ltx"
+        key = f"{self._database}/{LARGE}/{txid:016x}-{commit_id.hex()}.ltx"
         return {**item, "s3": key, "n": len(content), "content": content}
 
     def _check_reaches_back(self) -> None:
@@ -276,9 +271,8 @@ class DynamoLog:
     def _check_was_first(self, txid: int) -> None:
         if self._floor() >= txid:
             raise StorageError(
-                f"record {txid} was appended so late that it may have been compacted away, or"
-                " another one of that number before it; the same request with the same"
-                " idempotency_key is safe",
+                f"record {txid} was appended so late that another one of that number may have been"
+                " removed; the same request with the same idempotency_key is safe",
                 outcome="unknown",
             )
 

@@ -24,7 +24,7 @@ LOG = "log"
 ARCHIVE = "ltx"
 """The one that holds its snapshots and what continues them."""
 
-_LATE = "its snapshot was not written by the deadline; give the reaper a longer timeout"
+LATE = "its snapshot was not written by the deadline; give the reaper a longer timeout"
 
 
 class InLog:
@@ -96,7 +96,7 @@ class InLog:
 
         def check() -> None:
             if time.time() >= deadline_s:
-                raise Timeout(f"database {name!r}: {_LATE}")
+                raise Timeout(f"database {name!r}: {LATE}")
 
         archive = Archive(self._directory / name / ARCHIVE, check)
         try:

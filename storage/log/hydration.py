@@ -17,7 +17,6 @@ import apsw
 
 from sqlatch.kernel.errors import DatabaseCorrupt, StorageError
 from storage.log import ltx
-from storage.log.files import read_at
 from storage.log.ltx import Damaged, Header
 
 BLOCK_BYTES = 256 * 1024
@@ -34,19 +33,6 @@ _numbers = count()
 
 Read = Callable[[int, int], bytes]
 """Return so many bytes at an offset of a snapshot; fewer where it ends."""
-
-
-class SnapshotFile:
-    """A snapshot in a directory, open for reading. Its `read` is a `Read`."""
-
-    def __init__(self, path: Path) -> None:
-        self._descriptor = os.open(path, os.O_RDONLY)
-
-    def read(self, offset: int, length: int) -> bytes:
-        return read_at(self._descriptor, length, offset)
-
-    def close(self) -> None:
-        os.close(self._descriptor)
 
 
 class Hydrator:

@@ -1,6 +1,6 @@
 """Objects below a prefix of a bucket of S3: the calls that large records and snapshots need."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -28,10 +28,10 @@ class Objects:
         self._name = bucket
         self._prefix = prefix
 
-    def put(self, key: str, content: bytes) -> None:
+    def put(self, key: str, content: bytes, metadata: Mapping[str, str] | None = None) -> None:
         """Write an object, whole, over any that is there."""
         with answered(self._where):
-            self._bucket.put(self._prefix + key, content)
+            self._bucket.put(self._prefix + key, content, metadata=metadata)
 
     def get(self, key: str, offset: int = 0, length: int | None = None) -> bytes | None:
         """Return an object, or a part; fewer bytes where it ends. None: there is none."""

@@ -93,26 +93,25 @@ class WithoutFloor(DynamoLog):
         pass
 
 
-class WithoutCondition(DynamoLog):
-    """A log whose records replace those of others."""
+class WithoutCondition(Table):
+    """A table in which records replace those of others."""
 
-    def _put_item(self, item: Item) -> Item | None:
-        self._table.put(item)
+    def put_new(self, item: Item) -> Item | None:
+        self.put(item)
         return None
 
 
 KINDS: dict[str, type[DynamoLog]] = {
     "id": WithoutId,
     "floor": WithoutFloor,
-    "condition": WithoutCondition,
 }
 
 
 def opened(campaign: Campaign, place: Place, log_id: bytes | None) -> DynamoLog:
-    kind = next((KINDS[each] for each in campaign.without), DynamoLog)
+    kind = next((KINDS[each] for each in campaign.without if each in KINDS), DynamoLog)
     return kind(
         "main",
-        Table(campaign.table),
+        (WithoutCondition if "condition" in campaign.without else Table)(campaign.table),
         Objects(campaign.table, "logs/"),
         at=place,
         database_id=log_id,

@@ -19,9 +19,9 @@ from hypothesis import strategies as st
 
 from sqlatch.kernel.errors import DatabaseCorrupt, StorageError
 from storage.log import compaction, hydration, ltx
-from storage.log.archive import Archive
+from storage.log.archive import Archive, FileRanges
 from storage.log.capture import Capture, Changes
-from storage.log.hydration import Hydrator, LazyFiles, SnapshotFile
+from storage.log.hydration import Hydrator, LazyFiles
 from tests.storage.log import histories
 from tests.storage.log.histories import History
 
@@ -38,10 +38,10 @@ def history(tmp_path: Path) -> History:
 
 
 @pytest.fixture
-def snapshot(tmp_path: Path, history: History) -> Iterator[SnapshotFile]:
+def snapshot(tmp_path: Path, history: History) -> Iterator[FileRanges]:
     archive = Archive(tmp_path / "ltx")
     file = compaction.write_copy(archive, history.path, last=history.last, at_ms=0)
-    with closing(SnapshotFile(file.path)) as snapshot:
+    with closing(FileRanges(file.path)) as snapshot:
         yield snapshot
 
 
@@ -120,7 +120,7 @@ def apply(hydrator: Hydrator, content: bytes) -> None:
 
 
 def test_a_copy_gives_the_same_rows_before_it_is_whole(
-    history: History, snapshot: SnapshotFile, copy: Path
+    history: History, snapshot: FileRanges, copy: Path
 ) -> None:
     counted = Counted(snapshot.read)
     with lazily(counted, copy) as hydrator, connected(hydrator, copy) as connection:
@@ -138,7 +138,7 @@ def test_a_copy_gives_the_same_rows_before_it_is_whole(
     assert copy.read_bytes() == history.state(2)
 
 
-def test_nothing_is_fetched_twice(history: History, snapshot: SnapshotFile, copy: Path) -> None:
+def test_nothing_is_fetched_twice(history: History, snapshot: FileRanges, copy: Path) -> None:
     counted = Counted(snapshot.read)
     with lazily(counted, copy) as hydrator, connected(hydrator, copy) as connection:
         for row in random.Random(7).choices(range(1, 6_001), k=200):
@@ -152,7 +152,7 @@ def test_nothing_is_fetched_twice(history: History, snapshot: SnapshotFile, copy
 
 
 def test_reads_in_sequence_fetch_ever_larger_ranges(
-    history: History, snapshot: SnapshotFile, copy: Path
+    history: History, snapshot: FileRanges, copy: Path
 ) -> None:
     counted = Counted(snapshot.read)
     with lazily(counted, copy) as hydrator:
@@ -229,7 +229,7 @@ def test_the_lock_page_is_never_fetched(copy: Path) -> None:
     assert pages == [*range(lock - 4, lock), 0, *range(lock + 1, lock + 4)]
 
 
-def test_a_fetch_never_overwrites_what_was_written(snapshot: SnapshotFile, copy: Path) -> None:
+def test_a_fetch_never_overwrites_what_was_written(snapshot: FileRanges, copy: Path) -> None:
     with lazily(snapshot.read, copy) as hydrator:
         hydrator.page_written(70)
         os.pwrite(hydrator.descriptor, b"n" * 4096, 69 * 4096)
@@ -241,12 +241,12 @@ def test_a_fetch_never_overwrites_what_was_written(snapshot: SnapshotFile, copy:
         assert os.pread(hydrator.descriptor, 4096, 70 * 4096) == snapshot_page(snapshot, 71)
 
 
-def snapshot_page(snapshot: SnapshotFile, page: int) -> bytes:
+def snapshot_page(snapshot: FileRanges, page: int) -> bytes:
     frame = snapshot.read(ltx.offset_of(page, 4096), ltx.stride(4096))
     return dict(ltx.literal_pages(frame, page, 4096))[page]
 
 
-def test_who_writes_a_page_waits_for_a_fetch(snapshot: SnapshotFile, copy: Path) -> None:
+def test_who_writes_a_page_waits_for_a_fetch(snapshot: FileRanges, copy: Path) -> None:
     writers: list[Thread] = []
 
     def read(offset: int, length: int) -> bytes:
@@ -265,7 +265,7 @@ def test_who_writes_a_page_waits_for_a_fetch(snapshot: SnapshotFile, copy: Path)
 
 
 def test_a_page_that_is_written_in_part_is_fetched_before(
-    history: History, snapshot: SnapshotFile, copy: Path
+    history: History, snapshot: FileRanges, copy: Path
 ) -> None:
     with lazily(snapshot.read, copy) as hydrator:
         hydrator.range_written(100 * 4096 + 10, 2 * 4096)
@@ -278,7 +278,7 @@ def test_a_page_that_is_written_in_part_is_fetched_before(
 
 
 def test_what_was_cut_off_is_not_fetched_when_the_copy_grows_again(
-    history: History, snapshot: SnapshotFile, copy: Path
+    history: History, snapshot: FileRanges, copy: Path
 ) -> None:
     with lazily(snapshot.read, copy) as hydrator:
         hydrator.truncated(150 * 4096)
@@ -324,7 +324,7 @@ def test_records_are_applied_to_a_copy_that_is_not_whole(
     reads = random.Random(data.draw(st.integers(0, 1_000)))
 
     with (
-        closing(SnapshotFile(file.path)) as snapshot,
+        closing(FileRanges(file.path)) as snapshot,
         lazily(snapshot.read, copy) as hydrator,
         connected(hydrator, copy) as connection,
     ):
@@ -350,7 +350,7 @@ def test_sqlite_writes_to_a_copy_that_is_not_whole(
     file = compaction.write_copy(Archive(directory / "ltx"), history.path, last=4, at_ms=0)
     copy = directory / "copy.db"
 
-    with closing(SnapshotFile(file.path)) as snapshot, lazily(snapshot.read, copy) as hydrator:
+    with closing(FileRanges(file.path)) as snapshot, lazily(snapshot.read, copy) as hydrator:
         with connected(hydrator, copy, apsw.SQLITE_OPEN_READWRITE) as connection:
             for step, is_kept in steps:
                 if step == "vacuum":
@@ -370,7 +370,7 @@ def test_sqlite_writes_to_a_copy_that_is_not_whole(
 
 
 def test_commits_are_captured_on_a_copy_that_is_not_whole(
-    history: History, snapshot: SnapshotFile, copy: Path, tmp_path: Path
+    history: History, snapshot: FileRanges, copy: Path, tmp_path: Path
 ) -> None:
     records: list[bytes] = []
 
@@ -409,7 +409,7 @@ def test_commits_are_captured_on_a_copy_that_is_not_whole(
 
 @pytest.mark.parametrize("page_size", [1024, 65_536])
 def test_a_vacuum_changes_the_page_size_of_a_copy_that_is_not_whole(
-    history: History, snapshot: SnapshotFile, copy: Path, page_size: int
+    history: History, snapshot: FileRanges, copy: Path, page_size: int
 ) -> None:
     rows = history.connection.execute("SELECT * FROM t").fetchall()
     with lazily(snapshot.read, copy) as hydrator:
@@ -427,7 +427,7 @@ def test_a_vacuum_changes_the_page_size_of_a_copy_that_is_not_whole(
 
 
 def test_a_killed_process_leaves_a_copy_that_goes_on(
-    history: History, snapshot: SnapshotFile, copy: Path
+    history: History, snapshot: FileRanges, copy: Path
 ) -> None:
     child = os.fork()
     if child == 0:
@@ -453,7 +453,7 @@ def test_a_killed_process_leaves_a_copy_that_goes_on(
 
 @pytest.mark.parametrize("rows", [0, 500])
 def test_another_snapshot_cannot_go_on(
-    history: History, snapshot: SnapshotFile, copy: Path, tmp_path: Path, rows: int
+    history: History, snapshot: FileRanges, copy: Path, tmp_path: Path, rows: int
 ) -> None:
     with lazily(snapshot.read, copy):
         pass
@@ -461,14 +461,14 @@ def test_another_snapshot_cannot_go_on(
     file = compaction.write_copy(Archive(tmp_path / "ltx"), history.path, last=3, at_ms=0)
 
     with (
-        closing(SnapshotFile(file.path)) as newer,
+        closing(FileRanges(file.path)) as newer,
         pytest.raises(ltx.Damaged, match="the map of another snapshot"),
     ):
         Hydrator(newer.read, copy)
 
 
 @pytest.mark.parametrize("lost", ["copy", "map"])
-def test_a_copy_or_a_map_alone_is_refused(snapshot: SnapshotFile, copy: Path, lost: str) -> None:
+def test_a_copy_or_a_map_alone_is_refused(snapshot: FileRanges, copy: Path, lost: str) -> None:
     with lazily(snapshot.read, copy):
         pass
     (copy if lost == "copy" else hydration.map_of(copy)).unlink()
@@ -502,7 +502,7 @@ def failing(error: OSError) -> bytes:
 )
 def test_a_page_that_cannot_be_fetched_is_an_error_and_stays_missing(
     history: History,
-    snapshot: SnapshotFile,
+    snapshot: FileRanges,
     copy: Path,
     capfd: pytest.CaptureFixture[str],
     *,
@@ -527,7 +527,7 @@ def test_a_page_that_cannot_be_fetched_is_an_error_and_stays_missing(
 
 
 def test_a_connection_that_is_open_when_its_copy_is_thrown_away_is_told(
-    snapshot: SnapshotFile, copy: Path
+    snapshot: FileRanges, copy: Path
 ) -> None:
     hydrator = Hydrator(snapshot.read, copy)
     with connected(hydrator, copy, apsw.SQLITE_OPEN_READWRITE) as connection:
@@ -548,7 +548,7 @@ def test_a_map_is_allocated_whole(copy: Path) -> None:
 
 
 def test_a_page_that_the_disk_does_not_take_stays_missing(
-    history: History, snapshot: SnapshotFile, copy: Path
+    history: History, snapshot: FileRanges, copy: Path
 ) -> None:
     child = os.fork()
     if child == 0:
@@ -566,7 +566,7 @@ def test_a_page_that_the_disk_does_not_take_stays_missing(
 
 
 def test_a_range_begins_and_ends_with_a_page_that_is_missing(
-    snapshot: SnapshotFile, copy: Path
+    snapshot: FileRanges, copy: Path
 ) -> None:
     counted = Counted(snapshot.read)
     with lazily(counted, copy) as hydrator:
@@ -578,7 +578,7 @@ def test_a_range_begins_and_ends_with_a_page_that_is_missing(
 
 
 def test_a_copy_that_is_to_be_replaced_fetches_nothing_more(
-    snapshot: SnapshotFile, copy: Path
+    snapshot: FileRanges, copy: Path
 ) -> None:
     counted = Counted(snapshot.read)
     with lazily(counted, copy) as hydrator:

@@ -1,0 +1,169 @@
+"""The files that stand for a log, as objects of S3: `<database>/ltx/<level>/<first>-<last>.ltx`."""
+
+import errno
+import os
+import re
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from io import BufferedReader, RawIOBase
+from pathlib import Path
+from typing import BinaryIO, TypeVar, cast
+
+from sqlatch.kernel.errors import StorageError
+from storage.log.answers import NoAnswer
+from storage.log.archive import Archive, LtxFile
+from storage.log.ltx import Header
+from storage.log.objects import Objects, Stored
+
+T = TypeVar("T")
+
+PART_BYTES = 8 << 20
+"""Read at once where a file is read from its beginning to its end."""
+
+TRIES = 5
+PAUSE_S = 0.05
+"""The pause before another try; each is twice the one before."""
+
+TIMESTAMP = "litestream-timestamp"
+"""The metadata by which Litestream knows the time of a file's last transaction."""
+
+_KEY = re.compile(r"([1-9])/([0-9a-f]{16})-([0-9a-f]{16})\.ltx")
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectFile(LtxFile):
+    """A file that is an object, whose key is its path. Its time is that at which it was written."""
+
+    objects: Objects
+
+    def open(self) -> BinaryIO:
+        return cast("BinaryIO", BufferedReader(_Parts(self.ranges()), PART_BYTES))
+
+    def ranges(self) -> "ObjectRanges":
+        return ObjectRanges(self.objects, str(self.path))
+
+
+class ObjectRanges:
+    """An object, read in ranges. Its `read` is a `Read` of the hydration."""
+
+    def __init__(self, objects: Objects, key: str) -> None:
+        self._objects = objects
+        self._key = key
+
+    def read(self, offset: int, length: int) -> bytes:
+        content = answered_in_time(lambda: self._objects.get(self._key, offset, length))
+        if content is None:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), self._key)
+        return content
+
+    def close(self) -> None:
+        """Nothing is open but the connections of the bucket, which others use too."""
+
+
+class BucketArchive(Archive):
+    """See `Archive`. With `keeps_list`, only this one changes the files, and it lists them once."""
+
+    def __init__(
+        self,
+        objects: Objects,
+        database: str,
+        check: Callable[[], None] = lambda: None,
+        *,
+        keeps_list: bool = False,
+    ) -> None:
+        super().__init__(Path(database) / "ltx", check)
+        self._objects = objects
+        self._keeps_list = keeps_list
+        self._listed: list[LtxFile] | None = None
+
+    def files(self) -> list[LtxFile]:
+        if self._listed is None or not self._keeps_list:
+            prefix = f"{self.directory}/"
+            listed = answered_in_time(lambda: list(self._objects.list(prefix)))
+            found = [self._file(each, each.key.removeprefix(prefix)) for each in listed]
+            self._listed = sorted(
+                filter(None, found), key=lambda file: (file.level, file.last, file.first)
+            )
+        return self._listed
+
+    def put(self, level: int, header: Header, pieces: Iterable[bytes]) -> LtxFile:
+        """Write a file, over one that is there: it has the same content, and is replaced whole."""
+        content = bytearray()
+        for piece in pieces:
+            self._check()
+            content += piece
+        path = self._path(level, header)
+        at = datetime.fromtimestamp(header.at_ms / 1000, UTC)
+        metadata = {TIMESTAMP: at.isoformat(timespec="milliseconds").replace("+00:00", "Z")}
+        whole = bytes(content)
+        answered_in_time(lambda: self._objects.put(str(path), whole, metadata))
+        self._listed = None
+        written = Stored(str(path), len(whole), time.time())
+        file = self._file(written, f"{level}/{path.name}")
+        assert file is not None
+        return file
+
+    def adopt(self, base: bytes) -> None:
+        """Nothing: a database begins with its first record."""
+
+    @contextmanager
+    def opened(self, files: Iterable[LtxFile]) -> Iterator[list[BinaryIO]]:
+        yield [file.open() for file in files]
+
+    def delete(self, files: Iterable[LtxFile]) -> None:
+        for file in sorted(files, key=lambda file: file.last):
+            answered_in_time(partial(self._objects.delete, str(file.path)))
+            self._listed = None
+
+    def delete_unfinished(self, written_by_s: float) -> None:
+        """Nothing: an object is there whole, or not at all."""
+
+    def _file(self, stored: Stored, name: str) -> LtxFile | None:
+        found = _KEY.fullmatch(name)
+        return found and ObjectFile(
+            path=Path(stored.key),
+            level=int(found[1]),
+            first=int(found[2], 16),
+            last=int(found[3], 16),
+            size_bytes=stored.size_bytes,
+            at_ms=int(stored.written_s * 1000),
+            written_s=stored.written_s,
+            objects=self._objects,
+        )
+
+
+class _Parts(RawIOBase):
+    """A file that is read part by part."""
+
+    def __init__(self, ranges: ObjectRanges) -> None:
+        super().__init__()
+        self._ranges = ranges
+        self._offset = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        content = self._ranges.read(self._offset, len(buffer))
+        buffer[: len(content)] = content
+        self._offset += len(content)
+        return len(content)
+
+
+def answered_in_time(ask: Callable[[], T]) -> T:
+    """Ask again a few times where there is no answer; StorageError."""
+    pause_s = PAUSE_S
+    for _try in range(TRIES - 1):
+        try:
+            return ask()
+        except NoAnswer:
+            time.sleep(pause_s)
+            pause_s *= 2
+    try:
+        return ask()
+    except NoAnswer as error:
+        raise StorageError(f"the snapshots of a database: {error}") from error
