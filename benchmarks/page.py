@@ -9,7 +9,7 @@ HEAD = """# Performance
 
 What the service costs beside bare SQLite and the tools that do the like, all measured in one run on one machine, in turn. Written by `make bench` from [benchmarks/results.json](../benchmarks/results.json); do not edit.
 
-The floor is apsw doing the same statements on a warm connection, with the same journal mode and the same fsyncs. The peers keep the settings they come with. Of everything the median is given, the 99th percentile, and the ratio to the floor, which is what carries over to another machine. A goal that compares two subjects is judged on the ratios of blocks of samples taken in turn; where these disagree and do not lie within 5 % of each other, the experiment is run again, and at last the goal is not judged: the machine is too noisy. DynamoDB is a small server on the same machine that takes 0.1 ms for a call, one at a time, and answers as moto does (tested).
+`sqlatch` is the service on database files in place, `sqlatch, log` the same service on logs in a directory (`SQLATCH_LOG`). The floor is apsw doing the same statements on a warm connection, with the same journal mode and the same fsyncs. The peers keep the settings they come with. Of everything the median is given, the 99th percentile, and the ratio to the floor, which is what carries over to another machine. A goal that compares two subjects is judged on the ratios of blocks of samples taken in turn; where these disagree and do not lie within 5 % of each other, the experiment is run again, and at last the goal is not judged: the machine is too noisy. DynamoDB is a small server on the same machine that takes 0.1 ms for a call, one at a time, and answers as moto does (tested).
 
 ![Time or rate of each subject](performance.svg)
 """
