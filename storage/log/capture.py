@@ -16,8 +16,8 @@ from typing import Any
 import apsw
 
 from sqlatch.kernel.errors import StorageError
-from storage.log.files import read_at
 from storage.log.ltx import Header, encode, lock_page
+from storage.log.reading import read_at
 
 HEADER_BYTES = 100
 PAGE_SIZE_1 = 65536

@@ -28,17 +28,6 @@ def flags(directory: Path) -> int:
     return flags | os.O_DIRECT if _is_nfs(directory) else flags
 
 
-def read_at(descriptor: int, length_bytes: int, offset: int) -> bytes:
-    """Return these bytes; fewer where the file ends. One call of the system may return fewer."""
-    content = os.pread(descriptor, length_bytes, offset)
-    while len(content) < length_bytes:
-        more = os.pread(descriptor, length_bytes - len(content), offset + len(content))
-        if not more:
-            break
-        content += more
-    return content
-
-
 def length_bytes(descriptor: int) -> int:
     """Return the length of a file as its server has it now: on NFS one GETATTR.
 
