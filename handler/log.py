@@ -241,8 +241,9 @@ def _directive(names: tuple[str, ...]) -> Any:
 
 def _measured(record: Record) -> dict[str, float]:
     metrics: dict[str, float] = {"Requests": 1, "DurationMs": record.duration_ms}
-    if record.lease_wait_ms is not None:
+    if record.lease_wait_ms is not None or record.attempts:
         metrics["Writes"] = 1
+    if record.lease_wait_ms is not None:
         metrics["LeaseWaitMs"] = record.lease_wait_ms
     if record.code is not None or record.failures:
         codes = [record.code, *(str(failure["code"]) for failure in record.failures)]

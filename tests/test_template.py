@@ -119,6 +119,7 @@ TABLE = "dynamodb"
 MOUNT, WRITE = "elasticfilesystem:ClientMount", "elasticfilesystem:ClientWrite"
 LEASES = {f"dynamodb:{one}" for one in ("GetItem", "Scan", "UpdateItem")}
 READ_RECORDS = {"dynamodb:GetItem", "dynamodb:Query"}
+WRITE_RECORDS = {"dynamodb:PutItem", "dynamodb:UpdateItem"}
 MAY: dict[str, dict[tuple[str, str], set[str]]] = {
     "files": {
         ("QueryRole", "FileSystem.Arn"): {MOUNT, WRITE},
@@ -128,13 +129,13 @@ MAY: dict[str, dict[tuple[str, str], set[str]]] = {
         ("ReaperRole", "LeaseTable.Arn"): LEASES,
     },
     "table": {
-        ("QueryRole", "LogTable.Arn"): {*READ_RECORDS, "dynamodb:PutItem"},
+        ("QueryRole", "LogTable.Arn"): {*READ_RECORDS, *WRITE_RECORDS},
         ("QueryRole", "<LogBucket.Arn>/databases/*"): {"s3:GetObject", "s3:PutObject"},
         ("QueryRole", "LogBucket.Arn"): {"s3:ListBucket"},
         ("ReadRole", "LogTable.Arn"): READ_RECORDS,
         ("ReadRole", "<LogBucket.Arn>/databases/*"): {"s3:GetObject"},
         ("ReadRole", "LogBucket.Arn"): {"s3:ListBucket"},
-        ("ReaperRole", "LogTable.Arn"): {*READ_RECORDS, "dynamodb:PutItem", "dynamodb:DeleteItem"},
+        ("ReaperRole", "LogTable.Arn"): {*READ_RECORDS, *WRITE_RECORDS, "dynamodb:DeleteItem"},
         ("ReaperRole", "<LogBucket.Arn>/databases/*"): {
             *("s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"),
         },

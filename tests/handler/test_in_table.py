@@ -1,5 +1,6 @@
 """Every entry point on databases that are logs in DynamoDB and S3, and what each costs in calls."""
 
+import json
 import os
 import time
 from collections import Counter
@@ -117,6 +118,19 @@ def test_a_write_and_a_fresh_read_are_one_call_and_an_older_read_is_none(
         "write that changes nothing": query,
         "replay": query,
     }
+
+
+def test_a_write_is_counted_as_one_though_it_waits_for_no_lease(
+    table: None, ask: Ask, capfd: pytest.CaptureFixture[str]
+) -> None:
+    capfd.readouterr()
+    for event in ({"query": "SELECT * FROM t"}, insert(1)):
+        ask(event)
+
+    read, write = map(json.loads, capfd.readouterr().err.splitlines())
+    assert write["Writes"] == 1
+    assert not {"LeaseWaitMs", "lease_wait_ms"} & write.keys()
+    assert "Writes" not in read
 
 
 def test_every_ninth_write_in_a_row_asks_whether_another_has_asked_for_its_turn(
