@@ -1,0 +1,58 @@
+"""Every order of the steps of the log in DynamoDB; and the searches that miss a rule taken out."""
+
+from dataclasses import fields, replace
+
+import pytest
+
+from tests.faults.log_table_model import Limits, Rules, Violation, search
+from tests.faults.report import FULL, record, record_planted
+
+QUICK = {
+    "sleeps": Limits(commits=3),
+    "no answers": Limits(commits=2, lost=1, late=1),
+}
+LONG = {
+    "sleeps of four": Limits(commits=4),
+    "reads": Limits(commits=3, reads=1),
+    "late puts": Limits(commits=3, late=1),
+    "lost answers": Limits(commits=3, lost=1),
+}
+SEARCHES = {**QUICK, **LONG} if FULL else QUICK
+
+PLANTED = {
+    "put_has_a_condition": ("a record replaces another's", QUICK["sleeps"]),
+    "own_record_is_known": ("a refusal by one's own record is another's", QUICK["no answers"]),
+    "writer_checks_the_floor": ("a put after a sleep is acknowledged", QUICK["sleeps"]),
+    "reader_checks_the_floor": ("a record is believed after a sleep", QUICK["sleeps"]),
+    "stale_loser_believes_no_winner": (
+        "a winner's record is believed after a sleep",
+        LONG["sleeps of four"],
+    ),
+    "reaper_waits": ("records are removed at once", QUICK["sleeps"]),
+    "newest_stays": ("the newest record is removed", QUICK["sleeps"]),
+    "floor_comes_first": ("records are removed before the floor is raised", LONG["sleeps of four"]),
+    "unanswered_is_put_again": ("no answer is taken for a refusal", QUICK["no answers"]),
+}
+
+pytestmark = pytest.mark.timeout(7_200 if FULL else 900)
+
+
+@pytest.mark.parametrize("name", SEARCHES)
+def test_in_every_order_nothing_is_lost_and_nothing_false_is_believed(name: str) -> None:
+    states = search(Rules(), SEARCHES[name])
+
+    record(f"log_table_model_{name.replace(' ', '_')}", states=states)
+    assert states > 5_000
+
+
+def test_each_rule_is_planted() -> None:
+    assert list(PLANTED) == [field.name for field in fields(Rules)]
+
+
+@pytest.mark.parametrize("rule", PLANTED)
+def test_a_rule_that_is_taken_out_is_missed(rule: str) -> None:
+    bug, limits = PLANTED[rule]
+
+    with pytest.raises(Violation):
+        search(replace(Rules(), **{rule: False}), limits)
+    record_planted(f"log in a table: {bug}", "every order of the steps")
