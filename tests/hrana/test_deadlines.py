@@ -79,5 +79,5 @@ def test_past_the_deadline_a_transaction_commits_nothing_and_can_be_rolled_back(
 
     assert answers[1]["error"]["code"] == DEADLINE
     assert answers[2]["type"] == "ok"
-    assert service().leases.held() == []
+    assert service().held_leases() == []
     assert plain(late.stream().execute("SELECT count(*) FROM t")) == [[0]]

@@ -61,7 +61,7 @@ def test_a_refused_token_is_told_as_the_protocol_tells_it(
             assert sorted(told) == ["code", "message"]
             assert answer["headers"]["content-type"] == "application/json"
     assert contents(directory) == files
-    assert service().leases.held() == []
+    assert service().held_leases() == []
 
 
 @pytest.mark.usefixtures("guarded")
@@ -92,7 +92,7 @@ def test_a_token_that_only_reads_writes_on_no_path(sql: str, directory: Path) ->
 
         assert "SQLITE_READONLY" in answer["body"], (path, answer)
     assert databases(directory) == files
-    assert service().leases.held() == []
+    assert service().held_leases() == []
 
 
 @pytest.mark.usefixtures("guarded")
@@ -120,7 +120,7 @@ def test_a_token_that_only_reads_cannot_write_in_a_transaction(directory: Path) 
 
         assert "SQLITE_READONLY" in answer["body"]
     assert databases(directory) == files
-    assert service().leases.held() == []
+    assert service().held_leases() == []
 
 
 @pytest.mark.usefixtures("guarded")

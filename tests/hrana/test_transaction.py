@@ -73,7 +73,7 @@ def test_a_transaction_left_open_keeps_nobody(client: Client, other: Client) -> 
     stream.execute("BEGIN IMMEDIATE")
     stream.execute("UPDATE account SET balance = 1")
 
-    assert service().leases.held() == []
+    assert service().held_leases() == []
     other.stream().execute("UPDATE account SET balance = 2")
     assert balances(client) == [2, 2]
 
