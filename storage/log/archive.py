@@ -20,8 +20,8 @@ from typing import BinaryIO, Protocol
 
 from sqlatch.kernel import nfs
 from sqlatch.kernel.errors import StorageError
-from storage.log.files import read_at
 from storage.log.ltx import Header
+from storage.log.reading import read_at
 
 SNAPSHOT_LEVEL = 9
 

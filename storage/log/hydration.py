@@ -18,7 +18,6 @@ import apsw
 from sqlatch.kernel.errors import DatabaseCorrupt, StorageError
 from storage.log import ltx
 from storage.log.ltx import Damaged, Header
-from storage.log.reading import read_at
 
 BLOCK_BYTES = 256 * 1024
 AHEAD_BYTES_MAX = 8 * 1024 * 1024
