@@ -79,7 +79,8 @@ def _run(seed: int, oracle: Oracle, directory: Path) -> Counter[str]:
             return counts
         if got != expected:
             raise Differs("\n".join([*said, f"handler: {got}", f"SQLite:  {expected}"]))
-    if through_the_file(directory / f"p{seed}.db") != content(oracle.connection):
+    (file,) = [*directory.glob(f"p{seed}.db"), *directory.glob(f"sqlatch-*/*/*/p{seed}/db")]
+    if through_the_file(file) != content(oracle.connection):
         if by_chance:
             counts["ended_by_chance"] += 1
             return counts
@@ -168,7 +169,10 @@ def through_the_file(path: Path) -> dict[str, Any]:
 
 def main(first: int, count: int, plant: str = "") -> None:
     with tempfile.TemporaryDirectory(dir=os.environ.get("TEST_MEMORY")) as directory:
-        os.environ["SQLATCH_DATABASES"] = directory
+        if os.environ.get("TEST_ENGINE") == "log":
+            os.environ |= {"SQLATCH_LOG": f"directory:{directory}", "SQLATCH_COPIES": directory}
+        else:
+            os.environ["SQLATCH_DATABASES"] = directory
         patch = pytest.MonkeyPatch()
         if plant in PLANTED:
             PLANTED[plant](patch)

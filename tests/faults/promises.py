@@ -345,6 +345,7 @@ PROMISES = (
         (
             Figure("events", ("hostile_events",), "events"),
             Figure("requests of libSQL clients", ("hostile_pipelines",), "requests"),
+            Figure("of them on a log", ("hostile_pipelines_in_a_log",), "requests"),
             Figure("bombs", ("bombs",), "bombs"),
             Figure("latest end past its deadline", ("bombs",), "past_deadline_s_max", unit=" s"),
             Figure("functions, with the largest values", ("functions",), "functions"),
@@ -393,6 +394,7 @@ PROMISES = (
         ("tests/faults/test_oracle.py",),
         (
             Figure("programs", ("oracle",), "programs"),
+            Figure("programs on a log", ("oracle_in_a_log",), "programs"),
             Figure("statements", ("oracle",), "statements"),
             Figure("requests answered alike", ("oracle",), "answered"),
             Figure("query plans", ("oracle",), "explained"),

@@ -7,6 +7,7 @@ import base64
 import gzip
 import json
 import os
+import shutil
 import time
 from collections import Counter
 from pathlib import Path
@@ -17,8 +18,9 @@ import pytest
 from handler import local
 from handler.service import service
 from sqlatch.kernel.errors import SqlatchError
-from tests.conftest import Ask
+from tests.conftest import Ask, forget
 from tests.faults.hostile_pipelines import Hostile, Sent
+from tests.faults.log_images import image_of
 from tests.faults.report import FULL, record
 from tests.forge import PRIVATE, PUBLIC, bearer
 from tests.storage.sessions import sessions_of
@@ -48,6 +50,20 @@ def test_a_hostile_request_gets_a_named_error_or_a_right_answer(
     bearers: list[str], directory: Path
 ) -> None:
     sent(EVENTS_SHORT, SEED, bearers, directory)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("environment", ["sqlite"], indirect=True)
+def test_a_hostile_request_on_a_log_gets_a_named_error_or_a_right_answer(
+    bearers: list[str], directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SQLATCH_DATABASES")
+    monkeypatch.setenv("SQLATCH_LOG", f"directory:{directory}")
+    monkeypatch.setenv("SQLATCH_COPIES", str(directory.parent))
+    forget(service)
+    counts = sent(EVENTS if FULL else EVENTS_SHORT, SEED + 2, bearers, directory)
+
+    record("hostile_pipelines_in_a_log", requests=sum(counts.values()))
 
 
 @pytest.mark.slow
@@ -86,6 +102,8 @@ def make_anew(directory: Path) -> None:
     service.cache_clear()
     for path in directory.glob("*.db*"):
         path.unlink()
+    for log in directory.glob("*/log"):
+        shutil.rmtree(log.parent)
     local.invoke({
         "statements": [
             {"query": "CREATE TABLE t (id INTEGER PRIMARY KEY, n UNIQUE)"},
@@ -180,8 +198,10 @@ CODES = {
 
 
 def contents(directory: Path) -> dict[str, bytes]:
-    """The files of the databases; what a commit changes is in the file."""
-    return {path.name: path.read_bytes() for path in directory.glob("*.db")}
+    """The files of the databases, or the segments of their logs: a commit changes one of them."""
+    files = {path.name: path.read_bytes() for path in directory.glob("*.db")}
+    logs = {log for log in directory.glob("*/log") if log.is_dir()}
+    return files | {f"{log}/{name}": file for log in logs for name, file in image_of(log).items()}
 
 
 def any_transaction() -> bool:

@@ -34,14 +34,14 @@ class Failed(AssertionError):
     """A program did not end alike on both sides, or a signal ended it."""
 
 
-def run(seeds: range, memory: Path, *, plant: str = "") -> Counter[str]:
+def run(seeds: range, memory: Path, *, plant: str = "", engine: str = "inplace") -> Counter[str]:
     """Run the programs of the seeds, and return their counts; Failed at the first that fails."""
     counts: Counter[str] = Counter()
     seed = seeds[0]
     with subprocess.Popen(
         [*PROGRAM, str(seeds[0]), str(len(seeds)), plant],
         cwd=ROOT,
-        env={**os.environ, "TEST_MEMORY": str(memory)},
+        env={**os.environ, "TEST_MEMORY": str(memory), "TEST_ENGINE": engine},
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
@@ -79,6 +79,17 @@ def test_the_handler_answers_as_plain_sqlite_does(memory: Path) -> None:
         counts += run(range(first_seed, first_seed + PROGRAMS_OF_A_PROCESS), memory)
 
     record("oracle", programs=PROGRAMS, signals=0, **dict(sorted(counts.items())))
+
+
+@pytest.mark.slow
+def test_the_handler_answers_as_plain_sqlite_does_on_a_log(memory: Path) -> None:
+    counts: Counter[str] = Counter()
+    programs = PROGRAMS // 10
+    for first_seed in range(0, programs, PROGRAMS_OF_A_PROCESS):
+        seeds = range(first_seed, min(first_seed + PROGRAMS_OF_A_PROCESS, programs))
+        counts += run(seeds, memory, engine="log")
+
+    record("oracle_in_a_log", programs=programs, signals=0, **dict(sorted(counts.items())))
 
 
 CALLED_MALFORMED = (
