@@ -220,31 +220,8 @@ class Replica:
             self.generation += 1  # whoever is connected opens it again, without fetching
 
     def _follow_or_begin_anew(self, ask: Callable[[Log], list[Record]], deadline_s: float) -> None:
-        with self._thrown_away_on_failure():
-            self._remove_at_last()
-            if not self.txid and not self._has_looked:
-                self._begin_from_a_snapshot()
-            tried = set[bytes]()
-            while (gone := self._gone(ask, deadline_s)) is not None:
-                if gone.base in tried:
-                    raise StorageError(f"database {self._name!r}: {gone}; {NO_SNAPSHOT}") from gone
-                tried.add(gone.base)
-                self.begin_anew()
-                self._remove_at_last()
-                self._begin_from_a_snapshot(gone.base)
-
-    def _gone(self, ask: Callable[[Log], list[Record]], deadline_s: float) -> Gone | None:
-        """Apply what is new. Return why the copy has to begin anew, None if it has not."""
         try:
-            self.apply(ask(self.log), deadline_s)
-        except Gone as gone:
-            return gone
-        return None if self._bookmark.is_clean else Gone("the copy is torn")
-
-    @contextmanager
-    def _thrown_away_on_failure(self) -> Iterator[None]:
-        try:
-            yield
+            self._follow_on_a_whole_copy(ask, deadline_s)
         except Damaged as error:
             self.begin_anew()
             raise DatabaseCorrupt(f"the log of database {self._name!r}: {error}") from error
@@ -255,6 +232,29 @@ class Replica:
             # The log has gone on, and the copy perhaps not.
             self.reread()
             raise
+
+    def _follow_on_a_whole_copy(
+        self, ask: Callable[[Log], list[Record]], deadline_s: float
+    ) -> None:
+        self._remove_at_last()
+        if not self.txid and not self._has_looked:
+            self._begin_from_a_snapshot()
+        tried = set[bytes]()
+        while (gone := self._gone(ask, deadline_s)) is not None:
+            if gone.base in tried:
+                raise StorageError(f"database {self._name!r}: {gone}; {NO_SNAPSHOT}") from gone
+            tried.add(gone.base)
+            self.begin_anew()
+            self._remove_at_last()
+            self._begin_from_a_snapshot(gone.base)
+
+    def _gone(self, ask: Callable[[Log], list[Record]], deadline_s: float) -> Gone | None:
+        """Apply what is new. Return why the copy has to begin anew, None if it has not."""
+        try:
+            self.apply(ask(self.log), deadline_s)
+        except Gone as gone:
+            return gone
+        return None if self._bookmark.is_clean else Gone("the copy is torn")
 
     def _begin_from_a_snapshot(self, base: bytes = b"") -> None:
         """Fill an empty copy from the newest snapshot and the files behind it, if there is one."""
