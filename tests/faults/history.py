@@ -17,7 +17,7 @@ import sys
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -83,6 +83,7 @@ class Counts:
     records: int = 0
     kills: int = 0
     freezes: int = 0
+    crashed: int = 0
     another_state: int = 0
     against_time: int = 0
     lost: int = 0
@@ -112,8 +113,7 @@ def main(task: Task) -> None:
             counts["freezes"] += 1
         else:
             os.kill(pid, signal.SIGKILL)
-            _waited_for(pid)
-            counts["kills"] += 1
+            counts["kills" if _waited_for(pid) == signal.SIGKILL else "crashed"] += 1
             number = running.pop(pid)
             running[_forked(_work, task, number, shared)] = number
     for pid in running:
@@ -245,9 +245,9 @@ def _forked(act: Any, *arguments: Any) -> int:
     return pid
 
 
-def _waited_for(pid: int) -> None:
-    with suppress(ChildProcessError):
-        os.waitpid(pid, 0)
+def _waited_for(pid: int) -> int:
+    """Return the signal that ended a process, 0 if it ended by itself."""
+    return os.WTERMSIG(os.waitpid(pid, 0)[1])
 
 
 if __name__ == "__main__":
