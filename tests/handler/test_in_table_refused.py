@@ -82,7 +82,8 @@ def told(error: dict[str, Any], *parts: str) -> None:
 def test_a_table_that_is_not_there(
     ask: Ask, refused: Ask, query: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("SQLATCH_LOG", "dynamodb:nothing,s3://nothing/")
+    bucket = os.environ["SQLATCH_LOG"].partition(",")[2]
+    monkeypatch.setenv("SQLATCH_LOG", f"dynamodb:nothing,{bucket}")
     forget(service)
 
     error = refused(query)
@@ -95,7 +96,8 @@ def test_a_table_that_has_other_keys(
     ask: Ask, refused: Ask, moto_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     create_table(moto_url, "for-leases")
-    monkeypatch.setenv("SQLATCH_LOG", "dynamodb:for-leases,s3://nothing/")
+    bucket = os.environ["SQLATCH_LOG"].partition(",")[2]
+    monkeypatch.setenv("SQLATCH_LOG", f"dynamodb:for-leases,{bucket}")
     forget(service)
 
     told(refused(READ), "the table 'for-leases'", "pk (S) and sk (N)")
