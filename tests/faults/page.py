@@ -74,16 +74,18 @@ def page(counted: Mapping[str, Any]) -> str:
 
 
 def figure(wanted: Figure, records: Records) -> str:
-    """The number as it is printed; `not run` if no record has it."""
-    numbers = [
-        counts[wanted.count]
+    """The number as it is printed; `not run` if no record has it, and whether one is of `short`."""
+    counted = [
+        counts
         for name, counts in records.items()
         if wanted.count in counts and any(fnmatchcase(name, one) for one in wanted.records)
     ]
-    if not numbers:
+    if not counted:
         return "not run"
+    numbers = [counts[wanted.count] for counts in counted]
     number = max(numbers) if wanted.largest else sum(numbers)
-    return f"{round(number, 3):,}{wanted.unit}"
+    form = " (short run)" if any(counts.get("short") for counts in counted) else ""
+    return f"{round(number, 3):,}{wanted.unit}{form}"
 
 
 def _promise(promise: Promise, records: Records) -> str:

@@ -51,6 +51,7 @@ def test_the_page_shows_no_promise_broken_and_every_control_broken() -> None:
 
     assert {number for label, number in broken if not label.startswith("control")} <= {
         "0",
+        "0 (short run)",
         "not run",
     }
     assert "0" not in {number for label, number in broken if label == "control: torn reads"}
@@ -66,6 +67,13 @@ def test_a_figure_sums_or_takes_the_largest_of_the_records_it_names() -> None:
     assert page.figure(Figure("", ("a-*",), "n"), records) == "1,234"
     assert page.figure(Figure("", ("a-*", "b"), "n"), records) == "1,243"
     assert page.figure(Figure("", ("a-*",), "s", largest=True, unit=" s"), records) == "1.25 s"
+
+
+def test_a_figure_of_a_short_run_says_so() -> None:
+    records: dict[str, dict[str, Any]] = {"a": {"n": 2}, "b": {"n": 3, "short": True}}
+
+    assert page.figure(Figure("", ("a",), "n"), records) == "2"
+    assert page.figure(Figure("", ("a", "b"), "n"), records) == "5 (short run)"
 
 
 def test_what_was_not_run_is_said_to_be_not_run() -> None:
