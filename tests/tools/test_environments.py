@@ -1,5 +1,6 @@
 """The environments of the commands: made once for the same sources, and again for others."""
 
+import re
 from pathlib import Path
 
 import pytest
