@@ -203,13 +203,14 @@ class DynamoLog:
         except NoAnswer as error:
             self._may_land |= error.may_land
             raise
-        if winner is not None and not self._is_same(winner, item):
-            self._turn.lost()
-            return winner
-        self._may_land = True
-        if self._is_stale():
+        if winner is None or self._is_same(winner, item):
+            winner, self._may_land = None, True
+        if self._may_land and self._is_stale():
+            # It may have been put before, and removed since.
             self._check_was_first(cast("int", item["sk"]))
-        return None
+        if winner is not None:
+            self._turn.lost()
+        return winner
 
     def _is_same(self, winner: Item, item: Item) -> bool:
         """Return whether a record was refused by itself: it had been put, its answer was lost."""

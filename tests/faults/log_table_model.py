@@ -26,6 +26,8 @@ class Rules:
     newest_stays: bool = True
     floor_comes_first: bool = True
     unanswered_is_put_again: bool = True
+    known_since_the_put_was_sent: bool = True
+    refusal_after_doubt_is_checked: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,8 @@ class Process(NamedTuple):
     """What a process does next, and what it knows.
 
     `taken` are the commits of its copy; it `is_fresh` if that was the newest state in this tick.
-    `found` are records that it has read and not yet believed, `in_time` if that was in this tick.
+    `found` are records that it has read and not yet believed, `in_time` if that was in this tick,
+    or a put that is still to be checked.
     """
 
     step: str = "idle"
@@ -251,8 +254,19 @@ def _put(world: World, number: int, process: Process, rules: Rules) -> Iterator[
         yield from _committed(world.put(place, record), number, process, rules)
     elif winner.commit == process.commit and rules.own_record_is_known:
         yield from _committed(world, number, process, rules)
+    elif process.may_land and not process.is_fresh and rules.refusal_after_doubt_is_checked:
+        # It may have been put before, and removed since.
+        yield world.with_process(number, process._replace(step="refused", found=((place, winner),)))
     else:
         yield _refused(world, number, process, (place, winner), rules)
+
+
+def _refused_in_doubt(world: World, number: int, process: Process, rules: Rules) -> Iterator[World]:
+    if world.floor > len(process.taken):
+        yield world.with_process(number, _given_up(process._replace(found=())))
+    else:
+        (winner,) = process.found
+        yield _refused(world, number, process._replace(found=()), winner, rules)
 
 
 def _landed(world: World, place: int, record: Record, rules: Rules) -> World:
@@ -272,9 +286,9 @@ def _given_up(process: Process) -> Process:
 
 def _committed(world: World, number: int, process: Process, rules: Rules) -> Iterator[World]:
     if not process.is_fresh and rules.writer_checks_the_floor:
-        yield world.with_process(number, process._replace(step="first"))
+        yield world.with_process(number, process._replace(step="first", in_time=True))
     else:
-        yield _acknowledged(world, number, process)
+        yield _acknowledged(world, number, process, is_fresh=True)
 
 
 def _first(world: World, number: int, process: Process, rules: Rules) -> Iterator[World]:
@@ -282,12 +296,13 @@ def _first(world: World, number: int, process: Process, rules: Rules) -> Iterato
     if world.floor > len(process.taken):
         yield world.with_process(number, _given_up(process))
     else:
-        yield _acknowledged(world, number, process)
+        is_fresh = process.in_time or not rules.known_since_the_put_was_sent
+        yield _acknowledged(world, number, process, is_fresh=is_fresh)
 
 
-def _acknowledged(world: World, number: int, process: Process) -> World:
+def _acknowledged(world: World, number: int, process: Process, *, is_fresh: bool) -> World:
     taken = (*process.taken, process.commit)
-    done = Process("idle", taken=taken, is_fresh=True)
+    done = Process("idle", taken=taken, is_fresh=is_fresh)
     return world.promising(process.commit).with_process(number, done)
 
 
@@ -344,6 +359,7 @@ _STEPS: dict[str, Step] = {
     "put": _put,
     "first": _first,
     "give up": _give_up,
+    "refused": _refused_in_doubt,
     "read idle": _read_idle,
     "reap": _reap,
 }

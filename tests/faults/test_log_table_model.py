@@ -14,8 +14,8 @@ QUICK = {
 LONG = {
     "sleeps of four": Limits(commits=4),
     "reads": Limits(commits=3, reads=1),
-    "late puts": Limits(commits=3, late=1),
-    "lost answers": Limits(commits=3, lost=1),
+    "late puts of four": Limits(commits=4, late=1),
+    "late and lost": Limits(commits=3, late=1, lost=1),
 }
 SEARCHES = {**QUICK, **LONG} if FULL else QUICK
 
@@ -26,12 +26,20 @@ PLANTED = {
     "reader_checks_the_floor": ("a record is believed after a sleep", QUICK["sleeps"]),
     "stale_loser_believes_no_winner": (
         "a winner's record is believed after a sleep",
-        LONG["sleeps of four"],
+        LONG["late puts of four"],
     ),
     "reaper_waits": ("records are removed at once", QUICK["sleeps"]),
     "newest_stays": ("the newest record is removed", QUICK["sleeps"]),
     "floor_comes_first": ("records are removed before the floor is raised", LONG["sleeps of four"]),
     "unanswered_is_put_again": ("no answer is taken for a refusal", QUICK["no answers"]),
+    "known_since_the_put_was_sent": (
+        "what a put says is taken for known since its answer",
+        LONG["sleeps of four"],
+    ),
+    "refusal_after_doubt_is_checked": (
+        "a refusal after a sleep in doubt is told as one",
+        LONG["late and lost"],
+    ),
 }
 
 pytestmark = pytest.mark.timeout(7_200 if FULL else 900)

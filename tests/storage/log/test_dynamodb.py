@@ -241,6 +241,27 @@ def test_one_who_slept_while_its_number_was_compacted_away_is_not_told_that_it_c
         sleeper.sync(DEADLINE_S)
 
 
+def test_one_whose_record_was_removed_before_it_knew_is_not_told_that_it_was_refused(
+    cloud: Cloud, start: Start, machine: Machine
+) -> None:
+    """Its number was used again, by another who slept: that one's record refuses the second put."""
+    sleeper, other = start(), start()
+    commit(sleeper, b"one")
+    cloud.calls.faults["PutItem"] = ["answer"]
+    commit_id = new_id()
+    with pytest.raises(InDoubt):
+        sleeper.append(commit_id, b"two")
+    commit(other, b"three", b"four")
+    compact(cloud, 3)
+    cloud.table.put({"pk": "main", "sk": 2, "id": new_id(), "log": b"log", "d": b"void"})
+    machine.sleep(STALE_S + 1)
+
+    with pytest.raises(StorageError) as unknown:
+        sleeper.outcome(2, commit_id, DEADLINE_S)
+
+    assert unknown.value.outcome == "unknown"
+
+
 @CLOCKS
 def test_one_who_slept_a_while_commits_all_the_same(
     cloud: Cloud, start: Start, machine: Machine, clock: str
