@@ -73,6 +73,21 @@ def test_of_two_writers_on_one_state_the_second_is_overtaken(store: Store, other
     assert read(store) == read(other) == [1, 2, 4]
 
 
+def test_of_two_that_create_a_database_alike_the_second_is_overtaken(start: Start) -> None:
+    """Their first pages are equal in all that SQLite looks at to see whether a file has changed."""
+    create = "CREATE TABLE IF NOT EXISTS t (n)"
+    with opened(start(), "new") as first, opened(start(), "new") as second:
+        with second.write(granted(), creates=True) as late:
+            late.connection.run(create)
+            write(first, create)
+            with pytest.raises(Overtaken):
+                late.commit()
+        write(second, create)
+        write(second, "INSERT INTO t VALUES (1)")
+
+        assert read(first) == read(second) == [1]
+
+
 def test_an_append_whose_answer_was_lost_is_a_success(
     cloud: Cloud, store: Store, other: Store
 ) -> None:
