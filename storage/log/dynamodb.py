@@ -75,6 +75,7 @@ class DynamoLog:
         self._sleep = sleep
         self._turn = Turn(database, table, now=now, sleep=sleep)
         self._known: Moment | None = None
+        self._sent: Moment | None = None
         self._blind_left = 0
         self._unanswered: Item | None = None
         self._may_land = False
@@ -124,7 +125,7 @@ class DynamoLog:
         self._unanswered = self._item(commit_id, content)
         self._may_land = False
         self._blind_left = max(0, self._blind_left - 1)
-        sent = self._clocks.moment()
+        self._sent = self._clocks.moment()
         try:
             winner = self._put(self._unanswered)
         except NoAnswer as error:
@@ -133,7 +134,7 @@ class DynamoLog:
             raise Conflict("another commit was first", self._taken(winner))
         end = Place(EPOCH, 0, self._place.txid + 1)
         self._log_id = self._log_id or commit_id
-        self._place, self._known, self._unanswered = end, sent, None
+        self._place, self._known, self._unanswered = end, self._sent, None
         self._turn.committed()
 
     def outcome(self, txid: int, commit_id: bytes, deadline_s: float) -> tuple[bool, list[Record]]:
@@ -146,7 +147,6 @@ class DynamoLog:
             return (txid, commit_id) in {(each.txid, each.commit_id) for each in records}, records
         assert (item["sk"], item["id"]) == (txid, commit_id), "the record of the last append"
         while True:
-            sent = self._clocks.moment()
             try:
                 winner = self._put(item)
                 break
@@ -162,7 +162,8 @@ class DynamoLog:
         if winner is not None:
             return False, self._taken(winner)
         records = self._records([item])
-        self._known = sent
+        # It may have been put by the first of these, and others behind it.
+        self._known = self._sent
         self._turn.committed()
         return True, records
 

@@ -28,6 +28,7 @@ class Rules:
     unanswered_is_put_again: bool = True
     known_since_the_put_was_sent: bool = True
     refusal_after_doubt_is_checked: bool = True
+    known_since_the_first_put: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,7 @@ class Process(NamedTuple):
     found: tuple[tuple[int, Record], ...] = ()
     commit: int = 0
     may_land: bool = False
+    has_sent: bool = False
     then: str = ""
     left: int = 0
     promised_before: tuple[int, ...] = ()
@@ -238,7 +240,11 @@ def _anew(world: World, number: int, process: Process, rules: Rules) -> Iterator
 
 def _put(world: World, number: int, process: Process, rules: Rules) -> Iterator[World]:
     record, place = Record(process.commit, process.taken), len(process.taken) + 1
-    again = process._replace(step="put" if rules.unanswered_is_put_again else "give up")
+    again = process._replace(
+        step="put" if rules.unanswered_is_put_again else "give up",
+        in_time=process.in_time or not process.has_sent,
+        has_sent=True,
+    )
     if world.lost_left:
         lost = world._replace(lost_left=world.lost_left - 1)
         yield lost.with_process(number, again)
@@ -281,14 +287,17 @@ def _give_up(world: World, number: int, process: Process, rules: Rules) -> Itera
 
 def _given_up(process: Process) -> Process:
     """The outcome is unknown. The next request begins with a question."""
-    return process._replace(step="ask", then="idle", commit=0, may_land=False)
+    return process._replace(
+        step="ask", then="idle", commit=0, may_land=False, has_sent=False, in_time=False
+    )
 
 
 def _committed(world: World, number: int, process: Process, rules: Rules) -> Iterator[World]:
+    in_time = process.in_time or not process.has_sent or not rules.known_since_the_first_put
     if not process.is_fresh and rules.writer_checks_the_floor:
-        yield world.with_process(number, process._replace(step="first", in_time=True))
+        yield world.with_process(number, process._replace(step="first", in_time=in_time))
     else:
-        yield _acknowledged(world, number, process, is_fresh=True)
+        yield _acknowledged(world, number, process, is_fresh=in_time)
 
 
 def _first(world: World, number: int, process: Process, rules: Rules) -> Iterator[World]:
@@ -313,7 +322,9 @@ def _refused(
     taken = process.taken
     if process.is_fresh or not rules.stale_loser_believes_no_winner:
         taken = (*taken, winner[1].commit)
-    then = process._replace(step="idle", taken=taken, commit=0, may_land=False)
+    then = process._replace(
+        step="idle", taken=taken, commit=0, may_land=False, has_sent=False, in_time=False
+    )
     return world.refusing(process.commit).with_process(number, then)
 
 

@@ -40,6 +40,10 @@ PLANTED = {
         "a refusal after a sleep in doubt is told as one",
         LONG["late and lost"],
     ),
+    "known_since_the_first_put": (
+        "what a repeated put says is taken for known since then",
+        LONG["late puts of four"],
+    ),
 }
 
 pytestmark = pytest.mark.timeout(7_200 if FULL else 900)

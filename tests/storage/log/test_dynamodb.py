@@ -262,6 +262,25 @@ def test_one_whose_record_was_removed_before_it_knew_is_not_told_that_it_was_ref
     assert unknown.value.outcome == "unknown"
 
 
+def test_one_who_finds_its_record_after_a_sleep_does_not_know_that_it_is_the_newest(
+    cloud: Cloud, start: Start, machine: Machine
+) -> None:
+    sleeper, other = start(), start()
+    commit(sleeper, b"one")
+    cloud.calls.faults["PutItem"] = ["answer"]
+    commit_id = new_id()
+    with pytest.raises(InDoubt):
+        sleeper.append(commit_id, b"two")
+    commit(other, b"three", b"four")
+    machine.sleep(STALE_S + 1)
+    assert sleeper.outcome(2, commit_id, machine.epoch_s + DEADLINE_S)[0]
+
+    assert not sleeper.goes_first
+    compact(cloud, 3)
+    with pytest.raises(StorageError):
+        sleeper.append(new_id(), b"into the void")
+
+
 @CLOCKS
 def test_one_who_slept_a_while_commits_all_the_same(
     cloud: Cloud, start: Start, machine: Machine, clock: str
