@@ -57,7 +57,7 @@ _LENGTH = struct.Struct("<I")
 class Campaign:
     """How long it lasts: a time, and then until so many commits are acknowledged.
 
-    `without` names what is taken out of the writers: "id", "floor" or "condition".
+    `without` names what is taken out of the writers: "id".
     """
 
     directory: str
@@ -86,32 +86,11 @@ class WithoutId(DynamoLog):
         return False
 
 
-class WithoutFloor(DynamoLog):
-    """A log that acknowledges what was put after a sleep."""
-
-    def _check_was_first(self, txid: int) -> None:
-        pass
-
-
-class WithoutCondition(Table):
-    """A table in which records replace those of others."""
-
-    def put_new(self, item: Item) -> Item | None:
-        self.put(item)
-        return None
-
-
-KINDS: dict[str, type[DynamoLog]] = {
-    "id": WithoutId,
-    "floor": WithoutFloor,
-}
-
-
 def opened(campaign: Campaign, place: Place, log_id: bytes | None) -> DynamoLog:
-    kind = next((KINDS[each] for each in campaign.without if each in KINDS), DynamoLog)
+    kind = WithoutId if "id" in campaign.without else DynamoLog
     return kind(
         "main",
-        (WithoutCondition if "condition" in campaign.without else Table)(campaign.table),
+        Table(campaign.table),
         Objects(campaign.table, "logs/"),
         at=place,
         database_id=log_id,

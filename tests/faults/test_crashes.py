@@ -19,6 +19,7 @@ EVERY_IN_SHORT = 17
 EVERY_IN_A_LOG = 1 if tally.FULL else 3
 """Of the operations on a log."""
 RECOVERED_IN_A_LOG_EVERY = 12 if tally.FULL else 1_000
+RECOVERED_IN_A_LOG = [*SCENARIOS, *IN_LOGS][:: 1 if tally.FULL else 5]
 
 by_name = pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
 
@@ -89,7 +90,7 @@ def test_a_crash_in_a_log_leaves_the_state_before_or_after(
 
 @pytest.mark.slow
 @pytest.mark.timeout(tally.TIMEOUT_S)
-@pytest.mark.parametrize("scenario", [*SCENARIOS, *IN_LOGS], ids=lambda scenario: scenario.name)
+@pytest.mark.parametrize("scenario", RECOVERED_IN_A_LOG, ids=lambda scenario: scenario.name)
 def test_a_crash_during_recovery_in_a_log_changes_nothing(
     scenario: Scenario, memory: Path, small_log: None
 ) -> None:

@@ -34,12 +34,6 @@ def url() -> Iterator[str]:
         yield url
 
 
-@pytest.fixture
-def quiet_url() -> Iterator[str]:
-    with cloud_server.running() as url:
-        yield url
-
-
 @pytest.fixture(autouse=True)
 def credentials(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in CREDENTIALS.items():
@@ -88,20 +82,12 @@ def test_writers_that_are_killed_stopped_and_cut_off_lose_nothing(tmp_path: Path
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("without", "bug"),
-    [
-        ("id", "a refusal by one's own record is taken for another's"),
-        ("condition", "a record replaces another's"),
-        ("floor", "a put after a sleep is acknowledged without a question"),
-    ],
-)
-def test_without_one_of_the_rules_the_same_writers_lose(
-    tmp_path: Path, url: str, without: str, bug: str
-) -> None:
+def test_those_that_do_not_know_their_own_record_write_twice(tmp_path: Path, url: str) -> None:
+    """The rules that these processes need luck to break are planted in the model."""
+    bug = "a refusal by one's own record is taken for another's"
     for attempt in range(CONTROLS_MAX):
         directory = tmp_path / str(attempt)
-        counts = run(directory, url, without=without, seconds=SECONDS_OF_CONTROL, acknowledged=50)
+        counts = run(directory, url, without="id", seconds=SECONDS_OF_CONTROL, acknowledged=50)
         if broken(counts):
             record_planted(f"log in a table: {bug}", "processes, killed and stopped")
             return
