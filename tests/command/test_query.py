@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from shutil import rmtree
 from typing import IO, Any
 
 import pytest
@@ -204,7 +205,9 @@ def test_what_may_have_been_written_has_an_exit_code_of_its_own(sqlatch: Sqlatch
 
 def test_health_is_5_where_the_service_is_not_well(sqlatch: Sqlatch, directory: Path) -> None:
     well = sqlatch("health")
-    with serving(directory / "missing") as url:
+    (gone := directory / "gone").mkdir()
+    with serving(gone) as url:
+        rmtree(gone)
         unwell = sqlatch("health", "-u", f"{url}/main")
 
     assert (well.code, json.loads(well.out)["status"]) == (0, "ok")
