@@ -103,8 +103,6 @@ class Replica:
             return records
 
         self._follow(ask, deadline_s)
-        if is_there:
-            self.generation += 1  # what its writer has cached has the same change counter
         return is_there
 
     def go_first(self) -> bool:
@@ -276,6 +274,7 @@ class Replica:
             raise Damaged(f"record {record.txid} holds {header.first} to {header.last}")
         self.file.write(header, pages.items())
         self.replacements += header.is_snapshot
+        self.generation += header.is_snapshot  # its first page may look like the one before
         self._bookmark.reach(record.end)
 
     def _remove(self) -> None:

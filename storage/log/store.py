@@ -160,7 +160,7 @@ class Store:
                     if session.connection.in_transaction:
                         session.finish("ROLLBACK")
                     # Another's first record may look to SQLite like what it has just rolled back.
-                    self._copy_has_failed |= not self._replica.txid
+                    self._replica.generation += not self._replica.txid
                     return self._refused(failure, commit_id, grant, error)
                 self._copy_has_failed = True
                 return self._at(self._replica.txid + 1)

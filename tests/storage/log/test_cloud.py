@@ -88,6 +88,22 @@ def test_of_two_that_create_a_database_alike_the_second_is_overtaken(start: Star
         assert read(first) == read(second) == [1]
 
 
+def test_a_replacement_is_seen_though_its_first_page_has_the_counters_of_the_one_before(
+    tmp_path: Path, store: Store, other: Store
+) -> None:
+    """By these SQLite tells whether what it has cached is still there."""
+    for n in (1, 2):
+        copy = tmp_path / f"{n}.db"
+        with closing(sqlite3.connect(copy)) as connection:
+            connection.execute(f"CREATE TABLE t AS SELECT {n} AS n")
+            connection.commit()
+        store.replace(copy, granted())
+
+        assert read(store) == read(other) == [n]
+    write(other, "INSERT INTO t VALUES (3)")
+    assert read(store) == read(other) == [2, 3]
+
+
 def test_an_append_whose_answer_was_lost_is_a_success(
     cloud: Cloud, store: Store, other: Store
 ) -> None:
