@@ -95,6 +95,8 @@ class Archive:
 
     def __init__(self, directory: Path, check: Callable[[], None] = lambda: None) -> None:
         self.directory = directory
+        self._above: tuple[Path, ...] = (directory, directory.parent)
+        """The directories that a level, or what holds it, may be new in, the nearest first."""
         self._check = check
 
     def files(self) -> list[LtxFile]:
@@ -144,13 +146,15 @@ class Archive:
                     arriving.replace(path)
             finally:
                 arriving.unlink(missing_ok=True)
-            for directory in (path.parent, self.directory, self.directory.parent):
+            for directory in (path.parent, *self._above):
                 _sync(directory)
             return _file(path)
 
     def arriving(self, base: bytes) -> "Archive":
         """Return where the snapshot of that name lies until a log goes on behind it."""
-        return Archive(self.directory / f"{_ARRIVING_BASE}{base.hex()}", self._check)
+        arriving = Archive(self.directory / f"{_ARRIVING_BASE}{base.hex()}", self._check)
+        arriving._above = (arriving.directory, *self._above)
+        return arriving
 
     def adopt(self, base: bytes) -> None:
         """Take such a snapshot in: its log is there. Whoever misses it may ask, once or twice."""
@@ -160,7 +164,8 @@ class Archive:
                 for path in level.iterdir():
                     with suppress(FileNotFoundError):
                         path.rename(self.directory / level.name / path.name)
-                _sync(self.directory / level.name)
+                for directory in (self.directory / level.name, *self._above):
+                    _sync(directory)
 
     def discard(self, base: bytes) -> None:
         """Remove such a snapshot: no log goes on behind it, nor will."""

@@ -8,16 +8,16 @@ from functools import partial
 from pathlib import Path
 from typing import cast
 
-from sqlatch.kernel.errors import StorageError, Timeout
+from sqlatch.kernel.errors import StorageError
 from storage import copies
 from storage.engine import Table as Ours
 from storage.engine import Work
 from storage.log.answers import NoAnswer
 from storage.log.bucket_archive import BucketArchive, answered_in_time
 from storage.log.capture import whole_of
-from storage.log.compaction import compact, snapshot_is_due
+from storage.log.compaction import compact, tended
 from storage.log.dynamodb import LARGE, DynamoLog
-from storage.log.engine import LATE, is_taken
+from storage.log.engine import is_taken
 from storage.log.log import COMMIT_ID_BYTES, Conflict, Gone, InDoubt, Place
 from storage.log.names import Names
 from storage.log.objects import Objects
@@ -92,12 +92,12 @@ class InTable:
 
         Timeout if a snapshot is due that was not written by the deadline.
         """
+        files = partial(BucketArchive, self._objects, name, keeps_list=True)
+        with tended(files, name, deadline_s) as archive:
+            self._delete_large(name, self._compact(name, archive, deadline_s))
 
-        def check() -> None:
-            if time.time() >= deadline_s:
-                raise Timeout(f"database {name!r}: {LATE}")
-
-        archive = BucketArchive(self._objects, name, check, keeps_list=True)
+    def _compact(self, name: str, archive: BucketArchive, deadline_s: float) -> int:
+        """Merge and remove; return the number of the last record that was removed."""
         start = archive.start()
         place = Place(epoch=0, offset=0, txid=start.last if start else 0)
         log = self._log(name, time.time, place, None)
@@ -108,11 +108,7 @@ class InTable:
                 f"the log of database {name!r} goes on behind record {place.txid} only later, and"
                 f" the bucket has no file that leads there: {error}"
             ) from error
-        floor = log.remove(compact(archive, records, time.time()), deadline_s)
-        self._delete_large(name, floor)
-        start = archive.start()
-        if start is not None and snapshot_is_due(start, time.time()):
-            check()
+        return log.remove(compact(archive, records, time.time()), deadline_s)
 
     def _delete_large(self, name: str, floor: int) -> None:
         """Delete the objects of records that were removed, and of those that lost their race."""

@@ -2,13 +2,14 @@
 what is not needed any more."""
 
 import heapq
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from io import BytesIO
 from itertools import groupby, pairwise, takewhile
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 from sqlatch.kernel import nfs
 from sqlatch.kernel.errors import Timeout
@@ -35,8 +36,31 @@ REPLACED_KEPT_S = DAY_S
 RECORDS_KEPT_S = 3_600
 """An instance that is behind by less than this goes on in the log, without a snapshot."""
 
+LATE = "its snapshot was not written by the deadline; give the reaper a longer timeout"
+
+Files = TypeVar("Files", bound=Archive)
 Pages = Iterator[tuple[int, bytes]]
 Source = tuple[Header, Pages]
+
+
+@contextmanager
+def tended(
+    archive: Callable[[Callable[[], None]], Files], database: str, deadline_s: float
+) -> Iterator[Files]:
+    """Give an archive that gives up what it writes at the deadline.
+
+    Timeout if a snapshot is due at the end of the block, and the deadline has passed.
+    """
+
+    def check() -> None:
+        if time.time() >= deadline_s:
+            raise Timeout(f"database {database!r}: {LATE}")
+
+    files = archive(check)
+    yield files
+    start = files.start()
+    if start is not None and snapshot_is_due(start, time.time()):
+        check()
 
 
 def compact(archive: Archive, records: Sequence[bytes], now_s: float) -> int:

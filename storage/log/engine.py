@@ -7,10 +7,10 @@ from contextlib import closing
 from functools import partial
 from pathlib import Path
 
-from sqlatch.kernel.errors import BadEvent, StorageError, Timeout
+from sqlatch.kernel.errors import BadEvent, StorageError
 from storage.engine import Table, Work
 from storage.log.archive import Archive
-from storage.log.compaction import compact, not_needed, snapshot_is_due
+from storage.log.compaction import compact, not_needed, tended
 from storage.log.directory import DirectoryLog
 from storage.log.log import BASE_BYTES, Gone, Place
 from storage.log.replacement import lay_ready
@@ -23,8 +23,6 @@ LOG = "log"
 """The directory of a database that holds its segments."""
 ARCHIVE = "ltx"
 """The one that holds its snapshots and what continues them."""
-
-LATE = "its snapshot was not written by the deadline; give the reaper a longer timeout"
 
 
 class InLog:
@@ -93,21 +91,14 @@ class InLog:
 
         Timeout if a snapshot is due that was not written by the deadline.
         """
-
-        def check() -> None:
-            if time.time() >= deadline_s:
-                raise Timeout(f"database {name!r}: {LATE}")
-
-        archive = Archive(self._directory / name / ARCHIVE, check)
-        try:
-            self._compact(name, archive, deadline_s)
-        except Gone as gone:
-            # It goes on behind a snapshot, whose maker died before taking it in.
-            archive.adopt(gone.base)
-            self._compact(name, archive, deadline_s)
-        start = archive.start()
-        if start is not None and snapshot_is_due(start, time.time()):
-            check()
+        files = partial(Archive, self._directory / name / ARCHIVE)
+        with tended(files, name, deadline_s) as archive:
+            try:
+                self._compact(name, archive, deadline_s)
+            except Gone as gone:
+                # It goes on behind a snapshot, whose maker died before taking it in.
+                archive.adopt(gone.base)
+                self._compact(name, archive, deadline_s)
 
     def _compact(self, name: str, archive: Archive, deadline_s: float) -> None:
         start = archive.start()

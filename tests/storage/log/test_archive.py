@@ -138,6 +138,48 @@ def test_a_snapshot_that_no_log_began_behind_is_deleted_later(archive: Archive) 
     assert everything_in(archive) == ["9", f"9/{file.path.name}"]
 
 
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[tuple[str, str]]:
+    """The calls that change directories or sync them, in order, with the path."""
+    calls: list[tuple[str, str]] = []
+
+    def noting(name: str) -> None:
+        call = getattr(os, name)
+
+        def noted(first: int | str, *rest: object) -> object:
+            path = Path(f"/proc/self/fd/{first}").readlink() if isinstance(first, int) else first
+            result = call(first, *rest)
+            calls.append((name, str(Path(path).relative_to(tmp_path))))
+            return result
+
+        monkeypatch.setattr(os, name, noted)
+
+    for name in ("mkdir", "rename", "replace", "fsync"):
+        noting(name)
+    return calls
+
+
+def is_synced(directory: str, *, after: tuple[str, str], calls: list[tuple[str, str]]) -> bool:
+    return ("fsync", directory) in calls[calls.index(after) :]
+
+
+def test_a_directory_that_is_made_for_a_snapshot_is_kept_by_the_disk(
+    archive: Archive, calls: list[tuple[str, str]]
+) -> None:
+    file = put(archive.arriving(b"base"), 9, 1, 1)
+
+    arriving = f"main/ltx/base-{b'base'.hex()}"
+    for path in ("main/ltx", arriving, f"{arriving}/9"):
+        assert is_synced(str(Path(path).parent), after=("mkdir", path), calls=calls)
+
+    calls.clear()
+    archive.adopt(b"base")
+
+    assert is_synced("main/ltx", after=("mkdir", "main/ltx/9"), calls=calls)
+    renamed = ("rename", f"{arriving}/9/{file.path.name}")
+    assert is_synced("main/ltx/9", after=renamed, calls=calls)
+
+
 def test_other_files_are_not_looked_at(archive: Archive) -> None:
     file = put(archive, 1, 1, 4)
     (file.path.parent / "README").touch()
