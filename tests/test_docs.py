@@ -1,16 +1,21 @@
 """The claims of the operator's pages, held against the template and against arithmetic."""
 
+import ast
 import json
 import re
 from decimal import Decimal
 from fnmatch import fnmatchcase
+from functools import cache
 from itertools import pairwise
 from typing import Any
+
+import pytest
 
 from events.http import ROUTES
 from tests.cloudformation import ROOT, exists, given, load, rendered
 from tests.test_template import MAY
 
+TROUBLESHOOTING = (ROOT / "docs" / "troubleshooting.md").read_text()
 RUNBOOK = (ROOT / "docs" / "runbook.md").read_text()
 DEPLOYING = (ROOT / "docs" / "deploying.md").read_text()
 WITHOUT_A_VPC = (ROOT / "docs" / "without-a-vpc.md").read_text()
@@ -175,6 +180,25 @@ def test_the_sections_of_the_runbook_follow_their_index() -> None:
     places = [RUNBOOK.lower().index(f"\n## {anchor.replace('-', ' ')}\n") for anchor in index]
 
     assert all(first < second for first, second in pairwise(places))
+
+
+@pytest.mark.parametrize("part", re.findall(r"^\| `(.+?)`", TROUBLESHOOTING, re.MULTILINE))
+def test_each_message_of_the_page_on_trouble_is_one_of_the_code(part: str) -> None:
+    foreign = {"no such table", '"message":"Forbidden"', "Function not found", "SQLATCH_...:"}
+
+    assert part in foreign or any(part in text for text in texts_of_the_code())
+
+
+@cache
+def texts_of_the_code() -> list[str]:
+    rooms = ("handler", "hrana", "locking", "sqlatch", "sqlexec", "storage")
+    return [
+        "".join(str(getattr(value, "value", "")) for value in getattr(node, "values", [node]))
+        for room in rooms
+        for module in (ROOT / room).rglob("*.py")
+        for node in ast.walk(ast.parse(module.read_text()))
+        if isinstance(node, ast.JoinedStr | ast.Constant)
+    ]
 
 
 def json_blocks(page: str) -> list[dict[str, Any]]:

@@ -1,4 +1,5 @@
-"""The README under test: its tables name what the code has, and its commands work."""
+"""The README and the reference under test: their tables name what the code has, and their
+examples work."""
 
 import json
 import re
@@ -19,6 +20,9 @@ from tests.conftest import Ask
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
+README_BYTES_MAX = 6_144
+REFERENCE = (ROOT / "docs" / "reference.md").read_text()
+CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text()
 NO_DEFAULT = (
     "SQLATCH_DATABASES",
     "SQLATCH_LOG",
@@ -30,22 +34,35 @@ NO_DEFAULT = (
 ROOMS = ("events", "handler", "sqlexec", "storage", "locking")
 
 
-def table(heading: str) -> list[list[str]]:
+def table(page: str, heading: str) -> list[list[str]]:
     """The rows of the first table below a heading, without backticks."""
-    section = README.split(f"\n## {heading}\n")[1].split("\n## ")[0]
+    section = page.split(f"\n## {heading}\n")[1].split("\n## ")[0]
     rows = [line for line in section.splitlines() if line.startswith("|")]
     cells = [[cell.strip() for cell in row.strip("|").split(" | ")] for row in rows]
     return [[bare(cell) for cell in row] for row in cells[2:]]
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
+def blocks(page: str, language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", page, flags=re.DOTALL)
+
+
+def test_the_readme_is_read_in_two_minutes() -> None:
+    assert len(README.encode()) <= README_BYTES_MAX
+
+
+def test_the_index_names_every_page() -> None:
+    pages = {path.name for path in (ROOT / "docs").glob("*.md")} - {"README.md"}
+    index = (ROOT / "docs" / "README.md").read_text()
+
+    assert (
+        set(re.findall(r"\]\((?!\.\.)([\w-]+\.md)\)", index.partition("## All pages")[2])) == pages
+    )
 
 
 def test_the_error_table_is_the_code() -> None:
     classes = errors.kinds()
 
-    assert [[cell.lower() for cell in row] for row in table("Errors")] == [
+    assert [[cell.lower() for cell in row] for row in table(REFERENCE, "Errors")] == [
         [each.code.lower(), str(STATUS[each.code]), "yes" if each.retryable else "no", when(each)]
         for each in classes
     ]
@@ -64,7 +81,7 @@ def test_the_settings_table_is_the_model_and_the_template_sets_them_all() -> Non
     template = load("template.yaml")
     declared = template["Globals"]["Function"]["Environment"]["Variables"]
 
-    rows = {row[0]: row[1] for row in table("Settings")}
+    rows = {row[0]: row[1] for row in table(REFERENCE, "Settings")}
 
     assert list(rows) == list(settings)
     for variable, field in settings.items():
@@ -74,7 +91,9 @@ def test_the_settings_table_is_the_model_and_the_template_sets_them_all() -> Non
 
 
 def test_the_request_table_is_the_model() -> None:
-    assert {row[0] for row in table("The request")} == {field.name for field in fields(QueryEvent)}
+    assert {row[0] for row in table(REFERENCE, "The request")} == {
+        field.name for field in fields(QueryEvent)
+    }
 
 
 def test_the_commands_are_the_makefile() -> None:
@@ -82,13 +101,13 @@ def test_the_commands_are_the_makefile() -> None:
     commands = re.findall(r"^([a-z0-9-]+):.*  ## (.*)$", makefile, flags=re.MULTILINE)
     described = {f"make {name}": bare(text) for name, text in commands if name != "help"}
 
-    for command, text in table("Commands"):
+    for command, text in table(CONTRIBUTING, "Commands"):
         assert described.pop(command).startswith(text)
     assert described == {}
 
 
 def test_the_example_request_gives_the_example_reply(ask: Ask) -> None:
-    request, reply = (json.loads(block) for block in blocks("json"))
+    request, reply = (json.loads(block) for block in blocks(REFERENCE, "json"))
     for sample in ("01-create", "02-insert"):
         ask(json.loads((ROOT / f"events/samples/{sample}.json").read_text()))
 
@@ -105,8 +124,10 @@ def test_the_links_of_the_documents_lead_somewhere() -> None:
 
 
 def test_the_shell_examples_parse() -> None:
-    for block in blocks("sh"):
-        assert subprocess.run(["bash", "-n"], input=block, text=True, check=False).returncode == 0
+    for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
+        for block in blocks(page.read_text(), "sh"):
+            done = subprocess.run(["bash", "-n"], input=block, text=True, check=False)
+            assert done.returncode == 0, (page.name, block)
 
 
 @pytest.mark.parametrize("room", ROOMS)
