@@ -2,7 +2,7 @@
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -39,30 +39,67 @@ class Attempts:
         return max(1, int(1000 * max(self.one_s - ANSWER_S, self.one_s / 2)))
 
     def of(self, call: Callable[[], T], *, repeatable: bool) -> T:
-        """Return what `call` returns, repeating it. `repeatable`: doing it twice does no harm.
+        """Return what `call` returns, repeating it. `repeatable`: doing it twice does no harm."""
+        tries = Tries(self, repeatable=repeatable)
+        while True:
+            try:
+                return call()
+            except SqlatchError as error:
+                pause_s = tries.pause_s_after(error)
+                if pause_s is None:
+                    raise
+            self.sleep(pause_s)
+
+    async def of_awaited(
+        self,
+        call: Callable[[], Awaitable[T]],
+        *,
+        repeatable: bool,
+        sleep: Callable[[float], Awaitable[None]],
+    ) -> T:
+        """Return what `call` returns when it is awaited, repeating it by the same rules."""
+        tries = Tries(self, repeatable=repeatable)
+        while True:
+            try:
+                return await call()
+            except SqlatchError as error:
+                pause_s = tries.pause_s_after(error)
+                if pause_s is None:
+                    raise
+            await sleep(pause_s)
+
+
+class Tries:
+    """The attempts of one call: the rules, which neither wait nor send."""
+
+    def __init__(self, attempts: Attempts, *, repeatable: bool) -> None:
+        self._attempts = attempts
+        self._repeatable = repeatable
+        self._ends_at_s = attempts.now() + attempts.timeout_s
+        self._lost: SqlatchError | None = None
+        self._made = 0
+
+    def pause_s_after(self, error: SqlatchError) -> float | None:
+        """Return how long to wait after an attempt that failed, None where the call ends with it.
 
         An attempt is made only if there is time for all of it. Once an attempt may have been
         applied, the error of every later one says so too.
         """
-        ends_at_s = self.now() + self.timeout_s
-        lost: SqlatchError | None = None
-        for attempt in range(ATTEMPTS_MAX):
-            try:
-                return call()
-            except SqlatchError as error:
-                if lost is not None:
-                    put_in_doubt(error, lost)
-                elif error.facts.get("outcome") == UNKNOWN:
-                    lost = error
-                pause_s = self.chance() * min(PAUSE_S_MAX, PAUSE_S_FIRST * 2**attempt)
-                if (
-                    attempt + 1 == ATTEMPTS_MAX
-                    or not may_repeat(error, repeatable=repeatable)
-                    or self.now() + pause_s + self.one_s > ends_at_s
-                ):
-                    raise
-                self.sleep(pause_s)
-        raise AssertionError("the last attempt returns or raises")
+        attempts = self._attempts
+        if self._lost is not None:
+            put_in_doubt(error, self._lost)
+        elif error.facts.get("outcome") == UNKNOWN:
+            self._lost = error
+        longest_s = min(PAUSE_S_MAX, PAUSE_S_FIRST * float(2**self._made))
+        pause_s = attempts.chance() * longest_s
+        self._made += 1
+        if (
+            self._made == ATTEMPTS_MAX
+            or not may_repeat(error, repeatable=self._repeatable)
+            or attempts.now() + pause_s + attempts.one_s > self._ends_at_s
+        ):
+            return None
+        return pause_s
 
 
 def may_repeat(error: SqlatchError, *, repeatable: bool) -> bool:

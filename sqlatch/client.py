@@ -4,15 +4,15 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Self
 from uuid import uuid4
 
+from sqlatch import request
 from sqlatch.attempts import Attempts
-from sqlatch.errors import SqlatchError
-from sqlatch.failures import NOTHING, BadUrl
+from sqlatch.failures import BadUrl
 from sqlatch.kernel.values import Parameters
 from sqlatch.load import Loaded, Progress, load
 from sqlatch.result import Result, results_of
-from sqlatch.statement import Statement, statement_of
+from sqlatch.statement import Statement
 from sqlatch.transports.transport import Transport
-from sqlatch.url import HttpTarget, LambdaTarget, target_of
+from sqlatch.url import HttpTarget, LambdaTarget, Target, target_of
 
 if TYPE_CHECKING:
     from sqlatch.session import Session
@@ -47,11 +47,10 @@ class Client:
 
         The read sees at least the state at a position, and one that is at most that old.
         """
-        fields = Statement(query, parameters).fields()
-        if rows_max is not None:
-            fields["rows_max"] = rows_max
-        fields |= _freshness(at_least, max_age_ms)
-        return results_of(self.ask(fields | {"read_only": True}))[0]
+        fields = request.read(
+            query, parameters, rows_max=rows_max, at_least=at_least, max_age_ms=max_age_ms
+        )
+        return results_of(self.ask(fields))[0]
 
     def execute(
         self,
@@ -62,8 +61,10 @@ class Client:
         at_least: str | None = None,
     ) -> Result:
         """Run one statement, which may write: after the service has seen that position."""
-        fields = Statement(query, parameters).fields() | _freshness(at_least, None)
-        return results_of(self.ask(fields | _key(idempotency_key)))[0]
+        fields = request.write(
+            query, parameters, idempotency_key=idempotency_key, at_least=at_least
+        )
+        return results_of(self.ask(fields))[0]
 
     def batch(
         self,
@@ -78,11 +79,13 @@ class Client:
 
         An age is for those that only read: what writes is at the newest state.
         """
-        fields: dict[str, Any] = {
-            "statements": [statement_of(given).fields() for given in statements]
-        }
-        fields |= {"read_only": True} if read_only else _key(idempotency_key)
-        fields |= _freshness(at_least, max_age_ms)
+        fields = request.batch(
+            statements,
+            read_only=read_only,
+            idempotency_key=idempotency_key,
+            at_least=at_least,
+            max_age_ms=max_age_ms,
+        )
         return results_of(self.ask(fields))
 
     def load(
@@ -110,16 +113,12 @@ class Client:
     def ask(self, fields: Mapping[str, Any]) -> dict[str, Any]:
         """Send a request as the service's contract has it; return the reply as it came."""
         attempts = self.attempts
-        event = {**fields, "database": self.database, "timeout_ms": attempts.execution_ms}
-        try:
+        event = request.event(fields, database=self.database, attempts=attempts)
+        with request.refused():
             return attempts.of(
                 lambda: self.transport.invoke(event, timeout_s=attempts.one_s),
-                repeatable="read_only" in event or "idempotency_key" in event,
+                repeatable=request.is_repeatable(event),
             )
-        except SqlatchError as error:
-            # What the service refuses has left nothing behind, unless the error says otherwise.
-            error.facts.setdefault("outcome", NOTHING)
-            raise
 
     def health(self) -> dict[str, Any]:
         """Return the health of the service."""
@@ -152,18 +151,18 @@ def connect(
     https:// is signed for IAM unless `token` is given or `iam` is False; http:// is not, unless
     `iam` is True.
     """
+    target, attempts = given(url, timeout_s=timeout_s, attempt_s=attempt_s)
+    return Client(transport_of(target, token=token, iam=iam), target.database, attempts=attempts)
+
+
+def given(url: str, *, timeout_s: float, attempt_s: float) -> tuple[Target, Attempts]:
+    """Return the target and the time limits that a caller gave; BadUrl for what cannot be."""
     if timeout_s <= 0 or attempt_s <= 0:
         raise BadUrl("timeout_s and attempt_s are more than 0")
-    target = target_of(url)
-    transport = transport_of(target, token=token, iam=iam)
-    return Client(
-        transport, target.database, attempts=Attempts(timeout_s=timeout_s, attempt_s=attempt_s)
-    )
+    return target_of(url), Attempts(timeout_s=timeout_s, attempt_s=attempt_s)
 
 
-def transport_of(
-    target: HttpTarget | LambdaTarget, *, token: str | None = None, iam: bool | None = None
-) -> Transport:
+def transport_of(target: Target, *, token: str | None = None, iam: bool | None = None) -> Transport:
     """The transport to a target. What it needs is imported here, boto3 only if it is needed."""
     if isinstance(target, LambdaTarget):
         from sqlatch.transports.lambda_ import LambdaTransport
@@ -171,23 +170,17 @@ def transport_of(
         return LambdaTransport(target, token=token)
     from sqlatch.transports.http import HttpTransport
 
-    if token is not None and iam:
-        raise BadUrl("give a token or iam=True: both are the same header")
-    if token is not None and not (target.is_encrypted or target.is_here):
-        raise BadUrl("a token goes over https://, or over http:// to this machine")
-    if iam is None:
-        iam = target.is_encrypted and token is None
-    if not iam:
+    if not is_signed(target, token=token, iam=iam):
         return HttpTransport(target, token=token)
     from sqlatch.transports.signature import signer
 
     return HttpTransport(target, sign=signer(target))
 
 
-def _freshness(at_least: str | None, max_age_ms: int | None) -> dict[str, Any]:
-    given = {"at_least": at_least, "max_age_ms": max_age_ms}
-    return {name: value for name, value in given.items() if value is not None}
-
-
-def _key(given: str | None) -> dict[str, Any]:
-    return {"idempotency_key": given or str(uuid4())}
+def is_signed(target: HttpTarget, *, token: str | None, iam: bool | None) -> bool:
+    """Return whether requests to a target are signed for IAM; BadUrl for what goes by no way."""
+    if token is not None and iam:
+        raise BadUrl("give a token or iam=True: both are the same header")
+    if token is not None and not (target.is_encrypted or target.is_here):
+        raise BadUrl("a token goes over https://, or over http:// to this machine")
+    return target.is_encrypted and token is None if iam is None else iam

@@ -3,12 +3,12 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 from sqlatch.errors import BadEvent, SqlatchError
 from sqlatch.failures import RequestTooLarge, UnexpectedAnswer
 from sqlatch.kernel.values import Parameters, parameters_out
-from sqlatch.transports.transport import Transport, encoded
+from sqlatch.transports.transport import Sized, encoded
 
 Ask = Callable[[Mapping[str, Any]], dict[str, Any]]
 Progress = Callable[[int], None]
@@ -33,7 +33,7 @@ class Loaded:
 
 
 def load(
-    transport: Transport,
+    transport: Sized,
     query: str,
     rows: Iterable[Parameters],
     *,
@@ -42,39 +42,67 @@ def load(
     progress: Progress | None,
     rows_max: int = CHUNK_ROWS_MAX,
 ) -> Loaded:
-    """Send the rows, at most `rows_max` in a request.
+    """Send the rows, at most `rows_max` in a request; what fails says how far the load has got."""
+    with Loading(transport, query, key=key, progress=progress) as loading:
+        for fields in loading.requests(rows, rows_max):
+            loading.take(ask(fields))
+    return loading.loaded
 
-    The facts of an error say `rows_loaded`, and `row` where it is known. What `rows` or `progress`
-    raise has the same in a note, and as an attribute.
+
+class Loading:
+    """A load under way: the requests that it consists of, and what their replies add up to.
+
+    At the end of its block the facts of an error say `rows_loaded`, and `row` where it is known.
+    What `rows` or `progress` raise has the same in a note, and as an attribute.
     """
-    loaded = Loaded(0, 0, 0, 0)
-    try:
-        for number, chunk in enumerate(chunks(transport, query, rows, rows_max)):
-            reply = ask({
-                "query": query, "parameter_sets": chunk, "idempotency_key": f"{key}:{number}"
-            })  # fmt: skip
-            rows_affected, is_replay = _answered(reply)
-            loaded = Loaded(
-                loaded.rows + len(chunk),
-                loaded.rows_affected + rows_affected,
-                loaded.rows_replayed + (len(chunk) if is_replay else 0),
-                loaded.requests + 1,
-            )
-            if progress is not None:
-                progress(loaded.rows)
-    except SqlatchError as error:
-        _place(error, loaded.rows)
-        raise
-    except BaseException as error:
-        error.add_note(f"after {loaded.rows} rows that are loaded")
-        with suppress(AttributeError, TypeError):
-            error.rows_loaded = loaded.rows  # type: ignore[attr-defined]
-        raise
-    return loaded
+
+    def __init__(
+        self, transport: Sized, query: str, *, key: str, progress: Progress | None
+    ) -> None:
+        self.loaded = Loaded(0, 0, 0, 0)
+        self._transport = transport
+        self._query = query
+        self._key = key
+        self._progress = progress
+        self._sent_rows = 0
+
+    def requests(self, rows: Iterable[Parameters], rows_max: int) -> Iterator[dict[str, Any]]:
+        """Yield the fields of each request; `take` its reply before the next one."""
+        for number, chunk in enumerate(chunks(self._transport, self._query, rows, rows_max)):
+            self._sent_rows = len(chunk)
+            yield {
+                "query": self._query,
+                "parameter_sets": chunk,
+                "idempotency_key": f"{self._key}:{number}",
+            }
+
+    def take(self, reply: Mapping[str, Any]) -> None:
+        """Count the reply to the request before."""
+        rows_affected, is_replay = _answered(reply)
+        loaded = self.loaded
+        self.loaded = Loaded(
+            loaded.rows + self._sent_rows,
+            loaded.rows_affected + rows_affected,
+            loaded.rows_replayed + (self._sent_rows if is_replay else 0),
+            loaded.requests + 1,
+        )
+        if self._progress is not None:
+            self._progress(self.loaded.rows)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if isinstance(error, SqlatchError):
+            _place(error, self.loaded.rows)
+        elif error is not None:
+            error.add_note(f"after {self.loaded.rows} rows that are loaded")
+            with suppress(AttributeError, TypeError):
+                error.rows_loaded = self.loaded.rows  # type: ignore[attr-defined]
 
 
 def chunks(
-    transport: Transport, query: str, rows: Iterable[Parameters], rows_max: int
+    transport: Sized, query: str, rows: Iterable[Parameters], rows_max: int
 ) -> Iterator[list[Any]]:
     """The rows as JSON says them, in lists that fit into a request; always the same lists."""
     around_bytes = transport.size_bytes(encoded({"query": query})) + AROUND_ROWS_BYTES

@@ -1,70 +1,28 @@
 """The way over HTTP: urllib3's connections, signed by IAM or with a token, and kept."""
 
 import os
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import urllib3
 from urllib3 import exceptions
 
-from sqlatch.errors import BadEvent, Unauthorized
-from sqlatch.failures import (
-    AnswerCutOff,
-    CallFailed,
-    CallTimedOut,
-    FunctionDied,
-    FunctionNotFound,
-    NotPermitted,
-    RequestTooLarge,
-    Throttled,
-    UnexpectedAnswer,
-    Unreachable,
-)
-from sqlatch.kernel.version import __version__
+from sqlatch.failures import AnswerCutOff, CallTimedOut, Unreachable
+from sqlatch.transports import door
 from sqlatch.transports.connections import bounded, within
-from sqlatch.transports.transport import check_size, encoded, refuse, reply_of, shown
+from sqlatch.transports.door import Sign
+from sqlatch.transports.transport import check_size
 from sqlatch.url import HttpTarget
 
-Sign = Callable[[str, str, dict[str, str], bytes], dict[str, str]]
-"""The headers of a signed request, from method, URL, headers and body."""
-
-CONNECT_S_MAX = 5.0
 CONNECTIONS_MAX = 10
-REQUEST_BYTES_MAX = 6 * 1024 * 1024 - 64 * 1024
-"""API Gateway takes 10 MB, Lambda behind it 6 MB: of the body as a JSON text, with what else an
-event holds beside it."""
-
-ANSWER_BYTES_MAX = 256 * 1024 * 1024
-"""Unpacked. The service's own limit is 5.5 MB unless it is set otherwise, a gzip bomb's is not."""
-
 READ_BYTES = 64 * 1024
-OK = 200
-
-HEADERS = {
-    "accept-encoding": "gzip",
-    "content-type": "application/json",
-    "user-agent": f"sqlatch/{__version__}",
-}
-
-_FAILURES: dict[int, type[CallFailed]] = {
-    401: NotPermitted,
-    403: NotPermitted,
-    404: FunctionNotFound,
-    413: RequestTooLarge,
-    429: Throttled,
-    500: FunctionDied,
-    502: FunctionDied,
-    503: FunctionDied,
-    504: CallTimedOut,
-}
-"""By the status of an answer that the service has not made, but what stands before it."""
 
 
 class HttpTransport:
     """The HTTP door of one service."""
 
-    request_bytes_max = REQUEST_BYTES_MAX
+    request_bytes_max = door.REQUEST_BYTES_MAX
 
     def __init__(
         self, target: HttpTarget, *, token: str | None = None, sign: Sign | None = None
@@ -76,14 +34,12 @@ class HttpTransport:
         self._pool = _pool()
 
     def invoke(self, event: Mapping[str, Any], *, timeout_s: float) -> dict[str, Any]:
-        if "health" in event:
-            return _reply(*self.send("GET", "/health", b"", {}, timeout_s=timeout_s))
-        if "pipeline" in event:
-            return self._pipeline(event, timeout_s)
-        body = encoded(event)
-        check_size(self, body)
-        path = "/read" if event.get("read_only") else "/query"
-        return _reply(*self.send("POST", path, body, {}, timeout_s=timeout_s))
+        request = door.request_of(event)
+        check_size(self, request.body)
+        answer = self.send(
+            request.method, request.path, request.body, request.headers, timeout_s=timeout_s
+        )
+        return door.reply_in(event, *answer)
 
     def send(
         self,
@@ -95,12 +51,10 @@ class HttpTransport:
         timeout_s: float,
     ) -> tuple[int, bytes]:
         url = self._origin + path
-        sent = HEADERS | {name.lower(): value for name, value in headers.items()}
-        if self._token is not None:
-            sent.setdefault("authorization", f"Bearer {self._token}")
+        sent = door.headers_of(headers, self._token)
         if self._sign is not None:
             sent = self._sign(method, url, sent, body)
-        timeout = urllib3.Timeout(connect=min(CONNECT_S_MAX, timeout_s), total=timeout_s)
+        timeout = urllib3.Timeout(connect=min(door.CONNECT_S_MAX, timeout_s), total=timeout_s)
         with _translated(self._origin), within(timeout_s):
             response = self._connections().request(
                 method,
@@ -119,26 +73,8 @@ class HttpTransport:
             response.release_conn()
         return response.status, content
 
-    def _pipeline(self, event: Mapping[str, Any], timeout_s: float) -> dict[str, Any]:
-        body = encoded(event["pipeline"])
-        check_size(self, body)
-        key = event.get("idempotency_key")
-        headers = {} if key is None else {"idempotency-key": key}
-        path = f"/{event['database']}/v3/pipeline"
-        status, content = self.send("POST", path, body, headers, timeout_s=timeout_s)
-        reply = _reply_of(status, content)
-        if "results" in reply:
-            return reply
-        # The protocol's own errors bear no more than a message and a code.
-        if status == 401 and "code" in reply:  # noqa: PLR2004
-            raise Unauthorized(str(reply["message"]))
-        if status < 500 and "code" in reply:  # noqa: PLR2004
-            raise BadEvent(str(reply["message"]), refusal=str(reply["code"]))
-        raise _failure(status, content)
-
     def size_bytes(self, encoded: bytes) -> int:
-        # The body becomes a text within the event, where a quote is two bytes.
-        return len(encoded) + encoded.count(b'"') + encoded.count(b"\\")
+        return door.size_bytes(encoded)
 
     def close(self) -> None:
         self._connections().clear()
@@ -159,29 +95,6 @@ def _pool() -> urllib3.PoolManager:
     return pool
 
 
-def _reply(status: int, content: bytes) -> dict[str, Any]:
-    """The reply in an answer, or the error that it tells of."""
-    reply = _reply_of(status, content)
-    if status == OK or reply.get("status") == "degraded":  # which health says with 503
-        return reply
-    refuse(reply)
-    raise _failure(status, content)
-
-
-def _reply_of(status: int, content: bytes) -> dict[str, Any]:
-    """Return the object in an answer. Where it has none, a status other than 200 says why."""
-    if status == OK:
-        return reply_of(content)
-    with suppress(CallFailed):
-        return reply_of(content)
-    raise _failure(status, content)
-
-
-def _failure(status: int, content: bytes) -> CallFailed:
-    kind = _FAILURES.get(status, UnexpectedAnswer)
-    return kind(f"HTTP {status}, not from the service: {shown(content)}", status=status)
-
-
 def _content(response: urllib3.BaseHTTPResponse) -> bytes:
     parts = []
     size_bytes = 0
@@ -189,10 +102,7 @@ def _content(response: urllib3.BaseHTTPResponse) -> bytes:
     while part := response.read1(READ_BYTES):
         parts.append(part)
         size_bytes += len(part)
-        if size_bytes > ANSWER_BYTES_MAX:
-            raise UnexpectedAnswer(
-                f"the answer has more bytes than the limit of {ANSWER_BYTES_MAX:,}"
-            )
+        door.check_length(size_bytes)
     return b"".join(parts)
 
 

@@ -1,36 +1,16 @@
 """The way by direct invoke: boto3 calls the function; its HTTP door too, by an event like one's."""
 
-import base64
-import binascii
-import gzip
-import json
 import os
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
-from uuid import uuid4
 
-from sqlatch.errors import error_of_text
-from sqlatch.failures import (
-    NOTHING,
-    AnswerCutOff,
-    BadUrl,
-    CallFailed,
-    CallTimedOut,
-    FunctionDied,
-    FunctionFailed,
-    FunctionNotFound,
-    NotPermitted,
-    RequestTooLarge,
-    Throttled,
-    UnexpectedAnswer,
-    Unreachable,
-)
+from sqlatch.failures import AnswerCutOff, BadUrl, CallTimedOut, NotPermitted, Unreachable
+from sqlatch.transports import invocation
 from sqlatch.transports.connections import bounded, within
-from sqlatch.transports.transport import check_size, encoded, reply_of, shown
+from sqlatch.transports.transport import check_size, encoded, reply_of
 from sqlatch.url import LambdaTarget
 
 if TYPE_CHECKING:
@@ -42,42 +22,11 @@ CONNECTIONS_MAX = 10
 CLIENTS_MAX = 4
 """A client of boto3 has one timeout for all its calls, so there is one for each that is wanted."""
 
-REQUEST_BYTES_MAX = 6 * 1024 * 1024 - 1024
-
-_FAILURES: dict[str, type[CallFailed]] = {
-    "ResourceNotFoundException": FunctionNotFound,
-    "TooManyRequestsException": Throttled,
-    "ThrottlingException": Throttled,
-    "EC2ThrottledException": Throttled,
-    "RequestTooLargeException": RequestTooLarge,
-    "RequestEntityTooLargeException": RequestTooLarge,
-    "413": RequestTooLarge,
-    "AccessDeniedException": NotPermitted,
-    "ExpiredTokenException": NotPermitted,
-    "IncompleteSignatureException": NotPermitted,
-    "InvalidClientTokenId": NotPermitted,
-    "InvalidSignatureException": NotPermitted,
-    "MissingAuthenticationTokenException": NotPermitted,
-    "NotAuthorized": NotPermitted,
-    "OptInRequired": NotPermitted,
-    "SignatureDoesNotMatch": NotPermitted,
-    "UnrecognizedClientException": NotPermitted,
-    "InvalidParameterValueException": BadUrl,
-    "ValidationException": BadUrl,
-}
-"""By AWS's code of an error. Any other one is a failure of Lambda's."""
-
-_NOT_STARTED = ("EC2", "EFSMount", "ENI", "KMS", "Resource", "SnapStart", "Subnet")
-"""Beginnings of AWS's codes for a function that could not be started, so that nothing was done."""
-
-KILLED = ("Runtime.", "Sandbox.", "Function.")
-"""Beginnings of the error types that Lambda reports when the function ended without an answer."""
-
 
 class LambdaTransport:
     """One function, invoked directly."""
 
-    request_bytes_max = REQUEST_BYTES_MAX
+    request_bytes_max = invocation.REQUEST_BYTES_MAX
 
     def __init__(self, target: LambdaTarget, *, token: str | None = None) -> None:
         try:
@@ -98,11 +47,7 @@ class LambdaTransport:
     def invoke(self, event: Mapping[str, Any], *, timeout_s: float) -> dict[str, Any]:
         body = encoded(event)
         check_size(self, body)
-        content = self._call(body, timeout_s)
-        reply = reply_of(content)
-        if "errorType" in reply:  # Lambda's own emulator has no header that says it
-            raise _function_error(content)
-        return reply
+        return invocation.reply_in(self._call(body, timeout_s))
 
     def send(
         self,
@@ -113,16 +58,9 @@ class LambdaTransport:
         *,
         timeout_s: float,
     ) -> tuple[int, bytes]:
-        event = encoded(self._http_event(method, path, body, headers))
+        event = encoded(invocation.http_event(method, path, body, headers, token=self._token))
         check_size(self, event)
-        answer = reply_of(self._call(event, timeout_s))
-        try:
-            content = answer["body"]
-            packed = answer["headers"].get("content-encoding") == "gzip"
-            content = base64.b64decode(content) if answer["isBase64Encoded"] else content.encode()
-            return answer["statusCode"], gzip.decompress(content) if packed else content
-        except (KeyError, AttributeError, TypeError, binascii.Error, OSError, EOFError) as error:
-            raise UnexpectedAnswer(f"the answer is not an HTTP response: {error!r}") from error
+        return invocation.http_answer(reply_of(self._call(event, timeout_s)))
 
     def size_bytes(self, encoded: bytes) -> int:
         return len(encoded)
@@ -130,33 +68,6 @@ class LambdaTransport:
     def close(self) -> None:
         while self._clients:
             self._clients.popitem()[1].close()
-
-    def _http_event(
-        self, method: str, path: str, body: bytes, headers: Mapping[str, str]
-    ) -> dict[str, Any]:
-        sent = {"accept-encoding": "gzip", "content-type": "application/json"}
-        if self._token is not None:
-            sent["authorization"] = f"Bearer {self._token}"
-        sent |= {name.lower(): value for name, value in headers.items()}
-        url = urlsplit(path)
-        try:
-            text, packed = body.decode(), False
-        except UnicodeDecodeError:
-            text, packed = base64.b64encode(body).decode("ascii"), True
-        return {
-            "version": "2.0",
-            "routeKey": "$default",
-            "rawPath": url.path,
-            "rawQueryString": url.query,
-            "headers": sent,
-            "requestContext": {
-                "http": {"method": method, "path": url.path, "protocol": "HTTP/1.1"},
-                "requestId": str(uuid4()),
-                "stage": "$default",
-            },
-            "body": text,
-            "isBase64Encoded": packed,
-        }
 
     def _call(self, payload: bytes, timeout_s: float) -> bytes:
         """Invoke the function and return its answer; raise its error."""
@@ -171,7 +82,7 @@ class LambdaTransport:
                 )
                 content = answer["Payload"].read()
         if answer.get("FunctionError"):
-            raise _function_error(content)
+            raise invocation.function_error(content)
         return content
 
     def _client(self, timeout_s: float) -> "LambdaClient":
@@ -197,7 +108,7 @@ class LambdaTransport:
         try:
             yield
         except exceptions.ClientError as error:
-            raise _failure(error.response) from error
+            raise invocation.failure(error.response) from error
         except (exceptions.ConnectTimeoutError, exceptions.EndpointConnectionError) as error:
             raise Unreachable(f"no connection to Lambda: {error}") from error
         except exceptions.ProxyConnectionError as error:
@@ -247,29 +158,3 @@ def _config(timeout_s: float) -> "Config":
         # A call may take minutes, and what lies between forgets a connection that is silent.
         tcp_keepalive=True,
     )
-
-
-def _failure(response: Mapping[str, Any]) -> CallFailed:
-    status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    code = str(response.get("Error", {}).get("Code", ""))
-    message = str(response.get("Error", {}).get("Message") or code)
-    kind = _FAILURES.get(code)
-    if kind is None:
-        kind = {403: NotPermitted, 413: RequestTooLarge, 429: Throttled}.get(status, FunctionDied)
-    outcome = {"outcome": NOTHING} if code.startswith(_NOT_STARTED) else {}
-    return kind(f"{code}: {message}", status=status, aws_code=code, **outcome)
-
-
-def _function_error(content: bytes) -> Exception:
-    """The error that the function ended with: the service's own, or a failure."""
-    try:
-        said = json.loads(content)
-        kind, message = str(said.get("errorType", "")), str(said.get("errorMessage", ""))
-    except (ValueError, AttributeError):
-        kind, message = "", shown(content)
-    error = error_of_text(message)
-    if error is not None:
-        return error
-    if not kind or kind.startswith(KILLED):
-        return FunctionDied(f"the function died: {kind} {message}", error_type=kind)
-    return FunctionFailed(f"the function raised {kind}: {message}", error_type=kind)

@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 from sqlatch.failures import BadUrl, NotPermitted
-from sqlatch.transports.http import Sign
+from sqlatch.transports.door import Sign
 from sqlatch.url import HttpTarget
 
 _AWS_HOST = re.compile(

@@ -11,7 +11,17 @@ SHOWN_CHARACTERS_MAX = 200
 """The part of an answer that an error shows, if it is not one of the service."""
 
 
-class Transport(Protocol):
+class Sized(Protocol):
+    """The limit on the size of requests."""
+
+    def size_bytes(self, encoded: bytes) -> int:
+        """Return the bytes of `request_bytes_max` that an encoded part of an event uses."""
+
+    @property
+    def request_bytes_max(self) -> int: ...
+
+
+class Transport(Sized, Protocol):
     """A way to one service. An error is the service's own, or a CallFailed."""
 
     def invoke(self, event: Mapping[str, Any], *, timeout_s: float) -> dict[str, Any]:
@@ -28,12 +38,6 @@ class Transport(Protocol):
     ) -> tuple[int, bytes]:
         """Status and body of the HTTP door's answer, whatever it is."""
 
-    def size_bytes(self, encoded: bytes) -> int:
-        """Return the bytes of `request_bytes_max` that an encoded part of an event uses."""
-
-    @property
-    def request_bytes_max(self) -> int: ...
-
     def close(self) -> None: ...
 
 
@@ -42,7 +46,7 @@ def encoded(part: Any) -> bytes:
     return json.dumps(part, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
 
 
-def check_size(transport: Transport, body: bytes) -> None:
+def check_size(transport: Sized, body: bytes) -> None:
     """RequestTooLarge, before it is sent, if a door would not take it."""
     size_bytes = transport.size_bytes(body)
     if size_bytes > transport.request_bytes_max:

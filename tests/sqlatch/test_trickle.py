@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 import pytest
 
 from sqlatch import failures
-from sqlatch.transports import http, lambda_
+from sqlatch.transports import door, lambda_
 from tests.sqlatch.conftest import connected
 from tests.sqlatch.lambda_server import FUNCTION, LambdaServer
 from tests.sqlatch.socket_server import request_of
@@ -86,7 +86,7 @@ def test_an_answer_that_trickles_in_ends_at_the_time_of_the_attempt(
 def test_a_request_may_be_sent_for_longer_than_a_connection_is_waited_for(
     transport: str, lambda_api: LambdaServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in (http, lambda_):
+    for module in (door, lambda_):
         monkeypatch.setattr(module, "CONNECT_S_MAX", 0.3)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
