@@ -16,9 +16,6 @@ from handler.job import job_of, reply_of
 from handler.log import Record
 from handler.settings import Settings
 from locking.clock import Clock
-from locking.lease import HeldLease, Lease
-from locking.leases import Leases
-from locking.tables import open_table
 from sqlatch.kernel.errors import DatabaseBusy, LeaseBusy, ReadOnly, Timeout
 from sqlexec.databases import Databases
 from sqlexec.statement import GrantNeeded, Job, Kind, Outcome
@@ -31,6 +28,8 @@ if TYPE_CHECKING:
     from handler.turn import Turn
     from hrana.baton import Batons
     from hrana.files import Files
+    from locking.lease import HeldLease, Lease
+    from locking.leases import Leases
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -56,11 +55,14 @@ class Service:
         self._holder = f"{os.environ.get('AWS_LAMBDA_FUNCTION_NAME') or socket.gethostname()}"
 
     @cached_property
-    def leases(self) -> Leases:
+    def leases(self) -> "Leases":
         """Made when the first lease is taken: a process that only reads loads no calls to AWS."""
+        from locking.leases import Leases
+        from locking.tables import open_table
+
         return Leases(open_table(self.settings.leases), clock=self.clock)
 
-    def held_leases(self) -> list[HeldLease]:
+    def held_leases(self) -> "list[HeldLease]":
         """Return the leases that stand; none where the engine needs none."""
         return self.leases.held() if self.databases.needs_lease else []
 
@@ -198,7 +200,7 @@ class Service:
         check = partial(self.check_deadline, deadline_s)
         return Grant(deadline_s, fence=0, check=check, optimistic=True)
 
-    def _grant(self, lease: Lease, deadline_s: float) -> Grant:
+    def _grant(self, lease: "Lease", deadline_s: float) -> Grant:
         def check() -> None:
             lease.check()
             if self.clock.now() >= deadline_s:

@@ -4,7 +4,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from tempfile import gettempdir
 from typing import Literal
 
 from events import schema
@@ -104,7 +103,11 @@ class Settings:
 
     @property
     def copies_directory(self) -> Path:
-        return self.copies or Path(gettempdir())
+        if self.copies is not None:
+            return self.copies
+        from tempfile import gettempdir  # 3 ms, with the compressions that it loads
+
+        return Path(gettempdir())
 
     @property
     def home(self) -> Path:

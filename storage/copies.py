@@ -8,7 +8,7 @@ from pathlib import Path
 
 import apsw
 
-from sqlatch.kernel.errors import DatabaseCorrupt
+from sqlatch.kernel.errors import BadEvent, DatabaseCorrupt
 from storage.translate import FOREIGN_ERRORS, in_our_words
 
 FINDINGS_MAX = 10
@@ -23,6 +23,12 @@ class Checked:
 
     size_bytes: int
     foreign_keys: int | str
+
+
+def is_taken(database: str) -> BadEvent:
+    return BadEvent(
+        f"the database {database!r} exists: 'over' replaces what is in it", field="database"
+    )
 
 
 def check(copy: Path) -> Checked:

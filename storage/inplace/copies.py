@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 import apsw
 
 from sqlatch.kernel import nfs
-from sqlatch.kernel.errors import BadEvent
-from storage.copies import copy_pages, opened, translated
+from storage.copies import copy_pages, is_taken, opened, translated
 from storage.engine import KeepsChanging
 
 if TYPE_CHECKING:
@@ -67,10 +66,7 @@ def bring_in(copy: Path, live: Path) -> None:
         try:
             os.link(arriving, live)
         except FileExistsError as error:
-            raise BadEvent(
-                f"the database {live.stem!r} exists: 'over' replaces what is in it",
-                field="database",
-            ) from error
+            raise is_taken(live.stem) from error
     finally:
         arriving.unlink(missing_ok=True)
 

@@ -10,7 +10,6 @@ of its last transaction.
 
 import os
 import re
-import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -169,6 +168,8 @@ class Archive:
 
     def discard(self, base: bytes) -> None:
         """Remove such a snapshot: no log goes on behind it, nor will."""
+        import shutil
+
         shutil.rmtree(self.arriving(base).directory, ignore_errors=True)
 
     @contextmanager
@@ -249,6 +250,8 @@ def _continuing(last: int, files: Iterable[LtxFile]) -> Iterator[LtxFile]:
 
 def _delete(path: Path) -> None:
     if path.is_dir():
+        import shutil
+
         shutil.rmtree(path)
     else:
         path.unlink()

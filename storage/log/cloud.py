@@ -15,9 +15,7 @@ from storage.engine import Work
 from storage.log.answers import NoAnswer
 from storage.log.bucket_archive import BucketArchive, answered_in_time
 from storage.log.capture import whole_of
-from storage.log.compaction import compact, tended
 from storage.log.dynamodb import LARGE, DynamoLog
-from storage.log.engine import is_taken
 from storage.log.log import COMMIT_ID_BYTES, Conflict, Gone, InDoubt, Place
 from storage.log.names import Names
 from storage.log.objects import Objects
@@ -79,25 +77,29 @@ class InTable:
         commit_id = os.urandom(COMMIT_ID_BYTES)
         try:
             if log.sync(time.time() + ADD_S):
-                raise is_taken(name)
+                raise copies.is_taken(name)
             log.append(commit_id, content)
         except Conflict as error:
-            raise is_taken(name) from error
+            raise copies.is_taken(name) from error
         except InDoubt as error:
             if not log.outcome(1, commit_id, time.time() + ADD_S)[0]:
-                raise is_taken(name) from error
+                raise copies.is_taken(name) from error
 
     def tend(self, name: str, deadline_s: float) -> None:
         """Merge what the log has into files, and remove records that nobody needs any more.
 
         Timeout if a snapshot is due that was not written by the deadline.
         """
+        from storage.log.compaction import tended
+
         files = partial(BucketArchive, self._objects, name, keeps_list=True)
         with tended(files, name, deadline_s) as archive:
             self._delete_large(name, self._compact(name, archive, deadline_s))
 
     def _compact(self, name: str, archive: BucketArchive, deadline_s: float) -> int:
         """Merge and remove; return the number of the last record that was removed."""
+        from storage.log.compaction import compact
+
         start = archive.start()
         place = Place(epoch=0, offset=0, txid=start.last if start else 0)
         log = self._log(name, time.time, place, None)

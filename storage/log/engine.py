@@ -7,13 +7,12 @@ from contextlib import closing
 from functools import partial
 from pathlib import Path
 
-from sqlatch.kernel.errors import BadEvent, StorageError
+from sqlatch.kernel.errors import StorageError
+from storage.copies import is_taken
 from storage.engine import Table, Work
 from storage.log.archive import Archive
-from storage.log.compaction import compact, not_needed, tended
 from storage.log.directory import DirectoryLog
 from storage.log.log import BASE_BYTES, Gone, Place
-from storage.log.replacement import lay_ready
 from storage.log.replica import Replica
 from storage.log.segment import HEADER_BYTES, SEALED_BYTES
 from storage.log.slots import Slot
@@ -72,6 +71,8 @@ class InLog:
         The snapshot lies beside the others until the log is there, by a name of its own that the
         log says: one that loses the race leaves none among those of the database.
         """
+        from storage.log.replacement import lay_ready
+
         root = self._directory / name / LOG
         log = DirectoryLog(root, now=time.time)
         if log.exists():
@@ -91,6 +92,8 @@ class InLog:
 
         Timeout if a snapshot is due that was not written by the deadline.
         """
+        from storage.log.compaction import tended
+
         files = partial(Archive, self._directory / name / ARCHIVE)
         with tended(files, name, deadline_s) as archive:
             try:
@@ -101,6 +104,8 @@ class InLog:
                 self._compact(name, archive, deadline_s)
 
     def _compact(self, name: str, archive: Archive, deadline_s: float) -> None:
+        from storage.log.compaction import compact, not_needed
+
         start = archive.start()
         place = Place(epoch=0, offset=0, txid=start.last if start else 0)
         with closing(DirectoryLog(self._directory / name / LOG, at=place, now=time.time)) as log:
@@ -132,12 +137,6 @@ class InLog:
             raise StorageError(
                 f"the directory of the log: {error.strerror}: {error.filename}", errno=error.errno
             ) from error
-
-
-def is_taken(name: str) -> BadEvent:
-    return BadEvent(
-        f"the database {name!r} exists: 'over' replaces what is in it", field="database"
-    )
 
 
 def _log_in(

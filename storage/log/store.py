@@ -15,7 +15,6 @@ from storage.engine import NEWEST, Begun, Freshness, Grant, Position, Table, clo
 from storage.log.capture import Capture, Changes
 from storage.log.freshness import ASK_S, on_the_newest, overtaken, reach
 from storage.log.log import COMMIT_ID_BYTES, Conflict, InDoubt, in_doubt
-from storage.log.replacement import replacement
 from storage.log.replica import Replica
 from storage.pins import Pins
 from storage.translate import DatabaseReplaced
@@ -113,6 +112,8 @@ class Store:
 
     def replace(self, copy: Path, grant: Grant) -> Position:
         """Have the log go on behind a snapshot of the file, with which every copy begins anew."""
+        from storage.log.replacement import replacement
+
         with closed_on_failure(self):
             self._ready(grant)
             self._check_there()

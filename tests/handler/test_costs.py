@@ -72,6 +72,23 @@ def test_dynamodb_calls_of_each_kind_of_request(ask: Ask, calls: Counter[str]) -
     }
 
 
+UNWANTED = {
+    "asyncio", "boto3", "http.server", "importlib.metadata", "pydantic", "shutil",
+    "sqlite3", "tempfile", "events.http", "events.sqs", "handler.messages", "hrana",
+    "storage.log.compaction", "storage.log.replacement",
+}  # fmt: skip
+"""Modules that no first request over the direct door needs, whatever the engine."""
+
+
+def first_request(statement: str) -> str:
+    """The code of a fresh function: one direct invoke of that statement."""
+    context = "SimpleNamespace(aws_request_id='r', get_remaining_time_in_millis=lambda: 20_000)"
+    return (
+        "from types import SimpleNamespace; from handler.query import lambda_handler;"
+        f" lambda_handler({{'query': {statement!r}}}, {context})"
+    )
+
+
 def loaded_after(code: str, environment: dict[str, str]) -> set[str]:
     """The modules in a fresh process after some code."""
     code += "\nimport sys; print(*sys.modules)"
@@ -107,12 +124,24 @@ def test_a_process_that_only_reads_never_loads_the_aws_sdk(
     ask: Ask, environment: dict[str, str]
 ) -> None:
     ask(query="CREATE TABLE t (n)")
-    code = "from handler import local; local.invoke({'query': 'SELECT * FROM t'})"
 
-    loaded = loaded_after(code, environment)
+    loaded = loaded_after(first_request("SELECT * FROM t"), environment)
 
     assert {"handler.query", "apsw"} <= loaded
-    assert loaded & {"boto3", "botocore.session", "locking.dynamodb", "locking.sqlite"} == set()
+    assert loaded & UNWANTED == set()
+    assert loaded & {"botocore.session", "locking.lease", "locking.leases", "storage.log"} == set()
+
+
+def test_a_process_that_writes_loads_its_table_of_leases_and_no_other(
+    ask: Ask, environment: dict[str, str]
+) -> None:
+    ask(query="CREATE TABLE t (n)")
+
+    loaded = loaded_after(first_request("INSERT INTO t VALUES (1)"), environment)
+
+    assert {"locking.leases", "locking.dynamodb"} <= loaded
+    assert loaded & UNWANTED == set()
+    assert loaded & {"botocore.session", "locking.sqlite", "storage.log"} == set()
 
 
 def test_only_a_token_loads_what_checks_tokens(ask: Ask, environment: dict[str, str]) -> None:

@@ -14,6 +14,7 @@ from handler.reaper import reap
 from handler.service import Service, service
 from locking.lease import GRACE_S, Claim
 from tests.conftest import Ask, forget
+from tests.handler.test_costs import UNWANTED, first_request, loaded_after
 from tests.handler.test_messages import failed, insert, record
 from tests.hrana.client import Client
 from tests.hrana.conftest import PUBLIC, token
@@ -360,3 +361,16 @@ def test_a_function_that_only_reads_reads(
 
     assert numbers(ask) == [1]
     assert refused(**insert(2))["code"] == "READ_ONLY"
+
+
+def test_a_fresh_process_that_reads_loads_no_leases_and_nothing_of_the_reaper(
+    table: None, ask: Ask
+) -> None:
+    ask(**insert(1))
+    forget(service)
+
+    loaded = loaded_after(first_request("SELECT n FROM t"), {})
+
+    assert {"storage.log.directory", "storage.log.ltx"} <= loaded
+    assert loaded & UNWANTED == set()
+    assert loaded & {"locking.lease", "locking.leases", "storage.log.dynamodb"} == set()

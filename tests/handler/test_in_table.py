@@ -21,6 +21,7 @@ from sqlatch.kernel.errors import SqlatchError
 from storage.log import dynamodb
 from tests.conftest import Ask, forget
 from tests.dynamodb_server import CREDENTIALS, create_log
+from tests.handler.test_costs import UNWANTED, first_request, loaded_after
 from tests.handler.test_messages import failed, insert, record
 from tests.hrana.client import Client
 from tests.hrana.conftest import PUBLIC, token
@@ -293,3 +294,18 @@ def test_a_table_that_is_not_there_is_a_named_error(
         error = refused(query=query)
         assert (error["code"], error["aws_code"]) == ("STORAGE_ERROR", "ResourceNotFoundException")
     assert ask(health=True)["status"] == "degraded"
+
+
+@pytest.mark.parametrize("statement", ["SELECT n FROM t", "INSERT INTO t VALUES (7)"])
+def test_a_fresh_process_loads_only_what_its_first_request_needs(
+    table: None, statement: str
+) -> None:
+    loaded = loaded_after(first_request(statement), {})
+
+    assert {"storage.log.dynamodb", "sqlatch.kernel.aws.dynamodb"} <= loaded
+    assert loaded & UNWANTED == set()
+    assert loaded & {
+        "botocore.session", "http.client", "ssl", "ctypes", "locking.lease", "locking.leases",
+        "locking.tables", "storage.inplace.engine", "storage.log.engine", "storage.log.directory",
+        "storage.log.chain", "storage.log.segment",
+    } == set()  # fmt: skip
