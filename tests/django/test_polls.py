@@ -35,14 +35,16 @@ def ask(method, path, form=None, cookie=""):
     return answer["statusCode"], answer.get("cookies", []), answer["body"]
 
 print(lambda_function.manage({"command": ["migrate"]}, None).count("OK") > 10)
+from django.utils import timezone
 from polls.models import Question
-tea = Question.objects.create(text="Tea or coffee?").choice_set.create(text="Tea")
+question = Question.objects.create(question_text="Tea or coffee?", pub_date=timezone.now())
+tea = question.choice_set.create(choice_text="Tea")
 print(ask("GET", "/polls/")[2].count("Tea or coffee?"))
 _, cookies, page = ask("GET", "/polls/1/")
 token = re.search('csrfmiddlewaretoken" value="([^"]+)"', page)[1]
 form = {"choice": tea.pk, "csrfmiddlewaretoken": token}
 print(ask("POST", "/polls/1/vote/", form, cookies[0].split(";")[0])[0])
-print(ask("GET", "/polls/1/results/")[2].count("Tea: 1"))
+print(ask("GET", "/polls/1/results/")[2].count("Tea -- 1 vote"))
 """
 
 

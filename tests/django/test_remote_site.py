@@ -36,9 +36,9 @@ client = Client()
 for password in ("wrong", "secret"):
     answer = client.post("/admin/login/?next=/admin/", {"username": "ada", "password": password})
     print(answer.status_code)
-form = {"text": "Tea?", "published_at_0": "2026-01-01", "published_at_1": "10:00:00",
+form = {"question_text": "Tea?", "pub_date_0": "2026-01-01", "pub_date_1": "10:00:00",
         "choice_set-TOTAL_FORMS": "1", "choice_set-INITIAL_FORMS": "0",
-        "choice_set-0-text": "Yes", "choice_set-0-votes": "0"}
+        "choice_set-0-choice_text": "Yes", "choice_set-0-votes": "0"}
 print(client.post("/admin/polls/question/add/", form).status_code)
 page = client.get("/admin/polls/question/").content.decode()
 print("Tea?" in page)

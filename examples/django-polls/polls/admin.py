@@ -12,6 +12,11 @@ class ChoiceInline(admin.TabularInline):
 
 @admin.register(Question)
 class QuestionAdmin(admin.ModelAdmin):
+    fieldsets = (
+        (None, {"fields": ["question_text"]}),
+        ("Date information", {"fields": ["pub_date"], "classes": ["collapse"]}),
+    )
     inlines = (ChoiceInline,)
-    list_display = ("text", "published_at")
-    search_fields = ("text",)
+    list_display = ("question_text", "pub_date", "was_published_recently")
+    list_filter = ("pub_date",)
+    search_fields = ("question_text",)

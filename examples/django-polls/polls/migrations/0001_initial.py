@@ -1,7 +1,6 @@
 """The tables of the polls."""
 
 import django.db.models.deletion
-import django.utils.timezone
 from django.db import migrations, models
 
 
@@ -18,8 +17,8 @@ class Migration(migrations.Migration):
                         auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
                     ),
                 ),
-                ("text", models.CharField(max_length=200)),
-                ("published_at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("question_text", models.CharField(max_length=200)),
+                ("pub_date", models.DateTimeField(verbose_name="date published")),
             ],
         ),
         migrations.CreateModel(
@@ -31,7 +30,7 @@ class Migration(migrations.Migration):
                         auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
                     ),
                 ),
-                ("text", models.CharField(max_length=200)),
+                ("choice_text", models.CharField(max_length=200)),
                 ("votes", models.IntegerField(default=0)),
                 (
                     "question",
