@@ -1,7 +1,9 @@
 """Requests signed for IAM: what arrives is what was signed, and a token is not signed."""
 
 import json
+import os
 import re
+import subprocess
 
 import pytest
 from botocore.auth import SigV4Auth
@@ -12,6 +14,7 @@ from sqlatch.client import connect
 from sqlatch.failures import BadUrl, NotPermitted
 from sqlatch.transports.signature import signer
 from sqlatch.url import HttpTarget, target_of
+from tests.cloudformation import ROOT
 from tests.dynamodb_server import CREDENTIALS
 from tests.sqlatch import socket_server
 from tests.sqlatch.conftest import connected
@@ -63,6 +66,35 @@ def test_what_arrives_is_what_was_signed(prefix: str) -> None:
     changed = server.requests[1].replace(b"VALUES (1)", b"VALUES (2)")
     borne, right = signature_of(changed, "eu-west-1", "execute-api")
     assert borne != right, "the body is signed"
+
+
+PAGE = (ROOT / "docs" / "http.md").read_text()
+CURL = next(block for block in re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL) if "sigv4" in block)
+AWS = """
+aws() {
+  case "$1" in
+    cloudformation) echo "$API_URL" ;;
+    configure) echo "export AWS_SESSION_TOKEN=$TOKEN" ;;
+  esac
+}
+"""
+
+
+@pytest.mark.parametrize("token", ["", "of-a-role"])
+def test_curl_signs_as_the_page_says(token: str) -> None:
+    with socket_server.running(answer(200, REPLY)) as server:
+        variables = {"API_URL": f"http://127.0.0.1:{server.port}", "AWS_REGION": "eu-west-1"}
+        subprocess.run(
+            ["bash", "-euc", AWS + CURL],
+            env={**os.environ, **variables, "TOKEN": token},
+            check=True,
+        )
+
+    (request,) = server.requests
+    borne, right = signature_of(request, "eu-west-1", "execute-api")
+    assert borne == right
+    assert request.startswith(b"POST /read ")
+    assert (b";x-amz-security-token" in request) is bool(token), "it is signed too"
 
 
 HOSTS = [
