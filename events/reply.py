@@ -11,6 +11,16 @@ from events.values import Row, escapes_bytes
 from sqlatch.kernel.values import names_apart
 
 
+class PageReply(TypedDict):
+    """The end of a page: what to ask for as the next `page`, null if this is the last one.
+
+    `state` is a text that is the same for as long as the database does not change.
+    """
+
+    next: str | None
+    state: str
+
+
 class ResultReply(TypedDict):
     """One statement's result. `rows` are lists, or objects by column name, or chunks of them."""
 
@@ -19,6 +29,7 @@ class ResultReply(TypedDict):
     rows_affected: int
     last_insert_rowid: int | None
     truncated: NotRequired[bool]
+    page: NotRequired[PageReply]
 
 
 class Meta(TypedDict):
@@ -61,6 +72,17 @@ class Executed(Protocol):
     def last_insert_rowid(self) -> int | None: ...
     @property
     def truncated(self) -> bool: ...
+    @property
+    def page(self) -> "Ended | None": ...
+
+
+class Ended(Protocol):
+    """The end of a page."""
+
+    @property
+    def next(self) -> str | None: ...
+    @property
+    def state(self) -> str: ...
 
 
 class ReplyForm(Enum):
@@ -105,6 +127,8 @@ def result_out(result: Executed, *, as_objects: bool) -> ResultReply:
     }
     if result.truncated:
         reply["truncated"] = True
+    if result.page is not None:
+        reply["page"] = {"next": result.page.next, "state": result.page.state}
     return reply
 
 

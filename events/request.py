@@ -17,6 +17,7 @@ TIMEOUT_MS_MAX = 900_000
 ROWS_MAX = 1_000_000_000
 AGE_MS_MAX = 24 * 3600 * 1000
 PROBLEMS_SHOWN_MAX = 5
+PAGE_CHARACTERS_MAX = 255
 
 NO_POSITION = "is not a position: 16 digits, 0 to 9 and a to f, as `meta.position` of a reply"
 
@@ -64,7 +65,8 @@ class StatementEvent:
 class QueryEvent:
     """One request: exactly one of `query` and `statements`. `timeout_ms` is for the whole of it.
 
-    `at_least` is a position, the number in its text.
+    `at_least` is a position, the number in its text. With `page` the result comes in pages: it is
+    "first", or `next` of the page before.
     """
 
     query: str | None = None
@@ -79,6 +81,7 @@ class QueryEvent:
     timeout_ms: int | None = None
     at_least: int | None = None
     max_age_ms: int | None = None
+    page: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +102,22 @@ def _query_event(found: dict[str, Any]) -> QueryEvent:
                 " within `statements`"
             )
         _refuse_both(event.parameters, event.parameter_sets)
+    if event.page is not None:
+        _check_page(event)
     return event
+
+
+def _check_page(event: QueryEvent) -> None:
+    others = {
+        "statements": event.statements,
+        "parameter_sets": event.parameter_sets,
+        "idempotency_key": event.idempotency_key,
+        "max_age_ms": event.max_age_ms,
+    }
+    if refused := [name for name, value in others.items() if value is not None]:
+        raise ValueError(
+            f"`page` is for one `query` that reads the newest state, not for `{refused[0]}`"
+        )
 
 
 def _refuse_both(parameters: object, parameter_sets: object) -> None:
@@ -134,6 +152,7 @@ QUERY = schema.object_of(
     timeout_ms=schema.nullable(schema.integer(ge=1, le=TIMEOUT_MS_MAX)),
     at_least=schema.nullable(_AT_LEAST),
     max_age_ms=schema.nullable(schema.integer(ge=0, le=AGE_MS_MAX)),
+    page=schema.nullable(schema.text(min_length=1, max_length=PAGE_CHARACTERS_MAX)),
 )
 _parse_query = schema.parser_by(QUERY, strict=True)
 _parse_position = schema.parser_by(_AT_LEAST, strict=True)

@@ -15,6 +15,12 @@ from sqlatch.kernel.values import Parameters
 from sqlexec.statement import Encoder, EncodeRows, IdempotencyKey, Job, Limits, Result, Statement
 from storage.engine import NEWEST, Freshness, Position
 
+PAGES = (
+    'read it in pages: send `"page": "first"` with the request, then `page.next` of each reply'
+    " (Client.iterate, `sqlatch export`); or ask for fewer rows with rows_max or LIMIT"
+)
+"""The next step of a caller whose result is too large."""
+
 KINDS_KEPT = 64
 """Sets of limits that are kept: most requests have one of a few."""
 
@@ -81,9 +87,7 @@ def freshness_of(at_least: int | None, max_age_ms: int | None, settings: Setting
 
 @lru_cache(maxsize=KINDS_KEPT)
 def _limits(rows_max: int, bytes_max: int, timeout_ms: int, truncate_rows: int | None) -> Limits:
-    return Limits(
-        rows_max, bytes_max, timeout_ms / 1000, truncate_rows, fewer_rows_with="rows_max or LIMIT"
-    )
+    return Limits(rows_max, bytes_max, timeout_ms / 1000, truncate_rows, all_rows_with=PAGES)
 
 
 @cache

@@ -233,13 +233,19 @@ class Service:
             "replayed": outcome.replayed is not None,
         }
         if self.settings.log:
-            position = self.databases.get(event.database).position or 0
+            position = outcome.position or self.databases.get(event.database).position or 0
             record.position = meta["position"] = position_text(position)
         return outcome, meta
 
     def _run(self, event: QueryEvent, job: Job, record: Record, deadline_s: float) -> Outcome:
         database = self.databases.get(event.database)
         record.kind = Kind.READ.value
+        if event.page is not None:
+            from sqlexec.pages import read_page
+
+            return read_page(
+                database.interactive, job, event.page, now=self.clock.now, deadline_s=deadline_s
+            )
         try:
             return database.read(job, deadline_s)
         except GrantNeeded as needed:

@@ -122,7 +122,7 @@ class Connection:
             outcome = outcome_of(ran)
             if stmt.want_rows is False:
                 outcome = without_rows(outcome)
-            self._room.take(outcome)
+            self._room.take(outcome, ran.rows_bytes)
             if live.wrote and live.commits:
                 record = self._answers.record(
                     index, outcome, ran.last_insert_rowid, self._state.foreign_keys

@@ -50,7 +50,6 @@ class Room:
         self._rows_bytes_max = rows_bytes_max
         self._row_line_bytes = ROW_LINE_BYTES if shape.lines else 0
         self._rows_bytes = 0
-        self._rows_bytes_now = 0
         self._untold = False
         step_bytes = LINES_BYTES if shape.lines else STEP_BYTES
         least_bytes = shape.requests * RESULT_BYTES + shape.steps * step_bytes
@@ -72,7 +71,6 @@ class Room:
     def limits(self, rows_max: int) -> Limits:
         """Return the limits of the statement, which runs next."""
         self._left, self._rows_bytes = self._before
-        self._rows_bytes_now = 0
         return Limits(rows_max, self._rows_bytes_max, timeout_s=0, bytes_spent=self._rows_bytes)
 
     def encode_rows(self, columns: tuple[str, ...], rows: list[Row]) -> tuple[list[Any], int]:
@@ -81,13 +79,15 @@ class Room:
         if self._form is ReplyForm.OBJECTS:
             # Lambda's runtime writes a space behind each comma and colon.
             size_bytes += sum(map(len, sent)) * 4 + len(sent)
-        self._rows_bytes_now += size_bytes
         return sent, size_bytes
 
-    def take(self, outcome: dict[str, Any]) -> None:
-        """Set aside what the statement's outcome takes; StatementRefused if it does not fit."""
+    def take(self, outcome: dict[str, Any], rows_bytes: int) -> None:
+        """Set aside what the statement's outcome takes; StatementRefused if it does not fit.
+
+        `rows_bytes` are those of its rows, if it has them still.
+        """
         rows = outcome["rows"]
-        rows_bytes = self._rows_bytes_now if rows else 0
+        rows_bytes = rows_bytes if rows else 0
         about_bytes = self._size_bytes({**outcome, "rows": []}) - OUTCOME_BYTES
         self._take(rows_bytes + len(rows) * self._row_line_bytes + max(0, about_bytes))
         if not self._untold:

@@ -215,12 +215,12 @@ class Replay:
     ) -> tuple[Outcome, str]:
         room = self._room
         limits = room.limits(self._database.rows_max)
-        outcome, digest = self._run(
+        outcome, digest, rows_bytes = self._run(
             sql, stmt, live, limits, room.encode_rows, at_ms=at_ms, index=index
         )
         if stmt.want_rows is False:
             outcome = without_rows(outcome)
-        room.take(outcome)
+        room.take(outcome, rows_bytes)
         return outcome, digest
 
     def _run(
@@ -233,20 +233,23 @@ class Replay:
         *,
         at_ms: int,
         index: int,
-    ) -> tuple[Outcome, str]:
-        """Run a statement; return its outcome, and the digest by which a replay compares it."""
+    ) -> tuple[Outcome, str, int]:
+        """Run a statement; return its outcome, the digest by which a replay compares it, and the
+        bytes of its rows.
+        """
         control = control_of(sql)
         if control is not None:
             live.savepoint(control.verb.value, control.name)
             outcome = empty_outcome()
-            return outcome, digest_of(outcome)
+            return outcome, digest_of(outcome), 0
         seed = self.log.seed_of(index)
         try:
             ran = live.run(sql, Arguments(sql, stmt), limits, encode_rows, at_ms=at_ms, seed=seed)
         finally:
             self.log.wrote |= live.wrote
         outcome = outcome_of(ran)
-        return outcome, digest_of(in_one_order(outcome) if ran.is_unordered else outcome)
+        compared = in_one_order(outcome) if ran.is_unordered else outcome
+        return outcome, digest_of(compared), ran.rows_bytes
 
 
 _NO_LIMIT = 2**62

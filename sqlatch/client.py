@@ -1,13 +1,13 @@
 """The client: statements to one database, over either transport."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Self
 from uuid import uuid4
 
 from sqlatch import request
 from sqlatch.attempts import Attempts
-from sqlatch.failures import BadUrl
-from sqlatch.kernel.values import Parameters
+from sqlatch.failures import BadUrl, UnexpectedAnswer
+from sqlatch.kernel.values import Parameters, Row
 from sqlatch.load import Loaded, Progress, load
 from sqlatch.result import Result, results_of
 from sqlatch.statement import Statement
@@ -16,6 +16,8 @@ from sqlatch.url import HttpTarget, LambdaTarget, Target, target_of
 
 if TYPE_CHECKING:
     from sqlatch.session import Session
+
+FIRST_PAGE = "first"
 
 TIMEOUT_S = 30.0
 ATTEMPT_S = 12.0
@@ -51,6 +53,59 @@ class Client:
             query, parameters, rows_max=rows_max, at_least=at_least, max_age_ms=max_age_ms
         )
         return results_of(self.ask(fields))[0]
+
+    def page(
+        self,
+        query: str,
+        parameters: Parameters | None = None,
+        *,
+        page: str = FIRST_PAGE,
+        rows_max: int | None = None,
+        at_least: str | None = None,
+    ) -> Result:
+        """Read a page of a result of any size: `page.next` of the result is to be asked for next.
+
+        It has as many rows as fit into a reply, `rows_max` at most. All pages are of one state of
+        the database; DatabaseChanged if it is another one now.
+        """
+        fields = request.read(
+            query, parameters, rows_max=rows_max, at_least=at_least, max_age_ms=None, page=page
+        )
+        (result,) = results_of(self.ask(fields))
+        if result.page is None:
+            raise UnexpectedAnswer("a page was asked for, and the answer is none")
+        return result
+
+    def pages(
+        self,
+        query: str,
+        parameters: Parameters | None = None,
+        *,
+        rows_max: int | None = None,
+        at_least: str | None = None,
+    ) -> Iterator[Result]:
+        """Read a result of any size, page by page, each when it is asked for."""
+        page: str | None = FIRST_PAGE
+        while page is not None:
+            result = self.page(query, parameters, page=page, rows_max=rows_max, at_least=at_least)
+            yield result
+            page = result.page.next if result.page else None
+
+    def iterate(
+        self,
+        query: str,
+        parameters: Parameters | None = None,
+        *,
+        rows_max: int | None = None,
+        at_least: str | None = None,
+    ) -> Iterator[Row]:
+        """Read the rows of a result of any size. No lock is held between its pages.
+
+        All rows are of one state of the database. DatabaseChanged if a commit came between two
+        pages: none of the rows behind it is given.
+        """
+        for result in self.pages(query, parameters, rows_max=rows_max, at_least=at_least):
+            yield from result.rows
 
     def execute(
         self,

@@ -19,11 +19,14 @@ def read(
     rows_max: int | None,
     at_least: str | None,
     max_age_ms: int | None,
+    page: str | None = None,
 ) -> dict[str, Any]:
-    """Return the fields of a request that reads."""
+    """Return the fields of a request that reads: a page of its result, if one is named."""
     fields = Statement(query, parameters).fields()
     if rows_max is not None:
         fields["rows_max"] = rows_max
+    if page is not None:
+        fields["page"] = page
     return fields | _freshness(at_least, max_age_ms) | {"read_only": True}
 
 

@@ -9,9 +9,19 @@ from sqlatch.kernel.values import Row, Value, names_apart, rows_in
 
 
 @dataclass(frozen=True, slots=True)
+class PageEnd:
+    """The end of a page: what to ask for the `next` one, None behind the last; `state` is the same
+    in all pages of one state of the database."""
+
+    next: str | None
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
 class Result:
     """Columns and rows of one statement. `meta` is of the whole request, so of a batch the same.
 
+    `page` is the end of a page, where one was asked for.
     `rows_affected` counts direct changes; `last_insert_rowid` is None but after an INSERT.
     """
 
@@ -21,6 +31,7 @@ class Result:
     last_insert_rowid: int | None
     truncated: bool = False
     meta: Mapping[str, Any] = field(default_factory=dict)
+    page: PageEnd | None = None
 
     def __iter__(self) -> Iterator[Row]:
         return iter(self.rows)
@@ -54,6 +65,7 @@ def results_of(reply: Mapping[str, Any]) -> list[Result]:
 
 
 def _result(reply: Mapping[str, Any], meta: Mapping[str, Any]) -> Result:
+    page = reply.get("page")
     return Result(
         tuple(reply["columns"]),
         rows_in(reply["rows"]),
@@ -61,4 +73,5 @@ def _result(reply: Mapping[str, Any], meta: Mapping[str, Any]) -> Result:
         reply["last_insert_rowid"],
         reply.get("truncated", False),
         meta,
+        page and PageEnd(page["next"], page["state"]),
     )

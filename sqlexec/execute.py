@@ -101,11 +101,13 @@ def _run(statement: Statement, plan: Plan, session: Session, budget: "Budget") -
     if plan.defines:
         # SQLite's own writes to the schema, or to a virtual table's shadows, are no rows of the
         # caller's.
-        return Result(columns, rows, count, 0, None, truncated)
+        return Result(columns, rows, count, 0, None, truncated, rows_bytes=budget.rows_bytes)
     # Whatever changes no rows itself leaves sqlite3_changes() as an earlier statement set it.
     changed = changes.total() if plan.changes else 0
     rowid = connection.last_insert_rowid() if plan.inserts and changed else 0
-    return Result(columns, rows, count, changed, rowid or None, truncated)
+    return Result(
+        columns, rows, count, changed, rowid or None, truncated, rows_bytes=budget.rows_bytes
+    )
 
 
 def _told(error: SqlatchError, session: Session) -> SqlatchError:
@@ -159,24 +161,34 @@ class Budget:
         self._limits = limits
         self._encode_rows = encode_rows
         self._bytes = limits.bytes_spent
+        self.rows_bytes = 0
+        """Of the rows of the last statement, as they are sent."""
 
     def fetch(self, cursor: Cursor, columns: tuple[str, ...]) -> tuple[list[Any], int, bool]:
         """The rows as they are sent, how many they are, and whether some were left out."""
         rows: list[Any] = []
-        count = 0
+        count = self.rows_bytes = 0
         if columns:
             self.spend_names(columns)
-        stop_at = self._limits.truncate_rows
+        stop_at = self._stop_at()
         at_once = ROWS_AT_ONCE_FIRST
+        next(islice(cursor, self._limits.rows_passed, self._limits.rows_passed), None)
         while chunk := list(islice(cursor, at_once)):
             truncated = stop_at is not None and count + len(chunk) > stop_at
             if truncated:
                 del chunk[(stop_at or 0) - count :]
             sent, size_bytes = self._encode_rows(columns, chunk)
+            while self._limits.is_page and self._is_full(size_bytes) and (count or len(chunk) > 1):
+                truncated = True
+                del chunk[len(chunk) // 2 :]
+                if not chunk:
+                    return rows, count, True
+                sent, size_bytes = self._encode_rows(columns, chunk)
             rows += sent
             count += len(chunk)
             self._bytes += size_bytes
-            if count > self._limits.rows_max or self._bytes > self._limits.bytes_max:
+            self.rows_bytes += size_bytes
+            if count > self._limits.rows_max or self._is_full():
                 raise self._too_large(count)
             if truncated:
                 return rows, count, True
@@ -186,8 +198,17 @@ class Budget:
     def spend_names(self, names: tuple[str, ...]) -> None:
         """A thousand results name their columns a thousand times: as much as a row of texts."""
         self._bytes += self._encode_rows(names, [names])[1]
-        if self._bytes > self._limits.bytes_max:
+        if self._is_full():
             raise self._too_large(0)
+
+    def _stop_at(self) -> int | None:
+        limits = self._limits
+        if not limits.is_page:
+            return limits.truncate_rows
+        return min(limits.rows_max, limits.truncate_rows or limits.rows_max)
+
+    def _is_full(self, more_bytes: int = 0) -> bool:
+        return self._bytes + more_bytes > self._limits.bytes_max
 
     def _too_large(self, rows: int) -> ResultTooLarge:
         limits = self._limits
@@ -196,7 +217,7 @@ class Budget:
             what = f"{limits.bytes_max:,} bytes"
         return ResultTooLarge(
             f"the result passed its limit after {rows:,} rows and {self._bytes:,} bytes: the"
-            f" limit is {what}; ask for fewer rows with {limits.fewer_rows_with}",
+            f" limit is {what}; {limits.all_rows_with}",
             rows=rows,
             bytes=self._bytes,
             rows_max=limits.rows_max,

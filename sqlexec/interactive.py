@@ -49,6 +49,10 @@ class Interactive:
         """The position of the state that was read or made last, None if the engine keeps none."""
         return self._store.position
 
+    @property
+    def name(self) -> str:
+        return self._store.name
+
     def is_known_to_write(self, sql: str) -> bool:
         """Return True if the statement was seen before, and is one that writes."""
         return self._plans.is_known_to_write(sql)
@@ -66,7 +70,7 @@ class Interactive:
             with _named_if_moved(), closed_on_failure(self._store):
                 session = self._store.snapshot(deadline_s)
                 with session.transaction("BEGIN", foreign_keys=foreign_keys):
-                    yield self._transaction(session, None)
+                    yield self._transaction(session, None, state=self._store.state)
             return
         if not self._may_create:
             raise not_found(self._store.name, NOT_CREATED)
@@ -103,7 +107,12 @@ class Interactive:
         self._pins.close()
 
     def _transaction(
-        self, session: Session, commit: Callable[[], object] | None, *, rehearses: bool = False
+        self,
+        session: Session,
+        commit: Callable[[], object] | None,
+        *,
+        rehearses: bool = False,
+        state: Callable[[], str] = str,
     ) -> Transaction:
         return Transaction(
             session,
@@ -112,6 +121,7 @@ class Interactive:
             writes=rehearses or commit is not None,
             commit=commit,
             now=self._now,
+            state=state,
         )
 
 

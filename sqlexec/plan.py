@@ -83,7 +83,7 @@ class Plans:
         """The plan of a statement, its values seen to fit; StatementError or ForbiddenStatement."""
         plan = self._known.get(statement.sql) or self.look(statement.sql, session)
         if statement.parameter_sets is None:
-            _check_fit(statement.parameters or (), plan.names, "")
+            check_fit(statement.parameters or (), plan.names, "")
         else:
             _check_sets(statement.parameter_sets, plan.names)
         return plan
@@ -192,16 +192,17 @@ def _is_vacuum(sql: str) -> bool:
 def _check_sets(sets: Sequence[Parameters], names: tuple[str | None, ...]) -> None:
     if not _are_lists_of(len(names), sets):
         for number, parameters in enumerate(sets):
-            _check_fit(parameters, names, f"parameter_sets[{number}]: ", parameter_set=number)
+            check_fit(parameters, names, f"parameter_sets[{number}]: ", parameter_set=number)
 
 
 def _are_lists_of(length: int, sets: Sequence[Parameters]) -> bool:
     return set(map(type, sets)) == {list} and set(map(len, sets)) == {length}
 
 
-def _check_fit(
+def check_fit(
     parameters: Parameters, names: tuple[str | None, ...], where: str, **facts: Fact
 ) -> None:
+    """StatementError if values do not fit the parameters of these names."""
     if isinstance(parameters, list) or not isinstance(parameters, Mapping):
         if len(parameters) != len(names):
             raise StatementError(

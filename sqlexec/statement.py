@@ -1,12 +1,12 @@
 """The types of execution: statements in, results out."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
 from sqlatch.kernel.values import Parameters, Row
-from storage.engine import NEWEST, Freshness
+from storage.engine import NEWEST, Freshness, Position
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +16,15 @@ class Statement:
     sql: str
     parameters: Parameters | None = None
     parameter_sets: Sequence[Parameters] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PageEnd:
+    """The end of a page: what to ask for the `next` one, None if there is none, and a text that is
+    the same in all pages of one state."""
+
+    next: str | None
+    state: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +41,8 @@ class Result:
     rows_affected: int
     last_insert_rowid: int | None
     truncated: bool = False
+    page: PageEnd | None = None
+    rows_bytes: int = field(default=0, compare=False)
 
 
 class Kind(Enum):
@@ -82,8 +93,9 @@ class GrantNeeded(Exception):
 class Limits:
     """The limits of one request: rows of a statement, bytes of all rows, seconds.
 
-    With `truncate_rows` a statement stops there and says so. Of the bytes, `bytes_spent` are those
-    of rows before. `fewer_rows_with` is for the error's message.
+    With `truncate_rows` a statement stops there and says so. One that `is_page` does at every other
+    limit too, and begins behind `rows_passed`. Of the bytes, `bytes_spent` are those
+    of rows before. `all_rows_with` is the next step in the error's message.
     """
 
     rows_max: int
@@ -91,7 +103,9 @@ class Limits:
     timeout_s: float
     truncate_rows: int | None = None
     bytes_spent: int = 0
-    fewer_rows_with: str = "LIMIT"
+    all_rows_with: str = "ask for fewer rows with LIMIT"
+    is_page: bool = False
+    rows_passed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,9 +128,11 @@ class Job:
 class Outcome:
     """The results of a request, or the kept reply of the first one that bore the same key.
 
-    `wrote` says whether it was run under a grant; a kept reply was not run again.
+    `wrote` says whether it was run under a grant; a kept reply was not run again. `position` is
+    that of the state which was read, where it is not the database's own.
     """
 
     results: list[Result]
     wrote: bool
     replayed: str | None = None
+    position: Position | None = None

@@ -41,6 +41,9 @@ class Ran:
     rows_affected: int
     last_insert_rowid: int
     is_unordered: bool
+    rows_count: int
+    truncated: bool
+    rows_bytes: int
 
 
 class Transaction:
@@ -48,7 +51,8 @@ class Transaction:
 
     `writes` says whether it may change anything: it began with BEGIN IMMEDIATE, or stands on an
     empty database in memory. `wrote` says whether a statement that writes was run, and `commits`
-    whether that can be committed, which it cannot in memory. After an error of a statement,
+    whether that can be committed, which it cannot in memory. `state` names the state that a reader
+    sees. After an error of a statement,
     `is_open` may be false: SQLite has rolled it back (ON CONFLICT ROLLBACK).
     """
 
@@ -61,7 +65,9 @@ class Transaction:
         writes: bool,
         commit: Callable[[], object] | None,
         now: Callable[[], float],
+        state: Callable[[], str],
     ) -> None:
+        self.state = state
         self.writes = writes
         self.wrote = False
         self.commits = commit is not None
@@ -128,6 +134,9 @@ class Transaction:
             result.rows_affected,
             self._session.connection.last_insert_rowid(),
             is_unordered=plan.inspects,
+            rows_count=result.rows_count,
+            truncated=result.truncated,
+            rows_bytes=result.rows_bytes,
         )
 
     def savepoint(self, verb: str, name: str) -> None:

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,11 @@ those there is the watchdog."""
 
 BUSY_SLEEPS_S = (0.001, 0.002, 0.005, 0.01, 0.025)
 STATEMENTS_KEPT = 64
+
+HEADER_BYTES = 100
+"""At the beginning of a database file."""
+
+DIGEST_DIGITS = 32
 
 SETTINGS = ("PRAGMA foreign_keys = ON", *nfs.SETTINGS)
 """The settings of every connection."""
@@ -149,6 +155,18 @@ class Session:
         ((version,),) = self.run("PRAGMA schema_version")
         known, self._schema_version = self._schema_version, version
         return version != known
+
+    def header_digest(self) -> str:
+        """Return a digest of the file's header, which counts the commits, pages and free pages.
+
+        Called in a transaction, whose lock makes an NFS client ask for the page that it is in. Read
+        through SQLite: closing any other descriptor of the file would drop its locks.
+        """
+        try:
+            _is_whole, header = self.connection.read("main", 0, 0, HEADER_BYTES)
+        except FOREIGN_ERRORS as error:
+            raise in_our_words(error, self._database) from error
+        return sha256(header).hexdigest()[:DIGEST_DIGITS]
 
     def refresh_schema(self) -> None:
         """Before a PRAGMA, which takes what this connection knows of the schema without a look.

@@ -140,6 +140,12 @@ class Store(Protocol):
         there is no state yet that is fresh enough.
         """
 
+    def state(self) -> str:
+        """Return a text that names the state which the transaction on the snapshot sees.
+
+        Two instances that see the same state have the same text; every commit makes another one.
+        """
+
     def write(
         self, grant: Grant, *, creates: bool = False, foreign_keys: bool = True
     ) -> AbstractContextManager[WriteTransaction]:

@@ -14,7 +14,7 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
 from events import http
-from events.reply import BatchReply, Meta, QueryReply, ResultReply
+from events.reply import BatchReply, Meta, PageReply, QueryReply, ResultReply
 from events.request import QUERY
 from events.values import parameters_in
 from sqlatch.kernel.version import __version__
@@ -36,7 +36,7 @@ VALUE: JsonSchemaValue = {
     ],
 }  # fmt: skip
 _VALUE = {"$ref": REFERENCES.format(model="Value")}
-REPLIES = (Meta, ResultReply, QueryReply, BatchReply)
+REPLIES = (Meta, PageReply, ResultReply, QueryReply, BatchReply)
 PARAMETERS: JsonSchemaValue = {
     "description": "A list for ?, an object for :name, @name, $name, its keys without the prefix.",
     "anyOf": [

@@ -10,6 +10,7 @@ SqlatchError
   DatabaseNotFound        DATABASE_NOT_FOUND
   IdempotencyConflict     IDEMPOTENCY_CONFLICT
   ResultTooLarge          RESULT_TOO_LARGE
+  DatabaseChanged         DATABASE_CHANGED
   Timeout                 TIMEOUT
   LeaseBusy               LEASE_BUSY
   LeaseLost               LEASE_LOST
@@ -162,6 +163,14 @@ class ResultTooLarge(SqlatchError):
     rows_max: int
     bytes: int
     bytes_max: int
+
+
+class DatabaseChanged(SqlatchError):
+    """The database has changed since the page before was read; says how many rows were."""
+
+    code = "DATABASE_CHANGED"
+
+    rows: int
 
 
 class Timeout(SqlatchError):

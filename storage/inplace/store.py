@@ -93,6 +93,12 @@ class Store:
         self._reader.deadline_s = deadline_s
         return self._reader
 
+    def state(self) -> str:
+        """Return the file's inode, which each machine sees alike, and the digest of its header."""
+        assert self._reader is not None
+        assert self._identity is not None
+        return f"{self._identity[1]:x}-{self._reader.header_digest()}"
+
     @contextmanager
     def write(
         self, grant: Grant, *, creates: bool = False, foreign_keys: bool = True

@@ -11,7 +11,16 @@ import apsw
 from sqlatch.kernel.errors import LeaseLost, SqlatchError, StorageError
 from storage import copies
 from storage.connection import Session
-from storage.engine import NEWEST, Begun, Freshness, Grant, Position, Table, closed_on_failure
+from storage.engine import (
+    NEWEST,
+    Begun,
+    Freshness,
+    Grant,
+    Position,
+    Table,
+    closed_on_failure,
+    position_text,
+)  # fmt: skip
 from storage.log.capture import Capture, Changes
 from storage.log.freshness import ASK_S, on_the_newest, overtaken, reach
 from storage.log.log import COMMIT_ID_BYTES, Conflict, InDoubt, in_doubt
@@ -66,6 +75,12 @@ class Store:
             self._reader = self._opened(apsw.SQLITE_OPEN_READONLY, deadline_s, vfs=self._lazy())
         self._reader.deadline_s = deadline_s
         return self._reader
+
+    def state(self) -> str:
+        """Return the position, and the digest of the header: another database that was created
+        under the name may have the same position."""
+        assert self._reader is not None
+        return f"{position_text(self._replica.txid)}-{self._reader.header_digest()}"
 
     @contextmanager
     def write(

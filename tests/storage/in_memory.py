@@ -106,6 +106,10 @@ class MemoryStore:
         session.run("PRAGMA query_only = ON")
         return session
 
+    def state(self) -> str:
+        assert self._reader is not None
+        return str(self._reader[0])
+
     @contextmanager
     def write(
         self, grant: Grant, *, creates: bool = False, foreign_keys: bool = True

@@ -356,6 +356,30 @@ def test_a_read_that_may_be_older_sees_a_state_as_it_was(store: Store, other: St
     assert read(other, COUNT, Freshness(max_age_s=3600)) == [(2,)]
 
 
+def state(store: Store) -> str:
+    with store.snapshot(in_a_minute()).transaction("BEGIN"):
+        return store.state()
+
+
+def test_every_commit_makes_a_state_that_all_instances_name_alike(
+    kind: Kind, store: Store, other: Store, tmp_path: Path
+) -> None:
+    write(store, TABLE)
+    states = [state(store)]
+    for number in range(3):
+        write(other if number % 2 else store, f"INSERT INTO t VALUES ({number})")
+        states.append(state(store))
+    store.vacuum("VACUUM", granted())
+    states.append(state(store))
+    store.replace(plain(tmp_path), granted())
+    store.recover(granted())
+    states.append(state(store))
+
+    with opened(kind) as third:
+        assert state(third) == state(other) == states[-1] == state(store)
+    assert len(set(states)) == len(states)
+
+
 BIG = (
     "CREATE TABLE big (n, filling)",
     "WITH RECURSIVE i (n) AS (VALUES (1) UNION ALL SELECT n + 1 FROM i WHERE n < 1000)"
