@@ -74,6 +74,18 @@ class FileRanges:
         os.close(self._descriptor)
 
 
+@dataclass(frozen=True, slots=True)
+class Old:
+    """A file that has some of a new one's bytes, at the same places.
+
+    `is_same` says whether it has all from one offset up to another. It is asked for one range after
+    the other, when the new file's content is known up to there.
+    """
+
+    file: LtxFile
+    is_same: Callable[[int, int], bool]
+
+
 @dataclass(frozen=True)
 class Start:
     """A snapshot and the files that continue it, in order: the state after `last`."""
@@ -126,8 +138,13 @@ class Archive:
             self.adopt(base)
         return self.start()
 
-    def put(self, level: int, header: Header, pieces: Iterable[bytes]) -> LtxFile:
-        """Write a file, durably. One that is there already is kept: someone may be reading it."""
+    def put(
+        self, level: int, header: Header, pieces: Iterable[bytes], _old: Old | None = None
+    ) -> LtxFile:
+        """Write a file, durably. One that is there already is kept: someone may be reading it.
+
+        What is the same in an old file need not be sent, where the place can copy it.
+        """
         path = self._path(level, header)
         arriving = path.with_name(f".{path.name}.{os.urandom(8).hex()}{_ARRIVING}")
         at_ns = header.at_ms * 1_000_000

@@ -11,22 +11,16 @@ from datetime import UTC, datetime
 from functools import partial
 from io import BufferedReader, RawIOBase
 from pathlib import Path
-from typing import BinaryIO, TypeVar, cast
+from typing import BinaryIO, cast
 
-from sqlatch.kernel.errors import StorageError
-from storage.log.answers import NoAnswer
-from storage.log.archive import Archive, LtxFile
+from storage.log.archive import Archive, LtxFile, Old
 from storage.log.ltx import Header
-from storage.log.objects import Objects, Stored
+from storage.log.objects import Objects, Stored, answered_in_time
 
-T = TypeVar("T")
-
-PART_BYTES = 8 << 20
-"""Read at once where a file is read from its beginning to its end."""
-
-TRIES = 5
-PAUSE_S = 0.05
-"""The pause before another try; each is twice the one before."""
+READ_BYTES = 16 << 20
+READ_BYTES_MIN = 256 << 10
+"""Files that are read together, from their beginnings to their ends, share these buffers, each by
+its size."""
 
 TIMESTAMP = "litestream-timestamp"
 """The metadata by which Litestream knows the time of a file's last transaction."""
@@ -41,7 +35,10 @@ class ObjectFile(LtxFile):
     objects: Objects
 
     def open(self) -> BinaryIO:
-        return cast("BinaryIO", BufferedReader(_Parts(self.ranges()), PART_BYTES))
+        return self.opened(READ_BYTES // 2)
+
+    def opened(self, buffer_bytes: int) -> BinaryIO:
+        return cast("BinaryIO", BufferedReader(_Parts(self.ranges()), buffer_bytes))
 
     def ranges(self) -> "ObjectRanges":
         return ObjectRanges(self.objects, str(self.path))
@@ -90,29 +87,43 @@ class BucketArchive(Archive):
             )
         return self._listed
 
-    def put(self, level: int, header: Header, pieces: Iterable[bytes]) -> LtxFile:
-        """Write a file, over one that is there: it has the same content, and is replaced whole."""
-        content = bytearray()
-        for piece in pieces:
-            self._check()
-            content += piece
+    def put(
+        self, level: int, header: Header, pieces: Iterable[bytes], old: Old | None = None
+    ) -> LtxFile:
+        """Write a file; one that is there already is kept, since it has the same content."""
+        from storage.log.upload import write_new
+
         path = self._path(level, header)
         at = datetime.fromtimestamp(header.at_ms / 1000, UTC)
-        metadata = {TIMESTAMP: at.isoformat(timespec="milliseconds").replace("+00:00", "Z")}
-        whole = bytes(content)
-        answered_in_time(lambda: self._objects.put(str(path), whole, metadata))
+        size_bytes = write_new(
+            self._objects,
+            str(path),
+            self._checked(pieces),
+            {TIMESTAMP: at.isoformat(timespec="milliseconds").replace("+00:00", "Z")},
+            size_bytes=header.pages * header.page_size,
+            old=old,
+        )
         self._listed = None
-        written = Stored(str(path), len(whole), time.time())
-        file = self._file(written, f"{level}/{path.name}")
+        file = self._file(Stored(str(path), size_bytes, time.time()), f"{level}/{path.name}")
         assert file is not None
         return file
+
+    def _checked(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
+        for piece in pieces:
+            self._check()
+            yield piece
 
     def adopt(self, base: bytes) -> None:
         """Nothing: a database begins with its first record."""
 
     @contextmanager
     def opened(self, files: Iterable[LtxFile]) -> Iterator[list[BinaryIO]]:
-        yield [file.open() for file in files]
+        found = [file for file in files if isinstance(file, ObjectFile)]
+        whole_bytes = sum(file.size_bytes for file in found) or 1
+        yield [
+            file.opened(max(READ_BYTES_MIN, READ_BYTES * file.size_bytes // whole_bytes))
+            for file in found
+        ]
 
     def delete(self, files: Iterable[LtxFile]) -> None:
         for file in sorted(files, key=lambda file: file.last):
@@ -152,18 +163,3 @@ class _Parts(RawIOBase):
         buffer[: len(content)] = content
         self._offset += len(content)
         return len(content)
-
-
-def answered_in_time(ask: Callable[[], T]) -> T:
-    """Ask again a few times where there is no answer; StorageError."""
-    pause_s = PAUSE_S
-    for _try in range(TRIES - 1):
-        try:
-            return ask()
-        except NoAnswer:
-            time.sleep(pause_s)
-            pause_s *= 2
-    try:
-        return ask()
-    except NoAnswer as error:
-        raise StorageError(f"the snapshots of a database: {error}") from error

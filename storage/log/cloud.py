@@ -13,12 +13,12 @@ from storage import copies
 from storage.engine import Table as Ours
 from storage.engine import Work
 from storage.log.answers import NoAnswer
-from storage.log.bucket_archive import BucketArchive, answered_in_time
+from storage.log.bucket_archive import BucketArchive
 from storage.log.capture import whole_of
 from storage.log.dynamodb import LARGE, DynamoLog
 from storage.log.log import COMMIT_ID_BYTES, Conflict, Gone, InDoubt, Place
 from storage.log.names import Names
-from storage.log.objects import Objects
+from storage.log.objects import Objects, answered_in_time
 from storage.log.replica import Replica
 from storage.log.slots import Slot
 from storage.log.store import Store

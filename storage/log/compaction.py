@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from io import BytesIO
 from itertools import groupby, pairwise, takewhile
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import BinaryIO, TypeVar
 from sqlatch.kernel import nfs
 from sqlatch.kernel.errors import Timeout
 from storage.log import ltx
-from storage.log.archive import BUFFER_BYTES, SNAPSHOT_LEVEL, Archive, LtxFile, Start
+from storage.log.archive import BUFFER_BYTES, SNAPSHOT_LEVEL, Archive, LtxFile, Old, Start
 from storage.log.chain import Settled
 from storage.log.ltx import Damaged, Header
 
@@ -117,8 +118,11 @@ def snapshot_is_due(start: Start, now_s: float) -> bool:
 def write_snapshot(archive: Archive, start: Start) -> LtxFile:
     """Write the state of a snapshot and of what follows it as a snapshot. Damaged."""
     with archive.opened([start.snapshot, *start.tail]) as files:
-        header, pages = merged([ltx.scan(file) for file in files])
-        return _put(archive, SNAPSHOT_LEVEL, header, pages)
+        base, *tail = [ltx.scan(file) for file in files]
+        changed = set[int]()
+        header, pages = merged([base, *(_noted(source, changed) for source in tail)])
+        old = Old(start.snapshot, partial(_is_same, base[0], header, changed))
+        return _put(archive, SNAPSHOT_LEVEL, header, pages, old)
 
 
 def write_copy(archive: Archive, copy: Path, *, last: int, at_ms: int) -> LtxFile:
@@ -193,10 +197,38 @@ def not_needed(segments: Sequence[Settled], floor: int) -> list[int]:
     return [each.epoch for each in takewhile(lambda each: each.last_txid <= floor, in_order)]
 
 
-def _put(archive: Archive, level: int, header: Header, pages: Pages) -> LtxFile:
+def _put(
+    archive: Archive, level: int, header: Header, pages: Pages, old: Old | None = None
+) -> LtxFile:
     literal = header.is_snapshot
     pieces = ltx.encode(header, pages, literal=literal)
-    return archive.put(SNAPSHOT_LEVEL if literal else level, header, pieces)
+    return archive.put(SNAPSHOT_LEVEL if literal else level, header, pieces, old)
+
+
+def _noted(source: Source, changed: set[int]) -> Source:
+    """Return the source, of which each page is noted before it is taken."""
+    header, pages = source
+
+    def noted() -> Pages:
+        for page, content in pages:
+            changed.add(page)
+            yield page, content
+
+    return header, noted()
+
+
+def _is_same(old: Header, new: Header, changed: set[int], first: int, behind: int) -> bool:
+    """Return whether two snapshots have the same bytes there, with these pages changed between.
+
+    In both, a page lies at the same place. The header and what is behind the frames are new.
+    """
+    size = new.page_size
+    if first < ltx.HEADER.size or behind > ltx.offset_of(min(old.pages, new.pages) + 1, size):
+        return False
+    last = ltx.page_at(behind - 1, size)
+    is_same = changed.isdisjoint(range(ltx.page_at(first, size), last + 1))
+    changed.difference_update([page for page in changed if page < last])
+    return is_same
 
 
 def _newest_pages(sources: Sequence[Source]) -> Pages:

@@ -25,6 +25,10 @@ FRAME = struct.Struct(">IHI")
 TRAILER = struct.Struct(">QQ")
 """The checksum of the database, which is not kept, and that of the file."""
 
+INDEX_PAGES = 10_000
+TAIL_BYTES = 1 << 20
+"""The pieces in which the index is written and read: it has 14 bytes for each page."""
+
 _MAGIC = b"LTX1"
 _NO_CHECKSUM = 2
 _HAS_LENGTH = 1
@@ -80,6 +84,12 @@ def offset_of(page: int, page_size: int) -> int:
     return HEADER.size + (page - 1 - (page > lock_page(page_size))) * stride(page_size)
 
 
+def page_at(offset: int, page_size: int) -> int:
+    """Return the page in whose frame an offset lies, in a literal file that is a snapshot."""
+    page = (offset - HEADER.size) // stride(page_size) + 1
+    return page + (page >= lock_page(page_size))
+
+
 def encode(
     header: Header, pages: Iterable[tuple[int, bytes]], *, literal: bool = False
 ) -> Iterator[bytes]:
@@ -98,7 +108,8 @@ def encode(
         header.at_ms,
     )
     yield head
-    checksum, offset, index = _checksum(head), len(head), bytearray()
+    checksum, offset = _checksum(head), len(head)
+    index = None if literal and header.is_snapshot else bytearray()
     prefix, previous = _literal(header.page_size), 0
     for page, content in pages:
         previous = _next_page(header, previous, page)
@@ -108,12 +119,14 @@ def encode(
         yield frame + block
         checksum = _checksum(content, _checksum(frame, checksum))
         length = len(frame) + len(block)
-        index += _uvarint(page) + _uvarint(offset) + _uvarint(length)
+        if index is not None:
+            index += _indexed(page, offset, length)
         offset += length
     _check_last(header, previous)
-    index.append(0)
-    tail = _END_OF_FRAMES + index + struct.pack(">Q", len(index)) + bytes(8)
-    yield tail + struct.pack(">Q", _checksum(tail, checksum) | _CHECKSUM_FLAG)
+    for piece in _tail(_literal_index(header) if index is None else [bytes(index)]):
+        yield piece
+        checksum = _checksum(piece, checksum)
+    yield struct.pack(">Q", checksum | _CHECKSUM_FLAG)
 
 
 def header_of(content: bytes) -> Header:
@@ -166,6 +179,30 @@ def literal_pages(content: bytes, first: int, page_size: int) -> Iterator[tuple[
         page += 1
 
 
+def _tail(index: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield what stands between the last frame and the checksum."""
+    yield _END_OF_FRAMES
+    length = 1
+    for piece in index:
+        yield piece
+        length += len(piece)
+    yield bytes(1) + struct.pack(">Q", length) + bytes(8)
+
+
+def _literal_index(header: Header) -> Iterator[bytes]:
+    """Yield the index of a literal snapshot, for whose length there need not be memory."""
+    size, lock = header.page_size, lock_page(header.page_size)
+    for first in range(1, header.pages + 1, INDEX_PAGES):
+        pages = range(first, min(first + INDEX_PAGES, header.pages + 1))
+        yield b"".join(
+            _indexed(page, offset_of(page, size), stride(size)) for page in pages if page != lock
+        )
+
+
+def _indexed(page: int, offset: int, length: int) -> bytes:
+    return _uvarint(page) + _uvarint(offset) + _uvarint(length)
+
+
 def _scanned(header: Header, stream: BinaryIO, checksum: int) -> Iterator[tuple[int, bytes]]:
     previous = 0
     try:
@@ -179,7 +216,10 @@ def _scanned(header: Header, stream: BinaryIO, checksum: int) -> Iterator[tuple[
             checksum = _checksum(content, _checksum(frame, checksum))
             yield page, content
         _check_last(header, previous)
-        tail = frame + stream.read()
+        tail = frame
+        while more := stream.read(TAIL_BYTES):
+            checksum = _checksum(tail[: -TRAILER.size], checksum)
+            tail = tail[-TRAILER.size :] + more
         database, expected = TRAILER.unpack(tail[-TRAILER.size :])
         if database or _checksum(tail[:-8], checksum) | _CHECKSUM_FLAG != expected:
             raise Damaged("the checksum of an LTX file does not match")

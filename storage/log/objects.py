@@ -1,14 +1,28 @@
 """Objects below a prefix of a bucket of S3: the calls that large records and snapshots need."""
 
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING, TypeVar
 
-from sqlatch.kernel.aws.errors import NotFound, Refused
+from sqlatch.kernel.aws.errors import ConditionFailed, NotFound, Refused
 from sqlatch.kernel.aws.s3 import Bucket
-from storage.log.answers import answered
+from sqlatch.kernel.errors import StorageError
+from storage.log.answers import NoAnswer, answered
+
+if TYPE_CHECKING:
+    from sqlatch.kernel.aws.multipart import Parts, Upload
+
+T = TypeVar("T")
+
+TRIES = 5
+PAUSE_S = 0.05
+"""The pause before another try; each is twice the one before."""
 
 BEHIND_THE_END = "InvalidRange"
+NO_SUCH_UPLOAD = "NoSuchUpload"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +46,43 @@ class Objects:
         """Write an object, whole, over any that is there."""
         with answered(self._where):
             self._bucket.put(self._prefix + key, content, metadata=metadata)
+
+    def put_new(self, key: str, content: bytes, metadata: Mapping[str, str] | None = None) -> None:
+        """Write an object, whole. One that is there already is kept."""
+        with answered(self._where), suppress(ConditionFailed):
+            self._bucket.put(self._prefix + key, content, only_new=True, metadata=metadata)
+
+    def begin(self, key: str, metadata: Mapping[str, str] | None = None) -> "Upload":
+        """Begin an object that is made of parts. Nobody sees it before it is completed."""
+        with answered(self._where):
+            return self._parts.begin(self._prefix + key, metadata)
+
+    def send_part(self, upload: "Upload", number: int, content: bytes) -> str:
+        """Send a part, numbered from 1. Return its tag."""
+        with answered(self._where):
+            return self._parts.send(upload, number, content)
+
+    def copy_part(
+        self, upload: "Upload", number: int, source: str, *, first: int, last: int
+    ) -> str:
+        """Have S3 copy the bytes `first` to `last` of another object. Return the part's tag."""
+        with answered(self._where):
+            return self._parts.copy(upload, number, self._prefix + source, first=first, last=last)
+
+    def complete_new(self, upload: "Upload", tags: Sequence[str]) -> None:
+        """Make an object of its parts, in this order. One that is there already is kept."""
+        with answered(self._where), suppress(ConditionFailed):
+            try:
+                self._parts.complete(upload, tags, only_new=True)
+            except Refused as refused:
+                # It was completed, and the answer was lost.
+                if refused.code != NO_SUCH_UPLOAD or not self._is_there(upload.key):
+                    raise
+
+    def abort(self, upload: "Upload") -> None:
+        """Delete the parts of an object that is not completed."""
+        with answered(self._where):
+            self._parts.abort(upload)
 
     def get(self, key: str, offset: int = 0, length: int | None = None) -> bytes | None:
         """Return an object, or a part; fewer bytes where it ends. None: there is none."""
@@ -64,6 +115,19 @@ class Objects:
             if more is None:
                 return
 
+    def _is_there(self, key: str) -> bool:
+        try:
+            self._bucket.size(key)
+        except NotFound:
+            return False
+        return True
+
+    @cached_property
+    def _parts(self) -> "Parts":
+        from sqlatch.kernel.aws.multipart import Parts
+
+        return Parts(self._bucket)
+
     @cached_property
     def _bucket(self) -> Bucket:
         return Bucket(self._name)
@@ -71,3 +135,18 @@ class Objects:
     @property
     def _where(self) -> str:
         return f"the bucket {self._name!r}"
+
+
+def answered_in_time(ask: Callable[[], T]) -> T:
+    """Ask again a few times where there is no answer; StorageError."""
+    pause_s = PAUSE_S
+    for _try in range(TRIES - 1):
+        try:
+            return ask()
+        except NoAnswer:
+            time.sleep(pause_s)
+            pause_s *= 2
+    try:
+        return ask()
+    except NoAnswer as error:
+        raise StorageError(f"the snapshots of a database: {error}") from error

@@ -20,12 +20,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from email.utils import formatdate
-from time import gmtime, strftime, time
-from typing import Any, NamedTuple
-from urllib.parse import parse_qs, unquote, urlsplit
-from xml.sax.saxutils import escape
+from typing import Any
 
 from storage.log.table import ABSENT, ABSENT_OR_LESS, ABSENT_OR_THAT
+from tests.faults.cloud_buckets import Answer, Buckets, Request
 from tests.writers import ROOT
 
 STOP_S = 10
@@ -59,19 +57,6 @@ def running(faults: Faults | None = None) -> Iterator[str]:
         finally:
             server.stdin.close()
             server.wait(STOP_S)
-
-
-class Request(NamedTuple):
-    method: str
-    target: str
-    headers: dict[str, str]
-    body: bytes
-
-
-class Answer(NamedTuple):
-    status: int
-    body: bytes = b""
-    headers: tuple[tuple[str, str], ...] = ()
 
 
 class Refused(Exception):
@@ -157,71 +142,6 @@ class Tables:
 
 def _floor(value: dict[str, str]) -> int:
     return int(value["N"])
-
-
-class Buckets:
-    """Objects by bucket and key, in the path style."""
-
-    def __init__(self) -> None:
-        self._buckets: dict[str, dict[str, tuple[bytes, float]]] = {}
-
-    def answer(self, request: Request) -> Answer:
-        parts = urlsplit(request.target)
-        _, bucket, key = [*unquote(parts.path).split("/", 2), ""][:3]
-        if not key and request.method == "PUT":
-            self._buckets.setdefault(bucket, {})
-            return Answer(200)
-        if bucket not in self._buckets:
-            return _s3_error(404, "NoSuchBucket")
-        objects = self._buckets[bucket]
-        if not key:
-            return self._listed(objects, parse_qs(parts.query, keep_blank_values=True))
-        if request.method == "PUT":
-            objects[key] = (request.body, time())
-            return Answer(200)
-        if request.method == "DELETE":
-            objects.pop(key, None)
-            return Answer(204)
-        return _part(objects.get(key), request.headers.get("range"))
-
-    def _listed(
-        self, objects: dict[str, tuple[bytes, float]], query: dict[str, list[str]]
-    ) -> Answer:
-        after = query.get("continuation-token", [""])[0]
-        keys = sorted(key for key in objects if key.startswith(query["prefix"][0]) and key > after)
-        most = int(query["max-keys"][0])
-        found = "".join(
-            f"<Contents><Key>{escape(key)}</Key><Size>{len(objects[key][0])}</Size><ETag>e</ETag>"
-            f"<LastModified>{_iso(objects[key][1])}</LastModified></Contents>"
-            for key in keys[:most]
-        )
-        text = f"<IsTruncated>false</IsTruncated>{found}"
-        if len(keys) > most:
-            more = f"<NextContinuationToken>{escape(keys[most - 1])}</NextContinuationToken>"
-            text = f"<IsTruncated>true</IsTruncated>{more}{found}"
-        return Answer(200, f"<ListBucketResult>{text}</ListBucketResult>".encode())
-
-
-def _part(stored: tuple[bytes, float] | None, wanted: str | None) -> Answer:
-    if stored is None:
-        return _s3_error(404, "NoSuchKey")
-    content, _written_s = stored
-    if wanted is None:
-        return Answer(200, content)
-    first, last = wanted.removeprefix("bytes=").split("-")
-    if int(first) >= len(content):
-        return _s3_error(416, "InvalidRange")
-    end = min(len(content), int(last) + 1 if last else len(content))
-    stated = f"bytes {first}-{end - 1}/{len(content)}"
-    return Answer(206, content[int(first) : end], (("content-range", stated),))
-
-
-def _s3_error(status: int, code: str) -> Answer:
-    return Answer(status, f"<Error><Code>{code}</Code><Message/></Error>".encode())
-
-
-def _iso(at_s: float) -> str:
-    return strftime("%Y-%m-%dT%H:%M:%S", gmtime(at_s)) + f".{int(at_s % 1 * 1000):03d}Z"
 
 
 class Server:

@@ -68,29 +68,37 @@ class Connection:
         self._proxy = proxy
         self._idle: deque[_Kept] = deque(maxlen=IDLE_MAX)
 
-    def ask(self, request: Request, *, deadline_s: float | None = None) -> Answer:
+    def ask(
+        self,
+        request: Request,
+        *,
+        deadline_s: float | None = None,
+        silence_s: float | None = None,
+    ) -> Answer:
         """Send a request and return its answer, whatever its status.
 
-        `deadline_s` in epoch seconds. Unavailable if there is no whole answer until then.
+        `deadline_s` in epoch seconds. Unavailable if there is no whole answer until then, or if the
+        other side says nothing for `silence_s` (SILENCE_S if it is not given).
         """
+        silence_s = SILENCE_S if silence_s is None else silence_s
         call_s = CALL_S if deadline_s is None else min(deadline_s - time.time(), CALL_S)
         ends_at_s = time.monotonic() + call_s
         kept = self._take()
         if kept is not None:
             try:
-                return self._converse(kept, request, ends_at_s, is_kept=True)
+                return self._converse(kept, request, ends_at_s, silence_s, is_kept=True)
             except _Stale:
-                return self._ask_again(request, ends_at_s)
+                return self._ask_again(request, ends_at_s, silence_s)
         connection = connected(self._endpoint, self._proxy, ends_at_s)
-        return self._converse(connection, request, ends_at_s, is_kept=False)
+        return self._converse(connection, request, ends_at_s, silence_s, is_kept=False)
 
-    def _ask_again(self, request: Request, ends_at_s: float) -> Answer:
+    def _ask_again(self, request: Request, ends_at_s: float, silence_s: float) -> Answer:
         """Send what was sent before. Whatever comes of it, the first one may have arrived."""
         try:
             connection = connected(self._endpoint, self._proxy, ends_at_s)
         except NotConnected as error:
             raise CutOff(f"a kept connection ended without an answer, then {error}") from error
-        answer = self._converse(connection, request, ends_at_s, is_kept=False)
+        answer = self._converse(connection, request, ends_at_s, silence_s, is_kept=False)
         return replace(answer, is_second=True)
 
     def close(self) -> None:
@@ -120,10 +128,11 @@ class Connection:
         connection: socket.socket,
         request: Request,
         ends_at_s: float,
+        silence_s: float,
         *,
         is_kept: bool,
     ) -> Answer:
-        reader = Reader(connection, ends_at_s, silence_s=SILENCE_S)
+        reader = Reader(connection, ends_at_s, silence_s=silence_s)
         try:
             _send(connection, request, ends_at_s)
             answer = reader.answer(has_body=request.method != "HEAD")

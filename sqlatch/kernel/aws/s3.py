@@ -72,6 +72,7 @@ class Bucket:
         *,
         now: Callable[[], float] = time.time,
     ) -> None:
+        self.name = name
         self._service = Service("s3", environment, now=now, bucket=name)
 
     def get(
@@ -87,9 +88,9 @@ class Bucket:
         NotFound without the object, Refused with the code InvalidRange if `first` lies behind it.
         """
         if first == 0 and last is None:
-            return self._send("GET", key, deadline_s=deadline_s).body
+            return self.send("GET", key, deadline_s=deadline_s).body
         headers = {"range": f"bytes={first}-{'' if last is None else last}"}
-        answer = self._send("GET", key, headers=headers, deadline_s=deadline_s)
+        answer = self.send("GET", key, headers=headers, deadline_s=deadline_s)
         stated = answer.headers.get("content-range", "")
         if answer.status != PARTIAL_CONTENT or not stated.startswith(f"bytes {first}-"):
             raise Garbled(f"S3 answered {headers['range']} with {answer.status} {stated!r}")
@@ -97,7 +98,7 @@ class Bucket:
 
     def size(self, key: str, *, deadline_s: float | None = None) -> int:
         """Return the size of an object; NotFound without it."""
-        answer = self._send("HEAD", key, deadline_s=deadline_s)
+        answer = self.send("HEAD", key, deadline_s=deadline_s)
         try:
             return int(answer.headers["content-length"])
         except (KeyError, ValueError) as error:
@@ -113,14 +114,14 @@ class Bucket:
         deadline_s: float | None = None,
     ) -> None:
         """Put an object; under `only_new` ConditionFailed if there is one of that key."""
-        headers = {f"x-amz-meta-{name}": value for name, value in (metadata or {}).items()}
+        headers = described(metadata)
         if only_new:
             headers["if-none-match"] = "*"
-        self._send("PUT", key, headers=headers, body=content, deadline_s=deadline_s)
+        self.send("PUT", key, headers=headers, body=content, deadline_s=deadline_s)
 
     def delete(self, key: str, *, deadline_s: float | None = None) -> None:
         """Delete an object, if there is one."""
-        self._send("DELETE", key, deadline_s=deadline_s)
+        self.send("DELETE", key, deadline_s=deadline_s)
 
     def list(
         self,
@@ -141,13 +142,13 @@ class Bucket:
             wanted["continuation-token"] = more
         elif after:
             wanted["start-after"] = after
-        answer = self._send("GET", "", query=encoded_query(wanted), deadline_s=deadline_s)
+        answer = self.send("GET", "", query=encoded_query(wanted), deadline_s=deadline_s)
         return _page(answer)
 
     def close(self) -> None:
         self._service.close()
 
-    def _send(
+    def send(
         self,
         method: str,
         key: str,
@@ -156,12 +157,19 @@ class Bucket:
         headers: Mapping[str, str] | None = None,
         body: bytes = b"",
         deadline_s: float | None,
+        silence_s: float | None = None,
     ) -> Answer:
+        """Return the answer to a call on an object, or on the bucket itself, whose key is empty."""
         request = Request(method, encoded_key(key), query, headers or {}, body)
-        answer = self._service.send(request, deadline_s=deadline_s)
+        answer = self._service.send(request, deadline_s=deadline_s, silence_s=silence_s)
         if not OK <= answer.status < MULTIPLE_CHOICES:
-            raise _error(answer)
+            raise error_of(answer)
         return answer
+
+
+def described(metadata: Mapping[str, str] | None) -> dict[str, str]:
+    """Return the headers of an object's metadata."""
+    return {f"x-amz-meta-{name}": value for name, value in (metadata or {}).items()}
 
 
 def encoded_key(key: str) -> str:
@@ -175,7 +183,7 @@ def encoded_query(wanted: Mapping[str, str]) -> str:
     return "&".join(f"{name}={value}" for name, value in sorted(pairs))
 
 
-def _error(answer: Answer) -> AwsError:
+def error_of(answer: Answer) -> AwsError:
     status = answer.status
     code, message = _reason(answer.body)
     code = code or str(status)
@@ -195,38 +203,38 @@ def _error(answer: Answer) -> AwsError:
 def _reason(body: bytes) -> tuple[str, str]:
     """Return code and message of an error, empty where it has none: of a proxy's, say."""
     try:
-        root = _parsed(body)
+        root = parsed(body)
     except Garbled:
         return "", ""
     return root.findtext("{*}Code", ""), root.findtext("{*}Message", "")
 
 
 def _page(answer: Answer) -> Page:
-    root = _parsed(answer.body)
+    root = parsed(answer.body)
     try:
         found = tuple(
             Listed(
-                unquote(_text(content, "Key")),
-                int(_text(content, "Size")),
-                _text(content, "ETag").strip('"'),
-                datetime.fromisoformat(_text(content, "LastModified")).timestamp(),
+                unquote(text_of(content, "Key")),
+                int(text_of(content, "Size")),
+                text_of(content, "ETag").strip('"'),
+                datetime.fromisoformat(text_of(content, "LastModified")).timestamp(),
             )
             for content in root.iterfind("{*}Contents")
         )
     except ValueError as error:
         raise Garbled(f"S3's answer is not a listing: {error}") from error
-    is_cut = _text(root, "IsTruncated") == "true"
-    return Page(found, _text(root, "NextContinuationToken") if is_cut else None)
+    is_cut = text_of(root, "IsTruncated") == "true"
+    return Page(found, text_of(root, "NextContinuationToken") if is_cut else None)
 
 
-def _text(element: "Element", name: str) -> str:
+def text_of(element: "Element", name: str) -> str:
     text = element.findtext(f"{{*}}{name}")
     if text is None:
         raise Garbled(f"S3's answer has no {name}")
     return text
 
 
-def _parsed(body: bytes) -> "Element":
+def parsed(body: bytes) -> "Element":
     # Loaded here: whoever reads and writes objects parses none.
     from xml.etree.ElementTree import ParseError, fromstring
 

@@ -44,7 +44,9 @@ class Service:
             proxy = proxy_of(endpoint, environment)
         self._connection = Connection(endpoint, proxy)
 
-    def send(self, request: Request, *, deadline_s: float | None) -> Answer:
+    def send(
+        self, request: Request, *, deadline_s: float | None, silence_s: float | None = None
+    ) -> Answer:
         """Return the answer, whatever its status; `host` and the signature are added here."""
         now_s = self._now()
         request = replace(
@@ -58,7 +60,8 @@ class Service:
             scope=self._scope,
             now_s=now_s,
         )
-        return self._connection.ask(replace(request, headers=headers), deadline_s=deadline_s)
+        request = replace(request, headers=headers)
+        return self._connection.ask(request, deadline_s=deadline_s, silence_s=silence_s)
 
     def close(self) -> None:
         self._connection.close()

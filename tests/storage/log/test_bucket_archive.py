@@ -10,12 +10,13 @@ import pytest
 
 from sqlatch.kernel.errors import StorageError, Timeout
 from storage.engine import Grant
-from storage.log import bucket_archive, compaction, copy_file
+from storage.log import compaction, copy_file, objects
 from storage.log.answers import NoAnswer
-from storage.log.bucket_archive import BucketArchive, answered_in_time
+from storage.log.bucket_archive import BucketArchive
 from storage.log.cloud import InTable
 from storage.log.dynamodb import BASE, INLINE_BYTES_MAX
 from storage.log.ltx import Header
+from storage.log.objects import answered_in_time
 from storage.log.slots import Slot
 from storage.log.store import Store
 from tests.storage.log.clouds import Cloud
@@ -196,7 +197,7 @@ def test_a_snapshot_is_given_up_at_the_deadline(start: Start, store: Store) -> N
 def test_a_file_has_the_time_by_which_litestream_knows_it(cloud: Cloud) -> None:
     archive = BucketArchive(cloud.objects, "main")
     put: list[Any] = []
-    cloud.objects.put = lambda *arguments: put.append(arguments)
+    cloud.objects.put_new = lambda *arguments: put.append(arguments)
 
     archive.put(1, Header(4096, 1, 2, 3, at_ms=1_700_000_000_123), [b"content"])
 
@@ -208,7 +209,7 @@ def test_a_file_has_the_time_by_which_litestream_knows_it(cloud: Cloud) -> None:
 def test_a_bucket_that_does_not_answer_is_asked_again_and_then_an_error(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(bucket_archive, "PAUSE_S", 0.0)
+    monkeypatch.setattr(objects, "PAUSE_S", 0.0)
     failures = [NoAnswer("away", may_land=False)] * 4
 
     def ask() -> str:

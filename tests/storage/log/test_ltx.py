@@ -257,3 +257,13 @@ def test_the_bytes_are_those_that_litestream_reads() -> None:
             "adf540ff9ec94134"  # checksums: of no database, of the file
         )
     )
+
+
+@pytest.mark.parametrize("page_size", [512, 65_536])
+def test_the_page_at_an_offset_is_the_one_whose_frame_is_there(page_size: int) -> None:
+    lock = ltx.lock_page(page_size)
+    for page in (1, 2, lock - 1, lock + 1, lock + 2):
+        offset = ltx.offset_of(page, page_size)
+
+        assert ltx.page_at(offset, page_size) == page
+        assert ltx.page_at(offset + ltx.stride(page_size) - 1, page_size) == page
