@@ -9,6 +9,7 @@ from sqlatch.command.address import DatabaseAddress, with_address
 from sqlatch.command.copy import copy
 from sqlatch.command.dump import dump
 from sqlatch.command.exits import Exit
+from sqlatch.command.export import export
 from sqlatch.command.load import load
 from sqlatch.command.query import query
 from sqlatch.command.shell import shell
@@ -44,5 +45,5 @@ def health(*, address: DatabaseAddress) -> int:
     return Exit.OK if answer.get("status") == "ok" else Exit.TRY_AGAIN
 
 
-for each in (query, shell, load, dump, copy, token):
+for each in (query, shell, load, export, dump, copy, token):
     commands.add_command(each)

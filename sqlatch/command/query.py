@@ -33,7 +33,7 @@ def query(
     texts = list(script.statements(_script(sql)))
     if not texts:
         raise click.UsageError("there is no statement")
-    values = None if parameters is None else _values(parameters)
+    values = None if parameters is None else values_of(parameters)
     if values is not None and len(texts) > 1:
         raise click.UsageError("parameters are for one statement, and there are several")
     with address.open(writes=not read_only) as client:
@@ -61,7 +61,7 @@ def _script(sql: str) -> str:
     return text
 
 
-def _values(text: str) -> Parameters:
+def values_of(text: str) -> Parameters:
     """Parameters as JSON says them, blobs and infinite reals as the service does."""
     try:
         given = json.loads(text)
