@@ -79,7 +79,7 @@ class InTable:
             if log.sync(time.time() + ADD_S):
                 raise copies.is_taken(name)
             log.append(commit_id, content)
-        except Conflict as error:
+        except (Conflict, Gone) as error:
             raise copies.is_taken(name) from error
         except InDoubt as error:
             if not log.outcome(1, commit_id, time.time() + ADD_S)[0]:

@@ -97,12 +97,15 @@ class DynamoLog:
 
     def sync(self, deadline_s: float) -> list[Record]:
         asked = self._clocks.moment()
-        behind = partial(self._table.behind, self._database, self._place.txid)
-        items = self._until(deadline_s, behind)
+        # The newest record is never removed, and says of which log a copy is that begins with it.
+        known = self._place.txid - (self._place.txid > 0 and self._log_id is None)
+        items = self._until(deadline_s, partial(self._table.behind, self._database, known))
         if items and items[-1]["sk"] == TURN:
             self._turn.seen(cast("bytes", items.pop()["id"]))
         else:
             self._turn.seen(None)
+        if items and items[0]["sk"] == self._place.txid:
+            self._log_id = cast("bytes", items.pop(0)["log"])
         if items and self._is_stale():
             self._until(deadline_s, self._check_reaches_back)
         records = self._until(deadline_s, partial(self._records, items))

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from storage.engine import (
     position_text,
 )  # fmt: skip
 from storage.log.capture import Capture, Changes
+from storage.log.doubt import is_in_the_log
 from storage.log.freshness import ASK_S, on_the_newest, overtaken, reach
 from storage.log.log import COMMIT_ID_BYTES, Conflict, InDoubt, in_doubt
 from storage.log.replica import Replica
@@ -132,7 +133,7 @@ class Store:
         with closed_on_failure(self):
             self._ready(grant)
             self._check_there()
-            at_ms = int(self._now() * 1000)
+            txid, at_ms = self._replica.txid + 1, int(self._now() * 1000)
             commit_id, commit = replacement(self._replica, copy, at_ms=at_ms)
             try:
                 grant.check()
@@ -141,8 +142,11 @@ class Store:
             except (InDoubt, Conflict) as error:
                 return self._refused(error, commit_id, grant, error)
             self._replica.reread()  # the copy has nothing of it yet
-            self._replica.catch_up(max(grant.deadline_s, self._now() + ASK_S))
-            return self._at(self._replica.txid)
+            with suppress(
+                SqlatchError
+            ):  # what is committed is told so; the next request asks again
+                self._replica.catch_up(max(grant.deadline_s, self._now() + ASK_S))
+            return self._at(txid)
 
     def release_memory(self) -> None:
         for session in filter(None, (self._reader, self._writer)):
@@ -194,22 +198,14 @@ class Store:
     ) -> Position:
         """Say what became of a transaction that the log did not take at once."""
         if isinstance(failure, InDoubt):
-            try:
-                until_s = max(grant.deadline_s, self._now() + ASK_S)
-                is_there = self._replica.outcome(commit_id, until_s)
-            except (SqlatchError, OSError) as second:
-                if getattr(second, "outcome", "unknown") == "nothing":
-                    raise
-                raise StorageError(
-                    f"{failure}: the commit failed, and so did the question whether it is in the"
-                    f" log ({second}); the same request with the same idempotency_key is safe",
-                    outcome="unknown",
-                ) from second
+            txid = self._replica.txid + 1
+            until_s = max(grant.deadline_s, self._now() + ASK_S)
+            is_there = is_in_the_log(self._replica, failure, commit_id, until_s)
             grant.settle()
             if failure.__cause__ is not None and not isinstance(failure.__cause__, Exception):
                 raise failure.__cause__
             if is_there:
-                return self._at(self._replica.txid)
+                return self._at(txid)  # others may have gone on behind it
         if isinstance(failure, Conflict):
             self._replica.take(failure.records, max(grant.deadline_s, self._now() + ASK_S))
         if isinstance(failure, InDoubt) and failure.failed_call is not None:

@@ -103,10 +103,11 @@ class Tables:
         return {"Item": item} if item else {}
 
     def Query(self, request: dict[str, Any]) -> dict[str, Any]:
-        assert request["KeyConditionExpression"] == "pk = :pk AND sk > :sk"
+        assert request["KeyConditionExpression"] in {"pk = :pk AND sk > :sk", "pk = :pk"}
         assert request["ConsistentRead"]
-        values = request["ExpressionAttributeValues"]
+        values = {":sk": {"N": "-1"}, **request["ExpressionAttributeValues"]}
         items, number = self._found(request, {"pk": values[":pk"], "sk": values[":sk"]})
+        assert not (items.numbers and "FilterExpression" in request)
         if "ExclusiveStartKey" in request:
             number = int(request["ExclusiveStartKey"]["sk"]["N"])
         page: list[dict[str, Any]] = []

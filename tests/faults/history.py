@@ -3,23 +3,24 @@
 python -m tests.faults.history '{"directory": ..., ...}'     makes the history below a directory
 
 Every process notes when a request began and ended, and what it was told: its position, and the
-whole state that it saw. `audit` compares that with the log, replayed record by record: the order of
-the positions is the order of the requests, if it agrees with real time, and every answer with its
-state.
+whole state that it saw. Databases are written to, replaced as a whole, restored from older copies,
+added, and vacuumed, while a reaper merges and removes; it keeps the logs for the audit before.
 """
 
 import json
 import mmap
 import os
 import random
+import shutil
 import signal
 import sys
 import time
-from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
-from contextlib import closing
+import traceback
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import closing, suppress
 from dataclasses import asdict, dataclass
-from itertools import pairwise
+from functools import partial
 from pathlib import Path
 from struct import Struct
 from typing import Any
@@ -27,25 +28,51 @@ from typing import Any
 import apsw
 import pytest
 
-from handler import local
-from sqlatch.kernel.errors import SqlatchError
-from storage.log import ltx
-from storage.log.directory import DirectoryLog
+from handler import local, transfer
+from handler.log import Record
+from handler.service import service
+from sqlatch.kernel.errors import SqlatchError, StorageError
+from storage.log import compaction
+from storage.log.archive import Archive
 from tests.faults import log_plants
+from tests.faults.history_audit import READ, Answer, State
+from tests.faults.history_logs import Keeper, hurry
 
 PROCESSES = 8
-DATABASES = ("a", "b", "c", "d")
+REAPER = PROCESSES
+DATABASES = ("a", "b", "c", "replaced")
 KEYS = 8
-WRITES = 0.2
 TIMEOUT_MS = 400
+REPLACEMENT_S = 0.6
 PATIENCE_S = 1_500.0
+
+NEW = 0.03
+NEW_S = 15
+"""A share of the requests is for a database that all try to add, another one after that time."""
+
+KINDS = {"read": 70, "write": 20, "copy": 2, "restore": 2, "replace": 3, "vacuum": 1}
+KINDS_OF_REPLACED = {"read": 60, "replace": 35, "copy": 2, "restore": 2, "vacuum": 1}
+"""Where nothing is written in between, one replacement looks to SQLite like the one before."""
+KINDS_OF_NEW = {"read": 4, "add": 2, "create": 1, "write": 3}
+
+PAGE_SIZES = (4096, 4096, 4096, 1024)
 
 DISTURBED_EVERY_S = 0.4
 FROZEN = 0.25
 FROZEN_S_MAX = 5.0
-"""Longer than a lease, which stands 3 s past the deadline of its request."""
+"""Longer than a lease, which stands 3 s past the deadline of its request; and than records stay."""
 
-READ = "SELECT v FROM kv ORDER BY k"
+REAP_S = 0.2
+SCHEDULE = {"source": "aws.events"}
+
+TABLE = "CREATE TABLE kv (k INTEGER PRIMARY KEY, v TEXT)"
+INSERT = "INSERT INTO kv VALUES (?, ?)"
+UPDATE = "UPDATE kv SET v = ? WHERE k = ?"
+
+PLANTS = {
+    "asking": log_plants.reads_do_not_ask_the_log,
+    "opening": log_plants.a_replacement_is_no_new_generation,
+}
 _COUNT = Struct("<Q")
 
 
@@ -59,45 +86,13 @@ class Task:
     without: Sequence[str] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What one request was told; times in nanoseconds, of one clock for all processes."""
-
-    database: str
-    writes: str
-    began_ns: int
-    ended_ns: int
-    position: int
-    state: list[str]
-    refusal: str = ""
-
-
-@dataclass(slots=True)
-class Counts:
-    """The counts of a history, and what must be 0 in it."""
-
-    requests: int = 0
-    acknowledged: int = 0
-    reads: int = 0
-    refusals: int = 0
-    records: int = 0
-    kills: int = 0
-    freezes: int = 0
-    crashed: int = 0
-    another_state: int = 0
-    against_time: int = 0
-    lost: int = 0
-    twice: int = 0
-    refused_and_there: int = 0
-    one_position_twice: int = 0
-
-
 def main(task: Task) -> None:
-    """Make the history, and note the kills and freezes."""
+    """Make the history, and print the kills and freezes."""
     shared = mmap.mmap(-1, _COUNT.size * PROCESSES)
-    _waited_for(_forked(_prepare))
+    for name in task.without:
+        PLANTS[name](pytest.MonkeyPatch())
     chance = random.Random(task.seed)
-    running = {_forked(_work, task, number, shared): number for number in range(PROCESSES)}
+    running = {_forked(task, number, shared): number for number in range(PROCESSES + 1)}
     frozen: dict[int, float] = {}
     counts: Counter[str] = Counter()
     ends_s = time.monotonic() + PATIENCE_S
@@ -115,134 +110,188 @@ def main(task: Task) -> None:
             os.kill(pid, signal.SIGKILL)
             counts["kills" if _waited_for(pid) == signal.SIGKILL else "crashed"] += 1
             number = running.pop(pid)
-            running[_forked(_work, task, number, shared)] = number
+            running[_forked(task, number, shared)] = number
     for pid in running:
         os.kill(pid, signal.SIGKILL)
-        _waited_for(pid)
+        counts["crashed"] += _waited_for(pid) != signal.SIGKILL
+    for database in _names():
+        keeper = _keeper(Path(task.directory), database)
+        keeper.keep()
+        counts["removed"] += keeper.removed()
     sys.stdout.write(json.dumps(counts))
 
 
-def audit(directory: Path) -> Counts:
-    """Compare what the processes were told with the log."""
-    counts = Counts()
-    told = defaultdict[str, list[Answer]](list)
-    for answer in _answers(directory):
-        told[answer.database].append(answer)
-    for database, answers in told.items():
-        states = list(_replayed(directory / "shared" / database / "log", directory / "replayed"))
-        counts.records += len(states) - 1
-        _audit(answers, states, counts)
-    return counts
-
-
-def _audit(answers: list[Answer], states: list[list[str]], counts: Counts) -> None:
-    made = Counter(
-        value for before, after in pairwise(states) for value in set(after) - set(before)
-    )
-    answered = [answer for answer in answers if not answer.refusal]
-    acknowledged = [answer for answer in answered if answer.writes]
-    counts.requests += len(answers)
-    counts.acknowledged += len(acknowledged)
-    counts.reads += len(answered) - len(acknowledged)
-    counts.refusals += len(answers) - len(answered)
-    counts.another_state += sum(states[one.position] != one.state for one in answered)
-    counts.against_time += sum(_against_time(answered))
-    counts.lost += sum(made[one.writes] == 0 for one in acknowledged)
-    counts.twice += sum(number > 1 for number in made.values())
-    certain = [one for one in answers if one.refusal == "nothing"]
-    counts.refused_and_there += sum(made[one.writes] for one in certain if one.writes)
-    positions = Counter(one.position for one in acknowledged)
-    counts.one_position_twice += sum(number > 1 for number in positions.values())
-
-
-def _against_time(answered: list[Answer]) -> Iterator[bool]:
-    """For each answer, whether another with a greater position had come before it began."""
-    ends = sorted((one.ended_ns, one.position) for one in answered)
-    newest, at = 0, 0
-    for one in sorted(answered, key=lambda one: one.began_ns):
-        while at < len(ends) and ends[at][0] < one.began_ns:
-            newest = max(newest, ends[at][1])
-            at += 1
-        yield one.position < newest
-
-
-def _replayed(log: Path, copy: Path) -> Iterator[list[str]]:
-    """Yield the state after each record, and first the one before all of them: none."""
-    copy.unlink(missing_ok=True)
-    yield []
-    with closing(DirectoryLog(log, now=lambda: 0.0)) as opened, copy.open("w+b", 0) as file:
-        for record in opened.sync(1.0):
-            header, pages = ltx.decode(record.content)
-            for number, content in pages.items():
-                file.seek((number - 1) * header.page_size)
-                file.write(content)
-            file.truncate(header.pages * header.page_size)
-            # A connection of its own for each: none goes by what it has cached.
-            with closing(apsw.Connection(str(copy), flags=apsw.SQLITE_OPEN_READONLY)) as reader:
-                yield [value for (value,) in reader.execute(READ)]
-
-
-def _answers(directory: Path) -> Iterator[Answer]:
-    for path in sorted(directory.glob("notes-*")):
-        for line in path.read_text().splitlines(keepends=True):
-            if line.endswith("\n"):
-                yield Answer(**json.loads(line))
-
-
-def _prepare() -> None:
-    for database in DATABASES:
-        rows = [[key, f"first {key}"] for key in range(KEYS)]
-        create = {"query": "CREATE TABLE kv (k INTEGER PRIMARY KEY, v TEXT)"}
-        fill = {"query": "INSERT INTO kv VALUES (?, ?)", "parameter_sets": rows}
-        local.invoke({"database": database, "statements": [create, fill]})
-
-
-def _work(task: Task, number: int, shared: mmap.mmap) -> None:
-    """Read and write until this process is killed."""
-    chance = random.Random()
-    if "asking" in task.without:
-        log_plants.reads_do_not_ask_the_log(pytest.MonkeyPatch())
-    path = Path(task.directory) / f"notes-{number}"
-    notes = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    (answered,) = _COUNT.unpack_from(shared, number * _COUNT.size)
-    while True:
-        writes = f"{number}-{time.time_ns()}" if chance.random() < WRITES else ""
-        note = _answer(chance.choice(DATABASES), writes, chance.randrange(KEYS))
-        os.write(notes, (json.dumps(asdict(note)) + "\n").encode())
-        answered += not note.refusal
-        _COUNT.pack_into(shared, number * _COUNT.size, answered)
-
-
-def _answer(database: str, writes: str, key: int) -> Answer:
-    put = {"query": "UPDATE kv SET v = ? WHERE k = ?", "parameters": [writes, key]}
-    statements = [*([put] if writes else []), {"query": READ}]
-    event = {"database": database, "statements": statements, "timeout_ms": TIMEOUT_MS}
-    began_ns = time.monotonic_ns()
+def _forked(task: Task, number: int, shared: mmap.mmap) -> int:
+    pid = os.fork()
+    if pid:
+        return pid
     try:
-        reply = local.invoke(event)
-    except SqlatchError as error:
-        outcome = str(error.facts.get("outcome", "nothing"))
-        return Answer(database, writes, began_ns, time.monotonic_ns(), 0, [], outcome)
-    ended_ns = time.monotonic_ns()
+        random.seed()
+        hurry(lazy=number % 2 == 0)
+        if number == REAPER:
+            _reap(Path(task.directory))
+        Customer(Path(task.directory), number, shared).run()
+    except BaseException:  # noqa: BLE001 - told by the audit, the process ends
+        path = Path(task.directory) / f"crashed-{os.getpid()}"
+        path.write_text(traceback.format_exc())
+    finally:
+        os._exit(1)
+
+
+def _reap(directory: Path) -> None:
+    """Run the reaper until this process is killed. What it is to remove is kept before."""
+    compact = compaction.compact
+
+    def compacting(archive: Archive, records: Sequence[bytes], now_s: float) -> int:
+        _keeper(directory, archive.directory.parent.name).keep()
+        return compact(archive, records, now_s)
+
+    compaction.compact = compacting
+    passes = os.open(directory / "reaped", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    while True:
+        with suppress(SqlatchError):
+            report = local.invoke(SCHEDULE)
+            os.write(passes, (json.dumps(report) + "\n").encode())
+        time.sleep(REAP_S)
+
+
+def _names() -> list[str]:
+    while True:
+        with suppress(StorageError):
+            return service().databases.names()
+
+
+def _keeper(directory: Path, database: str) -> Keeper:
+    return Keeper(database, directory / f"kept-{database}")
+
+
+class Customer:
+    """One process, which asks until it is killed."""
+
+    def __init__(self, directory: Path, number: int, shared: mmap.mmap) -> None:
+        self._number = number
+        self._shared = shared
+        self._arriving = directory / f"arriving-{number}.db"
+        self._copies = directory / f"copies-{number}"
+        self._copies.mkdir(exist_ok=True)
+        self._notes = os.open(directory / f"notes-{number}", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+
+    def run(self) -> None:
+        (answered,) = _COUNT.unpack_from(self._shared, self._number * _COUNT.size)
+        for database in DATABASES:
+            self._note("add", database)
+        while True:
+            database, kinds = random.choice(DATABASES), KINDS
+            if database == "replaced":
+                kinds = KINDS_OF_REPLACED
+            if random.random() < NEW:
+                database, kinds = f"n{int(time.time()) // NEW_S}", KINDS_OF_NEW
+            (kind,) = random.choices(list(kinds), list(kinds.values()))
+            if kind == "restore" and not (self._copies / database).exists():
+                kind = "copy"
+            answered += self._note(kind, database)
+            _COUNT.pack_into(self._shared, self._number * _COUNT.size, answered)
+
+    def _note(self, kind: str, database: str) -> bool:
+        """Ask, and note the answer. Return whether it was one, and no refusal."""
+        writes = "" if kind in {"read", "copy", "vacuum"} else f"{self._number}-{time.time_ns()}"
+        answer = partial(Answer, kind, database, writes, time.monotonic_ns())
+        try:
+            position, state = getattr(self, f"_{kind}")(database, writes)
+        except SqlatchError as error:
+            outcome = str(error.facts.get("outcome", "nothing"))
+            note = answer(time.monotonic_ns(), refusal=outcome, code=error.code)
+        else:
+            note = answer(time.monotonic_ns(), position, state)
+        os.write(self._notes, (json.dumps(asdict(note)) + "\n").encode())
+        return not note.refusal
+
+    def _read(self, database: str, _writes: str) -> tuple[int, State]:
+        return _asked(database, {"query": READ})
+
+    def _write(self, database: str, writes: str) -> tuple[int, State]:
+        put = {"query": UPDATE, "parameters": [writes, random.randrange(KEYS)]}
+        return _asked(database, put, {"query": READ})
+
+    def _create(self, database: str, writes: str) -> tuple[int, State]:
+        """Write to a database that need not exist."""
+        fill = {"query": INSERT, "parameter_sets": _rows(writes)}
+        return _asked(database, {"query": TABLE}, fill, {"query": READ})
+
+    def _vacuum(self, database: str, _writes: str) -> tuple[int, None]:
+        return _asked(database, {"query": "VACUUM"})[0], None
+
+    def _add(self, database: str, writes: str) -> tuple[int, State]:
+        copy = self._made(writes)
+        service().databases.add(database, copy)
+        return 1, _state_of(copy)
+
+    def _replace(self, database: str, writes: str) -> tuple[int, State]:
+        return _replaced(database, self._made(writes))
+
+    def _restore(self, database: str, writes: str) -> tuple[int, State]:
+        """Replace a database by a copy of it, perhaps an old one, with one row written to."""
+        arriving = _cleared(self._arriving)
+        shutil.copyfile(self._copies / database, arriving)
+        with closing(apsw.Connection(str(arriving))) as connection:
+            connection.execute(UPDATE, (writes, random.randrange(KEYS)))
+        return _replaced(database, arriving)
+
+    def _copy(self, database: str, _writes: str) -> tuple[int, State]:
+        copy = _cleared(self._arriving)
+        transfer._copy_out(service(), database, copy, _record(), time.time() + REPLACEMENT_S)
+        copy.rename(self._copies / database)
+        return _position(database), _state_of(self._copies / database)
+
+    def _made(self, writes: str) -> Path:
+        """Return a database that looks on its first page like others made here."""
+        path = _cleared(self._arriving)
+        with closing(apsw.Connection(str(path))) as connection:
+            connection.execute(f"PRAGMA page_size = {random.choice(PAGE_SIZES)}")
+            with connection:
+                connection.execute(TABLE)
+                connection.executemany(INSERT, _rows(writes))
+        return path
+
+
+def _cleared(path: Path) -> Path:
+    """Remove a file of SQLite, and what a killed process left beside it."""
+    for each in (path, path.with_name(f"{path.name}-journal")):
+        each.unlink(missing_ok=True)
+    return path
+
+
+def _rows(writes: str) -> list[list[Any]]:
+    return [[0, writes], *([key, f"first {key}"] for key in range(1, KEYS))]
+
+
+def _asked(database: str, *statements: dict[str, Any]) -> tuple[int, State]:
+    event = {"database": database, "statements": list(statements), "timeout_ms": TIMEOUT_MS}
+    reply = local.invoke(event)
     state = [value for (value,) in reply["results"][-1]["rows"]]
-    position = int(reply["meta"]["position"], 16)
-    return Answer(database, writes, began_ns, ended_ns, position, state)
+    return int(reply["meta"]["position"], 16), state
+
+
+def _replaced(database: str, copy: Path) -> tuple[int, State]:
+    transfer._write_over(service(), database, copy, _record(), time.time() + REPLACEMENT_S)
+    return _position(database), _state_of(copy)
+
+
+def _position(database: str) -> int:
+    return service().databases.get(database).position or 0
+
+
+def _state_of(copy: Path) -> State:
+    with closing(apsw.Connection(str(copy), flags=apsw.SQLITE_OPEN_READONLY)) as connection:
+        return [value for (value,) in connection.execute(READ)]
+
+
+def _record() -> Record:
+    return Record(function_request_id="", door="transfer")
 
 
 def _answered(shared: mmap.mmap) -> int:
     return sum(count for (count,) in _COUNT.iter_unpack(shared[:]))
-
-
-def _forked(act: Any, *arguments: Any) -> int:
-    pid = os.fork()
-    if pid == 0:
-        status = 1
-        try:
-            act(*arguments)
-            status = 0
-        finally:
-            os._exit(status)
-    return pid
 
 
 def _waited_for(pid: int) -> int:

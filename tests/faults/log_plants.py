@@ -84,3 +84,15 @@ def the_reaper_only_clears_the_lease(patch: Patch) -> None:
 
 def reads_do_not_ask_the_log(patch: Patch) -> None:
     patch.setattr(Replica, "is_within", lambda self, _age_s: self.txid > 0)
+
+
+def a_replacement_is_no_new_generation(patch: Patch) -> None:
+    """Connections that are open on the copy stay so: SQLite may know what it has cached again."""
+    put = Replica._put
+
+    def putting(self: Replica, record: Record) -> None:
+        generation = self.generation
+        put(self, record)
+        self.generation = generation
+
+    patch.setattr(Replica, "_put", putting)

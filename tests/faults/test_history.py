@@ -5,74 +5,139 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict
+from http.client import HTTPConnection
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
-from tests.faults import history, tally
+from tests.dynamodb_server import CREDENTIALS, create_log
+from tests.faults import cloud_server, history, tally
+from tests.faults.cloud_server import COUNTS_PATH, Faults
+from tests.faults.history_audit import Counts, audit
 from tests.faults.report import FULL, record_planted
 from tests.writers import ROOT
 
-REQUESTS_SHORT = 2_000
+REQUESTS_SHORT = 800
+REQUESTS_OF_CONTROL = 500
 NEVER = {
-    "crashed", "another_state", "against_time", "lost", "twice", "refused_and_there",
+    "crashed", "corrupt", "another_state", "against_time", "lost", "twice", "refused_and_there",
     "one_position_twice",
 }  # fmt: skip
-REQUESTS = 100_000 if FULL else 5_000
+HAPPENED = {"acknowledged", "reads", "replaced", "added", "removed", "reaped", "kills"}
+REQUESTS = 100_000 if FULL else 2_500
+
+FAULTS = Faults(lost_request=0.02, lost_answer=0.02, late=0.02)
+STDERR_MAX = 4_000
+"""Most of it are the lines of requests."""
+
+LOGS = ("directory", "table")
 
 
-def run(directory: Path, requests: int, *, without: Sequence[str] = ()) -> history.Counts:
+@contextmanager
+def log_of(kind: str, directory: Path, patch: pytest.MonkeyPatch) -> Iterator[Mapping[str, str]]:
+    """Settings of databases in a log of that kind."""
+    if kind == "directory":
+        (directory / "shared").mkdir()
+        leases = {"SQLATCH_LEASES": f"sqlite:{directory / 'leases'}"}
+        yield {"SQLATCH_LOG": f"directory:{directory / 'shared'}", **leases}
+        return
+    with cloud_server.running(FAULTS) as url:
+        for name, value in CREDENTIALS.items():
+            patch.setenv(name, value)
+        yield {"AWS_ENDPOINT_URL": url, "SQLATCH_LOG": create_log(url, "log")}
+
+
+def run(
+    kind: str, directory: Path, patch: pytest.MonkeyPatch, requests: int, *, without: str = ""
+) -> Counts:
     """Make a history in processes of its own, and compare it with the log."""
     seed = int(os.environ.get("SQLATCH_FAULTS_SEED", time.time_ns()))
     print(f"SQLATCH_FAULTS_SEED={seed}")  # noqa: T201
     directory = directory.with_name("history")
-    for name in ("shared", "copies"):
-        (directory / name).mkdir(parents=True)
-    task = {"directory": str(directory), "requests": requests, "seed": seed, "without": without}
-    settings = {
-        "SQLATCH_LOG": f"directory:{directory / 'shared'}",
-        "SQLATCH_COPIES": str(directory / "copies"),
-        "SQLATCH_LEASES": f"sqlite:{directory / 'leases'}",
-    }
-    command = [sys.executable, "-m", "tests.faults.history", json.dumps(task)]
-    done = subprocess.run(
-        command, cwd=ROOT, env={**os.environ, **settings}, check=True, capture_output=True
-    )
-    counts = history.audit(directory)
+    (directory / "copies").mkdir(parents=True)
+    task = history.Task(str(directory), requests, seed, [without] if without else [])
+    with log_of(kind, directory, patch) as settings:
+        environment = {**os.environ, **settings, "SQLATCH_COPIES": str(directory / "copies")}
+        done = subprocess.run(
+            [sys.executable, "-m", "tests.faults.history", json.dumps(asdict(task))],
+            cwd=ROOT,
+            env=environment,
+            check=False,
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr[-STDERR_MAX:]
+        faults = counted(settings.get("AWS_ENDPOINT_URL"))
+    assert [path.read_text() for path in directory.glob("crashed-*")] == []
+    counts = audit(directory)
     said = json.loads(done.stdout)
-    counts.kills, counts.freezes = said.get("kills", 0), said.get("freezes", 0)
-    counts.crashed = said.get("crashed", 0)
+    for name in ("kills", "freezes", "crashed", "removed"):
+        setattr(counts, name, said.get(name, 0))
+    counts.reaped = len((directory / "reaped").read_text().splitlines())
+    counts.lost_calls = faults.get("lost_request", 0) + faults.get("lost_answer", 0)
+    counts.late_calls = faults.get("late", 0)
     return counts
 
 
-def assert_is_serial(counts: history.Counts, requests: int) -> None:
-    faults = {name: number for name, number in asdict(counts).items() if name in NEVER}
-    assert not any(faults.values()), faults
+def counted(url: str | None) -> dict[str, int]:
+    """Return the counts of the server with the table."""
+    if url is None:
+        return {}
+    connection = HTTPConnection(urlsplit(url).netloc)
+    connection.request("GET", COUNTS_PATH)
+    counts: dict[str, int] = json.loads(connection.getresponse().read())
+    connection.close()
+    return counts
+
+
+def assert_is_serial(counts: Counts, requests: int) -> None:
+    found = asdict(counts)
+    assert {name: found[name] for name in NEVER} == dict.fromkeys(NEVER, 0)
     assert counts.requests - counts.refusals >= requests
-    assert counts.kills > 0
+    assert all(found[name] for name in HAPPENED), found
 
 
 @pytest.mark.timeout(tally.TIMEOUT_S)
-def test_a_short_history_is_strictly_serializable(memory: Path) -> None:
-    assert_is_serial(run(memory, REQUESTS_SHORT), REQUESTS_SHORT)
+@pytest.mark.parametrize("kind", LOGS)
+def test_a_short_history_is_strictly_serializable(
+    kind: str, memory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert_is_serial(run(kind, memory, monkeypatch, REQUESTS_SHORT), REQUESTS_SHORT)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(tally.TIMEOUT_S)
-def test_a_history_of_requests_is_strictly_serializable(memory: Path) -> None:
-    counts = run(memory, REQUESTS)
+@pytest.mark.parametrize("kind", LOGS)
+def test_a_history_of_requests_is_strictly_serializable(
+    kind: str, memory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counts = run(kind, memory, monkeypatch, REQUESTS)
 
-    tally.keep("history", "of a log", counts)
+    tally.keep("history", f"of a log in a {kind}", counts)
     assert_is_serial(counts, REQUESTS)
     assert counts.freezes > 0
 
 
 @pytest.mark.timeout(tally.TIMEOUT_S)
-def test_reads_that_do_not_ask_the_log_are_found(memory: Path) -> None:
+def test_reads_that_do_not_ask_the_log_are_found(
+    memory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The negative control."""
-    counts = run(memory, REQUESTS_SHORT, without=["asking"])
+    counts = run("directory", memory, monkeypatch, REQUESTS_OF_CONTROL, without="asking")
 
     assert counts.against_time > 0
     record_planted("log: reads do not ask the log", "a history of requests")
+
+
+@pytest.mark.timeout(tally.TIMEOUT_S)
+def test_connections_that_stay_open_on_what_was_replaced_are_found(
+    memory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counts = run("table", memory, monkeypatch, REQUESTS_OF_CONTROL, without="opening")
+
+    assert counts.another_state > 0
+    record_planted("log: a replacement is no new generation", "a history of requests")

@@ -12,6 +12,7 @@ import pytest
 
 from sqlatch.kernel.errors import BadEvent, StorageError
 from storage.engine import Grant
+from storage.log import compaction
 from storage.log.cloud import InTable, in_table
 from storage.log.dynamodb import INLINE_BYTES_MAX
 from storage.log.slots import Slot
@@ -104,6 +105,39 @@ def test_a_replacement_is_seen_though_its_first_page_has_the_counters_of_the_one
     assert read(store) == read(other) == [2, 3]
 
 
+def test_a_replacement_has_its_own_position_though_another_commit_is_behind_it(
+    tmp_path: Path, store: Store, other: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(store, "INSERT INTO t VALUES (1)")
+    copy = tmp_path / "copy.db"
+    store.copy_out(copy, time.time() + 10)
+    replica = store._replica
+    append = replica.append
+
+    def overtaken(commit_id: bytes, content: bytes) -> None:
+        append(commit_id, content)
+        write(other, "INSERT INTO t VALUES (2)")
+
+    monkeypatch.setattr(replica, "append", overtaken)
+
+    assert store.replace(copy, granted()) == 3
+    assert read(store) == [1, 2]
+
+
+def test_a_replacement_that_is_in_the_log_is_told_so_though_nothing_answers_behind_it(
+    cloud: Cloud, tmp_path: Path, store: Store, other: Store
+) -> None:
+    write(store, "INSERT INTO t VALUES (1)")
+    copy = tmp_path / "copy.db"
+    store.copy_out(copy, time.time() + 10)
+    write(other, "INSERT INTO t VALUES (2)")
+    cloud.calls.faults["Query"] = ["", *["request"] * 1_000]
+
+    assert store.replace(copy, granted(within_s=0.3)) == 4
+    cloud.calls.faults.clear()
+    assert read(store) == read(other) == [1]
+
+
 def test_an_append_whose_answer_was_lost_is_a_success(
     cloud: Cloud, store: Store, other: Store
 ) -> None:
@@ -187,6 +221,40 @@ def test_a_database_is_added_once_though_an_answer_is_lost(
         write(store, "DELETE FROM t")
     assert start().names() == ["main"]
     assert start().sizes_bytes()["main"] > size_bytes // 100
+
+
+def test_a_name_is_taken_by_a_database_whose_first_records_were_removed(
+    start: Start, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shorten(start(), store, monkeypatch)
+    copy = tmp_path / "copy.db"
+    store.copy_out(copy, time.time() + 10)
+
+    with pytest.raises(BadEvent, match="exists"):
+        start().add("main", copy)
+
+
+def test_a_copy_that_begins_with_the_newest_state_goes_on_in_the_same_log(
+    start: Start, store: Store, other: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the others would take its record for one of another log, and their copies for wrong."""
+    shorten(start(), store, monkeypatch)
+    assert read(other) == [1, 2]
+    log = store._replica.log.database_id
+
+    with opened(start()) as new:
+        assert read(new) == [1, 2]
+        write(new, "INSERT INTO t VALUES (3)")
+        assert read(other) == read(store) == [1, 2, 3]
+        assert {each._replica.log.database_id for each in (store, other, new)} == {log}
+
+
+def shorten(engine: InTable, store: Store, patch: pytest.MonkeyPatch) -> None:
+    """Write to a database, and have a snapshot in place of all its records but the newest."""
+    for n in (1, 2):
+        write(store, f"INSERT INTO t VALUES ({n})")
+    patch.setattr(compaction, "RECORDS_KEPT_S", -60)
+    engine.tend("main", time.time() + 10)
 
 
 def test_a_table_and_a_bucket_elsewhere_have_copies_of_their_own(tmp_path: Path) -> None:
