@@ -1,9 +1,11 @@
 """The kinds of columns, by their declared types, or by the values that they are to hold."""
 
+import base64
 import math
 import re
 from collections.abc import Callable
 from enum import Enum
+from functools import lru_cache
 
 from sqlatch.kernel.values import INTEGER_MAX, INTEGER_MIN, Value
 
@@ -13,6 +15,9 @@ _PLAIN = re.compile(r"0|-?[1-9]\d*", re.ASCII)
 """Integers that lose nothing by being numbers: 007 and +44 are texts."""
 
 SHOWN_CHARACTERS_MAX = 40
+
+SHAPES_KEPT_MAX = 10_000
+"""Texts whose shapes are remembered: most columns hold few values, many times."""
 
 
 class Kind(Enum):
@@ -82,6 +87,7 @@ def kind_for_types(types: set[type]) -> Kind:
     return _KIND_OF_TYPE[next(iter(types), str)]
 
 
+@lru_cache(SHAPES_KEPT_MAX)
 def shape_of(text: str) -> Shape:
     """Return the shape of a text as a number."""
     if _PLAIN.fullmatch(text):
@@ -114,6 +120,13 @@ def _numeric(text: str) -> Value:
     return text if shape is Shape.TEXT else float(text)
 
 
+def _blob(text: str) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except ValueError as error:
+        raise ValueError(f"{_shown(text)} is not the base64 of a BLOB") from error
+
+
 def _shown(value: Value) -> str:
     shown = repr(value)
     if len(shown) > SHOWN_CHARACTERS_MAX:
@@ -123,7 +136,7 @@ def _shown(value: Value) -> str:
 
 _FROM_TEXT: dict[Kind, Callable[[str], Value]] = {
     Kind.INTEGER: _integer, Kind.REAL: _real, Kind.NUMERIC: _numeric, Kind.TEXT: str,
-    Kind.BLOB: str,
+    Kind.BLOB: _blob,
 }  # fmt: skip
 _TAKES: dict[Kind, tuple[type, ...]] = {
     Kind.INTEGER: (int,), Kind.REAL: (int, float), Kind.TEXT: (str,), Kind.BLOB: (bytes,)

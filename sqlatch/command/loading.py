@@ -9,7 +9,6 @@ from typing import Any
 
 from sqlatch.client import Client
 from sqlatch.command.journal import CannotResume, Digest, Done, Journal
-from sqlatch.command.schema import quoted
 from sqlatch.command.source import Line
 from sqlatch.errors import SqlatchError
 from sqlatch.failures import UNKNOWN
@@ -41,10 +40,11 @@ class Load:
 
     client: Client
     url: str
-    table: str
-    columns: list[str]
+    sql: str
+    counted: str
     journal: Journal
     stop: threading.Event
+    rows_affected: int = 0
     _digest: Digest = field(default_factory=Digest)
     _read: deque[Line] = field(default_factory=deque)
     _block: int = 0
@@ -56,8 +56,6 @@ class Load:
         """
         done = self._passed(lines)
         progress(done)
-        names = ", ".join(map(quoted, self.columns))
-        marks = ", ".join("?" * len(self.columns))
         loaded = 0
 
         def told(rows: int) -> None:
@@ -68,7 +66,7 @@ class Load:
         try:
             load(
                 self.client.transport,
-                f"INSERT INTO {quoted(self.table)} ({names}) VALUES ({marks})",  # noqa: S608 (quoted)
+                self.sql,
                 self._values(lines),
                 ask=self._send,
                 key=self.journal.key,
@@ -115,6 +113,7 @@ class Load:
         self.journal.send(self.url, after)
         reply = self.client.ask({**fields, "idempotency_key": f"{self.journal.key}:{done.rows}"})
         self.journal.acknowledge(self.url, after)
+        self.rows_affected += int(reply.get("rows_affected", 0))
         self._digest = digest
         for _ in range(self._block):
             self._read.popleft()
@@ -126,9 +125,9 @@ class Load:
             self.journal.refuse(self.url)
         row = error.facts.get("row")
         number = row - int(str(error.facts["rows_loaded"])) if isinstance(row, int) else -1
-        where = f"line {self._read[number].number}" if number >= 0 else self._lines()
+        where = f"{self.counted} {self._read[number].number}" if number >= 0 else self._lines()
         return LineRefused(f"{where}: {error.code}: {error.message}", error)
 
     def _lines(self) -> str:
         block = list(islice(self._read, self._block or len(self._read)))
-        return f"lines {block[0].number} to {block[-1].number}"
+        return f"{self.counted}s {block[0].number} to {block[-1].number}"

@@ -2,11 +2,15 @@
 
 import csv
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Generator, Iterator
+from contextlib import closing
+from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
+from sqlatch.command.delimiter import LINES_MAX, Unclear, delimiter_of
+from sqlatch.command.packed import BROKEN, Told, opened
 from sqlatch.kernel.values import INTEGER_MAX, INTEGER_MIN, Value, special_in
 
 LINE_BYTES_MAX = 5 * 1024 * 1024
@@ -15,16 +19,21 @@ LINE_BYTES_MAX = 5 * 1024 * 1024
 COLUMNS_MAX = 2_000
 """Of a table: SQLite's own."""
 
+TOLD_LINES = 1_000
+"""After so many lines the reader says how far it is."""
+
 BOM = b"\xef\xbb\xbf"
 
 
 class BadLine(Exception):
-    """A file cannot be read as rows; names the line, from 1."""
+    """A file cannot be read as rows; names the line, from 1, or what else is `counted`."""
 
-    def __init__(self, line: int, reason: str) -> None:
-        super().__init__(f"line {line}: {reason}")
-        self.line = line
-        self.reason = reason
+    def __init__(self, line: int, reason: str, counted: str = "line") -> None:
+        super().__init__(f"{counted} {line}: {reason}")
+
+
+def untold(_read_bytes: int) -> None:
+    """Tell nobody how much was read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +47,19 @@ class Line:
 class Source(Protocol):
     """A file that can be read from its beginning as often as needed."""
 
+    counted: ClassVar[str]
+    """The word for the place of a row, with its number: line, or row."""
+
+    @property
+    def path(self) -> Path: ...
+
+    def telling(self, told: Told) -> "Source":
+        """The same file, whose reader tells how far it is."""
+
     def columns(self) -> list[str]: ...
+
+    def is_text(self, column: str) -> bool:
+        """Return whether the column's numbers are written as texts."""
 
     def lines(self, columns: list[str]) -> Iterator[Line]: ...
 
@@ -47,14 +68,23 @@ class Source(Protocol):
 class Csv:
     """Comma-separated values below a line of names. A cell that is `null` is NULL."""
 
+    counted: ClassVar[str] = "line"
+
     path: Path
     delimiter: str = ","
     encoding: str = "utf-8"
     null: str = ""
+    told: Told = untold
+
+    def is_text(self, _column: str) -> bool:
+        return True
+
+    def telling(self, told: Told) -> "Csv":
+        return replace(self, told=told)
 
     def columns(self) -> list[str]:
         for number, names in self._records():
-            return _checked(names, number)
+            return checked(names, number)
         raise BadLine(1, "the line with the names of the columns is missing")
 
     def lines(self, columns: list[str]) -> Iterator[Line]:
@@ -69,11 +99,7 @@ class Csv:
 
     def _records(self) -> Iterator[tuple[int, list[str]]]:
         csv.field_size_limit(LINE_BYTES_MAX)
-        reader = csv.reader(
-            (_decoded(line, number, self.encoding) for number, line in _lines(self.path)),
-            delimiter=self.delimiter,
-            strict=True,
-        )
+        reader = csv.reader(_texts(self), delimiter=self.delimiter, strict=True)
         begins = 1
         while True:
             try:
@@ -91,8 +117,17 @@ class Csv:
 class JsonLines:
     """An object on each line. A field that is not there is NULL."""
 
+    counted: ClassVar[str] = "line"
+
     path: Path
     encoding: str = "utf-8"
+    told: Told = untold
+
+    def is_text(self, _column: str) -> bool:
+        return False
+
+    def telling(self, told: Told) -> "JsonLines":
+        return replace(self, told=told)
 
     def columns(self) -> list[str]:
         """Every name there is, in the order in which they come."""
@@ -102,7 +137,7 @@ class JsonLines:
             names |= dict.fromkeys(fields)
             if len(names) > COLUMNS_MAX:
                 raise BadLine(number, f"there are more than {COLUMNS_MAX} names")
-        return _checked(list(names), number)
+        return checked(list(names), number)
 
     def lines(self, columns: list[str]) -> Iterator[Line]:
         known = set(columns)
@@ -112,8 +147,7 @@ class JsonLines:
             yield Line(number, [_value(fields.get(name), name, number) for name in columns])
 
     def _objects(self) -> Iterator[tuple[int, dict[str, Any]]]:
-        for number, line in _lines(self.path):
-            text = _decoded(line, number, self.encoding)
+        for number, text in enumerate(_texts(self), 1):
             if not text.strip():
                 continue
             try:
@@ -125,35 +159,49 @@ class JsonLines:
             yield number, fields
 
 
-def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
-    with path.open("rb") as file:
-        number = 0
-        while line := file.readline(LINE_BYTES_MAX + 1):
-            number += 1
-            if len(line) > LINE_BYTES_MAX:
-                raise BadLine(number, f"longer than {LINE_BYTES_MAX} bytes")
-            yield number, line.removeprefix(BOM) if number == 1 else line
-
-
-def _decoded(line: bytes, number: int, encoding: str) -> str:
+def seen_delimiter(path: Path, encoding: str) -> str:
+    """Return the delimiter of a CSV; BadLine if its first lines do not tell."""
+    with closing(_texts(Csv(path, encoding=encoding))) as texts:
+        lines = list(islice(texts, LINES_MAX))
+        is_whole = next(texts, None) is None
     try:
-        return line.decode(encoding)
-    except UnicodeDecodeError as error:
-        raise BadLine(number, f"not {encoding}: byte {error.start + 1} of it") from error
+        return delimiter_of(lines, is_whole=is_whole)
+    except Unclear as error:
+        raise BadLine(1, str(error)) from error
 
 
-def _checked(names: list[str], number: int) -> list[str]:
+def checked(names: list[str], number: int, counted: str = "line") -> list[str]:
+    """Return the names of columns; BadLine if a table cannot have them."""
     if "" in names:
-        raise BadLine(number, "a column has no name")
+        raise BadLine(number, "a column has no name", counted)
     if not 0 < len(names) <= COLUMNS_MAX:
-        raise BadLine(
-            number, f"the file has {len(names)} columns; it must have 1 to {COLUMNS_MAX:,}"
-        )
+        why = f"the file has {len(names)} columns; it must have 1 to {COLUMNS_MAX:,}"
+        raise BadLine(number, why, counted)
     folded = [name.lower() for name in names]
     for name in names:
         if folded.count(name.lower()) > 1:
-            raise BadLine(number, f"two columns are named {name!r}")
+            raise BadLine(number, f"two columns are named {name!r}", counted)
     return names
+
+
+def _texts(source: Csv | JsonLines) -> Generator[str, None, None]:
+    """The lines of a file."""
+    number = 0
+    with opened(source.path) as (file, content):
+        try:
+            while line := content.readline(LINE_BYTES_MAX + 1):
+                number += 1
+                if len(line) > LINE_BYTES_MAX:
+                    raise BadLine(number, f"longer than {LINE_BYTES_MAX} bytes")
+                if number % TOLD_LINES == 0:
+                    source.told(file.tell())
+                line = line.removeprefix(BOM) if number == 1 else line
+                yield line.decode(source.encoding)
+        except UnicodeDecodeError as error:
+            why = f"not {source.encoding}: byte {error.start + 1} of it"
+            raise BadLine(number, why) from error
+        except BROKEN as error:
+            raise BadLine(number + 1, f"the file cannot be read: {error}") from error
 
 
 def _value(given: Any, name: str, number: int) -> Value:

@@ -1,7 +1,8 @@
 """A file looked at from end to end before any of it is sent: a bad line, and nothing is loaded."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 from zlib import crc32
 
 from sqlatch.command.kinds import (
@@ -12,7 +13,7 @@ from sqlatch.command.kinds import (
     kind_for_types,
     shape_of,
 )
-from sqlatch.command.source import BadLine, Csv, Line, Source
+from sqlatch.command.source import BadLine, Line, Source
 from sqlatch.kernel.values import Value
 
 
@@ -40,25 +41,32 @@ class Survey:
 
 def guessed_kinds(source: Source, columns: list[str]) -> list[Kind]:
     """Kinds that keep what is in the file as it is; of columns without any value TEXT."""
-    if isinstance(source, Csv):
-        shapes: list[set[Shape]] = [set() for _ in columns]
-        for line in source.lines(columns):
-            for number, value in enumerate(line.values):
-                if value is not None and Shape.TEXT not in shapes[number]:
-                    shapes[number].add(shape_of(str(value)))
-        return list(map(kind_for_texts, shapes))
-    types: list[set[type]] = [set() for _ in columns]
+    texts = [source.is_text(column) for column in columns]
+    seen: list[set[Any]] = [set() for _ in columns]
     for line in source.lines(columns):
         for number, value in enumerate(line.values):
-            if value is not None:
-                types[number].add(type(value))
-    return list(map(kind_for_types, types))
+            if value is not None and Shape.TEXT not in seen[number]:
+                seen[number].add(shape_of(str(value)) if texts[number] else type(value))
+    return [
+        kind_for_texts(each) if is_text else kind_for_types(each)
+        for each, is_text in zip(seen, texts, strict=True)
+    ]
 
 
-def survey(source: Source, columns: list[str], kinds: list[Kind], spread: Spread) -> Survey:
-    """Read all of the file; BadLine names the first line that cannot be loaded."""
+def survey(
+    source: Source, columns: list[str], kinds: list[Kind], spread: Spread, *, key: Sequence[str]
+) -> Survey:
+    """Read all of the file; BadLine names the first line that cannot be loaded.
+
+    A row that has no value in a column of the `key` would be none that can be found again.
+    """
     rows = [0] * spread.databases
+    key_places = [columns.index(name) for name in key]
     for line in read(source, columns, kinds):
+        for place in key_places:
+            if line.values[place] is None:
+                why = f"column {columns[place]!r} is of the key, and has no value"
+                raise BadLine(line.number, why, source.counted)
         for database in range(spread.databases):
             rows[database] += spread.takes(line.values, database)
     return Survey(columns, kinds, rows)
@@ -66,11 +74,13 @@ def survey(source: Source, columns: list[str], kinds: list[Kind], spread: Spread
 
 def read(source: Source, columns: list[str], kinds: list[Kind]) -> Iterator[Line]:
     """The rows with their values as the columns take them."""
-    from_text = isinstance(source, Csv)
+    from_text = [source.is_text(column) for column in columns]
     for line in source.lines(columns):
         for number, value in enumerate(line.values):
             try:
-                line.values[number] = converted(value, kinds[number], from_text=from_text)
+                line.values[number] = converted(value, kinds[number], from_text=from_text[number])
             except ValueError as error:
-                raise BadLine(line.number, f"column {columns[number]!r}: {error}") from error
+                raise BadLine(
+                    line.number, f"column {columns[number]!r}: {error}", source.counted
+                ) from error
         yield line

@@ -81,9 +81,10 @@ def sqlatch(
 ) -> Sqlatch:
     """Run a command line."""
 
-    def sqlatch(*arguments: str, given: str = "") -> Ended:
+    def sqlatch(*arguments: str, given: str | bytes = "") -> Ended:
         capsys.readouterr()
-        monkeypatch.setattr(sys, "stdin", io.StringIO(given))
+        content = given.encode() if isinstance(given, str) else given
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content), "utf-8"))
         code = run(arguments)
         return Ended(code, *capsys.readouterr())
 
