@@ -14,7 +14,7 @@ from time import monotonic
 
 from rich.console import Console
 
-from benchmarks import dynamodb, page, plot, results, terminal
+from benchmarks import cloud, page, plot, results, terminal
 from benchmarks.counts import COUNTS
 from benchmarks.experiment import Experiment
 from benchmarks.plan import EXPERIMENTS
@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with tempfile.TemporaryDirectory(dir=options.directory or BUILD) as name:
         directory = Path(name)
         tables = []
-        with _logs_in(directory), dynamodb.running() as url:
+        with _logs_in(directory), cloud.running() as url:
             os.environ["AWS_ENDPOINT_URL"] = url
             work = Workplace(directory, COUNTS[options.counts])
             for experiment in chosen:

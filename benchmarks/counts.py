@@ -30,6 +30,9 @@ class Counts:
     new_rounds: int
     nfs_turns: int
     alone_rounds: int
+    distance_rounds: int
+    batches: tuple[int, ...]
+    batches_of_each: int
     calls: int = 20
     processes: int = 8
     traces_peers: bool = False
@@ -56,6 +59,9 @@ COUNTS = {
         new_rounds=5,
         nfs_turns=10,
         alone_rounds=3,
+        distance_rounds=10,
+        batches=(10, 100, 1_000, 10_000),
+        batches_of_each=6,
         traces_peers=True,
     ),
     "quick": Counts(
@@ -77,6 +83,9 @@ COUNTS = {
         new_rounds=3,
         nfs_turns=3,
         alone_rounds=2,
+        distance_rounds=4,
+        batches=(10, 1_000, 10_000),
+        batches_of_each=3,
     ),
     "tiny": Counts(
         read_rounds=1,
@@ -97,6 +106,9 @@ COUNTS = {
         new_rounds=1,
         nfs_turns=0,
         alone_rounds=1,
+        distance_rounds=1,
+        batches=(10,),
+        batches_of_each=1,
         calls=1,
         processes=2,
         runs_max=1,

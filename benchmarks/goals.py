@@ -37,6 +37,7 @@ class Goal:
     plus: float = 0
     exactly: float | None = None
     at_most: float | None = None
+    at_least: float | None = None
     is_count: bool = False
 
     def text(self, unit: str) -> str:
@@ -45,6 +46,8 @@ class Goal:
             return f"{self.subject}: {self.exactly:g}"
         if self.at_most is not None:
             return f"{self.subject}: at most {self.at_most:g} {unit}".rstrip()
+        if self.at_least is not None:
+            return f"{self.subject}: at least {self.at_least:,g} {unit}"
         if self.min_ratio is not None:
             return f"{self.subject}: at least {self.min_ratio:.3g} x {self.against}"
         more = f" + {self.plus:g} {unit}" if self.plus else ""
@@ -66,6 +69,8 @@ class Goal:
             return Verdict(text, value, self.exactly, value == self.exactly)
         if self.at_most is not None:
             return Verdict(text, value, self.at_most, value <= self.at_most)
+        if self.at_least is not None:
+            return Verdict(text, value, self.at_least, value >= self.at_least)
         shares = self._shares(values, against)
         share = median(shares)
         low, high = (share, share) if self.is_count else _middle_half(shares)

@@ -9,6 +9,7 @@ from typing import Any
 import botocore.client
 
 from sqlatch.kernel.aws.dynamodb import DynamoDB
+from sqlatch.kernel.aws.service import Service
 
 
 @dataclass(slots=True)
@@ -17,6 +18,7 @@ class Meter:
 
     calls: int = 0
     duration_s: float = 0.0
+    is_inside: bool = False
 
 
 @contextmanager
@@ -26,6 +28,7 @@ def metered() -> Iterator[Meter]:
     owners: list[tuple[Any, str]] = [
         (botocore.client.BaseClient, "_make_api_call"),
         (DynamoDB, "call"),
+        (Service, "send"),
     ]
     originals = [getattr(owner, name) for owner, name in owners]
     for (owner, name), original in zip(owners, originals, strict=True):
@@ -38,11 +41,15 @@ def metered() -> Iterator[Meter]:
 
 
 def _timed(call: Callable[..., Any], meter: Meter) -> Callable[..., Any]:
-    def timed(*arguments: Any) -> Any:
+    def timed(*arguments: Any, **options: Any) -> Any:
+        if meter.is_inside:  # what a call calls
+            return call(*arguments, **options)
+        meter.is_inside = True
         started = perf_counter()
         try:
-            return call(*arguments)
+            return call(*arguments, **options)
         finally:
+            meter.is_inside = False
             meter.duration_s += perf_counter() - started
             meter.calls += 1
 

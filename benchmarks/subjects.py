@@ -35,6 +35,8 @@ BARE = "bare apsw"
 BETWEEN_CALLS = "bare apsw between two DynamoDB calls"
 SQLATCH = "sqlatch"
 LOG = "sqlatch, log"
+TABLE = "sqlatch, table"
+AGED = "sqlatch, table, max_age_ms"
 STOCK = "stock Django"
 EFS = "django-sqlite-efs"
 EFS_KEPT = "django-sqlite-efs, connection kept"
@@ -47,6 +49,8 @@ SUBJECTS = {
     BETWEEN_CALLS: Entry("benchmarks.between_calls"),
     SQLATCH: Entry("benchmarks.service"),
     LOG: Entry("benchmarks.service", "open_log"),
+    TABLE: Entry("benchmarks.service", "open_table"),
+    AGED: Entry("benchmarks.service", "open_table_aged"),
     EFS: Entry("benchmarks.django_orm", "open_efs", "django_sqlite_efs"),
     EFS_KEPT: Entry("benchmarks.django_orm", "open_efs_kept", "django_sqlite_efs"),
     STOCK: Entry("benchmarks.django_orm", "open_stock", "django"),

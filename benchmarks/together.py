@@ -4,15 +4,23 @@ import json
 from pathlib import Path
 from typing import Any
 
-from benchmarks import children, dynamodb, files, service
+from benchmarks import children, cloud, files, service
 from benchmarks.sampling import Tables, percentile, rotated
-from benchmarks.subjects import BARE, BETWEEN_CALLS, EFS, LOCK, LOG, SQLATCH, installed
+from benchmarks.subjects import (
+    BARE,
+    BETWEEN_CALLS,
+    EFS,
+    LOCK,
+    LOG,
+    SQLATCH,
+    TABLE,
+    installed,
+    open_subject,
+)
 from benchmarks.workplace import Workplace
 
-AWS_DELAY_MS = 4
-"""The time of a call to DynamoDB within one region of AWS."""
-
 MILLISECONDS = 1e3
+IN_A_LOG = (LOG, TABLE)
 
 
 def at_once(work: Workplace) -> Tables:
@@ -22,29 +30,29 @@ def at_once(work: Workplace) -> Tables:
 
 def with_latency(work: Workplace) -> Tables:
     """With one that answers in 4 ms more."""
-    with dynamodb.running(AWS_DELAY_MS) as url:
-        return _tables(work, "together_4ms", AWS_ENDPOINT_URL=url)
+    with cloud.far_away():
+        return _tables(work, "together_4ms")
 
 
-def _tables(work: Workplace, prefix: str, **environment: str) -> Tables:
-    names = installed(BARE, BETWEEN_CALLS, SQLATCH, LOG, EFS, LOCK)
+def _tables(work: Workplace, prefix: str) -> Tables:
+    names = installed(BARE, BETWEEN_CALLS, SQLATCH, LOG, TABLE, EFS, LOCK)
     tables: Tables = {
         f"{prefix}_{figure}": {name: [] for name in names}
         for figure in ("rate", "refused", "lost", "worst")
     }
     for number in range(work.counts.together_rounds):
         for name in rotated(names, number):
-            for figure, value in _write_together(work, name, environment).items():
+            for figure, value in _write_together(work, name).items():
                 tables[f"{prefix}_{figure}"][name].append(value)
     return tables
 
 
-def _write_together(work: Workplace, name: str, environment: dict[str, str]) -> dict[str, float]:
+def _write_together(work: Workplace, name: str) -> dict[str, float]:
     processes = work.counts.processes
     directory = work.copy()
-    if name == LOG:
-        service.open_log(directory).close()  # made now, so that all of them find it
-    reports = _reports(name, work, directory, environment)
+    if name in IN_A_LOG:
+        open_subject(name, directory).close()  # made now, so that all of them find it
+    reports = _reports(name, work, directory)
     acknowledged = sum(len(report["durations_s"]) for report in reports)
     started_s = min(report["started_s"] for report in reports)
     ended_s = max(report["ended_s"] for report in reports)
@@ -58,16 +66,15 @@ def _write_together(work: Workplace, name: str, environment: dict[str, str]) -> 
 
 
 def _written(name: str, directory: Path) -> int:
-    return service.written_in_log(directory) if name == LOG else files.written(directory)
+    if name not in IN_A_LOG:
+        return files.written(directory)
+    service.forget_copies(directory)
+    return service.written_in_log(directory, name)
 
 
-def _reports(
-    name: str, work: Workplace, directory: Path, environment: dict[str, str]
-) -> list[dict[str, Any]]:
+def _reports(name: str, work: Workplace, directory: Path) -> list[dict[str, Any]]:
     writers = [
-        children.start(
-            "writer", name, work.counts.together_writes, number, directory, environment=environment
-        )
+        children.start("writer", name, work.counts.together_writes, number, directory)
         for number in range(work.counts.processes)
     ]
     for writer in writers:

@@ -8,6 +8,7 @@ from benchmarks import data
 from benchmarks.inside_aws import Meter, metered
 from benchmarks.sampling import Tables, interleaved, rotated, scaled
 from benchmarks.subjects import (
+    AGED,
     BARE,
     BETWEEN_CALLS,
     EFS,
@@ -16,6 +17,7 @@ from benchmarks.subjects import (
     LOG,
     SQLATCH,
     STOCK,
+    TABLE,
     Subject,
     installed,
 )
@@ -58,7 +60,7 @@ def writes(work: Workplace) -> Tables:
 
 def dynamodb_calls(work: Workplace) -> Tables:
     """Calls to DynamoDB of one request."""
-    names = installed(SQLATCH, LOG, EFS, LOCK)
+    names = installed(SQLATCH, LOG, TABLE, AGED, EFS, LOCK)
     read: dict[str, list[float]] = {}
     write: dict[str, list[float]] = {}
     with work.opened(names) as subjects, metered() as meter:

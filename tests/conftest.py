@@ -10,7 +10,7 @@ from uuid import uuid4
 import pytest
 from hypothesis import settings
 
-from benchmarks import dynamodb_server as quick_dynamodb_server
+from benchmarks import cloud_server
 from handler import local
 from handler.service import Service, service
 from sqlatch.kernel.errors import SqlatchError
@@ -57,7 +57,7 @@ def dynamodb_url() -> Iterator[str]:
 
     tests/locking has moto's, and tests/benchmarks compares the two.
     """
-    with quick_dynamodb_server.running() as url:
+    with cloud_server.running() as url:
         yield url
 
 

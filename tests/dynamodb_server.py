@@ -16,6 +16,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from tests.servers import serving
+
 TABLE = "leases"
 CREDENTIALS = {
     "AWS_ACCESS_KEY_ID": "test",
@@ -32,17 +34,9 @@ def running(
 
     `launcher` is a command that starts it, say in another network.
     """
-    command = [*launcher, sys.executable, "-m", "tests.dynamodb_server", str(delay_ms), address]
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    ) as server:
-        assert server.stdin is not None
-        assert server.stdout is not None
-        try:
-            yield server.stdout.readline().strip()
-        finally:
-            server.stdin.close()
-            server.wait(10)
+    arguments = ("tests.dynamodb_server", str(delay_ms), address)
+    with serving(*arguments, launcher=launcher, stderr=subprocess.DEVNULL) as url:
+        yield url
 
 
 def create_table(url: str, name: str = TABLE) -> None:

@@ -11,7 +11,6 @@ FAULTS is JSON: the fields of `Faults`.
 import asyncio
 import json
 import random
-import subprocess
 import sys
 import zlib
 from bisect import bisect_right, insort
@@ -24,9 +23,8 @@ from typing import Any
 
 from storage.log.table import ABSENT, ABSENT_OR_LESS, ABSENT_OR_THAT
 from tests.faults.cloud_buckets import Answer, Buckets, Request
-from tests.writers import ROOT
+from tests.servers import serving
 
-STOP_S = 10
 PAGE_BYTES = 1_000_000
 COUNTS_PATH = "/counts"
 
@@ -45,18 +43,8 @@ class Faults:
 @contextmanager
 def running(faults: Faults | None = None) -> Iterator[str]:
     """The URL of a server without tables, alive inside the block."""
-    given = json.dumps(asdict(faults or Faults()))
-    command = [sys.executable, "-m", "tests.faults.cloud_server", given]
-    with subprocess.Popen(
-        command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as server:
-        assert server.stdin is not None
-        assert server.stdout is not None
-        try:
-            yield server.stdout.readline().strip()
-        finally:
-            server.stdin.close()
-            server.wait(STOP_S)
+    with serving("tests.faults.cloud_server", json.dumps(asdict(faults or Faults()))) as url:
+        yield url
 
 
 class Refused(Exception):
@@ -192,7 +180,7 @@ class Server:
         if not operation:
             return self._buckets.answer(request)
         try:
-            status, said = 200, getattr(self._tables, operation)(json.loads(request.body))
+            status, said = 200, self._asked(operation, json.loads(request.body))
         except Refused as refused:
             self._counts[f"{operation} {refused.code}"] += 1
             status, said = 400, {"__type": f"com.amazonaws#{refused.code}", "message": ""}
@@ -200,6 +188,10 @@ class Server:
                 said["Item"] = refused.item
         body = json.dumps(said).encode()
         return Answer(status, body, (("x-amz-crc32", str(zlib.crc32(body))),))
+
+    def _asked(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
+        answer: dict[str, Any] = getattr(self._tables, operation)(request)
+        return answer
 
 
 async def _request(reader: asyncio.StreamReader) -> Request | None:
@@ -222,8 +214,9 @@ def _encoded(answer: Answer) -> bytes:
     return "\r\n".join([*lines, "", ""]).encode() + answer.body
 
 
-async def _serve(faults: Faults) -> None:
-    server = await asyncio.start_server(Server(faults).converse, "127.0.0.1", 0)
+async def serve(cloud: Server) -> None:
+    """Print the URL, and answer until stdin ends."""
+    server = await asyncio.start_server(cloud.converse, "127.0.0.1", 0)
     sys.stdout.write(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}\n")
     sys.stdout.flush()
     await asyncio.to_thread(sys.stdin.read)
@@ -231,4 +224,4 @@ async def _serve(faults: Faults) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(_serve(Faults(**json.loads(sys.argv[1]))))
+    asyncio.run(serve(Server(Faults(**json.loads(sys.argv[1])))))
