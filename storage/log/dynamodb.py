@@ -4,6 +4,7 @@ The append of record n + 1 is one conditional put, which succeeds once, for whoe
 key is the fence: no lease is needed. Who loses gets the winner's record with the refusal.
 """
 
+import random
 import time
 from collections.abc import Callable
 from functools import partial
@@ -11,12 +12,13 @@ from typing import TypeVar, cast
 
 from sqlatch.kernel.errors import StorageError
 from storage.log.answers import NoAnswer
+from storage.log.courtesy import Courtesy
 from storage.log.log import BEGINNING, Conflict, Gone, InDoubt, Place, Record
 from storage.log.moments import Clocks, Moment, boot_s
 from storage.log.names import Names
 from storage.log.objects import Objects
 from storage.log.table import Item, Table
-from storage.log.turn import TURN, Turn
+from storage.log.turn import TURN
 
 T = TypeVar("T")
 
@@ -33,8 +35,6 @@ KEEP_S = 3_600.0
 """How long a record is there at least after it was seen, which is after it was made."""
 STALE_S = KEEP_S / 2
 
-BLIND_MAX = 8
-"""Appends in a row without a question: another writer may have asked for its turn."""
 BLIND_S = 60.0
 """After that time without a word of the log it is asked: another writer may have gone on."""
 
@@ -64,6 +64,7 @@ class DynamoLog:
         now: Callable[[], float],
         boot: Callable[[], float] = boot_s,
         sleep: Callable[[float], None] = time.sleep,
+        chance: Callable[[], float] = random.random,
     ) -> None:
         self._database = database
         self._table = table
@@ -73,10 +74,9 @@ class DynamoLog:
         self._now = now
         self._clocks = Clocks(epoch=now, boot=boot)
         self._sleep = sleep
-        self._turn = Turn(database, table, now=now, sleep=sleep)
+        self._courtesy = Courtesy(database, table, now=now, sleep=sleep, chance=chance)
         self._known: Moment | None = None
         self._sent: Moment | None = None
-        self._blind_left = 0
         self._unanswered: Item | None = None
         self._may_land = False
 
@@ -91,43 +91,36 @@ class DynamoLog:
 
     @property
     def goes_first(self) -> bool:
-        if self._turn.losses:
-            return self._turn.may_try_at_once and not self._is_stale()
-        return self._blind_left > 0 and self._clocks.since(self._known) < BLIND_S
+        return self._courtesy.goes_first and self._clocks.since(self._known) < BLIND_S
 
     def sync(self, deadline_s: float) -> list[Record]:
         asked = self._clocks.moment()
         # The newest record is never removed, and says of which log a copy is that begins with it.
         known = self._place.txid - (self._place.txid > 0 and self._log_id is None)
         items = self._until(deadline_s, partial(self._table.behind, self._database, known))
-        if items and items[-1]["sk"] == TURN:
-            self._turn.seen(cast("bytes", items.pop()["id"]))
-        else:
-            self._turn.seen(None)
+        has_turn = bool(items) and items[-1]["sk"] == TURN
+        holder = cast("bytes", items.pop()["id"]) if has_turn else None
         if items and items[0]["sk"] == self._place.txid:
             self._log_id = cast("bytes", items.pop(0)["log"])
         if items and self._is_stale():
             self._until(deadline_s, self._check_reaches_back)
         records = self._until(deadline_s, partial(self._records, items))
         self._known = asked
-        self._blind_left = 0 if records or self._turn.is_anothers else BLIND_MAX
+        self._courtesy.asked(holder, has_news=bool(records))
         return records
 
     def ready(self, deadline_s: float, *, fence: int, seal: bool) -> list[Record]:
         place = self._place
         try:
-            records = self.sync(deadline_s)
-            while self._turn.must_wait(deadline_s):
-                records += self.sync(deadline_s)
+            return self._courtesy.ready(self.sync, deadline_s)
         except BaseException:
             self._place = place
             raise
-        return records
 
     def append(self, commit_id: bytes, content: bytes) -> None:
         self._unanswered = self._item(commit_id, content)
         self._may_land = False
-        self._blind_left = max(0, self._blind_left - 1)
+        self._courtesy.appends()
         self._sent = self._clocks.moment()
         try:
             winner = self._put(self._unanswered)
@@ -138,7 +131,7 @@ class DynamoLog:
         end = Place(EPOCH, 0, self._place.txid + 1)
         self._log_id = self._log_id or commit_id
         self._place, self._known, self._unanswered = end, self._sent, None
-        self._turn.committed()
+        self._courtesy.committed()
 
     def outcome(self, txid: int, commit_id: bytes, deadline_s: float) -> tuple[bool, list[Record]]:
         """The same put again: it succeeds, or is refused, perhaps by its own record."""
@@ -167,7 +160,7 @@ class DynamoLog:
         records = self._records([item])
         # It may have been put by the first of these, and others behind it.
         self._known = self._sent
-        self._turn.committed()
+        self._courtesy.committed()
         return True, records
 
     def remove(self, floor: int, deadline_s: float) -> int:
@@ -213,7 +206,7 @@ class DynamoLog:
             # It may have been put before, and removed since.
             self._check_was_first(cast("int", item["sk"]))
         if winner is not None:
-            self._turn.lost()
+            self._courtesy.lost()
         return winner
 
     def _is_same(self, winner: Item, item: Item) -> bool:
@@ -239,6 +232,8 @@ class DynamoLog:
                 self._log_id = cast("bytes", item["log"])
             if item["log"] != self._log_id:
                 raise Gone(f"record {txid} belongs to another log than the copy")
+            if "by" in item:
+                self._courtesy.saw(cast("bytes", item["by"]))
         records = [self._record(item) for item in items]
         if records:
             self._place = records[-1].end
@@ -261,6 +256,7 @@ class DynamoLog:
             "sk": txid,
             "id": commit_id,
             "log": self._log_id or commit_id,
+            "by": self._courtesy.writer,
             "ms": int(self._now() * 1000),
         }
         if len(content) <= INLINE_BYTES_MAX:

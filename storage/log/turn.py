@@ -16,7 +16,10 @@ TURN = 10**30
 """The key of the item, behind those of all records: whoever asks for records is told of it."""
 
 LOSSES_MAX = 3
-"""After more than these in a row a writer asks for its turn."""
+"""After more than these in a row a writer lets others go first (`order.py`), and asks the table."""
+
+PATIENCE_S = 0.25
+"""After that time of losses a writer asks for its turn."""
 
 TURN_S = 2.0
 """How long others wait, by their own clock. Then they go on, and say that it is nobody's turn."""
@@ -44,16 +47,18 @@ class Turn:
         self._sleep = sleep
         self._id = os.urandom(ID_BYTES)
         self._is_asked_for = False
+        self._lost_first_s = 0.0
         self._holder = NOBODY
         self._since_s = 0.0
 
     @property
     def may_try_at_once(self) -> bool:
-        """Return whether the winner's record is all that is new.
+        """Return whether the winner's record will do, and it is not time to ask."""
+        return self.losses % (LOSSES_MAX + 1) != 0
 
-        Behind the first loss there may be others, and behind the last one it is time to ask.
-        """
-        return 1 < self.losses <= LOSSES_MAX
+    @property
+    def is_own(self) -> bool:
+        return self._is_asked_for
 
     @property
     def is_anothers(self) -> bool:
@@ -67,6 +72,8 @@ class Turn:
 
     def lost(self) -> None:
         """Another commit was first."""
+        if not self.losses:
+            self._lost_first_s = self._now()
         self.losses += 1
 
     def committed(self) -> None:
@@ -87,11 +94,15 @@ class Turn:
                 self._sleep(POLL_S)
                 return True
         with suppress(NoAnswer):
-            if self.losses > LOSSES_MAX and not self._is_asked_for:
+            if self._has_lost_for_long and not self._is_asked_for:
                 self._is_asked_for = self._put(self._id, of=self._holder)
             elif self.is_anothers:
                 self._put(NOBODY, of=self._holder)
         return False
+
+    @property
+    def _has_lost_for_long(self) -> bool:
+        return self.losses > LOSSES_MAX and self._now() - self._lost_first_s > PATIENCE_S
 
     def _put(self, holder: bytes, *, of: bytes) -> bool:
         item: Item = {"pk": self._database, "sk": TURN, "id": holder}

@@ -18,7 +18,7 @@ from handler.service import Service, service
 from handler.settings import Settings
 from sqlatch.kernel.aws.service import Service as AwsService
 from sqlatch.kernel.errors import SqlatchError
-from storage.log import dynamodb
+from storage.log import courtesy
 from tests.conftest import Ask, forget
 from tests.dynamodb_server import CREDENTIALS, create_log
 from tests.handler.test_costs import UNWANTED, first_request, loaded_after
@@ -141,10 +141,10 @@ def test_every_ninth_write_in_a_row_asks_whether_another_has_asked_for_its_turn(
     ask(**insert(-1))
     ask(query="SELECT * FROM t")
     calls.clear()
-    for number in range(2 * (dynamodb.BLIND_MAX + 1)):
+    for number in range(2 * (courtesy.BLIND_MAX + 1)):
         ask(**insert(number))
 
-    assert calls == {"PutItem": 2 * (dynamodb.BLIND_MAX + 1), "Query": 2}
+    assert calls == {"PutItem": 2 * (courtesy.BLIND_MAX + 1), "Query": 2}
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ import json
 import os
 import time
 from fnmatch import fnmatchcase
+from itertools import count
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
@@ -187,7 +188,7 @@ def test_the_writer_s_rights_are_enough_and_it_uses_each(
     for _statement in range(3):
         stream.execute("INSERT INTO t VALUES (?)", os.urandom(INLINE_IN_BATON * 2).hex())
     stream.execute("COMMIT")
-    turn = Turn("main", Table(rights._table), sleep=time.sleep)
+    turn = Turn("main", Table(rights._table), now=count().__next__, sleep=time.sleep)
     for _loss in range(LOSSES_MAX + 1):
         turn.lost()
     assert not turn.must_wait(time.time() + 60)

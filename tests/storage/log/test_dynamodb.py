@@ -352,6 +352,8 @@ def test_a_writer_goes_first_until_it_loses_and_again_when_it_is_alone(start: St
     assert not log.goes_first
     assert log.ready(DEADLINE_S, fence=0, seal=False) == []
     log.append(new_id(), b"three")
+    assert not log.goes_first
+    commit(log, b"four")
     assert log.goes_first
 
 

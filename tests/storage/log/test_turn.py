@@ -1,6 +1,6 @@
 """The turn of a writer that others keep overtaking."""
 
-from storage.log.turn import LOSSES_MAX, NOBODY, POLL_S, TURN, TURN_S, Turn
+from storage.log.turn import LOSSES_MAX, NOBODY, PATIENCE_S, POLL_S, TURN, TURN_S, Turn
 from tests.storage.log.clouds import Cloud
 
 
@@ -18,6 +18,7 @@ class Writer:
     def loses(self) -> None:
         for _loss in range(LOSSES_MAX + 1):
             self.turn.lost()
+        self.now_s += PATIENCE_S * 1.1
 
     def look(self) -> None:
         self.turn.seen(holder(self.cloud))
@@ -55,6 +56,19 @@ def test_who_lost_too_often_asks_and_others_wait_until_it_has_committed(cloud: C
     assert quick.prepare() == 0
     slow.look()
     assert slow.turn.is_anothers
+
+
+def test_a_turn_is_asked_for_after_some_losses_and_some_time(cloud: Cloud) -> None:
+    early, rare = Writer(cloud), Writer(cloud)
+    early.loses()
+    early.now_s -= PATIENCE_S
+    rare.turn.lost()
+    rare.now_s += PATIENCE_S * 1.1
+
+    early.prepare()
+    rare.prepare()
+
+    assert holder(cloud) is None
 
 
 def test_no_turn_is_deleted(cloud: Cloud) -> None:
