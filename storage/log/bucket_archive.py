@@ -1,4 +1,7 @@
-"""The files that stand for a log, as objects of S3: `<database>/ltx/<level>/<first>-<last>.ltx`."""
+"""The files that stand for a log, as objects of S3: `<database>/000<level>/<first>-<last>.ltx`.
+
+So Litestream names them in a bucket; in a directory it names them otherwise.
+"""
 
 import errno
 import os
@@ -25,7 +28,10 @@ its size."""
 TIMESTAMP = "litestream-timestamp"
 """The metadata by which Litestream knows the time of a file's last transaction."""
 
-_KEY = re.compile(r"([1-9])/([0-9a-f]{16})-([0-9a-f]{16})\.ltx")
+LEVELS = "000"
+"""The beginning of the names of all levels."""
+
+_KEY = re.compile(LEVELS + r"([1-9])/([0-9a-f]{16})-([0-9a-f]{16})\.ltx")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +78,7 @@ class BucketArchive(Archive):
         *,
         keeps_list: bool = False,
     ) -> None:
-        super().__init__(Path(database) / "ltx", check)
+        super().__init__(Path(database), check)
         self._objects = objects
         self._keeps_list = keeps_list
         self._listed: list[LtxFile] | None = None
@@ -80,7 +86,7 @@ class BucketArchive(Archive):
     def files(self) -> list[LtxFile]:
         if self._listed is None or not self._keeps_list:
             prefix = f"{self.directory}/"
-            listed = answered_in_time(lambda: list(self._objects.list(prefix)))
+            listed = answered_in_time(lambda: list(self._objects.list(prefix + LEVELS)))
             found = [self._file(each, each.key.removeprefix(prefix)) for each in listed]
             self._listed = sorted(
                 filter(None, found), key=lambda file: (file.level, file.last, file.first)
@@ -104,7 +110,9 @@ class BucketArchive(Archive):
             old=old,
         )
         self._listed = None
-        file = self._file(Stored(str(path), size_bytes, time.time()), f"{level}/{path.name}")
+        file = self._file(
+            Stored(str(path), size_bytes, time.time()), f"{path.parent.name}/{path.name}"
+        )
         assert file is not None
         return file
 
@@ -132,6 +140,10 @@ class BucketArchive(Archive):
 
     def delete_unfinished(self, written_by_s: float) -> None:
         """Nothing: an object is there whole, or not at all."""
+
+    def _path(self, level: int, header: Header) -> Path:
+        path = super()._path(level, header)
+        return self.directory / f"{LEVELS}{level}" / path.name
 
     def _file(self, stored: Stored, name: str) -> LtxFile | None:
         found = _KEY.fullmatch(name)

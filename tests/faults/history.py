@@ -34,6 +34,7 @@ from handler.service import service
 from sqlatch.kernel.errors import SqlatchError, StorageError
 from storage.log import compaction
 from storage.log.archive import Archive
+from storage.log.engine import ARCHIVE
 from tests.faults import log_plants
 from tests.faults.history_audit import READ, Answer, State
 from tests.faults.history_logs import Keeper, hurry
@@ -44,7 +45,7 @@ DATABASES = ("a", "b", "c", "replaced")
 KEYS = 8
 TIMEOUT_MS = 400
 REPLACEMENT_S = 0.6
-PATIENCE_S = 1_500.0
+PATIENCE_S = 3_000.0
 
 NEW = 0.03
 NEW_S = 15
@@ -143,7 +144,8 @@ def _reap(directory: Path) -> None:
     compact = compaction.compact
 
     def compacting(archive: Archive, records: Sequence[bytes], now_s: float) -> int:
-        _keeper(directory, archive.directory.parent.name).keep()
+        home = archive.directory
+        _keeper(directory, home.parent.name if home.name == ARCHIVE else home.name).keep()
         return compact(archive, records, now_s)
 
     compaction.compact = compacting

@@ -67,7 +67,7 @@ def numbers(cloud: Cloud) -> list[Any]:
 
 
 def levels(cloud: Cloud) -> list[str]:
-    return [each.key.split("/")[2] for each in cloud.objects.list("main/ltx/")]
+    return [each.key.split("/")[1][3:] for each in cloud.objects.list("main/000")]
 
 
 def test_a_new_instance_begins_with_the_files_and_goes_on_in_the_log(
@@ -186,7 +186,7 @@ def test_a_database_that_nobody_wrote_to_costs_the_reaper_three_calls(
     start().tend("main", soon())
 
     assert cloud.calls.counts == {"Query": 1}
-    assert lists == ["main/ltx/"]
+    assert lists == ["main/000"]
 
 
 def test_a_snapshot_is_given_up_at_the_deadline(start: Start, store: Store) -> None:
@@ -202,7 +202,7 @@ def test_a_file_has_the_time_by_which_litestream_knows_it(cloud: Cloud) -> None:
     archive.put(1, Header(4096, 1, 2, 3, at_ms=1_700_000_000_123), [b"content"])
 
     ((key, content, metadata),) = put
-    assert (key, content) == (f"main/ltx/1/{2:016x}-{3:016x}.ltx", b"content")
+    assert (key, content) == (f"main/0001/{2:016x}-{3:016x}.ltx", b"content")
     assert metadata == {"litestream-timestamp": "2023-11-14T22:13:20.123Z"}
 
 
