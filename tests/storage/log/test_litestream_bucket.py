@@ -25,7 +25,7 @@ def restored(cloud: Cloud, url: str, copy: Path, *options: str) -> list[int]:
     """Return the rows of a database as Litestream restores it, by its own calls to S3."""
     copy.unlink(missing_ok=True)
     place = f"s3://{cloud.table.name}/logs/main?endpoint={url}&forcePathStyle=true&region=us-east-1"
-    command = [LITESTREAM, "restore", "-o", copy, *options, place]
+    command = [str(LITESTREAM), "restore", "-o", str(copy), *options, place]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     with closing(apsw.Connection(str(copy))) as connection:
