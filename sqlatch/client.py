@@ -6,10 +6,10 @@ from uuid import uuid4
 
 from sqlatch import request
 from sqlatch.attempts import Attempts
-from sqlatch.failures import BadUrl, UnexpectedAnswer
+from sqlatch.failures import BadUrl
 from sqlatch.kernel.values import Parameters, Row
 from sqlatch.load import Loaded, Progress, load
-from sqlatch.result import Result, results_of
+from sqlatch.result import Result, page_of, results_of
 from sqlatch.statement import Statement
 from sqlatch.transports.transport import Transport
 from sqlatch.url import HttpTarget, LambdaTarget, Target, target_of
@@ -71,10 +71,7 @@ class Client:
         fields = request.read(
             query, parameters, rows_max=rows_max, at_least=at_least, max_age_ms=None, page=page
         )
-        (result,) = results_of(self.ask(fields))
-        if result.page is None:
-            raise UnexpectedAnswer("a page was asked for, and the answer is none")
-        return result
+        return page_of(self.ask(fields))
 
     def pages(
         self,

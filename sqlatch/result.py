@@ -64,6 +64,14 @@ def results_of(reply: Mapping[str, Any]) -> list[Result]:
         raise UnexpectedAnswer(f"the answer is not the reply to a query: {error!r}") from error
 
 
+def page_of(reply: Mapping[str, Any]) -> Result:
+    """Return the page in a reply; UnexpectedAnswer if it is none."""
+    (result,) = results_of(reply)
+    if result.page is None:
+        raise UnexpectedAnswer("a page was asked for, and the answer is none")
+    return result
+
+
 def _result(reply: Mapping[str, Any], meta: Mapping[str, Any]) -> Result:
     page = reply.get("page")
     return Result(

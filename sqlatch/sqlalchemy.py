@@ -2,6 +2,8 @@
 
 create_engine("sqlatch+lambda://FUNCTION/DATABASE?qualifier=prod&region=eu-west-1")
 create_engine("sqlatch+https://HOST/DATABASE/", connect_args={"token": "..."})
+
+The same URLs are those of `create_async_engine`.
 """
 
 from typing import Any
@@ -82,6 +84,12 @@ class LambdaDialect(SqlatchDialect):
     scheme = "lambda"
     supports_statement_cache = True
 
+    @classmethod
+    def get_async_dialect_cls(cls, url: URL) -> Any:
+        from sqlatch.aio.sqlalchemy import AsyncLambdaDialect
+
+        return AsyncLambdaDialect
+
 
 class HttpsDialect(SqlatchDialect):
     """By HTTP API or Function URL."""
@@ -89,9 +97,21 @@ class HttpsDialect(SqlatchDialect):
     scheme = "https"
     supports_statement_cache = True
 
+    @classmethod
+    def get_async_dialect_cls(cls, url: URL) -> Any:
+        from sqlatch.aio.sqlalchemy import AsyncHttpsDialect
+
+        return AsyncHttpsDialect
+
 
 class HttpDialect(SqlatchDialect):
     """By the local server."""
 
     scheme = "http"
     supports_statement_cache = True
+
+    @classmethod
+    def get_async_dialect_cls(cls, url: URL) -> Any:
+        from sqlatch.aio.sqlalchemy import AsyncHttpDialect
+
+        return AsyncHttpDialect

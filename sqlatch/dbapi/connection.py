@@ -187,8 +187,9 @@ class Connection:
                 requests.insert(0, self._setting)
         try:
             answers = self._stream.run(*requests)
-        except Error:
-            # It may have been committed: what comes next is told apart from it by another stream.
+        except BaseException:
+            # It may have been committed, also where it was interrupted or cancelled: what comes
+            # next is told apart from it by another stream.
             self._baton_before = None
             if not self.in_transaction:
                 self._stream.baton = None

@@ -117,6 +117,86 @@ for place in (
 """
 
 
+ASYNC = """
+import asyncio, os
+from urllib.parse import urlsplit
+from sqlalchemy import func, inspect, select, text
+from sqlalchemy.dialects import registry
+from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.ext.asyncio import async_sessionmaker, create_async_engine
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+registry.register("sqlatch.http", "sqlatch.sqlalchemy", "HttpDialect")
+url = urlsplit(os.environ["SQLATCH_URL"])
+token = {"token": os.environ["SQLATCH_TOKEN"]}
+
+class Base(DeclarativeBase):
+    pass
+
+class Bird(Base):
+    __tablename__ = "bird"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(unique=True)
+
+async def program():
+    engine = create_async_engine(f"sqlatch+http://{url.netloc}/main/", connect_args=token)
+    async with engine.begin() as connection:
+        await connection.run_sync(Base.metadata.create_all)
+        print(await connection.run_sync(lambda sync: inspect(sync).get_table_names()))
+    session = async_sessionmaker(engine, expire_on_commit=False)
+
+    async def add(name):
+        while True:
+            try:
+                async with session.begin() as one:
+                    one.add(Bird(name=name))
+                return
+            except OperationalError as error:
+                assert error.orig.sqlite_errorname == "SQLITE_BUSY"
+
+    await asyncio.gather(*(add(name) for name in ("wren", "robin", "crow")))
+    try:
+        await add("crow")
+    except IntegrityError as error:
+        print(type(error.orig).__name__, error.orig.sqlite_errorname[:17])
+    async with session() as one:
+        found = await one.stream_scalars(select(Bird.name).order_by(Bird.name))
+        print([name async for name in found])
+        one.add(Bird(name="rook"))
+        await one.flush()
+        await one.rollback()
+        print(await one.scalar(select(func.count()).select_from(Bird)))
+
+    async def slow():
+        async with engine.begin() as connection:
+            await connection.execute(text("INSERT INTO bird (name) VALUES ('owl')"))
+            started.set()
+            await connection.execute(text(
+                "WITH RECURSIVE n (n) AS (VALUES (1) UNION ALL SELECT n + 1 FROM n) "
+                "SELECT max(n) FROM (SELECT n FROM n LIMIT 3000000)"
+            ))
+
+    started = asyncio.Event()
+    task = asyncio.create_task(slow())
+    await started.wait()
+    await asyncio.sleep(0.2)
+    task.cancel()
+    print((await asyncio.gather(task, return_exceptions=True))[0].__class__.__name__)
+    async with engine.connect() as connection:
+        print((await connection.execute(text("SELECT count(*) FROM bird"))).scalar_one())
+    print(engine.pool.checkedout())
+    await engine.dispose()
+    nowhere = create_async_engine("sqlatch+http://127.0.0.1:9/main?timeout_s=0.2")
+    try:
+        async with nowhere.connect():
+            pass
+    except OperationalError as error:
+        print(error.orig.sqlite_errorname)
+
+asyncio.run(program())
+"""
+
+
 def failures(url: str) -> tuple[set[str], int]:
     """The tests of the suite that fail on a database, and how many pass."""
     done = subprocess.run(
@@ -158,3 +238,16 @@ def test_alembic_finds_what_is_missing_makes_it_and_finds_nothing(run: Run) -> N
 
 def test_the_orm_counts_the_rows_of_statements_behind_a_comment(run: Run) -> None:
     assert run("python", COMMENTED) == "0\n"
+
+
+def test_an_async_engine_does_what_one_for_threads_does(run: Run) -> None:
+    assert run("python", ASYNC).splitlines() == [
+        "['bird']",
+        "IntegrityError SQLITE_CONSTRAINT",
+        "['crow', 'robin', 'wren']",
+        "3",
+        "CancelledError",
+        "3",
+        "0",
+        "UNREACHABLE",
+    ]

@@ -8,15 +8,42 @@ from typing import Any
 
 import pytest
 
+import sqlatch
 from handler.local_server import make_server
 from handler.service import service
-from sqlatch.client import Client, connect
+from sqlatch.client import Client
 from sqlatch.tokens import new_key, sign
 from tests import http_server
 from tests.conftest import forget
 from tests.dynamodb_server import CREDENTIALS
-from tests.sqlatch import lambda_server
+from tests.sqlatch import awaiting, lambda_server
 from tests.sqlatch.lambda_server import FUNCTION, LambdaServer
+
+CONNECTS = {"threads": sqlatch.connect, "asyncio": awaiting.connect}
+_kinds = ["threads"]
+
+
+@contextmanager
+def kind_of_client(kind: str) -> Iterator[None]:
+    """Have `connect` make clients of this kind inside the block."""
+    _kinds.append(kind)
+    try:
+        yield
+    finally:
+        _kinds.pop()
+
+
+@pytest.fixture(params=CONNECTS)
+def kind(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Both kinds of client, each in turn."""
+    with kind_of_client(request.param):
+        yield
+
+
+def connect(url: str, **options: Any) -> Client:
+    """A client of the kind of the test; for threads, if it has none."""
+    connected: Client = CONNECTS[_kinds[-1]](url, **options)
+    return connected
 
 
 @pytest.fixture

@@ -9,10 +9,13 @@ from typing import Any
 import pytest
 
 from sqlatch import errors
-from sqlatch.client import Client, connect
+from sqlatch.client import Client
 from sqlatch.errors import SqlatchError
 from sqlatch.failures import RequestTooLarge, UnexpectedAnswer
 from sqlatch.statement import Statement
+from tests.sqlatch.conftest import connect
+
+pytestmark = pytest.mark.usefixtures("kind")
 
 VALUES = [
     None,
@@ -270,7 +273,7 @@ FOREIGN: list[dict[str, Any]] = [
 
 @pytest.mark.parametrize("answer", FOREIGN)
 def test_a_foreign_answer_to_a_load_is_named_and_says_how_many_rows_are_there(
-    client: Client, answer: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    client: Client, answer: dict[str, Any]
 ) -> None:
     client.execute("CREATE TABLE t (n, text)")
     invoke = client.transport.invoke
@@ -281,11 +284,11 @@ def test_a_foreign_answer_to_a_load_is_named_and_says_how_many_rows_are_there(
         return invoke(event, timeout_s=timeout_s) if len(calls) == 1 else answer
 
     rows = ((number, "x" * 1000) for number in range(3000))
-    monkeypatch.setattr(client.transport, "invoke", foreign)
-    with pytest.raises(UnexpectedAnswer) as refused:
-        client.load("INSERT INTO t VALUES (?, ?)", rows)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(client.transport, "invoke", foreign)
+        with pytest.raises(UnexpectedAnswer) as refused:
+            client.load("INSERT INTO t VALUES (?, ?)", rows)
 
-    monkeypatch.undo()
     there = client.query("SELECT count(*) FROM t").value()
     assert refused.value.facts["rows_loaded"] == there
     assert refused.value.facts["outcome"] == "unknown"

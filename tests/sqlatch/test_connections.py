@@ -13,9 +13,8 @@ from typing import Any
 import pytest
 
 from sqlatch import failures
-from sqlatch.client import connect
 from tests.sqlatch import socket_server
-from tests.sqlatch.conftest import connected
+from tests.sqlatch.conftest import connect, connected
 from tests.sqlatch.lambda_server import FUNCTION, LambdaServer
 from tests.sqlatch.test_http_failures import REPLY, answer, url_of
 
@@ -24,6 +23,7 @@ ROOT = Path(__file__).parents[2]
 KEPT = answer(200, REPLY).replace(b"connection: close", b"connection: keep-alive")
 
 
+@pytest.mark.usefixtures("kind")
 def test_a_client_that_is_made_asks_nothing() -> None:
     with socket_server.running(KEPT) as server:
         for options in ({"token": "t"}, {"iam": False}, {}):
@@ -32,6 +32,7 @@ def test_a_client_that_is_made_asks_nothing() -> None:
     assert server.requests == []
 
 
+@pytest.mark.usefixtures("kind")
 def test_a_connection_is_used_again() -> None:
     with socket_server.running(KEPT, keeps=True) as server, connect(url_of(server)) as client:
         for _call in range(5):
@@ -41,6 +42,7 @@ def test_a_connection_is_used_again() -> None:
     assert server.connections == 1
 
 
+@pytest.mark.usefixtures("kind")
 def test_an_end_that_said_it_would_stay_and_went_costs_no_error() -> None:
     with socket_server.running(KEPT) as server, connected(url_of(server)) as client:
         for _call in range(5):
@@ -76,6 +78,7 @@ def silent(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
         yield port
 
 
+@pytest.mark.usefixtures("kind")
 def test_the_addresses_of_a_host_share_the_time_of_a_call(silent: int) -> None:
     ended = threading.Event()
     ticks = count()
@@ -86,17 +89,19 @@ def test_the_addresses_of_a_host_share_the_time_of_a_call(silent: int) -> None:
 
     clock = threading.Thread(target=tick)
     clock.start()
-    with (
-        connect(f"http://many.invalid:{silent}/main", timeout_s=1.0) as client,
-        pytest.raises(failures.Unreachable),
-    ):
-        client.query("SELECT 1")
-    ended.set()
-    clock.join()
+    with ExitStack() as ends:
+        ends.callback(clock.join)
+        ends.callback(ended.set)
+        with (
+            connect(f"http://many.invalid:{silent}/main", timeout_s=1.0) as client,
+            pytest.raises(failures.Unreachable),
+        ):
+            client.query("SELECT 1")
 
     assert next(ticks) < 40, "each address had all of it"
 
 
+@pytest.mark.usefixtures("kind")
 def test_an_address_that_is_silent_is_followed_by_one_that_answers(
     silent: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 
 from sqlatch import failures
-from sqlatch.client import connect
 from sqlatch.errors import LeaseBusy, SqlatchError, StorageError
 from sqlatch.failures import CallFailed
 from tests.sqlatch import socket_server
-from tests.sqlatch.conftest import connected
+from tests.sqlatch.conftest import connect, connected
+
+pytestmark = pytest.mark.usefixtures("kind")
 
 REPLY = json.dumps({
     "columns": ["n"], "rows": [[1]], "rows_affected": 0, "last_insert_rowid": None, "meta": {}

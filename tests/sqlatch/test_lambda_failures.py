@@ -13,6 +13,8 @@ from tests.sqlatch import socket_server
 from tests.sqlatch.conftest import connected
 from tests.sqlatch.lambda_server import FUNCTION, Answer, LambdaServer, function_error, refusal
 
+pytestmark = pytest.mark.usefixtures("kind")
+
 URL = f"lambda://{FUNCTION}/main"
 INSERT = "INSERT INTO t VALUES (1)"
 DIED = "RequestId: 8a Error: Runtime exited with error: signal: killed"

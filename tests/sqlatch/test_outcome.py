@@ -13,7 +13,7 @@ from sqlatch.client import Client
 from sqlatch.command.exits import Exit, exit_of
 from sqlatch.errors import SqlatchError
 from tests.sqlatch import fault_proxy, faults
-from tests.sqlatch.conftest import connected
+from tests.sqlatch.conftest import connected, kind_of_client
 from tests.sqlatch.fault_proxy import Fault, FaultProxy
 from tests.sqlatch.lambda_server import FUNCTION, LambdaServer
 
@@ -61,6 +61,15 @@ def test_an_error_over_http_says_what_is_known(
     http_way: Way, first: Fault, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     check_pairs(http_way, first, faults.HTTP, monkeypatch)
+
+
+@pytest.mark.parametrize("first", faults.FEW, ids=str)
+@pytest.mark.parametrize("transport", ["http", "lambda"])
+def test_an_error_of_a_call_that_is_awaited_says_what_is_known(
+    transport: str, first: Fault, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with kind_of_client("asyncio"):
+        check_pairs(request.getfixturevalue(f"{transport}_way"), first, faults.FEW, monkeypatch)
 
 
 @pytest.mark.parametrize("first", faults.LAMBDA, ids=str)

@@ -8,6 +8,8 @@ from sqlatch.errors import DatabaseChanged, ReadOnly, ResultTooLarge
 from sqlatch.kernel.values import Row
 from tests.conftest import forget
 
+pytestmark = pytest.mark.usefixtures("kind")
+
 SQL = "SELECT n, 'text ' || n, n * 0.5, zeroblob(3) FROM t WHERE n > ? ORDER BY n"
 
 

@@ -10,11 +10,14 @@ from typing import Any
 import pytest
 
 from handler.service import service
-from sqlatch.client import Client, connect
+from sqlatch.client import Client
 from sqlatch.errors import BadEvent, Timeout
 from sqlatch.failures import CallFailed
 from sqlatch.session import Session
 from tests.conftest import forget
+from tests.sqlatch.conftest import connect
+
+pytestmark = pytest.mark.usefixtures("kind")
 
 PAGE = Path(__file__).parents[2] / "docs/client.md"
 FUTURE = "f" * 16

@@ -10,15 +10,16 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from sqlatch.client import connect
 from sqlatch.failures import BadUrl, NotPermitted
 from sqlatch.transports.signature import signer
 from sqlatch.url import HttpTarget, target_of
 from tests.cloudformation import ROOT
 from tests.dynamodb_server import CREDENTIALS
 from tests.sqlatch import socket_server
-from tests.sqlatch.conftest import connected
+from tests.sqlatch.conftest import connect, connected
 from tests.sqlatch.test_http_failures import REPLY, answer
+
+pytestmark = pytest.mark.usefixtures("kind")
 
 AUTHORIZATION = re.compile(
     r"AWS4-HMAC-SHA256 Credential=(?P<key>\w+)/\d{8}/(?P<region>[\w-]+)/(?P<service>[\w-]+)"

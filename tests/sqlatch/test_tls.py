@@ -21,6 +21,8 @@ from tests.sqlatch.lambda_server import FUNCTION, LambdaServer
 from tests.sqlatch.socket_server import request_of
 from tests.sqlatch.test_http_failures import REPLY, answer
 
+pytestmark = pytest.mark.usefixtures("kind")
+
 INSERT = "INSERT INTO t VALUES (1)"
 WHOLE = answer(200, REPLY)
 GARBAGE = b"\x17\x03\x03\x00\x20" + b"no record of TLS is like this..."

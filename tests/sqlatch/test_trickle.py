@@ -15,6 +15,8 @@ from tests.sqlatch.socket_server import request_of
 from tests.sqlatch.test_connections import KEPT
 from tests.sqlatch.test_http_failures import CHUNKED, answer
 
+pytestmark = pytest.mark.usefixtures("kind")
+
 PAUSE_S = 0.02
 BYTES_MAX = 400
 """What is sent at most: 8 s of bytes, where the call has 0.3 s."""

@@ -1,0 +1,243 @@
+"""The client for asyncio: what is sent, repeated and raised is what `sqlatch.client` does."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Self
+from uuid import uuid4
+
+from sqlatch import request
+from sqlatch.aio.transport import Transport
+from sqlatch.attempts import Attempts
+from sqlatch.client import ATTEMPT_S, FIRST_PAGE, TIMEOUT_S, given, is_signed
+from sqlatch.failures import UNKNOWN
+from sqlatch.kernel.values import Parameters, Row
+from sqlatch.load import CHUNK_ROWS_MAX, Loaded, Loading, Progress
+from sqlatch.result import Result, page_of, results_of
+from sqlatch.statement import Statement
+from sqlatch.url import LambdaTarget, Target
+
+if TYPE_CHECKING:
+    from sqlatch.aio.session import Session
+
+
+class Client:
+    """A database of one service. The tasks of one event loop may share it.
+
+    A call that is cancelled is not repeated, and its connection is closed. Of a write the
+    CancelledError then says the `outcome`, "unknown", and the `idempotency_key`: the same call with
+    that key applies it at most once.
+    """
+
+    def __init__(self, transport: Transport, database: str, *, attempts: Attempts) -> None:
+        self.transport = transport
+        self.database = database
+        self.attempts = attempts
+
+    async def query(
+        self,
+        query: str,
+        parameters: Parameters | None = None,
+        *,
+        rows_max: int | None = None,
+        at_least: str | None = None,
+        max_age_ms: int | None = None,
+    ) -> Result:
+        """Read. ReadOnly is raised for what would write.
+
+        The read sees at least the state at a position, and one that is at most that old.
+        """
+        fields = request.read(
+            query, parameters, rows_max=rows_max, at_least=at_least, max_age_ms=max_age_ms
+        )
+        return results_of(await self.ask(fields))[0]
+
+    async def page(
+        self,
+        query: str,
+        parameters: Parameters | None = None,
+        *,
+        page: str = FIRST_PAGE,
+        rows_max: int | None = None,
+        at_least: str | None = None,
+    ) -> Result:
+        """Read a page of a result of any size: `page.next` of the result is to be asked for next.
+
+        It has as many rows as fit into a reply, `rows_max` at most. All pages are of one state of
+        the database; DatabaseChanged if it is another one now.
+        """
+        fields = request.read(
+            query, parameters, rows_max=rows_max, at_least=at_least, max_age_ms=None, page=page
+        )
+        return page_of(await self.ask(fields))
+
+    async def pages(
+        self,
+        query: str,
+        parameters: Parameters | None = None,
+        *,
+        rows_max: int | None = None,
+        at_least: str | None = None,
+    ) -> AsyncIterator[Result]:
+        """Read a result of any size, page by page, each when it is asked for."""
+        page: str | None = FIRST_PAGE
+        while page is not None:
+            result = await self.page(
+                query, parameters, page=page, rows_max=rows_max, at_least=at_least
+            )
+            yield result
+            page = result.page.next if result.page else None
+
+    async def iterate(
+        self,
+        query: str,
+        parameters: Parameters | None = None,
+        *,
+        rows_max: int | None = None,
+        at_least: str | None = None,
+    ) -> AsyncIterator[Row]:
+        """Read the rows of a result of any size. No lock is held between its pages.
+
+        All rows are of one state of the database. DatabaseChanged if a commit came between two
+        pages: none of the rows behind it is given.
+        """
+        async for result in self.pages(query, parameters, rows_max=rows_max, at_least=at_least):
+            for row in result.rows:
+                yield row
+
+    async def execute(
+        self,
+        query: str,
+        parameters: Parameters | None = None,
+        *,
+        idempotency_key: str | None = None,
+        at_least: str | None = None,
+    ) -> Result:
+        """Run one statement, which may write: after the service has seen that position."""
+        fields = request.write(
+            query, parameters, idempotency_key=idempotency_key, at_least=at_least
+        )
+        return results_of(await self.ask(fields))[0]
+
+    async def batch(
+        self,
+        statements: Iterable[Statement | str | tuple[str, Parameters]],
+        *,
+        read_only: bool = False,
+        idempotency_key: str | None = None,
+        at_least: str | None = None,
+        max_age_ms: int | None = None,
+    ) -> list[Result]:
+        """Run several statements in one transaction: all or none.
+
+        An age is for those that only read: what writes is at the newest state.
+        """
+        fields = request.batch(
+            statements,
+            read_only=read_only,
+            idempotency_key=idempotency_key,
+            at_least=at_least,
+            max_age_ms=max_age_ms,
+        )
+        return results_of(await self.ask(fields))
+
+    async def load(
+        self,
+        query: str,
+        rows: Iterable[Parameters],
+        *,
+        idempotency_key: str | None = None,
+        progress: Progress | None = None,
+    ) -> Loaded:
+        """Run a statement once for each row, in as many requests as it takes.
+
+        Each request is a transaction: all of its rows or none. A load that failed may be repeated
+        with the same `idempotency_key` and the same rows, and does only what was left.
+        """
+        key = idempotency_key or str(uuid4())
+        with Loading(self.transport, query, key=key, progress=progress) as loading:
+            for fields in loading.requests(rows, CHUNK_ROWS_MAX):
+                loading.take(await self.ask(fields))
+        return loading.loaded
+
+    def session(self, *, at_least: str | None = None) -> "Session":
+        """Return a client whose reads see what it has written, and the state at that position."""
+        from sqlatch.aio.session import Session
+
+        return Session(self, at_least=at_least)
+
+    async def ask(self, fields: Mapping[str, Any]) -> dict[str, Any]:
+        """Send a request as the service's contract has it; return the reply as it came."""
+        attempts = self.attempts
+        event = request.event(fields, database=self.database, attempts=attempts)
+        with request.refused(), _cancelled(event):
+            return await attempts.of_awaited(
+                lambda: self.transport.invoke(event, timeout_s=attempts.one_s),
+                repeatable=request.is_repeatable(event),
+                sleep=asyncio.sleep,
+            )
+
+    async def health(self) -> dict[str, Any]:
+        """Return the health of the service."""
+        one_s = self.attempts.one_s
+        return await self.attempts.of_awaited(
+            lambda: self.transport.invoke({"health": True}, timeout_s=one_s),
+            repeatable=True,
+            sleep=asyncio.sleep,
+        )
+
+    async def close(self) -> None:
+        """Close the connections that were kept."""
+        await self.transport.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_exception: object) -> None:
+        await self.close()
+
+
+def connect(
+    url: str,
+    *,
+    token: str | None = None,
+    iam: bool | None = None,
+    timeout_s: float = TIMEOUT_S,
+    attempt_s: float = ATTEMPT_S,
+) -> Client:
+    """A client of the database that a URL names; BadUrl if it names none. No call is made yet.
+
+    https:// is signed for IAM unless `token` is given or `iam` is False; http:// is not, unless
+    `iam` is True.
+    """
+    target, attempts = given(url, timeout_s=timeout_s, attempt_s=attempt_s)
+    return Client(transport_of(target, token=token, iam=iam), target.database, attempts=attempts)
+
+
+def transport_of(target: Target, *, token: str | None = None, iam: bool | None = None) -> Transport:
+    """The transport to a target. What it needs is imported here, boto3 only if it is needed."""
+    if isinstance(target, LambdaTarget):
+        from sqlatch.aio.lambda_ import LambdaTransport
+
+        return LambdaTransport(target, token=token)
+    from sqlatch.aio.http import HttpTransport
+
+    if not is_signed(target, token=token, iam=iam):
+        return HttpTransport(target, token=token)
+    from sqlatch.transports.signature import signer
+
+    return HttpTransport(target, sign=signer(target))
+
+
+@contextmanager
+def _cancelled(event: Mapping[str, Any]) -> Iterator[None]:
+    """Say in the CancelledError of a write that it may have been applied."""
+    try:
+        yield
+    except asyncio.CancelledError as error:
+        if "read_only" not in event:
+            key = event.get("idempotency_key")
+            error.outcome = UNKNOWN  # type: ignore[attr-defined]
+            error.idempotency_key = key  # type: ignore[attr-defined]
+            error.add_note(f"a write was cancelled: it may have been applied, under the key {key}")
+        raise
