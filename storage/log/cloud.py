@@ -143,4 +143,4 @@ def _answered() -> Iterator[None]:
     try:
         yield
     except NoAnswer as error:
-        raise StorageError(f"the log: {error}") from error
+        raise error.as_error("the log") from error

@@ -11,7 +11,7 @@ from functools import partial
 from typing import TypeVar, cast
 
 from sqlatch.kernel.errors import StorageError
-from storage.log.answers import NoAnswer
+from storage.log.answers import NoAnswer, until_answered
 from storage.log.courtesy import Courtesy
 from storage.log.log import BEGINNING, Conflict, Gone, InDoubt, Place, Record
 from storage.log.moments import Clocks, Moment, boot_s
@@ -38,7 +38,6 @@ STALE_S = KEEP_S / 2
 BLIND_S = 60.0
 """After that time without a word of the log it is asked: another writer may have gone on."""
 
-RETRY_S = 0.05
 REMOVED_AT_ONCE = 50
 
 EPOCH = 1
@@ -74,6 +73,7 @@ class DynamoLog:
         self._now = now
         self._clocks = Clocks(epoch=now, boot=boot)
         self._sleep = sleep
+        self._chance = chance
         self._courtesy = Courtesy(database, table, now=now, sleep=sleep, chance=chance)
         self._known: Moment | None = None
         self._sent: Moment | None = None
@@ -142,18 +142,11 @@ class DynamoLog:
             records = self.sync(deadline_s)
             return (txid, commit_id) in {(each.txid, each.commit_id) for each in records}, records
         assert (item["sk"], item["id"]) == (txid, commit_id), "the record of the last append"
-        while True:
-            try:
-                winner = self._put(item)
-                break
-            except (NoAnswer, StorageError) as error:
-                outcome = "unknown" if self._may_land else "nothing"
-                if isinstance(error, StorageError):
-                    error.facts.setdefault("outcome", outcome)
-                    raise
-                if self._now() >= deadline_s:
-                    raise StorageError(f"the log: {error}", outcome=outcome) from error
-                self._sleep(RETRY_S)
+        try:
+            winner = self._until(deadline_s, partial(self._put, item))
+        except StorageError as error:
+            error.facts.setdefault("outcome", "unknown" if self._may_land else "nothing")
+            raise
         self._unanswered = None
         if winner is not None:
             return False, self._taken(winner)
@@ -282,14 +275,9 @@ class DynamoLog:
         return 0 if base is None else cast("int", base["floor"])
 
     def _until(self, deadline_s: float, ask: Callable[[], T]) -> T:
-        """Ask again until there is an answer; StorageError at the deadline."""
-        while True:
-            try:
-                return ask()
-            except NoAnswer as error:
-                if self._now() >= deadline_s:
-                    raise StorageError(f"the log: {error}") from error
-                self._sleep(RETRY_S)
+        return until_answered(
+            ask, deadline_s, now=self._now, sleep=self._sleep, chance=self._chance
+        )
 
     def _is_stale(self) -> bool:
         return self._clocks.since(self._known) > STALE_S

@@ -5,11 +5,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
+from sqlatch.kernel.aws.backoff import waits
 from sqlatch.kernel.aws.errors import ConditionFailed, NotFound, Refused
 from sqlatch.kernel.aws.s3 import Bucket
-from sqlatch.kernel.errors import StorageError
 from storage.log.answers import NoAnswer, answered
 
 if TYPE_CHECKING:
@@ -17,9 +18,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-TRIES = 5
+TRIES = 7
 PAUSE_S = 0.05
-"""The pause before another try; each is twice the one before."""
+"""The longest pause before a second try; each next one may be twice as long: see `waits`."""
 
 BEHIND_THE_END = "InvalidRange"
 NO_SUCH_UPLOAD = "NoSuchUpload"
@@ -139,14 +140,12 @@ class Objects:
 
 def answered_in_time(ask: Callable[[], T]) -> T:
     """Ask again a few times where there is no answer; StorageError."""
-    pause_s = PAUSE_S
-    for _try in range(TRIES - 1):
+    for wait_s in islice(waits(first_s=PAUSE_S), TRIES - 1):
         try:
             return ask()
         except NoAnswer:
-            time.sleep(pause_s)
-            pause_s *= 2
+            time.sleep(wait_s)
     try:
         return ask()
     except NoAnswer as error:
-        raise StorageError(f"the snapshots of a database: {error}") from error
+        raise error.as_error("the snapshots of a database") from error

@@ -4,7 +4,7 @@ from collections import Counter
 from typing import Any
 
 from sqlatch.kernel.aws.dynamodb import DynamoDB
-from sqlatch.kernel.aws.errors import Refused, TimedOut
+from sqlatch.kernel.aws.errors import Refused, ServerFailed, Throttled, TimedOut
 from storage.log.objects import Objects
 from storage.log.table import Table
 
@@ -12,8 +12,8 @@ from storage.log.table import Table
 class Faulty:
     """The calls of a table, counted. `faults` are those of the next ones, by operation.
 
-    "request" is lost, "answer" is lost, the request lands "late" (when `land` is called), or is
-    "refused".
+    "request" is lost, "answer" is lost, the request lands "late" (when `land` is called), is
+    "refused", "throttled", or answered with a failure of the "server".
     """
 
     def __init__(self) -> None:
@@ -32,6 +32,10 @@ class Faulty:
             raise TimedOut(f"the {fault} one")
         if fault == "refused":
             raise Refused("AccessDeniedException", "not allowed", status=400)
+        if fault == "throttled":
+            raise Throttled("ProvisionedThroughputExceededException", "rate exceeded")
+        if fault == "server":
+            raise ServerFailed("503", "")
         answer = self._call(operation, request)
         if fault == "answer":
             raise TimedOut("the answer was lost")

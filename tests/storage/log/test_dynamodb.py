@@ -1,11 +1,13 @@
 """The log in DynamoDB: lost requests, lost answers, late landings, and what was deleted."""
 
 from collections.abc import Callable
+from itertools import chain, repeat
 from typing import Any
 
 import pytest
 
 from sqlatch.kernel.errors import StorageError
+from storage.log.answers import NEXT_STEPS
 from storage.log.dynamodb import BASE, INLINE_BYTES_MAX, STALE_S, DynamoLog
 from storage.log.log import BEGINNING, Conflict, Gone, InDoubt, Place
 from storage.log.turn import LOSSES_MAX
@@ -201,6 +203,57 @@ def test_a_question_without_an_answer_is_asked_again_until_the_deadline(
     cloud.calls.faults["Query"] = ["request"] * 1_000
     with pytest.raises(StorageError, match="the table"):
         start().sync(DEADLINE_S)
+
+
+@pytest.mark.parametrize("fault", ["throttled", "server"])
+@pytest.mark.parametrize("operation", ["Query", "PutItem"])
+def test_where_aws_is_asked_too_often_it_is_asked_less_and_less_until_the_deadline(
+    cloud: Cloud, start: Start, machine: Machine, fault: str, operation: str
+) -> None:
+    log = start(chance=lambda: 1.0)
+    commit(log, b"one")
+    cloud.calls.counts.clear()
+    cloud.calls.faults[operation] = [fault] * 1_000
+
+    def ask() -> None:
+        if operation == "Query":
+            log.sync(DEADLINE_S)
+            return
+        commit_id = new_id()
+        with pytest.raises(InDoubt):
+            log.append(commit_id, b"two")
+        log.outcome(2, commit_id, DEADLINE_S)
+
+    with pytest.raises(StorageError, match=r"asked .* times until the deadline; ") as failure:
+        ask()
+
+    assert cloud.calls.counts[operation] <= 11
+    assert machine.epoch_s == pytest.approx(DEADLINE_S)
+    assert NEXT_STEPS[failure.value.aws_code] in failure.value.message
+
+
+def test_waits_for_aws_are_drawn_randomly_up_to_one_that_doubles(
+    cloud: Cloud, start: Start, machine: Machine
+) -> None:
+    log = start(chance=chain([0.0, 1.0, 0.5, 0.25], repeat(0.0)).__next__)
+    cloud.calls.faults["Query"] = ["throttled"] * 4
+
+    log.sync(DEADLINE_S)
+
+    assert machine.epoch_s == pytest.approx(1.0 + 0.0 + 0.1 + 0.1 + 0.1)
+
+
+def test_a_call_that_is_throttled_for_a_moment_is_not_noticed(cloud: Cloud, start: Start) -> None:
+    log = start()
+    commit(log, b"one")
+    cloud.calls.faults["PutItem"] = ["throttled"] * 3
+    commit_id = new_id()
+
+    with pytest.raises(InDoubt):
+        log.append(commit_id, b"two")
+
+    assert log.outcome(2, commit_id, DEADLINE_S)[0]
+    assert everything(start) == [(1, b"one"), (2, b"two")]
 
 
 def stall(machine: Machine, clock: str) -> None:
