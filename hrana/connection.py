@@ -6,6 +6,7 @@ from hrana.answers import Answers, Index
 from hrana.control import Control, Verb, control_of, is_empty
 from hrana.database import Database
 from hrana.outcomes import Outcome, empty_outcome, outcome_of, without_rows
+from hrana.pages import check_alone, next_alone, page_of_stmt, run_page
 from hrana.parameters import Arguments
 from hrana.protocol import Stmt
 from hrana.refusals import StatementRefused, refusal_of
@@ -116,10 +117,18 @@ class Connection:
                 # Leaving the transaction has failed; what it did is done.
                 return committed[0]
             self._answers.look_up(live, None)
-            limits = self._room.limits(self._database.rows_max)
+            is_page = stmt.page is not None
+            limits = self._room.limits(self._database.rows_max, is_page=is_page)
+            encode_rows = self._room.encode_rows
             live.last_insert_rowid = self._state.rowid
-            ran = live.run(sql, arguments, limits, self._room.encode_rows, at_ms=at_ms, seed=seed)
-            outcome = outcome_of(ran)
+            page = page_of_stmt(sql, stmt, live, at_ms=at_ms)
+            if page is None:
+                ran = live.run(sql, arguments, limits, encode_rows, at_ms=at_ms, seed=seed)
+                outcome = outcome_of(ran)
+            else:
+                check_alone(page, live)
+                ran = run_page(live, sql, arguments, page, limits=limits, encode_rows=encode_rows)
+                outcome = {**outcome_of(ran), "page": next_alone(page, ran, live)}
             if stmt.want_rows is False:
                 outcome = without_rows(outcome)
             self._room.take(outcome, ran.rows_bytes)

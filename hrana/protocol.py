@@ -43,7 +43,8 @@ class NamedArg(_Model):
 class Stmt(_Model):
     """One statement: its text, or the id of one that was stored.
 
-    With `arg_sets`, which is ours and not the protocol's, it runs once for each of them.
+    With `arg_sets`, which is ours and not the protocol's, it runs once for each of them. With
+    `page`, which is ours too, its rows come in pages.
     """
 
     sql: Sql | None = None
@@ -52,6 +53,7 @@ class Stmt(_Model):
     named_args: list[NamedArg] | None = None
     arg_sets: list[list[Any]] | None = None
     want_rows: bool | None = None
+    page: str | None = None
 
 
 class StepIs(_Model):

@@ -25,6 +25,15 @@ a step of a cursor; and what a cursor puts around each row."""
 OUTCOME_BYTES = 77
 """Of that, an outcome without columns and rows."""
 
+PAGE_RESERVE_BYTES = 256 * 1024
+"""Of a page, what is kept for the names of its columns."""
+
+ALL_ROWS_WITH = (
+    "read it in parts by a key (WHERE id > ? ORDER BY id LIMIT ?), or through sqlatch.dbapi, which"
+    " reads in pages"
+)
+"""The next step of a client whose result is too large."""
+
 MESSAGE_CHARACTERS_MAX = 2_000
 FULL = "the answer is full"
 """The message that always fits."""
@@ -68,10 +77,19 @@ class Room:
         """Begin a statement. It may be run several times, and counts once."""
         self._before = self._left, self._rows_bytes
 
-    def limits(self, rows_max: int) -> Limits:
-        """Return the limits of the statement, which runs next."""
+    def limits(self, rows_max: int, *, is_page: bool = False) -> Limits:
+        """Return the limits of the statement, which runs next: for a page what is left at most."""
         self._left, self._rows_bytes = self._before
-        return Limits(rows_max, self._rows_bytes_max, timeout_s=0, bytes_spent=self._rows_bytes)
+        bytes_max = self._rows_bytes_max
+        if is_page:
+            bytes_max = min(bytes_max, self._rows_bytes + max(0, self._left - PAGE_RESERVE_BYTES))
+        return Limits(
+            rows_max,
+            bytes_max,
+            timeout_s=0,
+            bytes_spent=self._rows_bytes,
+            all_rows_with=ALL_ROWS_WITH,
+        )
 
     def encode_rows(self, columns: tuple[str, ...], rows: list[Row]) -> tuple[list[Any], int]:
         """Return rows as they are sent, and count their bytes."""

@@ -19,7 +19,10 @@ LOG_BYTES_MAX = 4 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A statement that was run, when, and the digest of what came of it."""
+    """A statement that was run, when, and the digest of what came of it.
+
+    Of a `page` of its rows, its name, and how many rows it had.
+    """
 
     sql: str
     args: list[Any]
@@ -27,16 +30,33 @@ class Entry:
     arg_sets: list[list[Any]] | None
     at_ms: int
     digest: str
+    page: str | None = None
+    rows: int = 0
 
     @classmethod
-    def of(cls, sql: str, stmt: Stmt, *, at_ms: int, digest: str) -> Self:
+    def of(
+        cls,
+        sql: str,
+        stmt: Stmt,
+        *,
+        at_ms: int,
+        digest: str,
+        page: str | None = None,
+        rows: int = 0,
+    ) -> Self:
         named = [[arg.name, arg.value] for arg in stmt.named_args or ()]
-        return cls(sql, stmt.args or [], named, stmt.arg_sets, at_ms, digest)
+        return cls(sql, stmt.args or [], named, stmt.arg_sets, at_ms, digest, page, rows)
 
     @property
     def stmt(self) -> Stmt:
         named = [NamedArg(name=name, value=value) for name, value in self.named_args]
-        return Stmt(sql=self.sql, args=self.args, named_args=named, arg_sets=self.arg_sets)
+        return Stmt(
+            sql=self.sql,
+            args=self.args,
+            named_args=named,
+            arg_sets=self.arg_sets,
+            page=self.page,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +70,10 @@ class LogFile:
 
 @dataclass(slots=True)
 class Log:
-    """A transaction as far as it has come. With `broken` set it refuses all but its end."""
+    """A transaction as far as it has come. With `broken` set it refuses all but its end.
+
+    `state` is that of the database which one that only reads has seen last.
+    """
 
     id: str
     seed: str = field(default_factory=partial(token_hex, ID_BYTES))
@@ -64,6 +87,7 @@ class Log:
     entries: list[Entry] = field(default_factory=list)
     size_bytes: int = 0
     shelved: LogFile | None = None
+    state: str = ""
 
     def seed_of(self, index: int) -> bytes:
         return f"{self.seed}:{index}".encode()

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
@@ -10,12 +11,14 @@ from hrana.answers import Answers
 from hrana.control import control_of
 from hrana.database import Database
 from hrana.outcomes import Outcome, empty_outcome, in_one_order, outcome_of, without_rows
+from hrana.pages import check_in_transaction, in_transaction, page_of_stmt, run_page
 from hrana.parameters import Arguments
 from hrana.protocol import Stmt
 from hrana.refusals import StatementRefused, refusal_of
 from hrana.room import Room
 from hrana.state import LOG_BYTES_MAX, STATEMENTS_MAX, Entry, Log, digest_of
 from sqlatch.kernel.errors import ReadOnly, SqlatchError
+from sqlexec.pages import end_of, state_of
 from sqlexec.plan import Description, Plan
 from sqlexec.statement import EncodeRows, GrantNeeded, Limits
 from sqlexec.transaction import Transaction
@@ -69,7 +72,7 @@ class Replay:
         wrote = self.log.wrote
         try:
             run = partial(self._run_new, sql, stmt, at_ms=at_ms, index=index)
-            outcome, digest = self._as_it_may(run)
+            outcome, ran = self._as_it_may(run)
         except StatementRefused as refusal:
             if refusal.recurs:
                 self.log.append(
@@ -78,7 +81,11 @@ class Replay:
             else:
                 self.log.wrote = wrote
             raise
-        self.log.append(Entry.of(sql, stmt, at_ms=at_ms, digest=digest))
+        self.log.append(
+            Entry.of(
+                sql, stmt, at_ms=at_ms, digest=ran.digest, page=ran.page, rows=ran.rows_count
+            )
+        )  # fmt: skip
         return outcome
 
     def describe(self, sql: str) -> tuple[Plan, Description]:
@@ -187,7 +194,11 @@ class Replay:
         )
         self._answers.look_up(live, self.carried)
         live.last_insert_rowid = self.log.rowid
+        state = "" if self.log.wrote else state_of(live)
+        is_as_before = bool(state) and state == self.log.state
         for index, entry in enumerate(self.log.entries):
+            if is_as_before and not _leaves_something(entry.sql, live):
+                continue
             if self._again(live, index, entry) != entry.digest:
                 self.leave()
                 self.log.broken = (
@@ -195,13 +206,15 @@ class Replay:
                     " roll back and begin again"
                 )
                 raise StatementRefused(self.log.broken, "SQLITE_BUSY", recurs=False)
+        self.log.state = state
 
     def _again(self, live: Transaction, index: int, entry: Entry) -> str:
+        rows = entry.rows if entry.page is not None else None
+        limits = Limits(self._database.rows_max, _NO_LIMIT, timeout_s=0, truncate_rows=rows)
         try:
-            limits = Limits(self._database.rows_max, _NO_LIMIT, timeout_s=0)
             return self._run(
                 entry.sql, entry.stmt, live, limits, _RUN_AGAIN, at_ms=entry.at_ms, index=index
-            )[1]
+            )[1].digest
         except StatementRefused as refusal:
             return digest_of(refusal.known_by())
         except SqlatchError as error:
@@ -212,16 +225,16 @@ class Replay:
 
     def _run_new(
         self, sql: str, stmt: Stmt, live: Transaction, *, at_ms: int, index: int
-    ) -> tuple[Outcome, str]:
+    ) -> tuple[Outcome, "_Ran"]:
         room = self._room
-        limits = room.limits(self._database.rows_max)
-        outcome, digest, rows_bytes = self._run(
+        limits = room.limits(self._database.rows_max, is_page=stmt.page is not None)
+        outcome, ran = self._run(
             sql, stmt, live, limits, room.encode_rows, at_ms=at_ms, index=index
         )
         if stmt.want_rows is False:
             outcome = without_rows(outcome)
-        room.take(outcome, rows_bytes)
-        return outcome, digest
+        room.take(outcome, ran.rows_bytes)
+        return outcome, ran
 
     def _run(
         self,
@@ -233,23 +246,47 @@ class Replay:
         *,
         at_ms: int,
         index: int,
-    ) -> tuple[Outcome, str, int]:
-        """Run a statement; return its outcome, the digest by which a replay compares it, and the
-        bytes of its rows.
-        """
+    ) -> tuple[Outcome, "_Ran"]:
+        """Run a statement; return its outcome, and what the log keeps of it."""
         control = control_of(sql)
         if control is not None:
             live.savepoint(control.verb.value, control.name)
             outcome = empty_outcome()
-            return outcome, digest_of(outcome), 0
+            return outcome, _Ran(digest_of(outcome))
         seed = self.log.seed_of(index)
+        page = page_of_stmt(sql, stmt, live, at_ms=at_ms, seed=seed.decode())
+        arguments = Arguments(sql, stmt)
         try:
-            ran = live.run(sql, Arguments(sql, stmt), limits, encode_rows, at_ms=at_ms, seed=seed)
+            if page is None:
+                ran = live.run(sql, arguments, limits, encode_rows, at_ms=at_ms, seed=seed)
+            else:
+                check_in_transaction(page, self.log.id)
+                ran = run_page(live, sql, arguments, page, limits=limits, encode_rows=encode_rows)
         finally:
             self.log.wrote |= live.wrote
         outcome = outcome_of(ran)
-        compared = in_one_order(outcome) if ran.is_unordered else outcome
-        return outcome, digest_of(compared), ran.rows_bytes
+        if page is not None:
+            outcome["page"] = end_of(page, ran, in_transaction(self.log.id)).next
+        digest = digest_of(in_one_order(outcome) if ran.is_unordered else outcome)
+        return outcome, _Ran(digest, page.text if page else None, ran.rows_count, ran.rows_bytes)
+
+
+@dataclass(frozen=True, slots=True)
+class _Ran:
+    """What is kept of a statement: the digest by which a replay compares it, and its page."""
+
+    digest: str
+    page: str | None = None
+    rows_count: int = 0
+    rows_bytes: int = 0
+
+
+def _leaves_something(sql: str, live: Transaction) -> bool:
+    """Return whether a statement that read left something to its transaction, as a savepoint is.
+
+    A PRAGMA may have set what holds until the end of the transaction.
+    """
+    return control_of(sql) is not None or live.plan(sql).inspects
 
 
 _NO_LIMIT = 2**62

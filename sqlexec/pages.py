@@ -35,8 +35,8 @@ class Page:
     state: str = ""
 
     @classmethod
-    def first(cls, statement: str, at_ms: int) -> "Page":
-        return cls(0, at_ms, token_hex(SEED_BYTES), statement)
+    def first(cls, statement: str, at_ms: int, seed: str | None = None) -> "Page":
+        return cls(0, at_ms, seed or token_hex(SEED_BYTES), statement)
 
     @classmethod
     def of_text(cls, text: str, statement: str) -> "Page":
@@ -81,17 +81,18 @@ class Page:
             )
 
 
-def page_of(text: str, statement: str, at_ms: int) -> Page:
-    """Return the page that a request asks for; BadEvent."""
-    return Page.first(statement, at_ms) if text == FIRST else Page.of_text(text, statement)
+def page_of(text: str, statement: str, at_ms: int, seed: str | None = None) -> Page:
+    """Return the page that a request asks for; BadEvent. The seed is for the first one."""
+    return Page.first(statement, at_ms, seed) if text == FIRST else Page.of_text(text, statement)
 
 
 def state_of(live: Transaction) -> str:
-    """Return the name of the state that a transaction sees, as another SQLite would not name it.
+    """Return the name of the state that a transaction sees; empty where it may change it.
 
-    Two versions may read one statement in different orders.
+    Another version of SQLite names it otherwise: it may read one statement in another order.
     """
-    return digest(live.state(), sqlite_version())
+    state = live.state()
+    return state and digest(state, sqlite_version())
 
 
 def digest(*parts: object) -> str:

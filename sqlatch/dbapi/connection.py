@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import sqlatch.client
-from sqlatch.client import Client
+from sqlatch.client import FIRST_PAGE, Client
 from sqlatch.dbapi import errors
 from sqlatch.dbapi.cursor import Cursor
 from sqlatch.dbapi.errors import Error, ProgrammingError
@@ -65,6 +65,7 @@ class Connection:
         self._autocommit = autocommit
         self._process = os.getpid()
         self._has_written = False
+        self._transactions = 0
         self._baton_before: str | None = None
         self._setting: Sent | None = None
         self._asked_at_s = time.monotonic()
@@ -142,10 +143,10 @@ class Connection:
         if client is not None:
             client.close()
 
-    def run(self, operation: str, parameters: Parameters) -> Answer:
-        """Run a statement and return its answer."""
+    def run(self, operation: str, parameters: Parameters, page: str = FIRST_PAGE) -> Answer:
+        """Run a statement and return its answer: of one that reads, a page of its rows."""
         word = word_of(operation)
-        stmt = stmt_of(operation, parameters)
+        stmt = {**stmt_of(operation, parameters), "page": page}
         answer = self._run(stmt, word=word)
         if (
             word == "PRAGMA"
@@ -154,6 +155,11 @@ class Connection:
         ):
             self._setting = stmt
         return answer
+
+    @property
+    def transaction_number(self) -> int | None:
+        """A number that the open transaction alone has; None if none is open."""
+        return self._transactions if self.in_transaction else None
 
     def run_many(self, operation: str, sets: Iterator[Parameters]) -> int:
         """Run a statement for each set of values; how many rows it changed in all."""
@@ -181,6 +187,7 @@ class Connection:
         if not self.in_transaction:
             self._baton_before = self._stream.baton
             self._has_written = False
+            self._transactions += 1
             if not self._autocommit and word != "BEGIN":
                 requests.insert(0, stmt_of("BEGIN"))
             if self._stream.baton is None and self._setting is not None:

@@ -1,21 +1,26 @@
 """A cursor: runs statements of its connection and holds the rows of the last one."""
 
 from collections.abc import Iterable, Iterator
+from copy import copy
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Self
 
-from sqlatch.dbapi.errors import ProgrammingError
+from sqlatch.dbapi.errors import OperationalError, ProgrammingError
 from sqlatch.dbapi.stream import Parameters
 from sqlatch.dbapi.words import CHANGES, word_of
 
 if TYPE_CHECKING:
     from sqlatch.dbapi.connection import Connection
+    from sqlatch.dbapi.stream import Answer
 
 Column = tuple[str, str | None, None, None, None, None, None]
 Row = tuple[Any, ...]
 
 
 class Cursor:
-    """A cursor. All the rows of a statement come with its answer, so it holds nothing open.
+    """A cursor. Rows come in pages of as many as an answer holds, each when it is fetched from.
+
+    It holds nothing open at the service. Rows of a transaction are fetched within it.
 
     The type of a column in `description` is as it was declared; compare it with STRING, NUMBER and
     so on.
@@ -39,7 +44,7 @@ class Cursor:
             self.description = tuple(
                 (name, declared, None, None, None, None, None) for name, declared in answer.columns
             )
-            self._rows = iter(answer.rows)
+            self._rows = self._all_rows(operation, parameters, answer)
         if word_of(operation) in CHANGES and (answer.rows_affected or not answer.columns):
             self.rowcount = answer.rows_affected
         if answer.last_insert_rowid is not None:
@@ -82,6 +87,28 @@ class Cursor:
 
     def setoutputsize(self, size: int, column: int | None = None) -> None:
         """Nothing is to be reserved."""
+
+    def _all_rows(self, operation: str, parameters: Parameters, answer: "Answer") -> Iterator[Row]:
+        """Return the rows of an answer, and of the pages behind it."""
+        if answer.next_page is None:
+            return iter(answer.rows)
+        pages = self._pages(operation, copy(parameters), answer, self.connection.transaction_number)
+        return chain.from_iterable(pages)
+
+    def _pages(
+        self, operation: str, parameters: Parameters, answer: "Answer", number: int | None
+    ) -> Iterator[list[Row]]:
+        yield answer.rows
+        while answer.next_page is not None:
+            self._check_open()
+            if self.connection.transaction_number != number:
+                raise OperationalError(
+                    "the transaction in which these rows were read has ended, or another one has"
+                    " begun: fetch all rows before it ends",
+                    "DATABASE_CHANGED",
+                )
+            answer = self.connection.run(operation, parameters, answer.next_page)
+            yield answer.rows
 
     def _reset(self) -> None:
         self.description = None

@@ -22,12 +22,16 @@ Sent = dict[str, Any] | str
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The answer to one statement: (name, declared type) of its columns, rows, counts."""
+    """The answer to one statement: (name, declared type) of its columns, rows, counts.
+
+    `next_page` names the page behind the rows, None if they are all.
+    """
 
     columns: list[tuple[str, str | None]]
     rows: list[tuple[Any, ...]]
     rows_affected: int
     last_insert_rowid: int | None
+    next_page: str | None = None
 
 
 class Stream:
@@ -165,6 +169,7 @@ def _answer(result: Mapping[str, Any]) -> Answer | Error:
         [tuple(map(_plain, row)) for row in said["rows"]],
         said["affected_row_count"],
         None if rowid is None else int(rowid),
+        said.get("page"),
     )
 
 

@@ -140,3 +140,20 @@ def an_infinity_is_written() -> None:
         print(type(error.__cause__.__cause__).__name__)
     else:
         print("written")
+
+
+def more_rows_than_a_reply_holds_are_read() -> None:
+    with engine.begin() as connection:
+        connection.exec_driver_sql("CREATE TABLE large (n INTEGER PRIMARY KEY, filling)")
+        connection.exec_driver_sql(
+            "WITH RECURSIVE i (n) AS (VALUES (1) UNION ALL SELECT n + 1 FROM i WHERE n < 90)"
+            " INSERT INTO large SELECT n, hex(zeroblob(50000)) FROM i"
+        )
+    sql = "SELECT n, filling FROM large ORDER BY n"
+
+    pieces = list(pandas.read_sql(sql, engine, chunksize=40))
+    print([len(piece) for piece in pieces], pandas.concat(pieces)["n"].is_monotonic_increasing)
+    with engine.connect() as connection:
+        options: Any = {"yield_per": 7}
+        result = connection.execution_options(**options).exec_driver_sql(sql)
+        print(sum(n * len(filling) for n, filling in result))

@@ -70,6 +70,10 @@ def test_ten_thousand_rows_are_written_in_six_requests(ours: Printed, tmp_path: 
     assert requests(tmp_path) - written == 4
 
 
+def test_more_rows_than_a_reply_holds_are_read_by_pages(both: Printed) -> None:
+    assert both("more_rows_than_a_reply_holds_are_read") == ("[40, 40, 10] True\n409500000\n")
+
+
 def test_the_chunks_of_a_transaction_are_written_together_or_not_at_all(both: Printed) -> None:
     name = "chunks_of_one_transaction_are_written_together_or_not_at_all"
 
