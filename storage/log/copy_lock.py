@@ -45,6 +45,8 @@ class CopyLock:
         finally:
             with suppress(apsw.Error):
                 connection.execute("ROLLBACK")
+            # What was put into the file may look on its first page like what was there.
+            connection.release_memory()
 
     def _take(self, connection: apsw.Connection, deadline_s: float) -> None:
         while True:

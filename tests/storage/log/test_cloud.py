@@ -200,6 +200,22 @@ def test_a_vacuum_on_an_old_state_is_overtaken(store: Store, other: Store) -> No
     assert read(other) == [1, 2]
 
 
+def test_replacements_with_pages_of_other_sizes_are_followed_one_after_the_other(
+    tmp_path: Path, store: Store, other: Store
+) -> None:
+    """The connection that holds the lock of a copy knows nothing of the pages before either."""
+    for n, page_size in enumerate((4096, 4096, 512, 1024)):
+        copy = tmp_path / f"{n}.db"
+        with closing(sqlite3.connect(copy)) as connection:
+            connection.execute(f"PRAGMA page_size = {page_size}")
+            connection.execute(f"CREATE TABLE t AS SELECT {n} AS n")
+        (store, other)[n % 2].replace(copy, granted())
+
+    write(store, "INSERT INTO t VALUES (4)")
+
+    assert read(store) == read(other) == [3, 4]
+
+
 @pytest.mark.parametrize("size_bytes", [100, 2 * INLINE_BYTES_MAX])
 def test_a_database_is_added_once_though_an_answer_is_lost(
     cloud: Cloud, start: Start, tmp_path: Path, size_bytes: int
