@@ -11,6 +11,7 @@ from sqlatch.command.dump import dump
 from sqlatch.command.exits import Exit
 from sqlatch.command.export import export
 from sqlatch.command.load import load
+from sqlatch.command.mcp import mcp
 from sqlatch.command.query import query
 from sqlatch.command.shell import shell
 from sqlatch.command.token import token
@@ -45,5 +46,5 @@ def health(*, address: DatabaseAddress) -> int:
     return Exit.OK if answer.get("status") == "ok" else Exit.TRY_AGAIN
 
 
-for each in (query, shell, load, export, dump, copy, token):
+for each in (query, shell, load, export, dump, copy, token, mcp):
     commands.add_command(each)
