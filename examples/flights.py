@@ -250,7 +250,7 @@ def _show_next(console: Console, options: argparse.Namespace) -> None:
         console.print(f"The data was in the memory of moto's server. The service's log: {log_file}")
         console.print(
             f"Try next: {python} -m examples.aws, which starts such a server again and prints the"
-            f" settings for {python} -m handler.local serve",
+            f" settings for {python} -m sqlatch serve",
             soft_wrap=True,
         )
         return
@@ -261,7 +261,7 @@ def _show_next(console: Console, options: argparse.Namespace) -> None:
     body = json.dumps({"database": DATABASE, "query": "SELECT * FROM airlines"})
     console.print(f"The data is in {kept}, what the service logs in {log_file}.")
     console.print(
-        f"Try next: {setting}{python} -m handler.local serve\n"
+        f"Try next: {setting}{python} -m sqlatch serve\n"
         f"and then: curl -d '{body}' http://127.0.0.1:8000/query",
         soft_wrap=True,
         markup=False,

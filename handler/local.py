@@ -1,4 +1,4 @@
-"""The same handler on your machine: `invoke FILE...` runs test events, `serve` serves HTTP."""
+"""The same handler on your machine: `invoke FILE...` runs test events."""
 
 import argparse
 import json
@@ -13,14 +13,9 @@ from uuid import uuid4
 
 from handler import query, reaper
 from handler.query import Door, door_of
-from handler.service import engine_of
-from handler.settings import Settings, SettingsError
-from sqlatch.kernel.errors import SqlatchError
 
 TIMEOUT_S = 29.0
 """Of a local invocation: what the template gives the function."""
-
-TOKEN_S = 30 * 86_400
 
 DIRECTORY = "databases"
 
@@ -37,17 +32,11 @@ class LocalContext:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; the exit status is 1 if a function raised, or if there is nothing to serve."""
+    """Run a command; the exit status is 1 if a function raised."""
     options = _options(arguments)
     if not {"SQLATCH_DATABASES", "SQLATCH_LOG"} & os.environ.keys():
         Path(DIRECTORY).mkdir(exist_ok=True)
         os.environ["SQLATCH_DATABASES"] = DIRECTORY
-    if options.command == "serve":
-        if problem := _problem():
-            print(f"nothing is served: {problem}", file=sys.stderr)
-            return 1
-        serve(options.port, origins=options.origin)
-        return 0
     return max([_invoke_file(path) for path in options.files])
 
 
@@ -56,43 +45,6 @@ def invoke(event: Any) -> dict[str, Any]:
     if door_of(event) is Door.SCHEDULE:
         return reaper.lambda_handler(event, LocalContext())
     return query.lambda_handler(event, LocalContext())
-
-
-def serve(port: int, *, origins: Sequence[str] = ()) -> None:
-    """Serve the HTTP door on 127.0.0.1 until interrupted."""
-    from handler.local_server import make_server
-
-    token = _token()
-    server = make_server(port, origins=origins)
-    url = f"http://127.0.0.1:{server.server_port}"
-    print(f"{url} (POST /query, POST /read, GET /health; libSQL clients: {url}/main/)", flush=True)
-    if token is not None:
-        print(f"token for libSQL clients, until this ends: {token}", flush=True)
-    try:
-        server.serve_forever()
-    except KeyboardInterrupt:
-        server.server_close()
-
-
-def _problem() -> str | None:
-    """Return what is wrong with the settings or with the place of the databases."""
-    try:
-        engine_of(Settings.from_environment(os.environ)).sizes_bytes()
-    except SqlatchError as error:
-        return error.message
-    except SettingsError as error:
-        return str(error)
-    return None
-
-
-def _token() -> str | None:
-    """A token for every database, by a key made for it; None if keys are set already."""
-    if os.environ.get("SQLATCH_TOKEN_KEYS"):
-        return None
-    from sqlatch.tokens import new_key, sign
-
-    private, os.environ["SQLATCH_TOKEN_KEYS"] = new_key()
-    return sign(private, access="rw", databases="*", lifetime_s=TOKEN_S)
 
 
 def _invoke_file(path: Path) -> int:
@@ -114,12 +66,6 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     commands = parser.add_subparsers(dest="command", required=True)
     command = commands.add_parser("invoke", help="run events from files, in order")
     command.add_argument("files", nargs="+", type=Path, metavar="FILE")
-    command = commands.add_parser("serve", help="serve the HTTP door on 127.0.0.1")
-    command.add_argument("--port", type=int, default=8000)
-    command.add_argument(
-        "--origin", action="append", default=[], metavar="URL",
-        help="let the pages of this origin call it, as http://localhost:5173; repeatable",
-    )  # fmt: skip
     return parser.parse_args(arguments)
 
 

@@ -124,7 +124,7 @@ class Logged:
             record.code = type(error).__name__
             record.cause = str(error)
         record.duration_ms = round((time.perf_counter() - self._started_s) * 1000, 3)
-        logger = _lines()
+        logger = lines()
         if logger.isEnabledFor(logging.INFO):
             logger.handle(_line(record, logger.name))
 
@@ -282,7 +282,7 @@ def _logger() -> Logger:
 
 
 @cache
-def _lines() -> logging.Logger:
+def lines() -> logging.Logger:
     """The standard logger behind it, which is named after the service."""
     return logging.getLogger(_logger().name)
 

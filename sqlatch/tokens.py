@@ -23,13 +23,20 @@ def new_key() -> tuple[str, str]:
         Encoding,
         NoEncryption,
         PrivateFormat,
-        PublicFormat,
     )
 
     key = Ed25519PrivateKey.generate()
-    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    return private, public_key(private)
+
+
+def public_key(private_pem: str) -> str:
+    """Return the public key of a private one, as PEM. ValueError if it cannot be read."""
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+    key, _algorithm = _private_key(private_pem)
     public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-    return private.decode(), public.decode()
+    return public.decode()
 
 
 def sign(

@@ -22,7 +22,7 @@ from tests.command.conftest import serving
 PAGE = (ROOT / "docs" / "file-and-log.md").read_text()
 STEPS = dict(re.findall(r"^## (\d)\. .+?\n(.*?)(?=^## )", PAGE, re.DOTALL | re.MULTILINE))
 SHELL = f"""
-sqlatch() {{ "{sys.executable}" -m sqlatch.command "$@"; }}
+sqlatch() {{ "{sys.executable}" -m sqlatch "$@"; }}
 python() {{ "{sys.executable}" "$@"; }}
 """
 

@@ -46,7 +46,7 @@ print(transfer.lambda_handler(json.loads(sys.argv[1]), LocalContext()))
 
 # What stands for AWS: a directory is the bucket, and the transfer stack's function runs here.
 AWS = f"""
-sqlatch() {{ "{sys.executable}" -m sqlatch.command "$@"; }}
+sqlatch() {{ "{sys.executable}" -m sqlatch "$@"; }}
 aws() {{ cp "$3" "bucket/${{4##*/}}"; }}
 transfer() {{ "{sys.executable}" -c "$TRANSFER" "$1"; }}
 """

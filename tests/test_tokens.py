@@ -1,7 +1,6 @@
 """Keys and tokens as their owner makes them: functions, and the page on them."""
 
 import json
-import os
 import re
 import subprocess
 import sys
@@ -24,8 +23,8 @@ from sqlatch.errors import Unauthorized
 from sqlatch.tokens import DAY_S, LIFETIME_S_MAX, new_key, sign
 from tests.cloudformation import ROOT, load
 from tests.forge import PRIVATE, PUBLIC, jwk, jwks, rsa
+from tests.local_server import with_command
 
-COMMAND = 'sqlatch() { python -m sqlatch.command "$@"; }'
 RETRYING = "curl -s --retry 20 --retry-delay 1 --retry-max-time 20 --retry-connrefused "
 PAGE = (ROOT / "docs" / "tokens.md").read_text()
 
@@ -171,11 +170,10 @@ def free_port() -> int:
 
 def shell(script: str, directory: Path) -> str:
     """Run a script in a directory with this Python and this code, and return its output."""
-    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     finished = subprocess.run(
-        ["bash", "-euc", f"{COMMAND}\n{script}"],
+        ["bash", "-euc", script],
         cwd=directory,
-        env={**os.environ, "PATH": path, "PYTHONPATH": str(ROOT)},
+        env=with_command(directory / "bin"),
         capture_output=True,
         text=True,
         check=True,

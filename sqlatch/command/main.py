@@ -13,6 +13,7 @@ from sqlatch.command.export import export
 from sqlatch.command.load import load
 from sqlatch.command.mcp import mcp
 from sqlatch.command.query import query
+from sqlatch.command.serve import serve
 from sqlatch.command.shell import shell
 from sqlatch.command.token import token
 from sqlatch.kernel.version import __version__
@@ -46,5 +47,5 @@ def health(*, address: DatabaseAddress) -> int:
     return Exit.OK if answer.get("status") == "ok" else Exit.TRY_AGAIN
 
 
-for each in (query, shell, load, export, dump, copy, token, mcp):
+for each in (query, shell, load, export, dump, copy, token, mcp, serve):
     commands.add_command(each)

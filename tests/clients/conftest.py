@@ -2,11 +2,12 @@
 
 import os
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.local_server import serving
 
 collect_ignore = ["sqlalchemy_suite"]
 """Run by SQLAlchemy's own plugin, in a process of its own."""
@@ -21,26 +22,14 @@ Run = Callable[..., str]
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[dict[str, str]]:
-    """`python -m handler.local serve` in an empty directory; the environment of its clients."""
-    databases = tmp_path / "databases"
-    databases.mkdir()
+    """`sqlatch serve` in an empty directory; the environment of its clients."""
+    databases = str(tmp_path / "databases")
     settings = {name: value for name, value in os.environ.items() if "SQLATCH" not in name}
     with (
         (tmp_path / "log").open("w") as log,
-        subprocess.Popen(
-            [sys.executable, "-m", "handler.local", "serve", "--port", "0"],
-            cwd=ROOT,
-            env=settings | {"SQLATCH_DATABASES": str(databases)},
-            stdout=subprocess.PIPE,
-            stderr=log,
-            text=True,
-        ) as process,
+        serving("--databases", databases, environment=settings, log=log) as exported,
     ):
-        assert process.stdout is not None
-        url = process.stdout.readline().split()[0]
-        token = process.stdout.readline().split()[-1]
-        yield settings | {"SQLATCH_URL": f"{url}/main/", "SQLATCH_TOKEN": token}
-        process.terminate()
+        yield settings | exported
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import io
 import os
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ import pytest
 
 from sqlatch.client import Client, connect
 from sqlatch.command.main import run
+from tests import local_server
 
 ROOT = Path(__file__).parents[2]
 
@@ -32,23 +32,11 @@ Sqlatch = Callable[..., Ended]
 
 @contextmanager
 def serving(directory: Path | None, **variables: str) -> Iterator[str]:
-    """The address of `python -m handler.local serve` on a directory of databases."""
+    """The address of `sqlatch serve` on a directory of databases."""
     if directory is not None:
         variables["SQLATCH_DATABASES"] = str(directory)
-    with subprocess.Popen(
-        [sys.executable, "-m", "handler.local", "serve", "--port", "0"],
-        cwd=ROOT,
-        env=os.environ | variables,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    ) as process:
-        assert process.stdout is not None
-        try:
-            yield process.stdout.readline().split()[0]
-        finally:
-            process.terminate()
+    with local_server.serving(environment=os.environ | variables) as server:
+        yield server["SQLATCH_URL"].removesuffix("/main/")
 
 
 @pytest.fixture(scope="session")

@@ -9,8 +9,9 @@ from typing import Any
 import boto3
 import pytest
 
-from handler import local
 from handler.service import service
+from sqlatch.command.exits import Exit
+from sqlatch.command.main import run
 from sqlatch.kernel.aws.answer import Answer
 from sqlatch.kernel.aws.service import Service as AwsService
 from storage.log.dynamodb import INLINE_BYTES_MAX
@@ -237,9 +238,9 @@ def test_health_and_the_local_server_say_that_the_bucket_is_not_there(
     bucket.delete()
 
     health = ask(health=True)
-    status = local.main(["serve", "--port", "0"])
+    status = run(["serve", "--port", "0"])
 
-    assert (health["status"], status) == ("degraded", 1)
+    assert (health["status"], status) == ("degraded", Exit.REFUSED)
     for said in (health["directory"]["error"], capsys.readouterr().err):
         assert f"the bucket {bucket.name!r}: NoSuchBucket" in said
 
@@ -249,8 +250,8 @@ def test_the_local_server_says_which_setting_is_wrong(
 ) -> None:
     monkeypatch.setenv("SQLATCH_LOG", "dynamodb:a-table")
 
-    assert local.main(["serve", "--port", "0"]) == 1
+    assert run(["serve", "--port", "0"]) == Exit.REFUSED
     assert capsys.readouterr().err == (
-        "nothing is served: SQLATCH_LOG: must be directory:<path> or"
+        "Error: nothing is served: SQLATCH_LOG: must be directory:<path> or"
         " dynamodb:<table>,s3://<bucket>/<prefix>, but it is 'dynamodb:a-table'\n"
     )

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 import sqlatch
-from handler.local_server import make_server
 from handler.service import service
 from sqlatch.client import Client
+from sqlatch.server.http import Server
 from sqlatch.tokens import new_key, sign
-from tests import http_server
+from tests import local_server
 from tests.conftest import forget
 from tests.dynamodb_server import CREDENTIALS
 from tests.sqlatch import awaiting, lambda_server
@@ -71,10 +71,10 @@ def lambda_api(composed: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lamb
 
 @contextmanager
 def serving() -> Iterator[str]:
-    """The address of what `python -m handler.local serve` serves."""
-    server = make_server(0)
-    with http_server.running(server):
-        yield f"http://localhost:{server.server_port}"
+    """The address of a local server whose service is that of this process."""
+    server = Server(local_server.answer, 0)
+    with local_server.running(server):
+        yield server.url.replace("127.0.0.1", "localhost")
 
 
 @pytest.fixture

@@ -1,0 +1,85 @@
+"""A worker of `sqlatch serve`: it answers the events on its standard input, one a line, in turn."""
+
+import json
+import logging
+import os
+import signal
+import sys
+import time
+import traceback
+from typing import Any
+
+from handler import log
+from handler.local import invoke
+from handler.service import engine_of
+from handler.settings import Settings, SettingsError
+from sqlatch.kernel.errors import SqlatchError
+
+CHECK = "check"
+"""In place of an event: answer with what is wrong with the settings, or null."""
+
+AS_JSON = "--json"
+
+_BROKEN = {
+    "statusCode": 500,
+    "headers": {"content-type": "application/json"},
+    "body": '{"message": "Internal Server Error"}',
+    "isBase64Encoded": False,
+}
+
+
+def main() -> None:
+    """Answer until the standard input ends."""
+    # The terminal's Ctrl-C goes to all its processes; the server ends this one after its request.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if AS_JSON not in sys.argv:
+        for handler in log.lines().handlers:
+            handler.setFormatter(Plain())
+    answers = os.fdopen(os.dup(1), "wb")
+    # What a library prints goes to the log, not into the answers.
+    os.dup2(2, 1)
+    for line in sys.stdin.buffer:
+        event = json.loads(line)
+        answer = _problem() if event == CHECK else _answer(event)
+        answers.write(json.dumps(answer).encode() + b"\n")
+        answers.flush()
+
+
+class Plain(logging.Formatter):
+    """The line of a request for people: time, database, what was done, how long it took."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        fields = record.__dict__.get("fields")
+        if fields is None:
+            return super().format(record)
+        rows = fields.get("rows", 0)
+        kind = fields.get("kind", fields["door"])
+        done = fields.get("code") or (f"{rows} rows" if rows or kind == "read" else "ok")
+        if "cause" in fields:
+            done = f"{done}: {fields['cause']}"
+        clock = time.strftime("%H:%M:%S", time.localtime(record.created))
+        database = fields.get("database", "")
+        return f"{clock} {kind:<6} {database:<12} {fields['duration_ms']:>9,.1f} ms  {done}"
+
+
+def _answer(event: dict[str, Any]) -> dict[str, Any]:
+    try:
+        return invoke(event)
+    except Exception:
+        traceback.print_exc()
+        return _BROKEN
+
+
+def _problem() -> str | None:
+    """Return what is wrong with the settings or with the place of the databases."""
+    try:
+        engine_of(Settings.from_environment(os.environ)).sizes_bytes()
+    except SqlatchError as error:
+        return error.message
+    except SettingsError as error:
+        return str(error)
+    return None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,133 @@
+"""`sqlatch serve`: the service on this machine, for programs of this machine."""
+
+import os
+import signal
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import click
+
+from sqlatch.command.exits import Exit, Failure
+from sqlatch.kernel.version import __version__
+
+NEEDED = ("apsw", "jwt", "pydantic_core", "waitress")
+DIRECTORY = "databases"
+IN_A_DIRECTORY = "directory:"
+WORKERS = 8
+WORKERS_MAX = 64
+
+
+@click.command()
+@click.option(
+    "--databases", type=click.Path(file_okay=False, path_type=Path), envvar="SQLATCH_DATABASES",
+    help=f"Directory of the database files; it is made if it is missing.  [default: {DIRECTORY}]",
+)  # fmt: skip
+@click.option(
+    "--log", envvar="SQLATCH_LOG", metavar="ADDRESS",
+    help="Keep databases as logs: directory:PATH or dynamodb:TABLE,s3://BUCKET/PREFIX.",
+)  # fmt: skip
+@click.option("--port", type=click.IntRange(0, 65_535), default=8000, show_default=True)
+@click.option(
+    "--origin", "origins", multiple=True, metavar="URL",
+    help="Let the pages of this origin call it, as http://localhost:5173; repeatable.",
+)  # fmt: skip
+@click.option(
+    "--workers", type=click.IntRange(1, WORKERS_MAX), default=WORKERS, show_default=True,
+    help="Requests that are answered at the same time, each by a process.",
+)  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="Log lines as JSON, as on Lambda.")
+def serve(
+    *,
+    databases: Path | None,
+    log: str | None,
+    port: int,
+    origins: tuple[str, ...],
+    workers: int,
+    as_json: bool,
+) -> None:
+    """Serve databases of this machine over HTTP, on 127.0.0.1, until Ctrl-C.
+
+    The settings of the service are variables of the environment, SQLATCH_ROWS_MAX and others.
+    """
+    _check_platform()
+    from sqlatch.server.http import Server
+    from sqlatch.server.workers import Workers
+
+    if databases is None and not log:
+        databases = Path(DIRECTORY)
+    home = _made_home(databases, log)
+    settings = {"SQLATCH_DATABASES": databases and str(databases), "SQLATCH_LOG": log}
+    environment = {**os.environ, **{name: text for name, text in settings.items() if text}}
+    token = _token(home, environment)
+    pool = Workers(environment, ["--json"] if as_json else [])
+    try:
+        if problem := pool.problem():
+            raise Failure(f"nothing is served: {problem}", Exit.REFUSED)
+        try:
+            server = Server(pool.answer, port, origins=origins, threads=workers)
+        except OSError as error:
+            raise Failure(
+                f"port {port} cannot be served: {error.strerror}; --port names another", Exit.USAGE
+            ) from error
+        signal.signal(signal.SIGTERM, lambda *_: server.stop())
+        signal.signal(signal.SIGINT, lambda *_: server.stop())
+        _tell(server.url, log or str(home), token)
+        server.run()
+    finally:
+        pool.end()
+
+
+def _check_platform() -> None:
+    if sys.platform == "win32":
+        raise Failure(
+            "the service does not run on Windows: start it in WSL, and call it from Windows",
+            Exit.USAGE,
+        )
+    if missing := [name for name in NEEDED if find_spec(name) is None]:
+        raise Failure(
+            f"{', '.join(missing)} not installed: install the wheel with its extra `server`,"
+            " as in pip install 'sqlatch-VERSION-py3-none-any.whl[cli,server]'",
+            Exit.USAGE,
+        )
+
+
+def _made_home(databases: Path | None, log: str | None) -> Path | None:
+    """Return the directory of the databases, or of their logs; None if they are elsewhere."""
+    home = databases
+    if log:
+        is_directory = log.startswith(IN_A_DIRECTORY)
+        home = Path(log.removeprefix(IN_A_DIRECTORY)) if is_directory else None
+    if home is not None:
+        try:
+            home.mkdir(exist_ok=True)
+        except OSError as error:
+            raise Failure(f"the directory {home}: {error.strerror}", Exit.USAGE) from error
+    return home
+
+
+def _token(home: Path | None, environment: dict[str, Any]) -> str | None:
+    """Return a token for every database; None if keys are set, whose owner has tokens."""
+    from sqlatch.server import credentials
+    from sqlatch.tokens import new_key
+
+    if environment.get("SQLATCH_TOKEN_KEYS"):
+        return None
+    if home is None:
+        private, public = new_key()
+        token = credentials.signed_by(private)
+    else:
+        public, token = credentials.kept_in(home)
+    environment["SQLATCH_TOKEN_KEYS"] = public
+    return token
+
+
+def _tell(url: str, place: str, token: str | None) -> None:
+    exported = f"SQLATCH_URL={url}/main/" + (f" SQLATCH_TOKEN={token}" if token else "")
+    click.echo(
+        f"sqlatch {__version__} serves {place} at {url}; Ctrl-C ends it. In another terminal:\n\n"
+        f"export {exported}\n"
+        "sqlatch query 'CREATE TABLE notes (text)'\n"
+    )
+    sys.stdout.flush()

@@ -1,0 +1,78 @@
+"""The HTTP server, waitress, with the limits that it is run with."""
+
+import logging
+import select
+import socket
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from waitress import create_server, wasyncore
+
+from sqlatch.server.gateway import Answer, Event, Gateway
+
+HOST = "127.0.0.1"
+BACKLOG = 1_024
+CONNECTIONS_MAX = 800
+"""At once, of the 1,024 files that Linux lets a process open; others wait until one ends."""
+BODY_BYTES_MAX = 12 * 1024 * 1024
+"""Twice the service's own limit, so that the service is the one to refuse, and says why."""
+HEADERS_BYTES_MAX = 64 * 1024
+IDLE_S = 120
+"""A connection on which nothing comes for so long is closed, in the middle of a request too."""
+CHECK_S = 10
+END_S = 5
+"""How long the end of the server waits for requests that are being answered."""
+
+
+class Server:
+    """A server of one gateway; `threads` requests are answered at a time, and others wait."""
+
+    def __init__(
+        self,
+        answer: Callable[[Event], Answer],
+        port: int,
+        *,
+        origins: Sequence[str] = (),
+        threads: int = 1,
+        idle_s: int = IDLE_S,
+    ) -> None:
+        # That requests wait for a worker is no warning.
+        logging.getLogger("waitress.queue").setLevel(logging.ERROR)
+        listening = socket.create_server((HOST, port), backlog=BACKLOG)
+        self.port: int = listening.getsockname()[1]
+        self._sockets: dict[int, Any] = {}
+        self._server = create_server(
+            Gateway(answer, origins),
+            map=self._sockets,
+            sockets=[listening],
+            threads=threads,
+            backlog=BACKLOG,
+            connection_limit=CONNECTIONS_MAX,
+            channel_timeout=idle_s,
+            cleanup_interval=min(CHECK_S, idle_s),
+            max_request_body_size=BODY_BYTES_MAX,
+            max_request_header_size=HEADERS_BYTES_MAX,
+            log_socket_errors=False,
+            ident=None,
+        )
+        self._stopping = False
+
+    @property
+    def url(self) -> str:
+        return f"http://{HOST}:{self.port}"
+
+    def run(self) -> None:
+        """Serve until `stop` is called."""
+        # poll() takes any number of sockets; Windows has only select().
+        use_poll = hasattr(select, "poll")
+        try:
+            while not self._stopping:
+                wasyncore.loop(timeout=1, use_poll=use_poll, map=self._sockets, count=1)
+        finally:
+            self._server.task_dispatcher.shutdown(timeout=END_S)
+            wasyncore.close_all(self._sockets)
+
+    def stop(self) -> None:
+        """End `run`, from another thread or a signal handler."""
+        self._stopping = True
+        self._server.pull_trigger()

@@ -1,0 +1,95 @@
+"""`sqlatch serve`, from an empty directory: what it makes, prints and refuses."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from sqlatch.client import connect
+from sqlatch.command.exits import Exit
+from sqlatch.command.main import run
+from sqlatch.errors import StatementError
+from sqlatch.server.credentials import KEY_FILE, TOKEN_FILE
+from tests.local_server import ROOT, exported
+
+
+@contextmanager
+def served(directory: Path, *options: str) -> Iterator[tuple[dict[str, str], Path]]:
+    """Serve from a directory; the variables that are printed, and the file of its log lines."""
+    log = directory / "lines"
+    command = [sys.executable, "-m", "sqlatch", "serve", "--port", "0", *options]
+    with (
+        log.open("w") as lines,
+        subprocess.Popen(
+            command, cwd=directory, env=os.environ | {"PYTHONPATH": str(ROOT)},
+            stdout=subprocess.PIPE, stderr=lines, text=True,
+        ) as process,
+    ):  # fmt: skip
+        assert process.stdout is not None
+        try:
+            yield exported(process.stdout), log
+        finally:
+            process.terminate()
+    assert process.returncode == Exit.OK
+
+
+def test_an_empty_directory_becomes_a_served_database(tmp_path: Path) -> None:
+    with served(tmp_path) as (variables, log):
+        with connect(variables["SQLATCH_URL"], token=variables["SQLATCH_TOKEN"]) as client:
+            client.execute("CREATE TABLE notes AS SELECT 'hello' AS text")
+            assert client.query("SELECT text FROM notes").rows == [("hello",)]
+            with pytest.raises(StatementError):
+                client.execute("SELECT text FROM note")
+        lines = [line.split() for line in log.read_text().splitlines()]
+
+    modes = {path.name: path.stat().st_mode & 0o777 for path in (tmp_path / "databases").iterdir()}
+    assert modes[TOKEN_FILE] == modes[KEY_FILE] == 0o600
+    assert "main.db" in modes
+    assert [(kind, database, done) for _, kind, database, _, _, *done in lines] == [
+        ("write", "main", ["ok"]),
+        ("read", "main", ["1", "rows"]),
+        ("read", "main", ["STATEMENT_ERROR"]),
+    ]
+
+
+def test_a_log_is_served_again_with_the_same_token_and_its_lines_may_be_json(
+    tmp_path: Path,
+) -> None:
+    tokens = []
+    for sql in ("CREATE TABLE t AS SELECT 7 AS n", "SELECT n FROM t"):
+        with served(tmp_path, "--log", "directory:logs", "--json") as (variables, log):
+            tokens.append(variables["SQLATCH_TOKEN"])
+            with connect(variables["SQLATCH_URL"], token=tokens[-1]) as client:
+                rows = client.execute(sql).rows
+            line = json.loads(log.read_text())
+
+    assert tokens[0] == tokens[1]
+    assert rows == [(7,)]
+    assert (line["database"], line["kind"], line["rows"]) == ("main", "read", 1)
+    assert {path.name for path in tmp_path.iterdir()} == {"lines", "logs"}
+
+
+def test_a_port_that_is_taken_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+
+        assert run(["serve", "--port", str(port)]) == Exit.USAGE
+
+    assert "--port names another" in capsys.readouterr().err
+
+
+def test_a_directory_that_cannot_be_made_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["serve", "--databases", str(tmp_path / "no" / "databases")]) == Exit.USAGE
+
+    assert f"the directory {tmp_path}/no/databases: No such file" in capsys.readouterr().err

@@ -1,0 +1,62 @@
+"""A worker of the local server: an answer for each event, whatever the event is."""
+
+import json
+import logging
+import os
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from handler.local_worker import CHECK, Plain
+from tests import local_server
+
+
+def answers(*events: Any) -> list[Any]:
+    done = subprocess.run(
+        [sys.executable, "-m", "handler.local_worker"],
+        cwd=local_server.ROOT,
+        env=os.environ,
+        input="".join(json.dumps(event) + "\n" for event in events),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def test_each_event_is_answered_in_turn_also_behind_one_that_raises(
+    environment: dict[str, str],
+) -> None:
+    broken = {"no": "field of a request, which is raised for a direct caller"}
+
+    problem, made, failed, read = answers(
+        CHECK,
+        local_server.event("CREATE TABLE t AS SELECT char(10, 0xDE) AS text"),
+        broken,
+        local_server.event("SELECT text FROM t"),
+    )
+
+    assert problem is None
+    assert [answer["statusCode"] for answer in (made, failed, read)] == [200, 500, 200]
+    assert failed["body"] == '{"message": "Internal Server Error"}'
+    assert json.loads(read["body"])["rows"] == [["\n\u00de"]]
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"database": "main", "kind": "read", "rows": 12}, "read main 1.5 ms 12 rows"),
+        ({"database": "main", "kind": "read"}, "read main 1.5 ms 0 rows"),
+        ({"database": "main", "kind": "write"}, "write main 1.5 ms ok"),
+        ({"kind": "health"}, "health 1.5 ms ok"),
+        ({"database": "main", "kind": "write", "code": "TIMEOUT", "cause": "late"},
+         "write main 1.5 ms TIMEOUT: late"),
+        ({"code": "BAD_EVENT"}, "http 1.5 ms BAD_EVENT"),
+    ],
+)  # fmt: skip
+def test_a_line_is_for_people(fields: dict[str, Any], said: str) -> None:
+    line = logging.makeLogRecord({"fields": {"door": "http", "duration_ms": 1.5} | fields})
+
+    assert Plain().format(line).split()[1:] == said.split()
