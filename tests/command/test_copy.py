@@ -240,7 +240,7 @@ def test_a_copy_that_is_killed_goes_on(
     with (
         opened(target) as client,
         subprocess.Popen(
-            [sys.executable, "-m", "sqlatch.command", "copy", "-u", source, target], cwd=ROOT
+            [sys.executable, "-m", "sqlatch", "copy", "-u", source, target], cwd=ROOT
         ) as process,
     ):
         while (

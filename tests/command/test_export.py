@@ -114,7 +114,7 @@ def test_rows_go_to_standard_output_and_a_query_has_its_values(rows: list[Row]) 
     sql = f"{SQL} WHERE id < :end ORDER BY id"
 
     ended = subprocess.run(
-        [sys.executable, "-m", "sqlatch.command", "export", sql, "-p", '{"end": 7}'],
+        [sys.executable, "-m", "sqlatch", "export", sql, "-p", '{"end": 7}'],
         check=True,
         capture_output=True,
     )

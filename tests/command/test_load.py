@@ -341,7 +341,7 @@ def test_a_file_is_loaded_by_one_load_at_a_time(
         create(self, clients)
         second.append(
             subprocess.run(
-                [sys.executable, "-m", "sqlatch.command", "load", "--restart", str(file)],
+                [sys.executable, "-m", "sqlatch", "load", "--restart", str(file)],
                 cwd=ROOT,
                 capture_output=True,
                 text=True,
@@ -417,7 +417,7 @@ def test_a_load_that_is_killed_is_gone_on_with(
     sqlatch("query", "CREATE TABLE t (n INTEGER)")
 
     with subprocess.Popen(
-        [sys.executable, "-m", "sqlatch.command", "load", "-u", url, str(file)], cwd=ROOT
+        [sys.executable, "-m", "sqlatch", "load", "-u", url, str(file)], cwd=ROOT
     ) as killed:
         while not rows(client, "SELECT 1 FROM t LIMIT 1"):
             assert killed.poll() is None

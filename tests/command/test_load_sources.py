@@ -326,7 +326,7 @@ def test_progress_is_shown_from_the_beginning(url: str, tmp_path: Path) -> None:
 
     child = pexpect.spawn(
         sys.executable,
-        ["-m", "sqlatch.command", "load", "-u", url, "--create", str(file)],
+        ["-m", "sqlatch", "load", "-u", url, "--create", str(file)],
         cwd=ROOT, timeout=60, encoding="utf-8", dimensions=(30, 200),
     )  # fmt: skip
     child.expect(pexpect.EOF)

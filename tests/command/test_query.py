@@ -152,7 +152,7 @@ def unwritable(kind: str) -> Iterator[IO[bytes]]:
 def running(command: str, sql: str, stdout: IO[bytes]) -> subprocess.Popen[str]:
     arguments = [command] if command == "shell" else [command, sql]
     process = subprocess.Popen(
-        [sys.executable, "-m", "sqlatch.command", *arguments],
+        [sys.executable, "-m", "sqlatch", *arguments],
         stdin=subprocess.PIPE,
         stdout=stdout,
         stderr=subprocess.PIPE,
