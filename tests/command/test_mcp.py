@@ -30,7 +30,7 @@ def session(arguments: list[str], program: Callable[[Client, Call], Awaitable[No
     async def run() -> None:
         server = StdioServerParameters(
             command=sys.executable,
-            args=["-m", "sqlatch.command", *arguments],
+            args=["-m", "sqlatch", *arguments],
             env=dict(os.environ),
             cwd=ROOT,
         )
