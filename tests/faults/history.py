@@ -48,7 +48,7 @@ REPLACEMENT_S = 0.6
 PATIENCE_S = 3_000.0
 
 NEW = 0.03
-NEW_S = 15
+NEW_S = 40
 """A share of the requests is for a database that all try to add, another one after that time."""
 
 KINDS = {"read": 70, "write": 20, "copy": 2, "restore": 2, "replace": 3, "vacuum": 1}

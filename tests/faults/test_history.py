@@ -28,7 +28,7 @@ NEVER = {
     "one_position_twice",
 }  # fmt: skip
 HAPPENED = {"acknowledged", "reads", "replaced", "added", "removed", "reaped", "kills"}
-REQUESTS = 100_000 if FULL else 2_500
+REQUESTS = 50_000 if FULL else 2_500
 
 FAULTS = Faults(lost_request=0.02, lost_answer=0.02, late=0.02)
 STDERR_MAX = 4_000
