@@ -1,8 +1,9 @@
 """A model of the log in a directory: each access to what is shared is one step, in any order.
 
 Two writers take the lease, which ends at any moment and which nobody checks; a sealer and a reader
-have none. What a step sees of the directory is one state of it. A process that dies is one that
-takes no further step, so every crash between two steps is among the orders.
+have none, nor has who adds a database. What a step sees of the directory is one state of it. A
+process that dies is one that takes no further step, so every crash between two steps is among the
+orders.
 """
 
 from collections.abc import Callable, Iterator
@@ -29,6 +30,8 @@ class Rules:
     seals_until_the_fence_is_its_own: bool = True
     doubt_is_sealed: bool = True
     lease_is_kept_in_doubt: bool = True
+    replacement_goes_behind_what_it_knows: bool = True
+    replacement_looks_for_its_name: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,8 @@ class Limits:
     seals: int = 1
     torn: int = 1
     late: int = 1
+    replacements: int = 0
+    adds: int = 0
     segments: int = 4
     """Two who seal may go on for ever, each before the other, as long as both are as fast."""
 
@@ -59,12 +64,14 @@ class Segment(NamedTuple):
     """The records, one at each offset.
 
     `previous_length` says where the segment before ends; it is None where there is no header yet.
+    `base` is the replacement that the log goes on behind here: a commit that no slot has.
     """
 
     slots: tuple[Record, ...] = ()
     is_sealed: bool = False
     previous_length: int | None = 0
     fence: int = 0
+    base: Record | None = None
 
     def written(self, offset: int, record: Record) -> Self:
         return self._replace(slots=(*self.slots[:offset], record, *self.slots[offset + 1 :]))
@@ -87,6 +94,11 @@ class Process(NamedTuple):
     promised_before: tuple[int, ...] = ()
     left: int = 0
 
+    def entering(self, segment: Segment) -> Self:
+        """Go on in the next segment: behind a replacement with a copy of that."""
+        based = () if segment.base is None else (segment.base.commit,)
+        return self._replace(epoch=self.epoch + 1, offset=0, taken=self.taken + based)
+
     def behind(self, records: tuple[Record, ...]) -> Self:
         return self._replace(
             offset=self.offset + len(records),
@@ -99,7 +111,7 @@ class World(NamedTuple):
     """All that there is at one moment.
 
     `promised` are the commits that were acknowledged, or returned to a reader; `late` are appends
-    that are still in the network.
+    that are still in the network, and `late_link` is the header of a replacement that is.
     """
 
     processes: tuple[Process, ...]
@@ -113,6 +125,9 @@ class World(NamedTuple):
     leases_left: int = 0
     torn_left: int = 0
     late_left: int = 0
+    replacements_left: int = 0
+    adds_left: int = 0
+    late_link: tuple[int, Segment] | None = None
 
     def with_process(self, number: int, process: Process) -> Self:
         processes = (*self.processes[:number], process, *self.processes[number + 1 :])
@@ -146,6 +161,8 @@ def beginning(limits: Limits) -> World:
         leases_left=limits.leases,
         torn_left=limits.torn,
         late_left=limits.late,
+        replacements_left=limits.replacements,
+        adds_left=limits.adds,
     )
 
 
@@ -194,6 +211,8 @@ def check(world: World) -> None:
 def log_of(world: World) -> list[Record]:
     log: list[Record] = []
     for epoch, segment in enumerate(world.segments):
+        if segment.base is not None:
+            log.append(segment.base)
         successor = world.successor(epoch)
         length = len(segment.slots) if successor is None else successor.previous_length
         whole = _whole(segment, 0)
@@ -209,6 +228,11 @@ def successors(world: World, rules: Rules) -> Iterator[World]:
     for epoch, offset, record in world.late:
         landed = world.segments[epoch].written(offset, record)
         yield world.with_segment(epoch, landed)._replace(late=())
+    if world.late_link is not None:
+        epoch, linked = world.late_link
+        is_first = epoch + 1 == len(world.segments)
+        segments = (*world.segments, linked) if is_first else world.segments
+        yield world._replace(segments=segments, late_link=None)
     if not rules.reaper_seals and world.holder is not None:
         yield world._replace(holder=None)
 
@@ -224,7 +248,19 @@ def _idle(world: World, number: int, process: Process, rules: Rules) -> Iterator
                 step="read", left=process.left - 1, promised_before=world.promised
             )
             yield from _read(world, number, reading, rules)
-    elif world.commits_left and world.leases_left:
+    else:
+        yield from _idle_writer(world, number, process, rules)
+
+
+def _idle_writer(world: World, number: int, process: Process, rules: Rules) -> Iterator[World]:
+    """Take the lease; or add the database, which needs none, if there is no record yet."""
+    commit, newest = world.commits_left, len(world.segments) - 1
+    if world.adds_left and commit and not log_of(world):
+        adding = Process("idle", goal="replace", epoch=newest, commit=commit, commit_epoch=newest)
+        yield world._replace(commits_left=commit - 1, adds_left=world.adds_left - 1).with_process(
+            number, _sealing(world, adding, rules)
+        )
+    if world.commits_left and world.leases_left:
         fence = world.fence + 1
         ready = process._replace(
             step="read",
@@ -259,7 +295,7 @@ def _passed(world: World, process: Process, rules: Rules) -> Process:
             found = found[: successor.previous_length - process.offset]
             if process.offset + len(found) != successor.previous_length:
                 raise Violation("a reader finds a sealed segment damaged")
-        process = process.behind(found)._replace(epoch=process.epoch + 1, offset=0)
+        process = process.behind(found).entering(successor)
     return process
 
 
@@ -310,6 +346,10 @@ def _tail(world: World, number: int, process: Process, rules: Rules) -> Iterator
 
 def _link(world: World, number: int, process: Process, rules: Rules) -> Iterator[World]:
     is_there = process.epoch + 1 < len(world.segments)
+    if process.goal == "replace" and process.fence and world.late_left:
+        late = (process.epoch, _made(world, process, rules))
+        lost = world._replace(late_link=late, late_left=0)
+        yield _doubting(lost, number, process._replace(found=()), rules)
     if rules.header_comes_with_its_name:
         if not is_there:
             world = world._replace(segments=(*world.segments, _made(world, process, rules)))
@@ -324,6 +364,8 @@ def _link(world: World, number: int, process: Process, rules: Rules) -> Iterator
 
 
 def _linked(process: Process) -> Process:
+    if process.goal == "replace":
+        return process._replace(step="based", found=())
     return Process("done") if process.goal == "seal" else process._replace(step="read", found=())
 
 
@@ -338,7 +380,22 @@ def _header(world: World, number: int, process: Process, rules: Rules) -> Iterat
 def _made(world: World, process: Process, rules: Rules) -> Segment:
     length = process.offset + len(process.found)
     before = world.segments[process.epoch].fence if rules.fence_is_carried_on else 0
-    return Segment(previous_length=length, fence=max(before, process.fence))
+    made = Segment(previous_length=length, fence=max(before, process.fence))
+    knows_all = not process.found or not rules.replacement_goes_behind_what_it_knows
+    if process.goal == "replace" and knows_all:
+        return made._replace(base=Record(process.commit, process.taken))
+    return made
+
+
+def _based(world: World, number: int, process: Process, rules: Rules) -> Iterator[World]:
+    """Look whether the log goes on behind the replacement, or another was first."""
+    bases = [segment.base.commit for segment in world.segments if segment.base is not None]
+    then = process._replace(step="give back", commit=0, commit_epoch=0)
+    if process.commit in bases or not rules.replacement_looks_for_its_name:
+        yield world.promising(process.commit).with_process(number, then)
+    else:
+        refused = tuple(sorted((*world.refused, process.commit)))
+        yield world._replace(refused=refused).with_process(number, then)
 
 
 def _synced(world: World, number: int, process: Process, rules: Rules) -> Iterator[World]:
@@ -388,6 +445,10 @@ def _write(world: World, number: int, process: Process, rules: Rules) -> Iterato
     writing = process._replace(
         step="check", commit=commit, commit_epoch=process.epoch, left=len(process.taken)
     )
+    if world.replacements_left:
+        replacing = _sealing(world, writing._replace(goal="replace"), rules)
+        left = world.replacements_left - 1
+        yield world._replace(replacements_left=left).with_process(number, replacing)
     yield world.with_segment(process.epoch, segment.written(process.offset, record)).with_process(
         number, writing
     )
@@ -453,6 +514,7 @@ _STEPS: dict[str, Callable[[World, int, Process, Rules], Iterator[World]]] = {
     "mark": _mark,
     "tail": _tail,
     "link": _link,
+    "based": _based,
     "header": _header,
     "write": _write,
     "check": _check,

@@ -14,16 +14,23 @@ THREE = replace(TWO, commits=3, leases=3)
 READ = replace(TWO, reads=1)
 SEAL = replace(TWO, seals=1)
 LATE = replace(THREE, late=1)
+REPLACED = replace(TWO, replacements=1, late=1)
+ADDED = replace(TWO, adds=1)
 
 SHORT = {
     "three commits": THREE,
     "a reader": replace(READ, late=1),
     "a sealer": replace(SEAL, torn=1),
+    "a replacement": REPLACED,
+    "an addition": replace(ADDED, reads=1),
 }
 WHOLE = {
     "a reader": replace(THREE, reads=1, torn=1, late=1),
     "a sealer": replace(THREE, seals=1, late=1),
     "a sealer and a reader": replace(THREE, seals=1, reads=1),
+    "replacements": replace(THREE, replacements=2, late=1, reads=1),
+    "additions": replace(THREE, adds=2, reads=1, seals=1),
+    "a replacement and a sealer": replace(THREE, replacements=1, seals=1, late=1),
 }
 
 PLANTED: dict[str, tuple[Limits, str]] = {
@@ -43,6 +50,8 @@ PLANTED: dict[str, tuple[Limits, str]] = {
     "seals_until_the_fence_is_its_own": (THREE, "lost"),
     "doubt_is_sealed": (LATE, "refused"),
     "lease_is_kept_in_doubt": (LATE, "lost"),
+    "replacement_goes_behind_what_it_knows": (ADDED, "another state"),
+    "replacement_looks_for_its_name": (REPLACED, "lost"),
 }
 
 
