@@ -19,7 +19,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from email.utils import formatdate
+from http.client import HTTPConnection
 from typing import Any
+from urllib.parse import urlsplit
 
 from storage.log.table import ABSENT, ABSENT_OR_LESS, ABSENT_OR_THAT
 from tests.faults.cloud_buckets import Answer, Buckets, Request
@@ -45,6 +47,15 @@ def running(faults: Faults | None = None) -> Iterator[str]:
     """The URL of a server without tables, alive inside the block."""
     with serving("tests.faults.cloud_server", json.dumps(asdict(faults or Faults()))) as url:
         yield url
+
+
+def counts(url: str) -> dict[str, int]:
+    """Return how often each operation was asked for, and each fault happened."""
+    connection = HTTPConnection(urlsplit(url).netloc)
+    connection.request("GET", COUNTS_PATH)
+    said: dict[str, int] = json.loads(connection.getresponse().read())
+    connection.close()
+    return said
 
 
 class Refused(Exception):

@@ -18,9 +18,7 @@ import time
 import traceback
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from http.client import HTTPConnection
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from sqlatch.kernel.errors import StorageError
 from storage.log import dynamodb
@@ -28,9 +26,8 @@ from storage.log.dynamodb import DynamoLog
 from storage.log.log import BEGINNING, COMMIT_ID_BYTES, Conflict, Gone, InDoubt, Place, Record
 from storage.log.objects import Objects
 from storage.log.table import Item, Table
-from tests.faults import log_writers
-from tests.faults.cloud_server import COUNTS_PATH
-from tests.faults.log_writers import digest_after, ended, notes_in
+from tests.faults import cloud_server, log_writers
+from tests.faults.log_writers import compare, digest_after, ended, notes_in
 
 WRITERS = 8
 KEEP_S = 1.0
@@ -329,37 +326,16 @@ def _acknowledged(directory: Path) -> int:
 
 def _audit(campaign: Campaign, counts: Counts) -> None:
     directory = Path(campaign.directory)
-    notes = notes_in(directory)
-    counts.crashed = [path.read_text() for path in directory.glob("crashed-*")]
     contents = _archived(directory / "archive")
     log = opened(campaign, Place(0, 0, len(contents)), None)
     contents += [record.content for record in log.sync(_soon())]
-    digest, keys = "", list[str]()
-    for content in contents:
-        key, base, _rest = content.split(b" ", 2)
-        keys.append(key.decode())
-        counts.on_another_state += base.decode() != digest
-        digest = digest_after(digest, content)
-    acknowledged = set(notes.get("+", []))
-    counts.acknowledged = len(acknowledged)
-    counts.in_log = len(keys)
-    counts.lost = len(acknowledged - set(keys))
-    counts.twice = len(keys) - len(set(keys))
-    counts.refused = len(notes.get("-", []))
-    counts.refused_and_there = len(set(notes.get("-", [])) & set(keys))
-    counts.in_doubt = len(notes.get("?", []))
+    notes = compare(directory, contents, counts)
     counts.conflicts = len(notes.get("C", []))
     counts.unknown = len(notes.get("U", []))
     counts.begun_anew = len(notes.get("G", []))
-    counts.stale_reads = len(notes.get("S", []))
-    counts.reads = len(notes.get("R", [])) + counts.stale_reads
     removed = directory / "removed"
     counts.removed = int(removed.read_text()) if removed.exists() else 0
-    url = urlsplit(os.environ["AWS_ENDPOINT_URL"])
-    connection = HTTPConnection(url.netloc)
-    connection.request("GET", COUNTS_PATH)
-    counts.server = json.loads(connection.getresponse().read())
-    connection.close()
+    counts.server = cloud_server.counts(os.environ["AWS_ENDPOINT_URL"])
 
 
 def _archived(path: Path) -> list[bytes]:

@@ -316,19 +316,27 @@ def _acknowledged(directory: Path) -> int:
 
 
 def _audit(directory: Path, counts: Counts) -> None:
-    notes = notes_in(directory)
     log = DirectoryLog(directory / "root/main/log", now=time.time)
-    counts.crashed = [path.read_text() for path in directory.glob("crashed-*")]
-    digest, keys, records = "", list[str](), list[Record]()
+    contents = list[bytes]()
     try:
-        records = log.sync(_deadline_s())
+        contents = [record.content for record in log.sync(_deadline_s())]
     except DatabaseCorrupt:
         counts.damaged = 1
-    for record in records:
-        key, base, _rest = record.content.split(b" ", 2)
+    notes = compare(directory, contents, counts)
+    counts.take_overs = len(notes.get("T", []))
+    counts.segments = len(list((directory / "root/main/log").glob("*.seg")))
+
+
+def compare(directory: Path, contents: Sequence[bytes], counts: Counts) -> dict[str, list[str]]:
+    """Compare what is in a log with what its writers were told. Return their notes."""
+    notes = notes_in(directory)
+    counts.crashed = [path.read_text() for path in directory.glob("crashed-*")]
+    digest, keys = "", list[str]()
+    for content in contents:
+        key, base, _rest = content.split(b" ", 2)
         keys.append(key.decode())
         counts.on_another_state += base.decode() != digest
-        digest = digest_after(digest, record.content)
+        digest = digest_after(digest, content)
     acknowledged = set(notes.get("+", []))
     counts.acknowledged = len(acknowledged)
     counts.in_log = len(keys)
@@ -337,10 +345,9 @@ def _audit(directory: Path, counts: Counts) -> None:
     counts.refused = len(notes.get("-", []))
     counts.refused_and_there = len(set(notes.get("-", [])) & set(keys))
     counts.in_doubt = len(notes.get("?", []))
-    counts.take_overs = len(notes.get("T", []))
     counts.stale_reads = len(notes.get("S", []))
     counts.reads = len(notes.get("R", [])) + counts.stale_reads
-    counts.segments = len(list((directory / "root/main/log").glob("*.seg")))
+    return notes
 
 
 def _of(place: Place) -> tuple[int, int, int]:

@@ -8,15 +8,13 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
-from http.client import HTTPConnection
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
 
 from tests.dynamodb_server import CREDENTIALS, create_log
 from tests.faults import cloud_server, history, tally
-from tests.faults.cloud_server import COUNTS_PATH, Faults
+from tests.faults.cloud_server import Faults
 from tests.faults.history_audit import Counts, audit
 from tests.faults.report import FULL, record_planted
 from tests.writers import ROOT
@@ -71,7 +69,8 @@ def run(
             text=True,
         )
         assert done.returncode == 0, done.stderr[-STDERR_MAX:]
-        faults = counted(settings.get("AWS_ENDPOINT_URL"))
+        url = settings.get("AWS_ENDPOINT_URL")
+        faults = cloud_server.counts(url) if url else {}
     assert [path.read_text() for path in directory.glob("crashed-*")] == []
     counts = audit(directory)
     said = json.loads(done.stdout)
@@ -80,17 +79,6 @@ def run(
     counts.reaped = len((directory / "reaped").read_text().splitlines())
     counts.lost_calls = faults.get("lost_request", 0) + faults.get("lost_answer", 0)
     counts.late_calls = faults.get("late", 0)
-    return counts
-
-
-def counted(url: str | None) -> dict[str, int]:
-    """Return the counts of the server with the table."""
-    if url is None:
-        return {}
-    connection = HTTPConnection(urlsplit(url).netloc)
-    connection.request("GET", COUNTS_PATH)
-    counts: dict[str, int] = json.loads(connection.getresponse().read())
-    connection.close()
     return counts
 
 
