@@ -51,15 +51,20 @@ def copy(*, address: DatabaseAddress, replace: bool, check: bool, to: str) -> No
     with (
         address.open(writes=False) as source,
         address.at(to, token=TO_TOKEN).open(writes=False) as target,
-        _shown() as shown,
+        shown_on_a_terminal() as shown,
     ):
         one = Copy(source, target, from_url, to_url, shown)
         done = one.compared() if check else one.made(replaces=replace)
+    say_the_same(done, "in both")
+
+
+def say_the_same(done: Pass, where: str) -> None:
+    """Say that two databases are the same, and how many rows their tables have."""
     for table, rows in done.rows.items():
         click.echo(printable(f"{table}: {rows} rows"))
     click.echo(
-        f"{len(done.rows)} tables, {sum(done.rows.values())} rows:"
-        " schema and rows are the same in both"
+        f"{len(done.rows)} tables, {sum(done.rows.values())} rows: schema and rows are the same"
+        f" {printable(where)}"
     )
 
 
@@ -202,14 +207,14 @@ def _fenced_off() -> Iterator[None]:
         if MARK not in error.message:
             raise
         raise Failure(
-            "another `sqlatch copy` goes on with the same target: wait for its end, or stop it and"
+            "another copy goes on with the same target: wait for its end, or stop it and"
             " run this again",
             Exit.TRY_AGAIN,
         ) from error
 
 
 @contextmanager
-def _shown() -> Iterator[Shown]:
+def shown_on_a_terminal() -> Iterator[Shown]:
     console = Console(file=sys.stderr)
     with Progress(
         TextColumn("{task.description}", markup=False),

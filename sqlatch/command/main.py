@@ -13,6 +13,7 @@ from sqlatch.command.export import export
 from sqlatch.command.load import load
 from sqlatch.command.mcp import mcp
 from sqlatch.command.query import query
+from sqlatch.command.restore import restore
 from sqlatch.command.serve import serve
 from sqlatch.command.shell import shell
 from sqlatch.command.token import token
@@ -47,5 +48,5 @@ def health(*, address: DatabaseAddress) -> int:
     return Exit.OK if answer.get("status") == "ok" else Exit.TRY_AGAIN
 
 
-for each in (query, shell, load, export, dump, copy, token, mcp, serve):
+for each in (query, shell, load, export, dump, restore, copy, token, mcp, serve):
     commands.add_command(each)
