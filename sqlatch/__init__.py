@@ -2,14 +2,15 @@
 
 from typing import TYPE_CHECKING, Any
 
-from sqlatch.kernel.version import __version__ as __version__
+from sqlatch.kernel.version import __version__
 
 if TYPE_CHECKING:
-    from sqlatch.client import Client as Client
-    from sqlatch.client import connect as connect
-    from sqlatch.result import Result as Result
-    from sqlatch.session import Session as Session
-    from sqlatch.statement import Statement as Statement
+    from sqlatch.client import Client, connect
+    from sqlatch.result import Result
+    from sqlatch.session import Session
+    from sqlatch.statement import Statement
+
+__all__ = ["Client", "Result", "Session", "Statement", "__version__", "connect"]
 
 _FROM = {
     "Client": "sqlatch.client",
@@ -27,3 +28,8 @@ def __getattr__(name: str) -> Any:
     from importlib import import_module
 
     return getattr(import_module(_FROM[name]), name)
+
+
+def __dir__() -> list[str]:
+    """Return the names that are not loaded yet too, which a prompt completes."""
+    return sorted({*globals(), *__all__})

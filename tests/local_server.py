@@ -6,7 +6,7 @@ import re
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -50,7 +50,7 @@ def with_command(directory: Path) -> dict[str, str]:
     return {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT)}
 
 
-def exported(printed: IO[str]) -> dict[str, str]:
+def exported(printed: Iterable[str]) -> dict[str, str]:
     """Return the variables of the line `export ...` that a server prints when it is ready."""
     for line in printed:
         if line.startswith("export "):

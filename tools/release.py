@@ -22,9 +22,11 @@ NEXT = """
 sqlatch {version} is ready. What is left to do:
 
     git tag -a v{version} -m "sqlatch {version}" && git push origin v{version}
-    {twine} upload {files}
+    {twine} upload --repository-url URL {files}
     sam deploy
 
+The package is on no public index. URL is your own index (AWS CodeArtifact, devpi and others have
+one); without an index, hand out the wheel, which pip installs from a path or an https:// address.
 docs/runbook.md says how a new version is rolled out.
 """
 

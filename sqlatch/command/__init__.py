@@ -10,6 +10,8 @@ NEEDED = ("click", "prompt_toolkit", "rich")
 
 def main() -> None:
     """The entry point; says what to install where the extra `cli` is not."""
+    if sys.platform == "win32":
+        sys.exit("sqlatch: the command does not run on Windows; run it in WSL")
     missing = [name for name in NEEDED if find_spec(name) is None]
     if missing:
         sys.exit(f"sqlatch: {', '.join(missing)} not installed: pip install 'sqlatch[cli]'")

@@ -51,7 +51,7 @@ def serve(
 
     The settings of the service are variables of the environment, SQLATCH_ROWS_MAX and others.
     """
-    _check_platform()
+    _check_installed()
     from sqlatch.server.http import Server
     from sqlatch.server.workers import Workers
 
@@ -79,16 +79,10 @@ def serve(
         pool.end()
 
 
-def _check_platform() -> None:
-    if sys.platform == "win32":
-        raise Failure(
-            "the service does not run on Windows: start it in WSL, and call it from Windows",
-            Exit.USAGE,
-        )
+def _check_installed() -> None:
     if missing := [name for name in NEEDED if find_spec(name) is None]:
         raise Failure(
-            f"{', '.join(missing)} not installed: install the wheel with its extra `server`,"
-            " as in pip install 'sqlatch-VERSION-py3-none-any.whl[cli,server]'",
+            f"{', '.join(missing)} not installed: pip install 'sqlatch[cli,server]'",
             Exit.USAGE,
         )
 

@@ -2,9 +2,11 @@
 
 import subprocess
 import sys
+from typing import assert_type
 
 import pytest
 
+import sqlatch
 from tests.writers import ROOT
 
 SDK = {"boto3", "botocore"}
@@ -26,3 +28,23 @@ def test_nothing_is_loaded_before_it_is_needed(code: str, unwanted: set[str]) ->
     loaded = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
 
     assert set(loaded.stdout.split()) & unwanted == set()
+
+
+def test_a_prompt_completes_what_is_not_loaded_yet() -> None:
+    code = (
+        "import rlcompleter, sqlatch\n"
+        "complete = rlcompleter.Completer({'sqlatch': sqlatch}).complete\n"
+        "print(*(complete('sqlatch.', number) for number in range(40)))"
+    )
+    command = [sys.executable, "-c", code]
+
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+
+    offered = {name.strip("(").removeprefix("sqlatch.") for name in done.stdout.split()}
+    assert set(sqlatch.__all__) - {"__version__"} <= offered
+
+
+def test_an_editor_knows_what_is_loaded_late() -> None:
+    """mypy reads this line, as `make check` runs it: without the types the names would be Any."""
+    with sqlatch.connect(URL) as client:
+        assert_type(client, sqlatch.Client)
