@@ -117,6 +117,18 @@ def test_the_example_request_gives_the_example_reply(ask: Ask) -> None:
     assert answer == reply
 
 
+def test_no_page_has_the_package_from_an_index_where_it_is_not() -> None:
+    installs = [
+        line
+        for page in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), ROOT / "sqlatch" / "README.md"]
+        if page.name != "CHANGELOG.md"
+        for line in re.findall(r"pip install .*?sqlatch.*", page.read_text())
+    ]
+
+    assert len(installs) > 9
+    assert [line for line in installs if ".whl" not in line] == []
+
+
 def test_the_links_of_the_documents_lead_somewhere() -> None:
     for document in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("*/DESIGN.md")]:
         for link in re.findall(r"\]\(([^)#:]+)\)", document.read_text()):

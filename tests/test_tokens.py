@@ -88,7 +88,7 @@ def test_what_could_not_be_used_is_not_signed(changes: dict[str, Any], message: 
 
 def test_the_commands_of_the_page_make_a_key_and_a_token(tmp_path: Path) -> None:
     install, *commands = blocks("sh")[0].splitlines()
-    assert install == "pip install 'sqlatch[cli,tokens]'"
+    assert install == 'pip install "$(echo dist/sqlatch-*.whl)[cli,tokens]"'
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert project["optional-dependencies"]["tokens"][0].startswith("pyjwt[crypto]")
 

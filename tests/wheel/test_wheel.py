@@ -34,6 +34,23 @@ def test_one_top_level_package_is_installed(bare: Environment, tmp_path: Path) -
     assert {top for top in tops if not top.endswith(".dist-info")} - {".."} == {"sqlatch"}
 
 
+def test_what_an_index_would_show_has_no_link_into_the_repository(
+    bare: Environment, tmp_path: Path
+) -> None:
+    shown = bare.python(
+        "import importlib.metadata as m; print(m.metadata('sqlatch').get_payload())", cwd=tmp_path
+    )
+
+    assert shown.strip() == (ROOT / "sqlatch" / "README.md").read_text().strip()
+    links = re.findall(r"\]\((.+?)\)", shown)
+    assert [link for link in links if not link.startswith("https://")] == []
+    extras = bare.python(
+        "import importlib.metadata as m; print(*m.metadata('sqlatch').get_all('Provides-Extra'))",
+        cwd=tmp_path,
+    )
+    assert set(re.findall(r"^\| `(\w+)`", shown, re.MULTILINE)) == set(extras.split())
+
+
 def test_urllib3_is_all_that_comes_with_it(bare: Environment, tmp_path: Path) -> None:
     printed = bare.python(
         "import importlib.metadata as m; print(*sorted(d.name for d in m.distributions()))",
@@ -157,7 +174,7 @@ def test_the_examples_of_a_sqlite_file_run(bare: Environment, tmp_path: Path, ur
 
 def test_the_commands_of_the_tokens_page_run(signing: Environment, tmp_path: Path) -> None:
     install, *commands = blocks("tokens.md", "sh")[0].splitlines()
-    assert install == "pip install 'sqlatch[cli,tokens]'"
+    assert install == 'pip install "$(echo dist/sqlatch-*.whl)[cli,tokens]"'
 
     printed = signing.run(["bash", "-euc", "\n".join(commands)], cwd=tmp_path)
 
