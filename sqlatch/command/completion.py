@@ -19,7 +19,7 @@ WORDS = (
     "UPDATE", "USING", "VALUES", "WHEN", "WHERE", "WITH",
 )  # fmt: skip
 _RESERVED = frozenset(" ".join(WORDS).split())
-COMMANDS = (".help", ".mode", ".quit", ".schema", ".tables")
+COMMANDS = (".again", ".exit", ".help", ".mode", ".quit", ".read", ".schema", ".tables")
 
 _WORD = re.compile(r"[\w.]*$")
 _PLAIN = re.compile(r"[a-z_][a-z0-9_]*", re.ASCII | re.IGNORECASE)

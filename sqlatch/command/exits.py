@@ -8,7 +8,7 @@ from enum import IntEnum
 import click
 
 from sqlatch.command.output import printable
-from sqlatch.errors import SqlatchError, Timeout, Unauthorized
+from sqlatch.errors import DatabaseNotFound, ReadOnly, SqlatchError, Timeout, Unauthorized
 from sqlatch.failures import UNKNOWN, BadUrl, FunctionNotFound, NotPermitted
 from sqlatch.result import Result
 
@@ -27,6 +27,14 @@ class Exit(IntEnum):
     INTERRUPTED = 130
 
 
+_NEXT_STEPS: dict[type[SqlatchError], str] = {
+    DatabaseNotFound: "; the first statement that writes makes it",
+    ReadOnly: "; leave --read-only out to write",
+    Timeout: "; --timeout SECONDS gives it longer",
+    Unauthorized: "; give a token in SQLATCH_TOKEN",
+}
+
+
 class Failure(click.ClickException):
     """The end of a command: a message on a line, and an exit code."""
 
@@ -35,9 +43,22 @@ class Failure(click.ClickException):
         self.exit_code = exit_code  # type: ignore[misc]
 
 
-def failure_of(error: SqlatchError, *, writes: bool) -> Failure:
-    """An error as the end of a command."""
-    return Failure(f"{error.code}: {error.message}", exit_of(error, writes=writes))
+def failure_of(error: SqlatchError, *, writes: bool, where: str = "", then: str = "") -> Failure:
+    """An error as the end of a command, with the next step.
+
+    `where` is the place of the SQL in a file; `then` is the next step if the outcome is unknown.
+    """
+    exit_code = exit_of(error, writes=writes)
+    step = next((step for kind, step in _NEXT_STEPS.items() if isinstance(error, kind)), "")
+    if exit_code is Exit.OUTCOME_UNKNOWN:
+        step = then
+    return Failure(f"{error.code}: {error.message}{step}{where}", exit_code)
+
+
+def offset_of(error: SqlatchError) -> int:
+    """Return the place of an error in its statement, in bytes; 0 if it is not known."""
+    offset = error.facts.get("offset", 0)
+    return offset if isinstance(offset, int) else 0
 
 
 def exit_of(error: SqlatchError, *, writes: bool) -> Exit:

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from enum import StrEnum
 from typing import Any, TextIO
 
-from rich.console import Console, JustifyMethod
+import click
+from rich.console import Console, JustifyMethod, RenderableType
 from rich.table import Table
 from rich.text import Text
+from rich.tree import Tree
 
 from sqlatch.kernel.values import Value, names_apart, value_out
 from sqlatch.result import Result
@@ -18,20 +20,24 @@ WIDTH_ELSEWHERE = 1_000_000
 
 BLOB_BYTES_SHOWN_MAX = 16
 
+PLAN_COLUMNS = ("id", "parent", "notused", "detail")
+"""The columns of EXPLAIN QUERY PLAN."""
+
 
 class Format(StrEnum):
     """The forms in which results are written."""
 
     TABLE = "table"
+    LIST = "list"
     JSON = "json"
     JSONL = "jsonl"
     CSV = "csv"
 
 
 def write(result: Result, form: Format, stream: TextIO) -> None:
-    """Write a result; a table and JSON also say what a write did."""
-    if form is Format.TABLE:
-        write_table(result, stream)
+    """Write a result; for people and as JSON it also says what a write did."""
+    if form in (Format.TABLE, Format.LIST):
+        _show(drawn(result, form, stream), stream)
     elif form is Format.JSON:
         stream.write(f"{_json(_reply(result))}\n")
     elif form is Format.JSONL:
@@ -40,13 +46,50 @@ def write(result: Result, form: Format, stream: TextIO) -> None:
         _write_csv(result, stream)
 
 
-def write_table(result: Result, stream: TextIO) -> None:
-    """The rows as a table, numbers to the right; what was changed where there are none."""
+def drawn(result: Result, form: Format, stream: TextIO) -> str:
+    """Return a result for people: what was changed, a plan as a tree, or rows.
+
+    Rows that are wider than the terminal as a table are a list, a column on each line.
+    """
     if not result.columns:
-        plural = "" if result.rows_affected == 1 else "s"
-        stream.write(f"{result.rows_affected} row{plural} affected\n")
-        return
+        return f"{_counted(result.rows_affected)} affected\n"
     console = console_on(stream)
+    table = _table(result)
+    if result.columns == PLAN_COLUMNS:
+        parts: list[RenderableType] = [_tree(result)]
+    elif form is Format.LIST or _width(table, console) > console.width:
+        parts = _list(result)
+    else:
+        parts = [table]
+    # Written by the caller, since rich ends the program where nobody reads.
+    with console.capture() as captured:
+        for part in parts:
+            console.print(part)
+    more = f"the first {len(result.rows)} rows; there are more\n" if result.truncated else ""
+    return captured.get() + more
+
+
+def summary(result: Result, took_s: float) -> str:
+    """Return how many rows came, and how long they took: all of a call, with its way."""
+    took = f"{1000 * took_s:.0f} ms" if took_s < 1 else f"{took_s:.1f} s"
+    has_rows = result.columns and result.columns != PLAN_COLUMNS
+    return f"{_counted(len(result.rows))}, {took}" if has_rows else took
+
+
+def _show(text: str, stream: TextIO) -> None:
+    """Write a text; through $PAGER where it is longer than the terminal."""
+    if stream.isatty() and text.count("\n") >= console_on(stream).height:
+        click.echo_via_pager(text.rstrip("\n"))
+    else:
+        stream.write(text)
+
+
+def _counted(rows: int) -> str:
+    return f"{rows} row{'' if rows == 1 else 's'}"
+
+
+def _table(result: Result) -> Table:
+    """The rows as a table, numbers to the right."""
     table = Table(highlight=False)
     for number, name in enumerate(result.columns):
         numbers = all(isinstance(row[number], int | float | None) for row in result.rows)
@@ -54,12 +97,36 @@ def write_table(result: Result, stream: TextIO) -> None:
         table.add_column(Text(printable(name)), justify=justify, overflow="fold")
     for row in result.rows:
         table.add_row(*map(_cell, row))
-    # Written here, since rich ends the program where nobody reads.
-    with console.capture() as drawn:
-        console.print(table)
-    stream.write(drawn.get())
-    if result.truncated:
-        stream.write(f"the first {len(result.rows)} rows; there are more\n")
+    return table
+
+
+def _width(table: Table, console: Console) -> int:
+    options = console.options.update(max_width=WIDTH_ELSEWHERE)
+    return console.measure(table, options=options).maximum
+
+
+def _list(result: Result) -> list[RenderableType]:
+    """The rows one below the other, a column on each line."""
+    names = [Text(printable(name), style="bold") for name in result.columns]
+    name_width = max(name.cell_len for name in names)
+    parts: list[RenderableType] = [] if result.rows else [Text("no rows")]
+    for number, row in enumerate(result.rows, 1):
+        grid = Table.grid(padding=(0, 2))
+        grid.add_column(width=name_width, overflow="fold")
+        grid.add_column(overflow="fold")
+        for name, value in zip(names, row, strict=True):
+            grid.add_row(name, _cell(value))
+        parts += [Text(f"row {number}", style="dim"), grid]
+    return parts
+
+
+def _tree(result: Result) -> Tree:
+    """The plan of EXPLAIN QUERY PLAN: each step below the one that it is a part of."""
+    root = Tree(Text("query plan", style="dim"))
+    steps: dict[Value, Tree] = {}
+    for step, parent, _unused, detail in result.rows:
+        steps[step] = steps.get(parent, root).add(Text(printable(str(detail))))
+    return root
 
 
 def console_on(stream: TextIO) -> Console:

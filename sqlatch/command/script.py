@@ -1,9 +1,11 @@
 """A text of SQL as its statements; SQLite's own tokenizer says where each ends."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 SCRIPT_CHARACTERS_MAX = 5_000_000
+LINE_CHARACTERS_SHOWN_MAX = 100
 
 
 def is_complete(text: str) -> bool:
@@ -11,16 +13,42 @@ def is_complete(text: str) -> bool:
     return sqlite3.complete_statement(text)
 
 
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """A statement of a text, with its semicolon, and the line that it begins on, from 1."""
+
+    sql: str
+    line: int
+
+    def shown_at(self, offset_bytes: int, places: Sequence[str]) -> str:
+        """Return a place in the statement, for the end of a message, with its line of SQL."""
+        before = self.sql.encode()[:offset_bytes].decode(errors="ignore").count("\n")
+        line = self.sql.splitlines()[before].strip()[:LINE_CHARACTERS_SHOWN_MAX]
+        return f" ({', '.join(places)}, line {self.line + before})\n  {line}"
+
+
 def statements(text: str) -> Iterator[str]:
     """The statements, each with its semicolon; the last one may have none."""
+    for one in located(text):
+        yield one.sql
+
+
+def located(text: str, line: int = 1) -> Iterator[Statement]:
+    """The statements of a text whose first line has this number."""
     begun = ""
     for part in _parts(text):
         begun += part
         if part.endswith(";") and is_complete(begun):
-            yield begun.strip()
+            yield _placed(begun, line)
+            line += begun.count("\n")
             begun = ""
     if not _is_blank(begun):
-        yield begun.strip()
+        yield _placed(begun, line)
+
+
+def _placed(begun: str, line: int) -> Statement:
+    sql = begun.strip()
+    return Statement(sql, line + begun.partition(sql)[0].count("\n"))
 
 
 def _parts(text: str) -> Iterator[str]:

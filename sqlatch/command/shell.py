@@ -2,8 +2,10 @@
 
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from uuid import uuid4
 
 import click
 from prompt_toolkit import PromptSession
@@ -16,19 +18,28 @@ from prompt_toolkit.shortcuts import CompleteStyle
 from sqlatch.client import Client
 from sqlatch.command import output, script
 from sqlatch.command.address import DatabaseAddress, with_address
-from sqlatch.command.completion import SqlCompleter
-from sqlatch.command.exits import failure_of, shown
+from sqlatch.command.completion import COMMANDS, SqlCompleter
+from sqlatch.command.exits import Exit, Failure, failure_of, offset_of, shown
 from sqlatch.command.output import Format, printable
 from sqlatch.command.schema import definitions, tables
+from sqlatch.command.script import Statement
 from sqlatch.errors import SqlatchError
+from sqlatch.failures import UNKNOWN
+from sqlatch.kernel.hints import did_you_mean
 
 HELP = """\
 .tables         tables and views
 .schema [NAME]  the SQL that made them
-.mode FORMAT    table, json, jsonl or csv
+.mode [FORMAT]  table, list, json, jsonl or csv
+.read FILE      run the SQL in a file, up to the first error
+.again          run a write again whose answer did not come: it is applied once
 .help           this
-.quit           end, as Ctrl-D does
+.quit           end, as exit, quit, \\q and Ctrl-D do
 SQL ends with a semicolon. Each statement is a transaction of its own."""
+
+ENDS = frozenset({".quit", ".exit", "exit", "quit", "\\q"})
+
+NO_ANSWER = "no answer came. If the statement writes, it may have been applied: look at the rows"
 
 
 @click.command()
@@ -39,59 +50,135 @@ def shell(*, address: DatabaseAddress) -> None:
     There, the first statement that fails ends it.
     """
     with address.open(writes=True) as client:
-        if not sys.stdin.isatty():
-            session = Shell(client)
-            for text in _pieces(sys.stdin.read()):
-                session.run(text)
-            return
-        Shell(client).talk(prompting(client))
+        session = Shell(client, tells_time=sys.stdin.isatty() and sys.stdout.isatty())
+        if sys.stdin.isatty():
+            session.talk(prompting(client))
+        else:
+            session.run_all(sys.stdin.read(), "standard input")
 
 
 class Shell:
     """Carry out what is typed."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, *, tells_time: bool = False) -> None:
         self._client = client
+        self._tells_time = tells_time
         self._form = Format.TABLE
+        self._unanswered: tuple[Statement, str] | None = None
         self.has_ended = False
 
     def talk(self, read: Callable[[], str]) -> None:
         """Read and do until the end; an error is told, and is not the end."""
         while not self.has_ended:
             try:
-                for piece in _pieces(read()):
-                    self.run(piece)
+                self.run_all(read(), "")
             except KeyboardInterrupt:
                 continue
             except EOFError:
                 return
+            except click.ClickException as error:
+                click.echo(error.format_message(), err=True)
             except SqlatchError as error:
                 click.echo(failure_of(error, writes=True).format_message(), err=True)
 
-    def run(self, text: str) -> None:
-        """Do one command, or one statement."""
-        if text.startswith("."):
-            self._command(*text.rstrip("; \n").split())
-        else:
-            result = self._client.execute(text)
-            with shown([result]):
-                output.write(result, self._form, sys.stdout)
-                sys.stdout.flush()
+    def run_all(self, text: str, file: str) -> None:
+        """Do what is in a text. An error says its line, if the text is that of a file."""
+        for piece in _pieces(text):
+            if self.has_ended:
+                return
+            if _is_command(piece.sql):
+                self._command(piece)
+            else:
+                self._execute(piece, str(uuid4()), file)
 
-    def _command(self, name: str, *arguments: str) -> None:
-        if name == ".quit":
+    def _execute(self, statement: Statement, key: str, file: str) -> None:
+        """Run a statement. Its key is remembered if it may have been applied without an answer."""
+        began = time.monotonic()
+        try:
+            result = self._client.execute(statement.sql, idempotency_key=key)
+        except KeyboardInterrupt:
+            self._unanswered = (statement, key)
+            raise Failure(
+                f"interrupted: {NO_ANSWER}, or type .again, which applies it once",
+                Exit.INTERRUPTED,
+            ) from None
+        except SqlatchError as error:
+            if error.facts.get("outcome") == UNKNOWN:
+                self._unanswered = (statement, key)
+            raise failure_of(
+                error,
+                writes=True,
+                where=_place(error, statement, file),
+                then="; .again runs it once more, and applies it once",
+            ) from error
+        took_s = time.monotonic() - began
+        with shown([result]):
+            output.write(result, self._form, sys.stdout)
+            if self._tells_time and self._form in (Format.TABLE, Format.LIST):
+                sys.stdout.write(f"{output.summary(result, took_s)}\n")
+            sys.stdout.flush()
+
+    def _command(self, piece: Statement) -> None:
+        name, *arguments = piece.sql.rstrip("; \n").split(maxsplit=1)
+        argument = arguments[0].strip() if arguments else ""
+        if name.lower() in ENDS:
             self.has_ended = True
         elif name == ".tables":
             found = [table.name for table in tables(self._client) if table.kind != "shadow"]
             click.echo(printable("\n".join(found) or "no tables"))
         elif name == ".schema":
-            for one in definitions(self._client):
-                if not arguments or one.table.lower() == arguments[0].lower():
-                    click.echo(printable(f"{one.sql};"))
-        elif name == ".mode" and arguments and arguments[0] in set(Format):
-            self._form = Format(arguments[0])
-        else:
+            self._schema(argument)
+        elif name == ".mode":
+            self._mode(argument)
+        elif name == ".read":
+            self._read(Path(argument))
+        elif name == ".again":
+            self._again()
+        elif name in (".help", "help", "\\?"):
             click.echo(HELP)
+        else:
+            raise Failure(
+                f"there is no command {name}{did_you_mean(name, COMMANDS)}\n{HELP}",
+                Exit.USAGE,
+            )
+
+    def _schema(self, name: str) -> None:
+        found = [
+            one
+            for one in definitions(self._client)
+            if not name or one.table.lower() == name.lower()
+        ]
+        for one in found:
+            click.echo(printable(f"{one.sql};"))
+        if name and not found:
+            hint = did_you_mean(name, [one.table for one in definitions(self._client)])
+            raise Failure(f"there is no table {name}{hint}", Exit.REFUSED)
+
+    def _mode(self, name: str) -> None:
+        if not name:
+            click.echo(self._form.value)
+        elif name in set(Format):
+            self._form = Format(name)
+        else:
+            raise Failure(
+                f"there is no mode {name}{did_you_mean(name, Format)}; the modes are"
+                f" {', '.join(Format)}",
+                Exit.USAGE,
+            )
+
+    def _read(self, path: Path) -> None:
+        try:
+            text = path.expanduser().read_text()
+        except (OSError, UnicodeDecodeError) as error:
+            raise Failure(f"{path} cannot be read: {error}", Exit.USAGE) from error
+        self.run_all(text, str(path))
+
+    def _again(self) -> None:
+        if self._unanswered is None:
+            raise Failure("there is no statement whose answer did not come", Exit.USAGE)
+        statement, key = self._unanswered
+        self._execute(statement, key, "")
+        self._unanswered = None
 
 
 def prompting(
@@ -119,7 +206,7 @@ def _keys() -> KeyBindings:
     @keys.add("enter")
     def _enter(event: KeyPressEvent) -> None:
         text = event.current_buffer.text.strip()
-        if not text or text.startswith(".") or script.is_complete(text):
+        if not text or _is_command(text) or script.is_complete(text):
             event.current_buffer.validate_and_handle()
         else:
             event.current_buffer.insert_text("\n")
@@ -127,20 +214,27 @@ def _keys() -> KeyBindings:
     return keys
 
 
-def _pieces(text: str) -> Iterator[str]:
+def _pieces(text: str) -> Iterator[Statement]:
     """Commands, each on a line of its own, and statements."""
-    lines = text.strip().splitlines()
-    while lines and lines[0].lstrip().startswith("."):
-        yield lines.pop(0).strip()
-    before = ""
-    for line in lines:
-        if line.lstrip().startswith(".") and (not before.strip() or script.is_complete(before)):
-            yield from script.statements(before)
-            yield line.strip()
-            before = ""
+    before, begins = "", 1
+    for number, line in enumerate(text.splitlines(), 1):
+        if _is_command(line) and (not before.strip() or script.is_complete(before)):
+            yield from script.located(before, begins)
+            yield Statement(line.strip(), number)
+            before, begins = "", number + 1
         else:
             before += f"{line}\n"
-    yield from script.statements(before)
+    yield from script.located(before, begins)
+
+
+def _is_command(line: str) -> bool:
+    """Return whether a line that begins a statement is a command instead."""
+    word = line.strip().rstrip("; ").lower()
+    return word.startswith((".", "\\")) or word in ENDS or word == "help"
+
+
+def _place(error: SqlatchError, statement: Statement, file: str) -> str:
+    return statement.shown_at(offset_of(error), [file]) if file else ""
 
 
 def _history() -> Path:

@@ -176,6 +176,9 @@ EXITS: list[tuple[list[str], int, str]] = [
     (["query", "-r", "CREATE TABLE t (n)"], 3, "READ_ONLY"),
     (["query", "-u", "ftp://x/y", "SELECT 1"], 2, "BAD_URL"),
     (["query", ""], 2, "there is no statement"),
+    (["query"], 2, "give SQL, or a file of it with -f"),
+    (["query", "-f", "/dev/null", "SELECT 1"], 2, "give SQL, or a file of it with -f"),
+    (["query", "-r", "--idempotency-key", "k", "SELECT 1"], 2, "is for what writes"),
     (["query", "-p", "[]", "SELECT 1; SELECT 2"], 2, "parameters are for one statement"),
     (["nope"], 2, "No such command"),
     (["query", "--timeout", "0.4", "-u", f"http://127.0.0.1:{closed_port()}/main", "SELECT 1"],
@@ -228,6 +231,60 @@ SCRIPTS: list[tuple[str, Any]] = [
 @pytest.mark.parametrize(("text", "expected"), SCRIPTS)
 def test_a_script_is_cut_where_sqlite_would(text: str, expected: list[str]) -> None:
     assert list(statements(text)) == expected
+
+
+SQL_FILE = "SELECT 1;\n-- one\n\nINSERT INTO t\nVALUES (1);\n/* two */ INSERT INTO t VALUES (1);\n"
+PLACES: dict[str, tuple[str, str]] = {
+    "a constraint": (
+        SQL_FILE,
+        "(FILE, statement 3 of 3, line 6)\n  /* two */ INSERT INTO t VALUES",
+    ),
+    "a name": ("SELECT 1;\nSELECT 'é',\n nope\n;", "(FILE, statement 2 of 2, line 3)\n  nope\n"),
+    "the only statement": ("\n\nSELEC", "(FILE, line 3)\n  SELEC\n"),
+}
+
+
+@pytest.mark.parametrize("name", PLACES)
+def test_an_error_in_a_file_says_its_line_and_statement(
+    sqlatch: Sqlatch, client: Client, tmp_path: Path, name: str
+) -> None:
+    client.execute("CREATE TABLE t (n UNIQUE)")
+    file = tmp_path / "t.sql"
+    text, place = PLACES[name]
+    file.write_text(text)
+
+    ended = sqlatch("query", "-f", str(file))
+
+    assert ended.code == 3
+    assert place.replace("FILE", str(file)) in ended.err
+    assert client.query("SELECT * FROM t").rows == []
+
+
+def test_a_write_under_a_key_is_applied_once(sqlatch: Sqlatch, client: Client) -> None:
+    client.execute("CREATE TABLE t (n)")
+    insert = ("query", "--idempotency-key", "k", "INSERT INTO t VALUES (1)")
+
+    first, again = sqlatch(*insert), sqlatch(*insert)
+    other = sqlatch("query", "--idempotency-key", "k", "INSERT INTO t VALUES (2)")
+
+    assert (first.code, again.code, other.code) == (0, 0, 3)
+    assert client.query("SELECT * FROM t").rows == [(1,)]
+
+
+def test_rows_may_be_a_list_and_a_plan_is_a_tree(sqlatch: Sqlatch) -> None:
+    sqlatch("query", "CREATE TABLE t (n)")
+
+    rows = sqlatch("query", "-o", "list", "SELECT 1 AS a, 'x' AS longer UNION VALUES (2, NULL)")
+    plan = sqlatch("query", "EXPLAIN QUERY PLAN SELECT 1 UNION SELECT n FROM t")
+
+    assert [line.rstrip() for line in rows.out.splitlines()] == [
+        "row 1", "a       1", "longer  x", "row 2", "a       2", "longer  NULL"
+    ]  # fmt: skip
+    assert plan.out.splitlines()[:3] == [
+        "query plan",
+        "└── MERGE (UNION)",
+        "    ├── LEFT",
+    ]
 
 
 @pytest.mark.parametrize(

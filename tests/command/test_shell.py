@@ -68,6 +68,49 @@ def test_the_commands_with_a_dot(typed: Typed) -> None:
     assert typed(".quit\rSELECT 1;\r") == ""
 
 
+@pytest.mark.parametrize("word", ["exit", "QUIT", "exit;", "\\q", ".exit", ".quit"])
+def test_the_words_that_end_it(typed: Typed, word: str) -> None:
+    assert typed(f"{word}\r.mode\r") == ""
+
+
+HINTS = {
+    ".mod": "there is no command .mod; did you mean .mode?\n.tables",
+    "\\d": "there is no command \\d\n.tables",
+    ".mode tabel": "there is no mode tabel; did you mean table?; the modes are table, list, json",
+    ".schema fligths": "there is no table fligths; did you mean flights?\n",
+    ".read nope.sql": "nope.sql cannot be read: ",
+    ".again": "there is no statement whose answer did not come\n",
+    "SELECT * FROM fligths;": "no such table: fligths; did you mean flights?\n",
+}
+
+
+@pytest.mark.parametrize("text", HINTS)
+def test_what_is_not_there_is_told_with_what_may_be_meant(
+    typed: Typed, client: Client, text: str
+) -> None:
+    client.execute("CREATE TABLE flights (n)")
+
+    assert HINTS[text] in typed(f"{text}\r")
+
+
+def test_the_mode_is_told_and_changed(typed: Typed) -> None:
+    assert typed(".mode\r.mode list\r.mode\r") == "table\nlist\n"
+
+
+def test_a_file_is_read_up_to_the_first_error(typed: Typed, tmp_path: Path) -> None:
+    file = tmp_path / "t.sql"
+    file.write_text(
+        "CREATE TABLE t (n);\n.mode csv\n\nSELECT 5 AS n;\n-- c\nSELECT\n nope;\n.tables\n"
+    )
+
+    written = typed(f".read {file}\r.mode\r")
+
+    assert written == (
+        "0 rows affected\nn\n5\ncsv\n"
+        f"STATEMENT_ERROR: no such column: nope (at offset 13) ({file}, line 7)\n  nope;\n"
+    )
+
+
 def test_history_is_kept_for_its_owner_alone(typed: Typed, tmp_path: Path) -> None:
     typed("CREATE TABLE remembered (n);\r")
     history = tmp_path / "sqlatch" / "history"
@@ -109,6 +152,7 @@ def test_without_a_terminal_the_first_failure_ends_it(sqlatch: Sqlatch, client: 
 
     assert ended.code == 3
     assert "STATEMENT_ERROR" in ended.err
+    assert "(standard input, line 2)\n  SELEC;" in ended.err
     assert client.query("SELECT * FROM t").rows == []
 
 

@@ -1,0 +1,146 @@
+"""The command line in a terminal: what is seen there, and Ctrl-C."""
+
+import re
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pexpect
+import pytest
+
+from sqlatch.client import Client
+from tests.command.conftest import ROOT, Sqlatch
+from tests.sqlatch.fault_proxy import Fault, running
+
+Terminal = Callable[..., pexpect.spawn]
+
+pytestmark = pytest.mark.timeout(120)
+
+
+@pytest.fixture
+def terminal(tmp_path: Path, url: str) -> Iterator[Terminal]:
+    """Run a command in a terminal of 24 lines and 80 columns."""
+    with ExitStack() as stack:
+
+        def terminal(*arguments: str, **variables: str) -> pexpect.spawn:
+            environment = {
+                "PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "TERM": "xterm", "SQLATCH_URL": url,
+                "PROMPT_TOOLKIT_NO_CPR": "1", "PAGER": "cat", "NO_COLOR": "1",
+            }  # fmt: skip
+            child = pexpect.spawn(
+                sys.executable, ["-m", "sqlatch", *arguments], cwd=ROOT, timeout=60,
+                encoding="utf-8", dimensions=(24, 80), env=environment | variables,
+            )  # fmt: skip
+            stack.callback(child.close, force=True)
+            return child
+
+        yield terminal
+
+
+@dataclass
+class Held:
+    """The first request is applied, and its answer held back until the end of the test."""
+
+    is_applied: threading.Event = field(default_factory=threading.Event)
+    ends: threading.Event = field(default_factory=threading.Event)
+
+    def answer(self, _whole: bytes) -> bytes:
+        self.is_applied.set()
+        self.ends.wait()
+        return b""
+
+
+@pytest.fixture
+def held(url: str, client: Client) -> Iterator[tuple[Held, str]]:
+    """A service that holds the first answer back, and the URL of the test's database there."""
+    client.execute("CREATE TABLE t (n)")
+    held = Held()
+    port = urlsplit(url).port
+    assert port is not None
+    with running(port) as proxy:
+        proxy.faults.append(Fault("held", is_unknown=True, arrives=True, answer=held.answer))
+        yield held, url.replace(f":{port}", f":{proxy.port}")
+        held.ends.set()
+
+
+def seen(child: pexpect.spawn, until: str) -> str:
+    """The text that a terminal shows up to a text, without what moves and colors it."""
+    child.expect(until)
+    return re.sub(r"\x1b\[[?\d;]*[A-Za-z]| +(?=\r)|\r", "", child.before + child.after)
+
+
+def test_rows_that_do_not_fit_are_a_list_with_count_and_time(
+    terminal: Terminal, client: Client
+) -> None:
+    client.execute("CREATE TABLE t (n)")
+    shell = terminal("shell")
+    shell.expect(">")
+    shell.sendline("SELECT 1 AS n;")
+    table = seen(shell, r"\d ms\r\n")
+    shell.sendline(f"SELECT 1 AS n, '{'x' * 70}' AS wide, 3 AS last;")
+    rows = seen(shell, r"\d ms\r\n")
+    shell.sendline("exit")
+    shell.expect(pexpect.EOF)
+    shell.close()
+
+    assert re.search(r"┃ n ┃\n.+\n│ 1 │\n└───┘\n1 row, \d+ ms\n$", table)
+    assert re.search(rf"row 1\nn     1\nwide  {'x' * 70}\nlast  3\n1 row, \d+ ms\n$", rows)
+    assert shell.exitstatus == 0
+
+
+def test_what_is_longer_than_the_terminal_goes_through_the_pager(
+    terminal: Terminal, client: Client
+) -> None:
+    client.execute("CREATE TABLE t AS SELECT value FROM json_each(?)", [str([*range(1, 31)])])
+
+    query = terminal("query", "SELECT * FROM t", PAGER="sed s/^/paged:/")
+    query.expect(r"paged:│ +30 │[\s\S]*30 rows, \d+ ms\r\n")
+    query.expect(pexpect.EOF)
+    short = terminal("query", "SELECT 1", PAGER="sed s/^/paged:/")
+    short.expect(pexpect.EOF)
+
+    assert "│ 1 │" in short.before
+    assert "paged:" not in short.before
+
+
+def test_an_interrupted_query_says_how_to_ask_again(
+    terminal: Terminal, held: tuple[Held, str], sqlatch: Sqlatch, client: Client
+) -> None:
+    service, url = held
+    insert = "INSERT INTO t VALUES (1)"
+
+    query = terminal("query", "-u", url, insert)
+    assert service.is_applied.wait(60)
+    query.sendintr()
+    query.expect(r"If the SQL writes, it may have been applied: look at the rows, or run it again")
+    query.expect(r"with --idempotency-key (\S+), which applies it once")
+    key = query.match[1]
+    query.expect(pexpect.EOF)
+    query.close()
+    again = sqlatch("query", "--idempotency-key", key, insert)
+
+    assert (query.exitstatus, again.code) == (130, 0)
+    assert client.query("SELECT count(*) FROM t").value() == 1
+
+
+def test_an_interrupted_statement_is_run_again_and_applied_once(
+    terminal: Terminal, held: tuple[Held, str], client: Client
+) -> None:
+    service, url = held
+
+    shell = terminal("shell", "-u", url)
+    shell.expect(">")
+    shell.sendline("INSERT INTO t VALUES (1);")
+    assert service.is_applied.wait(60)
+    shell.sendintr()
+    shell.expect("it may have been applied: look at the rows, or type .again")
+    shell.sendline(".again")
+    shell.expect("1 row affected")
+    shell.sendline("\\q")
+    shell.expect(pexpect.EOF)
+
+    assert client.query("SELECT count(*) FROM t").value() == 1
