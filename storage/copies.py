@@ -63,13 +63,6 @@ def copy_pages(source: apsw.Connection, target: apsw.Connection) -> None:
         backup.step(-1)
 
 
-def content_of(copy: Path) -> bytes:
-    """Return the bytes of a copy, without the mark of WAL."""
-    with translated(copy.stem), closing(opened(copy)) as connection:
-        content = connection.serialize("main")
-    return content[:18] + b"\1\1" + content[20:]
-
-
 def copy_whole(copy: Path, target: Path) -> None:
     """Write a copy to a new file of its own, without the mark of WAL and what lies beside it."""
     target.unlink(missing_ok=True)

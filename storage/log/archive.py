@@ -15,20 +15,26 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO
 
 from sqlatch.kernel import nfs
 from sqlatch.kernel.errors import StorageError
 from storage.log.ltx import Header
-from storage.log.reading import read_at
+from storage.log.reading import FileRanges, Ranges
 
 SNAPSHOT_LEVEL = 9
 
 BUFFER_BYTES = 1 << 20
 
+ARRIVING_BASE = "base-"
+"""The beginning of the directory in which a snapshot lies ready; its name comes behind."""
+
+LIES_READY_S = float("inf")
+"""The time of a snapshot that is used where it lies ready. It makes no record needless: who comes
+new finds it by that of its own."""
+
 _NAME = re.compile(r"([0-9a-f]{16})-([0-9a-f]{16})\.ltx")
 _ARRIVING = ".arriving"
-_ARRIVING_BASE = "base-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,35 +49,17 @@ class LtxFile:
     at_ms: int
     written_s: float
 
+    @property
+    def lies_ready(self) -> bool:
+        return self.written_s == LIES_READY_S
+
     def open(self) -> BinaryIO:
         """Open the file, to be read from its beginning to its end."""
         return self.path.open("rb", buffering=BUFFER_BYTES)
 
-    def ranges(self) -> "Ranges":
+    def ranges(self) -> Ranges:
         """Open the file, to be read anywhere."""
         return FileRanges(self.path)
-
-
-class Ranges(Protocol):
-    """A file that is open, to be read anywhere."""
-
-    def read(self, offset: int, length: int) -> bytes:
-        """Return so many bytes at an offset; fewer where the file ends."""
-
-    def close(self) -> None: ...
-
-
-class FileRanges:
-    """See `Ranges`, of a file in a directory."""
-
-    def __init__(self, path: Path) -> None:
-        self._descriptor = os.open(path, os.O_RDONLY)
-
-    def read(self, offset: int, length: int) -> bytes:
-        return read_at(self._descriptor, length, offset)
-
-    def close(self) -> None:
-        os.close(self._descriptor)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +156,7 @@ class Archive:
 
     def arriving(self, base: bytes) -> "Archive":
         """Return where the snapshot of that name lies until a log goes on behind it."""
-        arriving = Archive(self.directory / f"{_ARRIVING_BASE}{base.hex()}", self._check)
+        arriving = Archive(self.directory / f"{ARRIVING_BASE}{base.hex()}", self._check)
         arriving._above = (arriving.directory, *self._above)
         return arriving
 
@@ -206,12 +194,14 @@ class Archive:
     def delete_unfinished(self, written_by_s: float) -> None:
         """Delete what was left by a process that died while it wrote, or lost a race for a name.
 
-        A snapshot that is to be taken in is kept as long as the database has no other.
+        A snapshot that is to be taken in is kept as long as a log may still go on behind it: until
+        other files lead as far.
         """
         with _storage_errors():
             left = [path for level in self._levels() for path in level.glob(f".*{_ARRIVING}")]
-            if self.start() is not None:
-                left += self.directory.glob(f"{_ARRIVING_BASE}*")
+            if (start := self.start()) is not None:
+                lying_ready = self.directory.glob(f"{ARRIVING_BASE}*")
+                left += [base for base in lying_ready if _is_passed(base, start.last)]
             for path in left:
                 with suppress(FileNotFoundError):  # it has its name, or another deleted it
                     if path.stat().st_ctime <= written_by_s:
@@ -263,6 +253,12 @@ def _continuing(last: int, files: Iterable[LtxFile]) -> Iterator[LtxFile]:
         yield furthest
         last = furthest.last
         left = [file for file in left if file.last > last]
+
+
+def _is_passed(base: Path, last: int) -> bool:
+    """Return whether what lies ready, or its unfinished file, is of a state up to `last`."""
+    names = [_NAME.search(path.name) for path in base.glob("*/*")]
+    return all(found is not None and int(found[2], 16) <= last for found in names)
 
 
 def _delete(path: Path) -> None:

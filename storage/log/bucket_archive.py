@@ -16,7 +16,7 @@ from io import BufferedReader, RawIOBase
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from storage.log.archive import Archive, LtxFile, Old
+from storage.log.archive import ARRIVING_BASE, LIES_READY_S, Archive, LtxFile, Old
 from storage.log.ltx import Header
 from storage.log.objects import Objects, Stored, answered_in_time
 
@@ -31,6 +31,10 @@ TIMESTAMP = "litestream-timestamp"
 LEVELS = "000"
 """The beginning of the names of all levels."""
 
+READY = f"{LEVELS}{ARRIVING_BASE}"
+"""The beginning of the names of snapshots that lie ready, so that one list has them too."""
+
+_READY = re.compile(rf"({READY}[0-9a-f]+)/{LEVELS}9/[0-9a-f]{{16}}-([0-9a-f]{{16}})\.ltx")
 _KEY = re.compile(LEVELS + r"([1-9])/([0-9a-f]{16})-([0-9a-f]{16})\.ltx")
 
 
@@ -68,7 +72,11 @@ class ObjectRanges:
 
 
 class BucketArchive(Archive):
-    """See `Archive`. With `keeps_list`, only this one changes the files, and it lists them once."""
+    """See `Archive`. With `keeps_list`, only this one changes the files, and it lists them once.
+
+    A snapshot that lies ready is not moved, which S3 cannot: once it is adopted, it is one of the
+    files of this archive, and the next snapshot is written from it.
+    """
 
     def __init__(
         self,
@@ -82,15 +90,16 @@ class BucketArchive(Archive):
         self._objects = objects
         self._keeps_list = keeps_list
         self._listed: list[LtxFile] | None = None
+        self._lying_ready: list[Stored] = []
+        self._adopted = ""
 
     def files(self) -> list[LtxFile]:
         if self._listed is None or not self._keeps_list:
             prefix = f"{self.directory}/"
             listed = answered_in_time(lambda: list(self._objects.list(prefix + LEVELS)))
+            self._lying_ready = [each for each in listed if _READY.search(each.key)]
             found = [self._file(each, each.key.removeprefix(prefix)) for each in listed]
-            self._listed = sorted(
-                filter(None, found), key=lambda file: (file.level, file.last, file.first)
-            )
+            self._listed = sorted(filter(None, found), key=_by_transactions)
         return self._listed
 
     def put(
@@ -121,8 +130,18 @@ class BucketArchive(Archive):
             self._check()
             yield piece
 
+    def arriving(self, base: bytes) -> "BucketArchive":
+        arriving = BucketArchive(self._objects, "", self._check)
+        arriving.directory = self.directory / f"{READY}{base.hex()}"
+        return arriving
+
     def adopt(self, base: bytes) -> None:
-        """Nothing: a database begins with its first record."""
+        """Take a snapshot for one of the files, which needs no call. Its log is there."""
+        self._adopted = str(self.arriving(base).directory.relative_to(self.directory))
+        self._listed = None
+
+    def discard(self, base: bytes) -> None:
+        """Nothing: who lays a snapshot ready may not delete. The reaper does."""
 
     @contextmanager
     def opened(self, files: Iterable[LtxFile]) -> Iterator[list[BinaryIO]]:
@@ -139,24 +158,43 @@ class BucketArchive(Archive):
             self._listed = None
 
     def delete_unfinished(self, written_by_s: float) -> None:
-        """Nothing: an object is there whole, or not at all."""
+        """Delete snapshots that no log can go on behind any more: it is further than they are.
+
+        What else is unfinished has no name yet.
+        """
+        start = self.start()
+        for each in self._lying_ready:
+            found = _READY.search(each.key)
+            if start is None or found is None or int(found[2], 16) > start.last:
+                continue
+            if each.written_s <= written_by_s and found[1] != self._adopted:
+                answered_in_time(partial(self._objects.delete, each.key))
+                self._listed = None
 
     def _path(self, level: int, header: Header) -> Path:
         path = super()._path(level, header)
         return self.directory / f"{LEVELS}{level}" / path.name
 
     def _file(self, stored: Stored, name: str) -> LtxFile | None:
-        found = _KEY.fullmatch(name)
-        return found and ObjectFile(
+        """Return the file that an object is; None if it is none of this archive."""
+        found = _KEY.fullmatch(name.removeprefix(f"{self._adopted}/"))
+        if found is None:
+            return None
+        return ObjectFile(
             path=Path(stored.key),
             level=int(found[1]),
             first=int(found[2], 16),
             last=int(found[3], 16),
             size_bytes=stored.size_bytes,
             at_ms=int(stored.written_s * 1000),
-            written_s=stored.written_s,
+            written_s=stored.written_s if name == found[0] else LIES_READY_S,
             objects=self._objects,
         )
+
+
+def _by_transactions(file: LtxFile) -> tuple[int, int, int, bool]:
+    """Of two snapshots of one state, the one that lies ready comes first, and is not the newest."""
+    return file.level, file.last, file.first, not file.lies_ready
 
 
 class _Parts(RawIOBase):

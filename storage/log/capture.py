@@ -89,17 +89,6 @@ def size_in(header: bytes) -> Size:
     return Size(PAGE_SIZE_1 if page_size == 1 else page_size, pages)
 
 
-def whole_of(content: bytes) -> Changes:
-    """Return every page of a database."""
-    size = size_in(content)
-    pages = [
-        (number, content[(number - 1) * size.page_size : number * size.page_size])
-        for number in range(1, size.pages + 1)
-        if number != lock_page(size.page_size)
-    ]
-    return Changes(size, pages, is_whole=True)
-
-
 class Capture(apsw.VFS):
     """A file system for the one connection that writes to a copy.
 

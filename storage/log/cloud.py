@@ -14,9 +14,8 @@ from storage.engine import Table as Ours
 from storage.engine import Work
 from storage.log.answers import NoAnswer
 from storage.log.bucket_archive import BucketArchive
-from storage.log.capture import whole_of
 from storage.log.dynamodb import LARGE, DynamoLog
-from storage.log.log import COMMIT_ID_BYTES, Conflict, Gone, InDoubt, Place
+from storage.log.log import BASE_BYTES, BEGINNING, Conflict, Gone, InDoubt, Place
 from storage.log.names import Names
 from storage.log.objects import Objects, answered_in_time
 from storage.log.replica import Replica
@@ -71,19 +70,34 @@ class InTable:
         return sizes
 
     def add(self, name: str, copy: Path) -> None:
-        """Append the whole database as the first record of its log."""
-        log = self._log(name, time.time, Place(epoch=0, offset=0, txid=0), None)
-        content = whole_of(copies.content_of(copy)).record(1, at_ms=int(time.time() * 1000))
-        commit_id = os.urandom(COMMIT_ID_BYTES)
+        """Lay a snapshot of the copy ready, and begin the log with a record that names it."""
+        from storage.log.replacement import lay_ready
+
+        log = self._log(name, time.time, BEGINNING, None)
+        if self._has_records(log):
+            raise copies.is_taken(name)
+        archive, base = BucketArchive(self._objects, name), os.urandom(BASE_BYTES)
+        scratch = self._slot.path / f"{name}.arriving"
+        lay_ready(archive, base, copy, scratch, last=1, at_ms=int(time.time() * 1000))
         try:
-            if log.sync(time.time() + ADD_S):
-                raise copies.is_taken(name)
-            log.append(commit_id, content)
-        except (Conflict, Gone) as error:
+            log.replace(base)
+        except Conflict as error:
             raise copies.is_taken(name) from error
         except InDoubt as error:
-            if not log.outcome(1, commit_id, time.time() + ADD_S)[0]:
+            if not self._has_begun(log, base):
                 raise copies.is_taken(name) from error
+
+    def _has_records(self, log: DynamoLog) -> bool:
+        try:
+            return bool(log.sync(time.time() + ADD_S))
+        except Gone:
+            return True
+
+    def _has_begun(self, log: DynamoLog, base: bytes) -> bool:
+        try:
+            return log.outcome(1, base, time.time() + ADD_S)[0]
+        except Gone as gone:
+            return gone.base == base
 
     def tend(self, name: str, deadline_s: float) -> None:
         """Merge what the log has into files, and remove records that nobody needs any more.
@@ -94,7 +108,14 @@ class InTable:
 
         files = partial(BucketArchive, self._objects, name, keeps_list=True)
         with tended(files, name, deadline_s) as archive:
-            self._delete_large(name, self._compact(name, archive, deadline_s))
+            try:
+                floor = self._compact(name, archive, deadline_s)
+            except Gone as gone:
+                # It goes on behind a snapshot that is not among the others yet.
+                archive.adopt(gone.base)
+                with _gap_told(name):
+                    floor = self._compact(name, archive, deadline_s)
+            self._delete_large(name, floor)
 
     def _compact(self, name: str, archive: BucketArchive, deadline_s: float) -> int:
         """Merge and remove; return the number of the last record that was removed."""
@@ -103,13 +124,7 @@ class InTable:
         start = archive.start()
         place = Place(epoch=0, offset=0, txid=start.last if start else 0)
         log = self._log(name, time.time, place, None)
-        try:
-            records = [record.content for record in log.sync(deadline_s)]
-        except Gone as error:
-            raise StorageError(
-                f"the log of database {name!r} goes on behind record {place.txid} only later, and"
-                f" the bucket has no file that leads there: {error}"
-            ) from error
+        records = [record.content for record in log.sync(deadline_s)]
         return log.remove(compact(archive, records, time.time()), deadline_s)
 
     def _delete_large(self, name: str, floor: int) -> None:
@@ -144,3 +159,14 @@ def _answered() -> Iterator[None]:
         yield
     except NoAnswer as error:
         raise error.as_error("the log") from error
+
+
+@contextmanager
+def _gap_told(name: str) -> Iterator[None]:
+    try:
+        yield
+    except Gone as error:
+        raise StorageError(
+            f"the log of database {name!r} goes on only later than its files end, and the bucket"
+            f" has no file that leads there: {error}"
+        ) from error

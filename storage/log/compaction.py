@@ -108,7 +108,10 @@ def merge_levels(archive: Archive) -> None:
 
 
 def snapshot_is_due(start: Start, now_s: float) -> bool:
-    """Return whether a new instance would read much behind the newest snapshot."""
+    """Return whether a new instance would read much behind the newest snapshot, or one that lies
+    ready, which nothing but a record of the log names."""
+    if start.snapshot.lies_ready:
+        return True
     tail_bytes = sum(file.size_bytes for file in start.tail)
     tail_bytes_max = max(TAIL_BYTES_MAX, TAIL_SHARE_MAX * start.snapshot.size_bytes)
     age_s = now_s - start.snapshot.written_s

@@ -5,13 +5,17 @@ import os
 from collections.abc import Callable, Iterable
 from contextlib import closing
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import apsw
 
-from storage.log.archive import LtxFile, Ranges
+from storage.log.archive import LtxFile
 from storage.log.capture import Capture
 from storage.log.hydration import Hydrator, LazyFiles, map_of, snapshot_of
 from storage.log.ltx import Damaged, Header, scan
+
+if TYPE_CHECKING:
+    from storage.log.reading import Ranges
 
 LAZY_BYTES_MIN = 16 * 1024 * 1024
 """A smaller snapshot is written out at once: that takes less than a tenth of a second, and a copy

@@ -13,7 +13,17 @@ from typing import TypeVar, cast
 from sqlatch.kernel.errors import StorageError
 from storage.log.answers import NoAnswer, until_answered
 from storage.log.courtesy import Courtesy
-from storage.log.log import BEGINNING, Conflict, Gone, InDoubt, Place, Record
+from storage.log.floor import BASE, Floor
+from storage.log.log import (
+    BASE_BYTES,
+    BEGINNING,
+    COMMIT_ID_BYTES,
+    Conflict,
+    Gone,
+    InDoubt,
+    Place,
+    Record,
+)
 from storage.log.moments import Clocks, Moment, boot_s
 from storage.log.names import Names
 from storage.log.objects import Objects
@@ -21,9 +31,6 @@ from storage.log.table import Item, Table
 from storage.log.turn import TURN
 
 T = TypeVar("T")
-
-BASE = 0
-"""The key of the item that says up to which record all may be deleted. Records begin with 1."""
 
 LARGE = "large"
 """The objects of large records, `<database>/large/<txid>-<commit id>.ltx`."""
@@ -74,6 +81,7 @@ class DynamoLog:
         self._clocks = Clocks(epoch=now, boot=boot)
         self._sleep = sleep
         self._chance = chance
+        self._floor = Floor(database, table)
         self._courtesy = Courtesy(database, table, now=now, sleep=sleep, chance=chance)
         self._known: Moment | None = None
         self._sent: Moment | None = None
@@ -103,7 +111,7 @@ class DynamoLog:
         if items and items[0]["sk"] == self._place.txid:
             self._log_id = cast("bytes", items.pop(0)["log"])
         if items and self._is_stale():
-            self._until(deadline_s, self._check_reaches_back)
+            self._until(deadline_s, partial(self._floor.check_reaches_back, self._place.txid))
         records = self._until(deadline_s, partial(self._records, items))
         self._known = asked
         self._courtesy.asked(holder, has_news=bool(records))
@@ -118,24 +126,34 @@ class DynamoLog:
             raise
 
     def append(self, commit_id: bytes, content: bytes) -> None:
-        self._unanswered = self._item(commit_id, content)
+        self._append(self._item(commit_id, content))
+
+    def replace(self, base: bytes) -> None:
+        """Append a record that has nothing but the name of the snapshot."""
+        self._append({**self._item(base, b""), "base": base})
+
+    def _append(self, item: Item) -> None:
+        self._unanswered = item
         self._may_land = False
         self._courtesy.appends()
         self._sent = self._clocks.moment()
         try:
-            winner = self._put(self._unanswered)
+            winner = self._put(item)
         except NoAnswer as error:
             raise InDoubt(str(error)) from error
         if winner is not None:
             raise Conflict("another commit was first", self._taken(winner))
         end = Place(EPOCH, 0, self._place.txid + 1)
-        self._log_id = self._log_id or commit_id
+        self._log_id = cast("bytes", item["log"])
         self._place, self._known, self._unanswered = end, self._sent, None
         self._courtesy.committed()
 
     def outcome(self, txid: int, commit_id: bytes, deadline_s: float) -> tuple[bool, list[Record]]:
         """The same put again: it succeeds, or is refused, perhaps by its own record."""
         item = self._unanswered
+        if item is None and len(commit_id) == BASE_BYTES:
+            found = self._until(deadline_s, partial(self._table.get, self._database, txid))
+            return found is not None and found["id"] == commit_id, self.sync(deadline_s)
         if item is None:
             # It was appended, but an interruption took the place of the answer.
             self._place = Place(EPOCH, 0, txid - 1)
@@ -150,11 +168,10 @@ class DynamoLog:
         self._unanswered = None
         if winner is not None:
             return False, self._taken(winner)
-        records = self._records([item])
         # It may have been put by the first of these, and others behind it.
         self._known = self._sent
         self._courtesy.committed()
-        return True, records
+        return True, self._records([item])
 
     def remove(self, floor: int, deadline_s: float) -> int:
         """Remove every record up to `floor`, which files have had for KEEP_S. Return the floor.
@@ -163,8 +180,7 @@ class DynamoLog:
         """
         floor = min(floor, self._place.txid - 1)
         if floor > 0:
-            raises = partial(self._table.raise_floor, self._database, BASE, floor)
-            self._until(deadline_s, raises)
+            self._until(deadline_s, partial(self._floor.raise_to, floor))
             removes = partial(self._remove_some, floor)
             while self._until(deadline_s, removes) and self._now() < deadline_s:
                 pass
@@ -197,7 +213,7 @@ class DynamoLog:
             winner, self._may_land = None, True
         if self._may_land and self._is_stale():
             # It may have been put before, and removed since.
-            self._check_was_first(cast("int", item["sk"]))
+            self._floor.check_was_first(cast("int", item["sk"]))
         if winner is not None:
             self._courtesy.lost()
         return winner
@@ -227,6 +243,8 @@ class DynamoLog:
                 raise Gone(f"record {txid} belongs to another log than the copy")
             if "by" in item:
                 self._courtesy.saw(cast("bytes", item["by"]))
+        if bases := [cast("bytes", item["base"]) for item in items if "base" in item]:
+            raise Gone("the log goes on behind a snapshot", bases[-1])
         records = [self._record(item) for item in items]
         if records:
             self._place = records[-1].end
@@ -248,7 +266,7 @@ class DynamoLog:
             "pk": self._database,
             "sk": txid,
             "id": commit_id,
-            "log": self._log_id or commit_id,
+            "log": self._log_id or commit_id.ljust(COMMIT_ID_BYTES, b"\0"),
             "by": self._courtesy.writer,
             "ms": int(self._now() * 1000),
         }
@@ -256,23 +274,6 @@ class DynamoLog:
             return {**item, "d": content}
         key = f"{self._database}/{LARGE}/{txid:016x}-{commit_id.hex()}.ltx"
         return {**item, "s3": key, "n": len(content), "content": content}
-
-    def _check_reaches_back(self) -> None:
-        """Gone if what follows our place may have been deleted, and put again by who came late."""
-        if self._floor() > self._place.txid:
-            raise Gone(f"the records behind {self._place.txid} may have been deleted")
-
-    def _check_was_first(self, txid: int) -> None:
-        if self._floor() >= txid:
-            raise StorageError(
-                f"record {txid} was appended so late that another one of that number may have been"
-                " removed; the same request with the same idempotency_key is safe",
-                outcome="unknown",
-            )
-
-    def _floor(self) -> int:
-        base = self._table.get(self._database, BASE)
-        return 0 if base is None else cast("int", base["floor"])
 
     def _until(self, deadline_s: float, ask: Callable[[], T]) -> T:
         return until_answered(

@@ -7,7 +7,7 @@ is the commit of its transaction. Deadlines are in epoch seconds.
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Protocol
 
 from sqlatch.kernel.errors import StorageError
 
@@ -128,6 +128,12 @@ class Log(Protocol):
         the right to write must not be given back: the next holder has to seal.
         """
 
+    def replace(self, base: bytes) -> None:
+        """Go on behind a snapshot, in place of the next record; raises as `append`.
+
+        It lies ready under the name `base`, and whoever comes to its place gets Gone with that.
+        """
+
     def outcome(self, txid: int, commit_id: bytes, deadline_s: float) -> tuple[bool, list[Record]]:
         """Return whether that record is in the log, for good, and the records that are new.
 
@@ -136,14 +142,3 @@ class Log(Protocol):
 
     def close(self) -> None:
         """Close what is open. The log goes on from `place` if it is asked again."""
-
-
-@runtime_checkable
-class TakesSnapshots(Protocol):
-    """A log that can go on behind a snapshot. In another, a whole database is a record."""
-
-    def replace(self, base: bytes) -> None:
-        """Go on behind a snapshot, in place of the next record; raises as `append`.
-
-        It lies ready under the name `base`, and whoever comes to its place gets Gone with that.
-        """

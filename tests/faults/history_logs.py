@@ -5,18 +5,22 @@ import struct
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
+from typing import cast
 
 from handler.settings import Settings
 from storage.log import compaction, copy_file, directory, dynamodb, hydration, ltx
 from storage.log.archive import Archive
+from storage.log.bucket_archive import BucketArchive
 from storage.log.chain import Chain
 from storage.log.dynamodb import DynamoLog
 from storage.log.engine import ARCHIVE, LOG
 from storage.log.log import Place
-from storage.log.objects import Objects
+from storage.log.objects import Objects, answered_in_time
 from storage.log.segment import SEALED_BYTES
 from storage.log.table import Table
+from storage.log.turn import TURN
 
 PATIENCE_S = 60.0
 
@@ -66,16 +70,31 @@ class Keeper:
         """Return the number of the last record that was removed from the log."""
         if self._settings.log_table is not None:
             log = self._log()
-            return log._until(_soon(), log._floor)
+            return log._until(_soon(), log._floor.txid)
         chain = self._chain()
         epochs = chain.epochs()
         return chain.header(epochs[0]).txid_before if epochs and epochs[0] > 1 else 0
 
     def _items(self) -> Iterator[bytes]:
-        return (each.content for each in self._log().sync(_soon()))
+        """Yield what is new in a table: read as readers do, but with all that was replaced."""
+        log = self._log()
+        behind = partial(log._table.behind, self._database, self._txid)
+        for item in log._until(_soon(), behind):
+            if "base" in item:
+                yield self._lying_ready(cast("bytes", item["base"]), cast("int", item["sk"]))
+            elif item["sk"] != TURN:
+                yield log._until(_soon(), partial(log._record, item)).content
+
+    def _lying_ready(self, base: bytes, txid: int) -> bytes:
+        objects = self._log()._objects
+        ready = BucketArchive(objects, self._database).arriving(base)
+        key = f"{ready.directory}/0009/{1:016x}-{txid:016x}.ltx"
+        content = answered_in_time(partial(objects.get, key))
+        assert content is not None
+        return content
 
     def _segments(self) -> Iterator[bytes]:
-        """Yield what is new in a directory: read as readers do, but with all that was replaced."""
+        """Yield what is new in a directory, the same way."""
         chain = self._chain()
         for epoch in chain.epochs():
             with closing(chain.open(epoch)) as segment:

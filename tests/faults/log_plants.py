@@ -88,11 +88,11 @@ def reads_do_not_ask_the_log(patch: Patch) -> None:
 
 def a_replacement_is_no_new_generation(patch: Patch) -> None:
     """Connections that are open on the copy stay so: SQLite may know what it has cached again."""
-    put = Replica._put
+    begin_anew = Replica.begin_anew
 
-    def putting(self: Replica, record: Record) -> None:
+    def beginning(self: Replica) -> None:
         generation = self.generation
-        put(self, record)
+        begin_anew(self)
         self.generation = generation
 
-    patch.setattr(Replica, "_put", putting)
+    patch.setattr(Replica, "begin_anew", beginning)

@@ -138,6 +138,20 @@ def test_a_snapshot_that_no_log_began_behind_is_deleted_later(archive: Archive) 
     assert everything_in(archive) == ["9", f"9/{file.path.name}"]
 
 
+def test_a_snapshot_that_a_log_may_still_begin_behind_is_kept(archive: Archive) -> None:
+    """Its maker may be frozen before the step that commits it, for however long."""
+    put(archive, 9, 1, 4)
+    waiting = put(archive.arriving(b"next"), 9, 1, 5)
+    now_s = waiting.path.stat().st_ctime
+
+    archive.delete_unfinished(now_s)
+    assert waiting.path.exists()
+
+    put(archive, 1, 5, 5)
+    archive.delete_unfinished(now_s)
+    assert not waiting.path.exists()
+
+
 @pytest.fixture
 def calls(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[tuple[str, str]]:
     """The calls that change directories or sync them, in order, with the path."""

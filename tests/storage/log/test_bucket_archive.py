@@ -14,7 +14,8 @@ from storage.log import compaction, copy_file, objects
 from storage.log.answers import NoAnswer
 from storage.log.bucket_archive import BucketArchive
 from storage.log.cloud import InTable
-from storage.log.dynamodb import BASE, INLINE_BYTES_MAX
+from storage.log.dynamodb import INLINE_BYTES_MAX
+from storage.log.floor import BASE
 from storage.log.ltx import Header
 from storage.log.objects import answered_in_time
 from storage.log.slots import Slot

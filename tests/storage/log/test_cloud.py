@@ -14,7 +14,7 @@ from sqlatch.kernel.errors import BadEvent, StorageError
 from storage.engine import Grant
 from storage.log import compaction
 from storage.log.cloud import InTable, in_table
-from storage.log.dynamodb import INLINE_BYTES_MAX
+from storage.log.dynamodb import INLINE_BYTES_MAX, DynamoLog
 from storage.log.slots import Slot
 from storage.log.store import Store
 from storage.pins import Pins
@@ -111,14 +111,13 @@ def test_a_replacement_has_its_own_position_though_another_commit_is_behind_it(
     write(store, "INSERT INTO t VALUES (1)")
     copy = tmp_path / "copy.db"
     store.copy_out(copy, time.time() + 10)
-    replica = store._replica
-    append = replica.append
+    replace = DynamoLog.replace
 
-    def overtaken(commit_id: bytes, content: bytes) -> None:
-        append(commit_id, content)
+    def overtaken(self: DynamoLog, base: bytes) -> None:
+        replace(self, base)
         write(other, "INSERT INTO t VALUES (2)")
 
-    monkeypatch.setattr(replica, "append", overtaken)
+    monkeypatch.setattr(DynamoLog, "replace", overtaken)
 
     assert store.replace(copy, granted()) == 3
     assert read(store) == [1, 2]
@@ -211,6 +210,7 @@ def test_replacements_with_pages_of_other_sizes_are_followed_one_after_the_other
             connection.execute(f"CREATE TABLE t AS SELECT {n} AS n")
         (store, other)[n % 2].replace(copy, granted())
 
+    assert read(store) == [3]
     write(store, "INSERT INTO t VALUES (4)")
 
     assert read(store) == read(other) == [3, 4]

@@ -8,7 +8,8 @@ import pytest
 
 from sqlatch.kernel.errors import StorageError
 from storage.log.answers import NEXT_STEPS
-from storage.log.dynamodb import BASE, INLINE_BYTES_MAX, STALE_S, DynamoLog
+from storage.log.dynamodb import INLINE_BYTES_MAX, STALE_S, DynamoLog
+from storage.log.floor import BASE
 from storage.log.log import BEGINNING, Conflict, Gone, InDoubt, Place
 from storage.log.turn import LOSSES_MAX
 from tests.storage.log.clouds import Cloud

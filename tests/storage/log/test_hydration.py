@@ -19,9 +19,10 @@ from hypothesis import strategies as st
 
 from sqlatch.kernel.errors import DatabaseCorrupt, StorageError
 from storage.log import compaction, hydration, ltx
-from storage.log.archive import Archive, FileRanges
+from storage.log.archive import Archive
 from storage.log.capture import Capture, Changes
 from storage.log.hydration import Hydrator, LazyFiles
+from storage.log.reading import FileRanges
 from tests.storage.log import histories
 from tests.storage.log.histories import History
 
