@@ -69,7 +69,7 @@ openapi: env-dev  ## write docs/openapi.json; refuse what breaks callers (BREAKI
 bench: env-bench  ## measure it beside bare SQLite and its peers (QUICK=1: two minutes)
 	@.venv-bench/bin/python -m benchmarks $(if $(QUICK),--quick) $(BENCH_ARGS)
 
-build: env-sam  ## build what Lambda runs, and print its size (ARCHITECTURE=arm64 or x86_64)
+build: env-sam  ## build what Lambda runs, and print its size (ARCHITECTURE=arm64 or x86_64; VECTORS=1: with sqlite-vec)
 	@$(PYTHON) -m tools.artifact build
 
 build-transfer: env-sam  ## build the function that copies databases in and out (docs/transfer.yaml)

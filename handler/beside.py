@@ -1,14 +1,23 @@
-"""The place of what the service itself keeps: beside the databases, or in their table."""
+"""The place of what the service itself keeps, and the choice of what it has besides SQLite."""
 
 from typing import TYPE_CHECKING
 
-from handler.settings import Settings
+from handler.settings import Settings, SettingsError, variable_of
 from locking.clock import Clock
+from storage import vectors
 
 if TYPE_CHECKING:
     from handler.turn import Turn
     from hrana.files import Files
     from hrana.table import Table
+
+
+def choose_vectors(settings: Settings) -> None:
+    """Have the connections of this process know vectors, if that is set."""
+    try:
+        vectors.choose(wanted=settings.vectors)
+    except vectors.NotInThisBuild as error:
+        raise SettingsError(f"{variable_of('vectors')}: {error}") from error
 
 
 def stream_files_of(settings: Settings, clock: Clock) -> "Files":

@@ -12,6 +12,7 @@ from pydantic_core import from_json
 
 from events.reply import Meta, ReplyForm, encoded, with_part
 from events.request import QueryEvent
+from handler.beside import choose_vectors
 from handler.job import job_of, reply_of
 from handler.log import Record
 from handler.settings import Settings
@@ -281,6 +282,7 @@ class Service:
 
 def engine_of(settings: Settings) -> Engine:
     """Return the engine that keeps the databases: the one place where it is chosen."""
+    choose_vectors(settings)
     if settings.log_directory is not None:
         from storage.log.engine import InLog
 

@@ -55,6 +55,13 @@ class Settings:
         default="on-write",
         metadata={"description": "whether the first write makes a database: `never` or"},
     )
+    vectors: bool = field(
+        default=False,
+        metadata={
+            "description": "load sqlite-vec, for tables of vectors; the build must have it"
+            " (`make build VECTORS=1`)"
+        },
+    )
     rows_max: int = field(
         default=100_000, metadata={"description": "rows of one statement, RESULT_TOO_LARGE past it"}
     )
@@ -160,6 +167,7 @@ _parse = schema.parser(
     copies=schema.then(Path, schema.text()),
     leases=schema.text(pattern="^(dynamodb|sqlite):."),
     read_only=schema.boolean(),
+    vectors=schema.boolean(),
     create=schema.one_of(["on-write", "never"]),
     rows_max=_AT_LEAST_1,
     result_bytes_max=_AT_LEAST_1,

@@ -11,6 +11,7 @@ from typing import AnyStr
 import apsw
 
 from sqlatch.kernel.values import Value
+from storage import vectors
 
 FLAGS = apsw.SQLITE_INNOCUOUS | apsw.SQLITE_DETERMINISTIC
 """They may stand in a schema, as SQLite's own do: an index of instr(x, '/'), a generated column."""
@@ -31,7 +32,7 @@ _DIGITS_AS_ZEROS = bytes(0x30 if byte in _HEX_DIGITS else 0x20 for byte in range
 
 
 def install(connection: apsw.Connection, check_deadline: Callable[[], object]) -> None:
-    """Let the connection's statements use these instead of SQLite's own.
+    """Let the connection's statements use these instead of SQLite's own, and those of vectors.
 
     `check_deadline` raises if the deadline is past. Texts that are not UTF-8 never get here: apsw
     refuses them.
@@ -40,6 +41,7 @@ def install(connection: apsw.Connection, check_deadline: Callable[[], object]) -
         ("instr", instr), ("replace", replace), ("trim", trim), ("ltrim", ltrim), ("rtrim", rtrim),
         ("unhex", unhex),
     )  # fmt: skip
+    vectors.install(connection)
     for name, function in functions:
         count = 3 if function is replace else 2
         connection.create_scalar_function(

@@ -9,7 +9,7 @@ from sqlatch.kernel.hints import did_you_mean
 
 OWN_PREFIX = "sqlatch_"
 
-MODULES = frozenset({"fts3", "fts4", "fts5", "geopoly", "rtree", "rtree_i32"})
+MODULES = frozenset({"fts3", "fts4", "fts5", "geopoly", "rtree", "rtree_i32", "vec0"})
 """Virtual tables whose content lies in the database file and nowhere else."""
 
 FUNCTIONS_REFUSED = frozenset({"fts3_tokenizer", "load_extension"})

@@ -5,6 +5,7 @@
 
 It is built for the processor ARCHITECTURE (arm64 unless set, or x86_64) and the Python
 RUNTIME_PYTHON (3.13 unless set) of the environment; with --here for this machine and this Python.
+With VECTORS=1 it has sqlite-vec, which the service loads where SQLATCH_VECTORS is true.
 The functions of one template get the same artifact: their dependencies are installed once, into
 build/, and copied.
 """
@@ -26,6 +27,8 @@ REQUIREMENTS = Path("requirements/service.txt")
 """boto3 is not among them: the runtime brings it, no request loads it, and with botocore it is
 larger than all the rest."""
 
+VECTORS = Path("requirements/vectors.txt")
+
 ROOMS = ("events", "handler", "hrana", "locking", "sqlexec", "storage", "sqlatch/kernel")
 LEFT_OUT = ("handler/local*.py",)
 """The server for local use does not run on Lambda. The rest of `sqlatch` is the client, which the
@@ -36,6 +39,8 @@ BYTES_MAX = 44 * 1024 * 1024
 compress and check the records of the log, most of that for debuggers."""
 
 MACHINES = {"arm64": "aarch64", "x86_64": "x86_64"}
+ELF_MACHINES = {"arm64": 183, "x86_64": 62}
+ELF_64 = b"\x7fELF\x02"
 PLATFORMS = ("manylinux_2_28", "manylinux_2_17", "manylinux2014")
 """python3.13 on Lambda is Amazon Linux 2023 with glibc 2.34. The newest tag comes first: some
 wheels exist only for it."""
@@ -51,6 +56,10 @@ KEPT_OF_DIST_INFO = ("METADATA", "LICENSE*", "LICENCE*")
 _ARCHITECTURE = re.compile(
     r"(?<=\n)(  Architecture:\n(?:    .*\n)*?)    AllowedValues:\n(?:    - .*\n)+    Default: .*\n"
 )
+
+
+class WrongMachine(Exception):
+    """A library is not for the processor that its wheel is named for."""
 
 
 class NotPinned(Exception):
@@ -96,7 +105,8 @@ def pinned(template: str, architecture: str) -> str:
 def pack(target: Path, architecture: str, python: str) -> None:
     """Put what Lambda runs into a directory: dependencies, code, bytecode."""
     shutil.rmtree(target, ignore_errors=True)
-    shutil.copytree(_dependencies(architecture, python), target)
+    locked = [REQUIREMENTS, *([VECTORS] if os.environ.get("VECTORS") == "1" else [])]
+    shutil.copytree(_dependencies(architecture, python, locked), target)
     for source in _code():
         copy = target / source
         copy.parent.mkdir(parents=True, exist_ok=True)
@@ -112,11 +122,12 @@ def _code() -> Iterator[Path]:
                 yield path
 
 
-def _dependencies(architecture: str, python: str) -> Path:
+def _dependencies(architecture: str, python: str, locked: Sequence[Path]) -> Path:
     """The directory of the dependencies, installed if they are not, or others are asked for now."""
-    target = Path("build") / f"dependencies-{architecture}-{python}"
+    names = "-".join(path.stem for path in locked)
+    target = Path("build") / f"dependencies-{names}-{architecture}-{python}"
     stamp = target.with_suffix(f"{target.suffix}.stamp")
-    wanted = REQUIREMENTS.read_bytes()
+    wanted = b"".join(map(Path.read_bytes, locked))
     if stamp.exists() and stamp.read_bytes() == wanted:
         return target
     shutil.rmtree(target, ignore_errors=True)
@@ -127,9 +138,10 @@ def _dependencies(architecture: str, python: str) -> Path:
          "--no-compile", "--require-hashes", "--no-deps", "--only-binary=:all:",
          "--implementation", "cp", "--python-version", python,
          *(word for name in platforms for word in ("--platform", name)),
-         "--requirement", REQUIREMENTS, "--target", target],
+         *(word for path in locked for word in ("--requirement", path)), "--target", target],
         check=True,
     )  # fmt: skip
+    check_machine(target, architecture)
     for pattern in UNUSED:
         for path in target.glob(pattern):
             shutil.rmtree(path)
@@ -140,6 +152,22 @@ def _dependencies(architecture: str, python: str) -> Path:
             path.unlink()
     stamp.write_bytes(wanted)
     return target
+
+
+def check_machine(directory: Path, architecture: str) -> None:
+    """WrongMachine if a library is not for a processor: the tag of a wheel is what its maker says.
+
+    sqlite-vec had a wheel for arm64 whose library was for 32 bits.
+    """
+    for path in sorted(directory.rglob("*.so*")):
+        with path.open("rb") as library:
+            head = library.read(20)
+        machine = int.from_bytes(head[18:20], "little")
+        if not head.startswith(ELF_64) or machine != ELF_MACHINES[architecture]:
+            raise WrongMachine(
+                f"{path.relative_to(directory)} is not a library for {architecture}: its ELF"
+                f" machine is {machine}, not {ELF_MACHINES[architecture]}"
+            )
 
 
 def _is_kept(path: Path) -> bool:

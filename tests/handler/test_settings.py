@@ -19,6 +19,7 @@ def test_defaults_need_only_the_directory() -> None:
         "leases": "sqlite:/mnt/databases/.leases.sqlite",
         "read_only": False,
         "create": "on-write",
+        "vectors": False,
         "rows_max": 100_000,
         "result_bytes_max": 5_500_000,
         "timeout_ms": 10_000,

@@ -6,9 +6,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import apsw
 import pytest
 import yaml
 
+from storage import vectors
 from tests.cloudformation import ROOT, Loader
 from tools import artifact
 
@@ -99,3 +101,27 @@ def test_of_sqlatch_the_artifact_has_what_a_request_loads_and_nothing_else(code:
 
 def test_the_server_for_one_s_own_machine_is_left_out(code: Path) -> None:
     assert not {name for name in modules_in(code) if "local" in name}
+
+
+def test_a_library_for_another_processor_is_not_packed(tmp_path: Path) -> None:
+    """A wheel for arm64 had a library for 32-bit ARM, and one may have any other."""
+
+    def head(bits: int, machine: int) -> bytes:
+        return b"\x7fELF" + bytes([bits]) + bytes(13) + machine.to_bytes(2, "little")
+
+    library = tmp_path / "vec0.so"
+    for name, right, wrong in (
+        ("arm64", head(2, 183), [head(1, 40), head(2, 62), b""]),
+        ("x86_64", head(2, 62), [head(1, 3), head(2, 183), b"not a library"]),
+    ):
+        library.write_bytes(right)
+        artifact.check_machine(tmp_path, name)
+        for one in wrong:
+            library.write_bytes(one)
+            with pytest.raises(artifact.WrongMachine, match=r"vec0\.so is not a library for"):
+                artifact.check_machine(tmp_path, name)
+
+
+def test_what_is_installed_here_is_for_this_processor() -> None:
+    for library in (Path(apsw.__file__), vectors.extension()):
+        artifact.check_machine(library.parent, artifact.own_architecture())
