@@ -1,13 +1,15 @@
-"""What a caller is told of an append whose answer did not come, nor that to the question after it."""
+"""The outcome of an append, where neither it nor the question about it was answered."""
 
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
 from sqlatch.kernel.errors import SqlatchError, StorageError
 from storage.log.doubt import is_in_the_log
 from storage.log.log import InDoubt
-from storage.log.replica import Replica
+
+if TYPE_CHECKING:
+    from storage.log.replica import Replica
 
 
 class Unanswered:
