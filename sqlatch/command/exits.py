@@ -31,7 +31,7 @@ _NEXT_STEPS: dict[type[SqlatchError], str] = {
     DatabaseNotFound: "; the first statement that writes makes it",
     ReadOnly: "; leave --read-only out to write",
     Timeout: "; --timeout SECONDS gives it longer",
-    Unauthorized: "; give a token in SQLATCH_TOKEN",
+    Unauthorized: "; give a token in SQLATCH_TOKEN, or by a profile of `sqlatch use`",
 }
 
 

@@ -60,6 +60,8 @@ def url(served: str, numbers: Iterator[int], monkeypatch: pytest.MonkeyPatch) ->
     """A database of the test's own, which a command asks unless it is told another."""
     url = f"{served}/d{next(numbers)}"
     monkeypatch.setenv("SQLATCH_URL", url)
+    # No profile of whoever runs the tests.
+    monkeypatch.setenv("XDG_CONFIG_HOME", "/nonexistent")
     return url
 
 
