@@ -3,9 +3,9 @@
 import os
 import signal
 import sys
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -21,12 +21,13 @@ WORKERS_MAX = 64
 
 @click.command()
 @click.option(
-    "--databases", type=click.Path(file_okay=False, path_type=Path), envvar="SQLATCH_DATABASES",
-    help=f"Directory of the database files; it is made if it is missing.  [default: {DIRECTORY}]",
+    "--databases", type=click.Path(file_okay=False), metavar="DIR",
+    help=f"Keep databases as files in this directory; $SQLATCH_DATABASES or {DIRECTORY} unless"
+    " told.",
 )  # fmt: skip
 @click.option(
-    "--log", envvar="SQLATCH_LOG", metavar="ADDRESS",
-    help="Keep databases as logs: directory:PATH or dynamodb:TABLE,s3://BUCKET/PREFIX.",
+    "--log", metavar="ADDRESS",
+    help="Keep them as logs: directory:DIR or dynamodb:TABLE,s3://BUCKET/PREFIX; or $SQLATCH_LOG.",
 )  # fmt: skip
 @click.option("--port", type=click.IntRange(0, 65_535), default=8000, show_default=True)
 @click.option(
@@ -40,7 +41,7 @@ WORKERS_MAX = 64
 @click.option("--json", "as_json", is_flag=True, help="Log lines as JSON, as on Lambda.")
 def serve(
     *,
-    databases: Path | None,
+    databases: str | None,
     log: str | None,
     port: int,
     origins: tuple[str, ...],
@@ -55,11 +56,11 @@ def serve(
     from sqlatch.server.http import Server
     from sqlatch.server.workers import Workers
 
-    if databases is None and not log:
-        databases = Path(DIRECTORY)
-    home = _made_home(databases, log)
-    settings = {"SQLATCH_DATABASES": databases and str(databases), "SQLATCH_LOG": log}
-    environment = {**os.environ, **{name: text for name, text in settings.items() if text}}
+    if databases is not None and log is not None:
+        raise click.UsageError("databases are in files or in a log: give --databases or --log")
+    environment = service_environment(os.environ, databases, log)
+    place = environment.get("SQLATCH_LOG") or environment["SQLATCH_DATABASES"]
+    home = _made_home(environment)
     token = _token(home, environment)
     pool = Workers(environment, ["--json"] if as_json else [])
     try:
@@ -73,10 +74,22 @@ def serve(
             ) from error
         signal.signal(signal.SIGTERM, lambda *_: server.stop())
         signal.signal(signal.SIGINT, lambda *_: server.stop())
-        _tell(server.url, log or str(home), token)
+        _tell(server.url, place, token)
         server.run()
     finally:
         pool.end()
+
+
+def service_environment(
+    environment: Mapping[str, str], databases: str | None, log: str | None
+) -> dict[str, str]:
+    """Return the environment of the workers; an option is worth more than a variable."""
+    settings = dict(environment)
+    if databases or log:
+        settings |= {"SQLATCH_DATABASES": databases or "", "SQLATCH_LOG": log or ""}
+    if not (settings.get("SQLATCH_DATABASES") or settings.get("SQLATCH_LOG")):
+        settings["SQLATCH_DATABASES"] = DIRECTORY
+    return settings
 
 
 def _check_installed() -> None:
@@ -87,21 +100,21 @@ def _check_installed() -> None:
         )
 
 
-def _made_home(databases: Path | None, log: str | None) -> Path | None:
+def _made_home(environment: Mapping[str, str]) -> Path | None:
     """Return the directory of the databases, or of their logs; None if they are elsewhere."""
-    home = databases
-    if log:
-        is_directory = log.startswith(IN_A_DIRECTORY)
-        home = Path(log.removeprefix(IN_A_DIRECTORY)) if is_directory else None
-    if home is not None:
-        try:
-            home.mkdir(exist_ok=True)
-        except OSError as error:
-            raise Failure(f"the directory {home}: {error.strerror}", Exit.USAGE) from error
-    return home
+    home = environment.get("SQLATCH_DATABASES")
+    if log := environment.get("SQLATCH_LOG"):
+        home = log.removeprefix(IN_A_DIRECTORY) if log.startswith(IN_A_DIRECTORY) else None
+    if home is None:
+        return None
+    try:
+        Path(home).mkdir(exist_ok=True)
+    except OSError as error:
+        raise Failure(f"the directory {home}: {error.strerror}", Exit.USAGE) from error
+    return Path(home)
 
 
-def _token(home: Path | None, environment: dict[str, Any]) -> str | None:
+def _token(home: Path | None, environment: dict[str, str]) -> str | None:
     """Return a token for every database; None if keys are set, whose owner has tokens."""
     from sqlatch.server import credentials
     from sqlatch.tokens import new_key

@@ -17,6 +17,8 @@ CONNECTIONS_MAX = 800
 BODY_BYTES_MAX = 12 * 1024 * 1024
 """Twice the service's own limit, so that the service is the one to refuse, and says why."""
 HEADERS_BYTES_MAX = 64 * 1024
+RECEIVED_BYTES_MAX = 256 * 1024
+"""By one call to the operating system."""
 IDLE_S = 120
 """A connection on which nothing comes for so long is closed, in the middle of a request too."""
 CHECK_S = 10
@@ -51,6 +53,10 @@ class Server:
             channel_timeout=idle_s,
             cleanup_interval=min(CHECK_S, idle_s),
             max_request_body_size=BODY_BYTES_MAX,
+            # No part of a body goes through a file of the temporary directory.
+            inbuf_overflow=BODY_BYTES_MAX,
+            outbuf_overflow=BODY_BYTES_MAX,
+            recv_bytes=RECEIVED_BYTES_MAX,
             max_request_header_size=HEADERS_BYTES_MAX,
             log_socket_errors=False,
             ident=None,

@@ -14,6 +14,7 @@ import pytest
 from sqlatch.client import connect
 from sqlatch.command.exits import Exit
 from sqlatch.command.main import run
+from sqlatch.command.serve import service_environment
 from sqlatch.errors import StatementError
 from sqlatch.server.credentials import KEY_FILE, TOKEN_FILE
 from tests.local_server import ROOT, exported
@@ -73,6 +74,34 @@ def test_a_log_is_served_again_with_the_same_token_and_its_lines_may_be_json(
     assert rows == [(7,)]
     assert (line["database"], line["kind"], line["rows"]) == ("main", "read", 1)
     assert {path.name for path in tmp_path.iterdir()} == {"lines", "logs"}
+
+
+FILES, LOG = {"SQLATCH_DATABASES": "files"}, {"SQLATCH_LOG": "directory:logs"}
+
+
+@pytest.mark.parametrize(
+    ("environment", "databases", "log", "place"),
+    [
+        ({}, None, None, {"SQLATCH_DATABASES": "databases"}),
+        ({"SQLATCH_LOG": ""}, None, None, {"SQLATCH_DATABASES": "databases"}),
+        (FILES, None, None, FILES),
+        (LOG, None, None, LOG),
+        (LOG, "files", None, FILES),
+        (FILES, None, "directory:logs", LOG),
+    ],
+)
+def test_an_option_is_worth_more_than_a_variable(
+    environment: dict[str, str], databases: str | None, log: str | None, place: dict[str, str]
+) -> None:
+    settings = service_environment(environment, databases, log)
+
+    assert {name: value for name, value in settings.items() if value} == place
+
+
+def test_files_and_a_log_at_once_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["serve", "--databases", "files", "--log", "directory:logs"]) == Exit.USAGE
+
+    assert "give --databases or --log" in capsys.readouterr().err
 
 
 def test_a_port_that_is_taken_is_told(
