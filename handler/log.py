@@ -29,6 +29,7 @@ FAILURES_MAX = 100
 
 UNITS = {
     "DurationMs": MetricUnit.Milliseconds,
+    "HydrationMs": MetricUnit.Milliseconds,
     "LeaseWaitMs": MetricUnit.Milliseconds,
 }
 """Of the metrics; the others are counts."""
@@ -59,6 +60,8 @@ class Record:
     records_applied: int = 0
     attempts: int = 0
     bytes_shipped: int = 0
+    hydration_ms: float = 0.0
+    bytes_fetched: int = 0
     hot_journals_recovered: int = 0
     leases_reaped: int = 0
     records_purged: int = 0
@@ -249,6 +252,8 @@ def _measured(record: Record) -> dict[str, float]:
         codes = [record.code, *(str(failure["code"]) for failure in record.failures)]
         errors = {_error_metric(code) for code in codes if code is not None}
         metrics |= dict.fromkeys(sorted(errors), 1)
+    if record.hydration_ms:
+        metrics["HydrationMs"] = record.hydration_ms
     if record.hot_journals_recovered:
         metrics["HotJournalsRecovered"] = record.hot_journals_recovered
     if record.leases_reaped:

@@ -190,6 +190,8 @@ class Service:
         record.records_applied += work.records_applied
         record.attempts += work.attempts
         record.bytes_shipped += work.bytes_shipped
+        record.hydration_ms += round(work.hydration_ms, 3)
+        record.bytes_fetched += work.bytes_fetched
 
     def close(self) -> None:
         """Close every file and connection. Lambda never asks for it; a test's end does."""

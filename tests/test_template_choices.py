@@ -87,7 +87,7 @@ def test_a_stack_on_a_table_has_neither_network_nor_file_system_nor_leases() -> 
     assert {name for name in made if name not in with_files} == {
         *("LogTable", "LogBucket", "LogBucketPolicy", "LogTableAlarm", "WriteConflictsAlarm"),
         *("RecordsNotCompactedAlarm", "ReaperFailures", "ReaperFailuresAlarm", "Attempts"),
-        *("QueryRecordsApplied", "ReadRecordsApplied"),
+        *("QueryRecordsApplied", "ReadRecordsApplied", "HydrationAlarm"),
     }
     assert not re.search("FileSystem|AccessPoint|Subnet|Lease", str(outputs(TABLE)))
 

@@ -4,14 +4,16 @@ import errno
 import os
 from collections.abc import Callable, Iterable
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import apsw
 
+from storage.engine import Work
 from storage.log.archive import LtxFile
 from storage.log.capture import Capture
-from storage.log.hydration import Hydrator, LazyFiles, map_of, snapshot_of
+from storage.log.hydration import Hydrator, LazyFiles, Read, map_of, snapshot_of
 from storage.log.ltx import Damaged, Header, scan
 
 if TYPE_CHECKING:
@@ -29,8 +31,9 @@ class CopyFile:
     when any descriptor of it is closed. -1: it is closed.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, work: Work | None = None) -> None:
         self.path = path
+        self._work = work or Work()
         self._journal = path.with_name(f"{path.name}-journal")
         self.descriptor = -1
         self._snapshot: Ranges | None = None
@@ -61,7 +64,7 @@ class CopyFile:
             return
         self._is_told_whole = False
         self._snapshot = snapshot.ranges()
-        self._hydrator = Hydrator(self._snapshot.read, self.path)
+        self._hydrator = Hydrator(partial(_counted, self._work, self._snapshot.read), self.path)
         if self._hydrator.is_whole:
             self._hydrator.finish()
             self.close()
@@ -91,7 +94,7 @@ class CopyFile:
 
     def apply(self, file: LtxFile) -> Header:
         """Write the pages of a file that follows what is there, or of a small snapshot."""
-        with file.open() as stream:
+        with self._work.hydrating(file.size_bytes), file.open() as stream:
             header, pages = scan(stream)
             self.write(header, pages)
         return header
@@ -148,6 +151,11 @@ def _write_page(descriptor: int, content: bytes, offset: int) -> None:
     """OSError if not all of it was written: a disk that has room for a part says so by that."""
     if os.pwrite(descriptor, content, offset) < len(content):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "the copy of a database")
+
+
+def _counted(work: Work, read: Read, offset: int, length: int) -> bytes:
+    with work.hydrating(length):
+        return read(offset, length)
 
 
 def needed(file: CopyFile, snapshots: Callable[[], Iterable[LtxFile]]) -> LtxFile | None:

@@ -37,7 +37,7 @@ class Replica:
         now: Callable[[], float],
         work: Work,
     ) -> None:
-        self.file = CopyFile(directory / "db")
+        self.file = CopyFile(directory / "db", work)
         self.generation = 0
         self.replacements = 0
         """How often a record made every page anew."""

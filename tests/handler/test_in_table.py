@@ -12,7 +12,7 @@ from uuid import uuid4
 import pytest
 
 from events.request import QueryEvent
-from handler.log import Record
+from handler.log import Logged, Record
 from handler.reaper import reap
 from handler.service import Service, service
 from handler.settings import Settings
@@ -309,3 +309,23 @@ def test_a_fresh_process_loads_only_what_its_first_request_needs(
         "locking.tables", "storage.inplace.engine", "storage.log.engine", "storage.log.directory",
         "storage.log.chain", "storage.log.segment",
     } == set()  # fmt: skip
+
+
+def test_a_new_instance_tells_what_it_has_fetched_and_how_long_that_took(
+    ask: Ask, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ask(query="CREATE TABLE t (n)")
+    reap(service(), Record("reaper", "schedule"), ends_at_s=time.time() + 60)
+    new = Service(service().settings)
+    capsys.readouterr()
+
+    for _ in range(2):
+        with Logged(Record("new", "direct")) as line:
+            new.answer(QueryEvent(query="SELECT n FROM t"), line, ends_at_s=time.time() + 60)
+            new.note_work(line)
+    new.close()
+
+    first, second = map(json.loads, capsys.readouterr().err.splitlines())
+    assert first["bytes_fetched"] > 8_192
+    assert first["HydrationMs"] == first["hydration_ms"] > 0
+    assert {"HydrationMs", "bytes_fetched"}.isdisjoint(second)

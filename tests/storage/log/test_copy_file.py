@@ -1,11 +1,13 @@
 """The file of a copy, whole or fetched from a snapshot, has the same bytes."""
 
 import resource
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from storage.log import copy_file
+from storage.engine import Work
+from storage.log import copy_file, hydration, ltx
 from storage.log.archive import Archive, LtxFile
 from storage.log.copy_file import CopyFile, needed
 from storage.log.ltx import Damaged, Header, encode
@@ -106,3 +108,21 @@ def test_a_page_that_was_written_in_part_is_an_error(tmp_path: Path) -> None:
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
         file.close()
+
+
+@pytest.mark.parametrize("lazy_bytes_min", [0, 1 << 40], ids=["fetched", "written out"])
+def test_what_is_fetched_is_counted(
+    tmp_path: Path, snapshot: LtxFile, monkeypatch: pytest.MonkeyPatch, lazy_bytes_min: int
+) -> None:
+    monkeypatch.setattr(copy_file, "LAZY_BYTES_MIN", lazy_bytes_min)
+    work = Work()
+    with closing(CopyFile(tmp_path / "db", work)) as file:
+        file.open_on(snapshot)
+
+        assert work.hydration_ms > 0
+        if file.vfs is None:
+            assert work.bytes_fetched == snapshot.size_bytes
+        else:
+            first_block = hydration.BLOCK_BYTES // 4096 * ltx.stride(4096)
+            assert work.taken().bytes_fetched == ltx.HEADER.size + first_block
+            assert work == Work()
