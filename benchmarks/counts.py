@@ -33,6 +33,10 @@ class Counts:
     distance_rounds: int
     batches: tuple[int, ...]
     batches_of_each: int
+    peer_sizes_mb: tuple[int, ...]
+    peer_operations: int
+    peer_reads_of_parts: tuple[int, int]
+    peer_few: int
     calls: int = 20
     processes: int = 8
     traces_peers: bool = False
@@ -62,6 +66,10 @@ COUNTS = {
         distance_rounds=10,
         batches=(10, 100, 1_000, 10_000),
         batches_of_each=6,
+        peer_sizes_mb=(1, 100, 1_000),
+        peer_operations=30,
+        peer_reads_of_parts=(1_000, 200),
+        peer_few=2,
         traces_peers=True,
     ),
     "quick": Counts(
@@ -86,6 +94,10 @@ COUNTS = {
         distance_rounds=4,
         batches=(10, 1_000, 10_000),
         batches_of_each=3,
+        peer_sizes_mb=(1, 100),
+        peer_operations=10,
+        peer_reads_of_parts=(50, 50),
+        peer_few=2,
     ),
     "tiny": Counts(
         read_rounds=1,
@@ -109,6 +121,10 @@ COUNTS = {
         distance_rounds=1,
         batches=(10,),
         batches_of_each=1,
+        peer_sizes_mb=(1,),
+        peer_operations=2,
+        peer_reads_of_parts=(2, 2),
+        peer_few=2,
         calls=1,
         processes=2,
         runs_max=1,

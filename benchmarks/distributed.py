@@ -25,7 +25,6 @@ class Distributed:
 
     def __init__(self, directory: Path) -> None:
         url = os.environ["AWS_ENDPOINT_URL"]
-        _make(url, directory)
         self._connection = open_connection(BUCKET, directory.name, endpoint_url=url)
 
     def read(self, number: int) -> str:
@@ -45,8 +44,9 @@ def open_subject(directory: Path) -> Distributed:
     return Distributed(directory)
 
 
-def _make(url: str, directory: Path) -> None:
+def store(directory: Path) -> None:
     """Store the file as a checkpoint: an empty store needs a newer SQLite than Python may have."""
+    url = os.environ["AWS_ENDPOINT_URL"]
     boto3.client("s3", endpoint_url=url).create_bucket(Bucket=BUCKET)
     with sqlite3.connect(directory / data.FILE) as connection:
         content = connection.serialize()

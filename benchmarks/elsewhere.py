@@ -1,6 +1,8 @@
 """Databases whose truth is a log or objects, and what runs statements only a copy or a cache."""
 
+import os
 from pathlib import Path
+from unittest import mock
 
 from benchmarks import children, service
 from benchmarks.sampling import Tables, rotated, scaled
@@ -52,6 +54,8 @@ def _environment(name: str, directory: Path, objects_url: str) -> dict[str, str]
     if name == DISTRIBUTED:
         from benchmarks import distributed
 
+        with mock.patch.dict(os.environ, AWS_ENDPOINT_URL=objects_url):
+            distributed.store(directory)
         cache = directory / "cache"
         return {"AWS_ENDPOINT_URL": objects_url, distributed.CACHE_VARIABLE: str(cache)}
     return {}

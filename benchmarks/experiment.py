@@ -12,7 +12,8 @@ from benchmarks.workplace import Workplace
 class Table:
     """One figure of several subjects. `floor` is the subject that the ratios are to.
 
-    A figure that a bar can show is `plotted`.
+    A figure that a bar can show is `plotted`. Tables that are `part_of` one thing are columns of
+    one table on the page.
     """
 
     key: str
@@ -22,6 +23,7 @@ class Table:
     goals: tuple[Goal, ...] = ()
     note: str = ""
     plotted: bool = False
+    part_of: str = ""
 
 
 @dataclass(frozen=True, slots=True)

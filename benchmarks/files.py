@@ -11,18 +11,25 @@ from benchmarks.data import FILE, NOTE_CHARACTERS, ROWS, SCHEMA
 FILL = """
 WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < ?1)
 INSERT INTO things
-SELECT n, format('thing-%06d', n), n * 7 % 1000, n * 0.25, format('%.*c', ?2, 'x') FROM numbers
+SELECT n, format('thing-%06d', n), n * 7 % 1000, n * 0.25,
+    CASE WHEN ?3 THEN hex(randomblob(?3)) ELSE format('%.*c', ?2, 'x') END
+FROM numbers
 """
 WRITTEN = "SELECT count(*) FROM things WHERE id > ?"
 
 
-def make(path: Path, *, rows: int = ROWS, note_characters: int = NOTE_CHARACTERS) -> None:
-    """A database with the table, made in one go and on disk before it is measured."""
+def make(
+    path: Path, *, rows: int = ROWS, note_characters: int = NOTE_CHARACTERS, random_bytes: int = 0
+) -> None:
+    """A database with the table, made in one go and on disk before it is measured.
+
+    With `random_bytes` the notes are so many in hexadecimal, which do not compress by much.
+    """
     connection = apsw.Connection(str(path))
     connection.pragma("journal_mode", "OFF")
     connection.pragma("synchronous", "OFF")
     connection.execute(SCHEMA)
-    connection.execute(FILL, (rows, note_characters))
+    connection.execute(FILL, (rows, note_characters, random_bytes))
     connection.pragma("synchronous", "FULL")
     connection.pragma("user_version", 1)
     connection.pragma("journal_mode", "DELETE")

@@ -1,5 +1,7 @@
 """docs/performance.md, from the results of a run."""
 
+from collections.abc import Sequence
+from itertools import groupby
 from typing import Any
 
 from benchmarks.figures import goals_line, number, verdict_word
@@ -24,7 +26,10 @@ COUNTS = {
 def page(results: dict[str, Any]) -> str:
     """The page, in Markdown."""
     parts = [HEAD, COUNTS.get(results["counts"], ""), _goals(results), _machine(results)]
-    parts += [_table(table) for table in results["tables"] if table["figures"]]
+    measured = [table for table in results["tables"] if table["figures"]]
+    for title, group in groupby(measured, lambda table: table.get("part_of", "")):
+        tables = list(group)
+        parts += [_wide_table(title, tables)] if title else map(_table, tables)
     return "".join(parts)
 
 
@@ -69,5 +74,24 @@ def _table(table: dict[str, Any]) -> str:
         f"| {figure['subject']} | {number(figure['median'])} | {number(figure['p99'])}"
         f" | {number(figure['ratio'])} | {figure['samples']} |"
         for figure in table["figures"]
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _wide_table(title: str, tables: Sequence[dict[str, Any]]) -> str:
+    """One table with a column for each."""
+    lines = [f"\n## {title}\n"]
+    lines += [table["note"] + "\n" for table in tables if table["note"]]
+    lines.append(
+        "| | " + " | ".join(f"{table['title']}, {table['unit']}" for table in tables) + " |"
+    )
+    lines.append("|---" + "|--:" * len(tables) + "|")
+    columns = [
+        {figure["subject"]: number(figure["median"]) for figure in table["figures"]}
+        for table in tables
+    ]
+    lines += [
+        f"| {subject} | " + " | ".join(column.get(subject, "-") for column in columns) + " |"
+        for subject in columns[0]
     ]
     return "\n".join(lines) + "\n"

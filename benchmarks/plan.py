@@ -13,6 +13,7 @@ from benchmarks import (
     memory,
     new_instances,
     nfs,
+    peers,
     replies,
     sizes,
     together,
@@ -21,6 +22,7 @@ from benchmarks import (
 )
 from benchmarks.experiment import Experiment, Table
 from benchmarks.goals import Goal
+from benchmarks.peer_tables import tables_of
 from benchmarks.subjects import (
     AGED,
     BARE,
@@ -236,6 +238,7 @@ EXPERIMENTS = (
         Table("elsewhere_write_calls", "Calls to AWS of such a write", "calls", LOG,
               (Goal(LOG, exactly=2),)),
     )),
+    Experiment("peers in S3", peers.by_size, (*tables_of("write"), *tables_of("read"))),
     Experiment("new instances", new_instances.first_rows, (
         Table("new_row", "First row of a database in a log, in a new instance", "ms",
               new_instances.SMALL, (Goal(new_instances.LARGE, at_most=50),),

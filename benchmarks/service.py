@@ -24,7 +24,8 @@ LOGS = "logs"
 COPIES = "copies"
 """The private copies of an instance: a new one has none yet."""
 MAX_AGE_MS = 60_000
-IN_A_TABLE = f"dynamodb:{LOG_TABLE},s3://{LOG_TABLE}/logs"
+PREFIX = "logs"
+IN_A_TABLE = f"dynamodb:{LOG_TABLE},s3://{LOG_TABLE}/{PREFIX}"
 
 
 class Context:

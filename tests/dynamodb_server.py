@@ -77,7 +77,11 @@ def create_log(url: str, name: str) -> str:
     return f"dynamodb:{name},s3://{name}/logs"
 
 
-def _serialised(app: Callable[..., Iterable[bytes]], delay_s: float) -> Callable[..., Any]:
+def moto(delay_s: float = 0) -> Callable[..., list[bytes]]:
+    """moto's WSGI application, one request at a time, each after a delay."""
+    from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+
+    app: Callable[..., Iterable[bytes]] = DomainDispatcherApplication(create_backend_app)
     lock = threading.Lock()
 
     def answer(environ: dict[str, Any], start_response: Any) -> list[bytes]:
@@ -91,22 +95,20 @@ def _serialised(app: Callable[..., Iterable[bytes]], delay_s: float) -> Callable
     return answer
 
 
-def _main() -> None:
+def serve(app: Callable[..., Iterable[bytes]], address: str, *tables: str) -> None:
+    """Print the URL, and answer until stdin ends."""
     os.environ.update(CREDENTIALS)
-    from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
     from werkzeug.serving import make_server
 
-    delay_s = float(sys.argv[1]) / 1000
-    address = sys.argv[2]
-    app = _serialised(DomainDispatcherApplication(create_backend_app), delay_s)
     server = make_server(address, 0, app, threaded=True)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     url = f"http://{address}:{server.server_port}"
-    create_table(url)
+    for table in tables:
+        create_table(url, table)
     sys.stdout.write(url + "\n")
     sys.stdout.flush()
     sys.stdin.read()
 
 
 if __name__ == "__main__":
-    _main()
+    serve(moto(float(sys.argv[1]) / 1000), sys.argv[2], TABLE)

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from tests.writers import ROOT
 
-STOP_S = 10
+STOP_S = 60
 
 
 @contextmanager

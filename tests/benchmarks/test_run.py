@@ -28,5 +28,9 @@ def test_a_run_measures_every_table_and_writes_results_page_and_plot(tmp_path: P
         verdicts = [goal["reached"] for goal in tables[key]["goals"]]
         assert verdicts, key
         assert all(verdicts), tables[key]
-    assert all(f"## {table['title']}" in page for table in tables.values() if table["figures"])
+    assert all(
+        f"## {table['part_of'] or table['title']}" in page
+        for table in tables.values()
+        if table["figures"]
+    )
     assert (tmp_path / "performance.svg").read_text().startswith("<svg")
