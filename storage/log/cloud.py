@@ -119,13 +119,14 @@ class InTable:
 
     def _compact(self, name: str, archive: BucketArchive, deadline_s: float) -> int:
         """Merge and remove; return the number of the last record that was removed."""
-        from storage.log.compaction import compact
+        from storage.log.compaction import compact, merge
 
         start = archive.start()
         place = Place(epoch=0, offset=0, txid=start.last if start else 0)
         log = self._log(name, time.time, place, None)
-        records = [record.content for record in log.sync(deadline_s)]
-        return log.remove(compact(archive, records, time.time()), deadline_s)
+        while records := log.piece(deadline_s):
+            merge(archive, [record.content for record in records])
+        return log.remove(compact(archive, [], time.time()), deadline_s)
 
     def _delete_large(self, name: str, floor: int) -> None:
         """Delete the objects of records that were removed, and of those that lost their race."""

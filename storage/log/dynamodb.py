@@ -27,7 +27,7 @@ from storage.log.log import (
 from storage.log.moments import Clocks, Moment, boot_s
 from storage.log.names import Names
 from storage.log.objects import Objects
-from storage.log.table import Item, Table
+from storage.log.table import Item, Table, first_of
 from storage.log.turn import TURN
 
 T = TypeVar("T")
@@ -44,6 +44,9 @@ STALE_S = KEEP_S / 2
 
 BLIND_S = 60.0
 """After that time without a word of the log it is asked: another writer may have gone on."""
+
+PIECE_BYTES = 16 << 20
+"""About so much of the log is in memory where it is merged; one record may be larger."""
 
 REMOVED_AT_ONCE = 50
 
@@ -102,16 +105,26 @@ class DynamoLog:
         return self._courtesy.goes_first and self._clocks.since(self._known) < BLIND_S
 
     def sync(self, deadline_s: float) -> list[Record]:
+        return self._new_records(deadline_s)
+
+    def piece(self, deadline_s: float) -> list[Record]:
+        """Return the next records, of about PIECE_BYTES; none if there is nothing new."""
+        return self._new_records(deadline_s, pages=PIECE_BYTES >> 20)
+
+    def _new_records(self, deadline_s: float, pages: int | None = None) -> list[Record]:
         asked = self._clocks.moment()
         # The newest record is never removed, and says of which log a copy is that begins with it.
         known = self._place.txid - (self._place.txid > 0 and self._log_id is None)
-        items = self._until(deadline_s, partial(self._table.behind, self._database, known))
+        behind = partial(self._table.behind, self._database, known, pages=pages)
+        items = self._until(deadline_s, behind)
         has_turn = bool(items) and items[-1]["sk"] == TURN
         holder = cast("bytes", items.pop()["id"]) if has_turn else None
         if items and items[0]["sk"] == self._place.txid:
             self._log_id = cast("bytes", items.pop(0)["log"])
         if items and self._is_stale():
             self._until(deadline_s, partial(self._floor.check_reaches_back, self._place.txid))
+        if pages is not None:
+            items = first_of(items, PIECE_BYTES)
         records = self._until(deadline_s, partial(self._records, items))
         self._known = asked
         self._courtesy.asked(holder, has_news=bool(records))

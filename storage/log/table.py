@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
 from sqlatch.kernel.aws.dynamodb import DynamoDB, binary, bytes_of
 from sqlatch.kernel.aws.errors import ConditionFailed
@@ -84,11 +84,14 @@ class Table:
         found = self._ask("GetItem", Key=key, ConsistentRead=True).get("Item")
         return None if found is None else _item(found)
 
-    def behind(self, pk: str, sk: int, *, most: int | None = None) -> list[Item]:
-        """Return the newest state of the items with a greater `sk`, in order; the first ones."""
+    def behind(
+        self, pk: str, sk: int, *, most: int | None = None, pages: int | None = None
+    ) -> list[Item]:
+        """Return the newest state of the items with a greater `sk`, in order; the first ones, if
+        `most` items or `pages` of 1 MB are enough."""
         items: list[Item] = []
         more: dict[str, Any] = {} if most is None else {"Limit": most}
-        for _page in range(PAGES_MAX):
+        for _page in range(PAGES_MAX if pages is None else pages):
             page = self._ask(
                 "Query",
                 KeyConditionExpression="pk = :pk AND sk > :sk",
@@ -100,6 +103,8 @@ class Table:
             if "LastEvaluatedKey" not in page or (most is not None and len(items) >= most):
                 return items
             more["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+        if pages is not None:
+            return items
         raise StorageError(f"{self._where}: more than {PAGES_MAX:,} MB behind {sk}")
 
     def _ask(self, operation: str, **request: Any) -> dict[str, Any]:
@@ -114,6 +119,15 @@ class Table:
     @property
     def _where(self) -> str:
         return f"the table {self.name!r}"
+
+
+def first_of(items: list[Item], size_bytes: int) -> list[Item]:
+    """Return the first records that have so many bytes together, or one that has more."""
+    for number, item in enumerate(items):
+        size_bytes -= cast("int", item.get("n", len(cast("bytes", item.get("d", b"")))))
+        if size_bytes < 0:
+            return items[: max(1, number)]
+    return items
 
 
 def _packed(item: Mapping[str, Value]) -> dict[str, Any]:

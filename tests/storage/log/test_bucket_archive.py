@@ -10,7 +10,7 @@ import pytest
 
 from sqlatch.kernel.errors import StorageError, Timeout
 from storage.engine import Grant
-from storage.log import compaction, copy_file, objects
+from storage.log import compaction, copy_file, dynamodb, objects
 from storage.log.answers import NoAnswer
 from storage.log.bucket_archive import BucketArchive
 from storage.log.cloud import InTable
@@ -222,3 +222,28 @@ def test_a_bucket_that_does_not_answer_is_asked_again_and_then_an_error(
     failures += [NoAnswer("away", may_land=False)] * 9
     with pytest.raises(StorageError, match="away"):
         answered_in_time(ask)
+
+
+@pytest.mark.parametrize("size_bytes", [INLINE_BYTES_MAX // 2, 2 * INLINE_BYTES_MAX])
+def test_what_is_new_is_merged_in_pieces(
+    cloud: Cloud, start: Start, store: Store, monkeypatch: pytest.MonkeyPatch, size_bytes: int
+) -> None:
+    for _ in range(12):
+        write(store, f"INSERT INTO t VALUES (randomblob({size_bytes}))")
+    monkeypatch.setattr(dynamodb, "PIECE_BYTES", 1 << 20)
+    most = 0
+    merge = compaction.merge
+
+    def noting(archive: BucketArchive, records: list[bytes]) -> Any:
+        nonlocal most
+        most = max(most, sum(map(len, records)))
+        return merge(archive, records)
+
+    monkeypatch.setattr(compaction, "merge", noting)
+
+    start().tend("main", soon())
+
+    assert most < (1 << 20) + 2 * size_bytes
+    assert len(levels(cloud)) > 2
+    with opened(start()) as new:
+        assert read(new, "SELECT sum(length(n)) FROM t") == [12 * size_bytes]
