@@ -18,6 +18,7 @@ from aws_lambda_powertools.metrics.provider.cloudwatch_emf.cloudwatch import (
 from pydantic_core import to_json
 
 from sqlatch.kernel.errors import Fact, SqlatchError
+from storage.tally import Tally
 
 SERVER_SIDE = frozenset({
     "DATABASE_BUSY", "DATABASE_CORRUPT", "LEASE_LOST", "STORAGE_ERROR", "TIMEOUT",
@@ -41,7 +42,7 @@ TIME_HERE, VALUES_HERE, NUMBER_HERE = "(time)", "(values)", 7_654_321_000_111
 
 @dataclass(slots=True)
 class Record:
-    """The facts of a request for its log line: no values and no SQL."""
+    """The facts of a request for its log line: no values, and of SQL the shapes without them."""
 
     function_request_id: str
     door: str
@@ -73,6 +74,7 @@ class Record:
     copies_complete: bool = False
     databases: list[str] = field(default_factory=list)
     failures: list[dict[str, Fact]] = field(default_factory=list)
+    shapes: list[dict[str, Any]] = field(default_factory=list)
 
     def note(self, error: SqlatchError) -> None:
         """Keep why the request was refused; the message only where it cannot speak of its SQL."""
@@ -113,14 +115,17 @@ class Logged:
 
     record: Record
     _started_s: float = field(default_factory=time.perf_counter)
+    _tally: Tally = field(default_factory=Tally)
 
     def __enter__(self) -> Record:
+        self._tally.begin()
         return self.record
 
     def __exit__(
         self, _kind: type[BaseException] | None, error: BaseException | None, _trace: object
     ) -> None:
         record = self.record
+        record.shapes = self._tally.end()
         if isinstance(error, SqlatchError):
             record.note(error)
         elif isinstance(error, Exception):

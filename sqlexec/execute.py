@@ -16,6 +16,7 @@ from sqlexec.idempotency import refuse_own_names
 from sqlexec.plan import Plan, Plans, description
 from sqlexec.statement import EncodeRows, Job, Kind, Limits, Result, Statement
 from storage.connection import Cursor, Session, SQLite, columns_of_row
+from storage.tally import timed
 
 ROWS_AT_ONCE_FIRST = 8
 ROWS_AT_ONCE_MAX = 1_000
@@ -77,7 +78,10 @@ def _run(statement: Statement, plan: Plan, session: Session, budget: "Budget") -
     connection = session.connection
     changes = _Changes(connection)
     try:
-        with session.user(statement.sql) as cursor:
+        with (
+            timed(connection, statement.sql, _sets_count(statement)),
+            session.user(statement.sql) as cursor,
+        ):
             if statement.parameter_sets is None:
                 cursor.execute(statement.sql, statement.parameters or None, can_cache=can_cache)
             else:
@@ -108,6 +112,11 @@ def _run(statement: Statement, plan: Plan, session: Session, budget: "Budget") -
     return Result(
         columns, rows, count, changed, rowid or None, truncated, rows_bytes=budget.rows_bytes
     )
+
+
+def _sets_count(statement: Statement) -> int:
+    """Return how many times a statement runs."""
+    return 1 if statement.parameter_sets is None else len(statement.parameter_sets)
 
 
 def _told(error: SqlatchError, session: Session) -> SqlatchError:

@@ -17,6 +17,7 @@ from sqlatch.command.restore import restore
 from sqlatch.command.serve import serve
 from sqlatch.command.shell import shell
 from sqlatch.command.token import token
+from sqlatch.command.top import top
 from sqlatch.command.use import use
 from sqlatch.kernel.version import __version__
 
@@ -49,5 +50,5 @@ def health(*, address: DatabaseAddress) -> int:
     return Exit.OK if answer.get("status") == "ok" else Exit.TRY_AGAIN
 
 
-for each in (query, shell, load, export, dump, restore, copy, use, token, mcp, serve):
+for each in (query, shell, load, export, dump, restore, copy, use, token, mcp, serve, top):
     commands.add_command(each)
