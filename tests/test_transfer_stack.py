@@ -74,7 +74,7 @@ def test_a_transfer_on_a_table_is_in_no_vpc_and_may_do_what_a_writer_may() -> No
     (policy,) = role["Policies"]
     assert {one["Sid"]: one["Action"] for one in policy["PolicyDocument"]["Statement"]} == {
         "Records": ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"],
-        "Objects": ["s3:GetObject", "s3:PutObject"],
+        "Objects": ["s3:AbortMultipartUpload", "s3:GetObject", "s3:PutObject"],
         "ObjectKeys": "s3:ListBucket",
         "Copies": ["s3:AbortMultipartUpload", "s3:GetObject", "s3:PutObject"],
         "Keys": "s3:ListBucket",
