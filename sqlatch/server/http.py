@@ -3,6 +3,7 @@
 import logging
 import select
 import socket
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -62,6 +63,8 @@ class Server:
             ident=None,
         )
         self._stopping = False
+        # Held to wake the loop and to close what wakes it; a signal handler may come in between.
+        self._waking = threading.RLock()
 
     @property
     def url(self) -> str:
@@ -76,9 +79,12 @@ class Server:
                 wasyncore.loop(timeout=1, use_poll=use_poll, map=self._sockets, count=1)
         finally:
             self._server.task_dispatcher.shutdown(timeout=END_S)
-            wasyncore.close_all(self._sockets)
+            with self._waking:
+                wasyncore.close_all(self._sockets)
 
     def stop(self) -> None:
         """End `run`, from another thread or a signal handler."""
-        self._stopping = True
-        self._server.pull_trigger()
+        with self._waking:
+            self._stopping = True
+            if self._sockets:
+                self._server.pull_trigger()

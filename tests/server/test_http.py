@@ -5,6 +5,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import ExitStack
 from http.client import HTTPConnection
+from threading import Thread
 
 import pytest
 
@@ -92,3 +93,21 @@ def test_a_slow_client_keeps_nobody_waiting(server: Server, connection: HTTPConn
         slow.sendall(REQUEST[-5:])
 
         assert (status, slow.recv(65_536)[:15]) == (200, b"HTTP/1.1 200 OK")
+
+
+def test_an_end_that_is_asked_for_late_finds_nothing_to_wake(ask: Ask) -> None:
+    """The loop may end by itself between the wish and the wake: its descriptors are closed then."""
+    server = Server(local_server.answer, 0)
+    wake = server._server.pull_trigger
+    thread = Thread(target=server.run)
+
+    def wake_late() -> None:
+        thread.join(1.5)  # Longer than a turn of the loop.
+        wake()
+
+    server._server.pull_trigger = wake_late
+    thread.start()
+    server.stop()
+    thread.join()
+
+    server.stop()
