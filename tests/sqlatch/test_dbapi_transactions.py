@@ -5,6 +5,7 @@ import sys
 from contextlib import suppress
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -270,3 +271,26 @@ def test_two_processes_go_on_with_a_connection_from_before_fork(
 
     expected = [("before",), *[("again",)] * 10, ("in the child",), ("in the parent",)]
     assert rows(connect) == expected
+
+
+def test_what_follows_an_interrupted_statement_is_not_taken_for_its_repeat(
+    db: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C, or a task that is cancelled, while the answer is on its way."""
+    db.autocommit = True
+    db.execute("CREATE TABLE interrupted (n)")
+    assert db._client is not None
+    transport: Any = db._client.transport
+    invoke = transport.invoke
+
+    def interrupted(event: Any, *, timeout_s: float) -> Any:
+        invoke(event, timeout_s=timeout_s)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(transport, "invoke", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            db.execute("INSERT INTO interrupted VALUES (1)")
+    db.execute("INSERT INTO interrupted VALUES (1)")
+
+    assert db.execute("SELECT count(*) FROM interrupted").fetchall() == [(2,)]
