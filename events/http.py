@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic_core import from_json, to_json
 
-from events.request import HealthEvent, QueryEvent, parse
+from events.request import HealthEvent, ManageEvent, Request, parse
 from events.values import escapes_bytes
 from sqlatch.kernel.errors import BadEvent, ResultTooLarge, SqlatchError
 from sqlatch.kernel.hints import did_you_mean
@@ -76,7 +76,7 @@ class BadRequest(BadEvent):
 class Call:
     """A request as it came through the door."""
 
-    request: QueryEvent | HealthEvent
+    request: Request
     accepts_gzip: bool
 
 
@@ -111,6 +111,11 @@ def unwrap(event: Mapping[str, Any]) -> Call:
     request = parse(fields)
     if isinstance(request, HealthEvent):
         raise BadEvent("health is asked with GET /health, not in a body", field="health")
+    if isinstance(request, ManageEvent) and database is not None:
+        raise BadEvent(
+            "a database is deleted by POST /query: who may call its own path alone may not",
+            field="manage",
+        )
     return Call(request, accepts_gzip)
 
 

@@ -91,6 +91,29 @@ class HealthEvent:
     health: Literal[True]
 
 
+@dataclass(frozen=True, slots=True)
+class ManageEvent:
+    """The removal of a database as a whole, or its return. `kept` names what the removal has kept.
+
+    With `if_state` it is removed only in that state: `page.state` of a reply.
+    """
+
+    manage: Literal["delete", "undelete"]
+    database: str
+    kept: str | None = None
+    if_state: str | None = None
+    timeout_ms: int | None = None
+
+    def __post_init__(self) -> None:
+        if (self.manage == "undelete") != (self.kept is not None):
+            raise ValueError("`kept` is for undelete, which needs it")
+        if self.manage == "undelete" and self.if_state is not None:
+            raise ValueError("`if_state` is for delete")
+
+
+Request = QueryEvent | HealthEvent | ManageEvent
+
+
 def _query_event(found: dict[str, Any]) -> QueryEvent:
     event = QueryEvent(**found)
     if (event.query is None) == (event.statements is None):
@@ -156,16 +179,36 @@ QUERY = schema.object_of(
 )
 _parse_query = schema.parser_by(QUERY, strict=True)
 _parse_position = schema.parser_by(_AT_LEAST, strict=True)
+_parse_manage = schema.parser(
+    ManageEvent,
+    strict=True,
+    manage=schema.one_of(["delete", "undelete"]),
+    database=DATABASE,
+    kept=schema.nullable(schema.text(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}\.[0-9A-Za-z-]{1,40}\z")),
+    if_state=schema.nullable(schema.text(min_length=1, max_length=PAGE_CHARACTERS_MAX)),
+    timeout_ms=schema.nullable(schema.integer(ge=1, le=TIMEOUT_MS_MAX)),
+)
 _parse_health = schema.parser(HealthEvent, strict=True, health=schema.one_of([True]))
 
 
-def parse(event: object) -> QueryEvent | HealthEvent:
+def parse(event: object) -> Request:
     """The request in an event; BadEvent says which field is wrong, and why."""
-    asks_health = isinstance(event, dict) and "health" in event
+    kind, parse_it = _QUERIES
+    if isinstance(event, dict):
+        kind, parse_it = next((_OTHERS[name] for name in _OTHERS if name in event), _QUERIES)
     try:
-        return _parse_health(event) if asks_health else _parse_query(event)
+        request: Request = parse_it(event)
     except schema.ValidationError as error:
-        raise bad_event(error, HealthEvent if asks_health else QueryEvent) from error
+        raise bad_event(error, kind) from error
+    return request
+
+
+_QUERIES: tuple[type, Any] = (QueryEvent, _parse_query)
+_OTHERS: dict[str, tuple[type, Any]] = {
+    "health": (HealthEvent, _parse_health),
+    "manage": (ManageEvent, _parse_manage),
+}
+"""The kinds of requests that are none of statements, by the field that tells them."""
 
 
 def position_in(text: str) -> int:

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic_core import from_json
 
-from events.request import HealthEvent, QueryEvent, parse
+from events.request import HealthEvent, ManageEvent, QueryEvent, parse
 from sqlatch.kernel.errors import BadEvent
 
 KEY_PREFIX = "\tmessage:"
@@ -59,4 +59,6 @@ def _request(record: Mapping[str, Any]) -> QueryEvent | BadEvent:
         return BadEvent(f"the body is not JSON: {error}", field="body")
     if isinstance(request, HealthEvent):
         return BadEvent("a queue cannot ask for health: nobody reads the answer", field="health")
+    if isinstance(request, ManageEvent):
+        return BadEvent("a queue cannot delete a database: nobody reads the answer", field="manage")
     return request

@@ -5,14 +5,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from events import http
-from events.request import HealthEvent, QueryEvent
+from events.request import HealthEvent, ManageEvent, Request
 from handler.service import Service
 from sqlatch.kernel.errors import Unauthorized
 
 if TYPE_CHECKING:
     from handler.tokens import Access
-
-Request = QueryEvent | HealthEvent
 
 
 def permission(service: Service, event: Mapping[str, Any]) -> Callable[[Request], Request]:
@@ -28,6 +26,12 @@ def permission(service: Service, event: Mapping[str, Any]) -> Callable[[Request]
         if isinstance(request, HealthEvent):
             if access.databases is not None:
                 raise Unauthorized("health names every database, and the token is not for all")
+            return request
+        if isinstance(request, ManageEvent):
+            if access.databases is not None or not access.writes:
+                raise Unauthorized(
+                    "a database is deleted with a token that may write to all databases"
+                )
             return request
         access.allow(request.database)
         return request if access.writes else replace(request, read_only=True)

@@ -3,7 +3,7 @@
 from enum import Enum
 from typing import Any, Protocol
 
-from events.request import HealthEvent, parse
+from events.request import HealthEvent, ManageEvent, parse
 from handler.log import Logged, Record
 from handler.service import service
 from sqlatch.kernel.errors import BadEvent, SqlatchError
@@ -73,6 +73,10 @@ def _direct(event: Any, record: Record, ends_at_s: float) -> dict[str, Any]:
         request = parse(event)
         if isinstance(request, HealthEvent):
             return _health(record)
+        if isinstance(request, ManageEvent):
+            from handler.managing import manage
+
+            return manage(service(), request, record, ends_at_s=ends_at_s)
         return service().answer(request, record, ends_at_s=ends_at_s)
     except SqlatchError as error:
         # Lambda tells a direct caller the class and the text of an error, and nothing else.
@@ -100,6 +104,11 @@ def _http(event: Any, record: Record, ends_at_s: float) -> dict[str, Any]:
             health = _health(record)
             status = 503 if health["status"] == "degraded" else 200
             return http.wrap(health, status=status, accepts_gzip=call.accepts_gzip)
+        if isinstance(request, ManageEvent):
+            from handler.managing import manage
+
+            managed = manage(service(), request, record, ends_at_s=ends_at_s)
+            return http.wrap(managed, accepts_gzip=call.accepts_gzip)
         body = service().answer_encoded(
             request, record, ends_at_s=ends_at_s, in_text=not call.accepts_gzip
         )

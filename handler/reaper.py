@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from handler.log import Logged, Record
+from handler.managing import KEPT_DAYS
 from handler.query import REPLY_RESERVE_S, Context
 from handler.service import Service, service
 from sqlatch.kernel.errors import SqlatchError
@@ -43,6 +44,9 @@ def reap(service: Service, record: Record, *, ends_at_s: float) -> dict[str, Any
     with _noting("(streams)", record, failures):
         # What streams of libSQL clients left, once no baton can name it.
         streams_cleared = service.stream_files.clear(service.clock.now())
+    with _noting("(deleted)", record, failures):
+        kept_s = KEPT_DAYS * 24 * 3600
+        service.databases.forget_deleted(service.clock.now() - kept_s)
     names = service.databases.names()
     _tend_in_turn(service, names, record, failures, ends_at_s)
     service.note_work(record)

@@ -179,6 +179,19 @@ class Client:
             lambda: self.transport.invoke({"health": True}, timeout_s=one_s), repeatable=True
         )
 
+    def delete_database(self, *, if_state: str | None = None) -> str:
+        """Delete the database; return the name of the copy that the service keeps for 7 days.
+
+        With `if_state`, the `page.state` of a result, only if it is still in that state: else
+        DatabaseChanged.
+        """
+        fields = {"manage": "delete"} | ({} if if_state is None else {"if_state": if_state})
+        return str(self.ask(fields)["kept"])
+
+    def undelete_database(self, kept: str) -> None:
+        """Bring a copy that a deletion has kept back, under the name of this database."""
+        self.ask({"manage": "undelete", "kept": kept})
+
     def close(self) -> None:
         """Close the connections that were kept."""
         self.transport.close()

@@ -103,6 +103,20 @@ class Database:
         self.close()
         self._if_it_exists(self._store.replace, copy, grant)
 
+    def remove(self, grant: Grant, if_state: str | None) -> str:
+        """Delete the database; DatabaseChanged if it is not in that state. Return what is kept."""
+        from sqlexec.pages import check_state
+
+        self.close()
+        return self._again_if_moved(
+            self._if_it_exists, self._store.remove, grant, partial(check_state, if_state)
+        )
+
+    def bring_back(self, kept: str, grant: Grant) -> None:
+        """Bring a copy that a deletion has kept back under this name."""
+        self.close()
+        self._store.bring_back(kept, grant)
+
     @property
     def position(self) -> Position | None:
         """The position of the state that was read or made last, None if the engine keeps none."""
@@ -145,9 +159,11 @@ class Database:
             self.interactive.release_memory()
 
     def close(self) -> None:
+        """Close the connections; the next request opens them again."""
         self._store.close()
         if "interactive" in self.__dict__:
-            self.interactive.close()
+            # Made anew when it is asked for: its file system is gone with it.
+            self.__dict__.pop("interactive").close()
 
     def _read(self, job: Job, deadline_s: float) -> Outcome:
         kind = self._plans.kind(job.statements)

@@ -58,6 +58,10 @@ class Databases:
         """Add a database from a file; BadEvent if there is one of that name."""
         self._engine.add(name, copy)
 
+    def forget_deleted(self, before_s: float) -> int:
+        """Remove the copies of databases that were deleted before then. Returns how many."""
+        return self._engine.forget_deleted(before_s)
+
     def tend(self, name: str, deadline_s: float) -> None:
         """Keep a database small and quick to open, as its engine does."""
         self._engine.tend(name, deadline_s)

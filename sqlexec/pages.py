@@ -95,6 +95,12 @@ def state_of(live: Transaction) -> str:
     return state and digest(state, sqlite_version())
 
 
+def check_state(wanted: str | None, state: str) -> None:
+    """DatabaseChanged if a database is in another state than the one that is wanted."""
+    if wanted not in (None, digest(state, sqlite_version())):
+        raise DatabaseChanged("the database has changed since: compare it again, then delete it")
+
+
 def digest(*parts: object) -> str:
     return sha256(repr(parts).encode()).hexdigest()[:DIGEST_DIGITS]
 

@@ -185,6 +185,17 @@ class Store(Protocol):
     def replace(self, copy: Path, grant: Grant) -> Position:
         """Replace the content of the database by that of a file, in one transaction."""
 
+    def remove(self, grant: Grant, check: Callable[[str], None]) -> str:
+        """Delete the database, and keep a copy; return the name of that.
+
+        `check` is called with the name of its state, and raises if it is not to be deleted in that.
+        What is begun and not ended is ended when it is called again. BadEvent where the engine
+        cannot.
+        """
+
+    def bring_back(self, kept: str, grant: Grant) -> None:
+        """Make a copy that a deletion has kept the database of this name, which must not exist."""
+
     def pinned(self, pins: Pins) -> "Store":
         """Return the same database on connections of its own, whose time and randomness `pins` set.
 
@@ -218,6 +229,9 @@ class Engine(Protocol):
 
     def add(self, name: str, copy: Path) -> None:
         """Add a database from a file, whole or not at all; BadEvent if the name is taken."""
+
+    def forget_deleted(self, before_s: float) -> int:
+        """Remove the copies of databases that were deleted before then. Returns how many."""
 
     def tend(self, name: str, deadline_s: float) -> None:
         """Keep the database small, and quick to open for a new instance. Others may do it too."""

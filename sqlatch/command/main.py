@@ -11,6 +11,7 @@ from sqlatch.command.dump import dump
 from sqlatch.command.exits import Exit
 from sqlatch.command.export import export
 from sqlatch.command.load import load
+from sqlatch.command.manage import create, databases, delete, rename, undelete
 from sqlatch.command.mcp import mcp
 from sqlatch.command.query import query
 from sqlatch.command.restore import restore
@@ -50,5 +51,8 @@ def health(*, address: DatabaseAddress) -> int:
     return Exit.OK if answer.get("status") == "ok" else Exit.TRY_AGAIN
 
 
-for each in (query, shell, load, export, dump, restore, copy, use, token, mcp, serve, top):
+for each in (
+    query, shell, load, export, dump, restore, copy, databases, create, delete, undelete, rename,
+    use, token, mcp, serve, top,
+):  # fmt: skip
     commands.add_command(each)

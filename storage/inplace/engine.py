@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from storage.engine import Table, Work
-from storage.inplace import copies
+from storage.inplace import copies, removal
 from storage.inplace.files import Files
 from storage.inplace.store import Store
 
@@ -32,3 +32,6 @@ class InPlace:
 
     def tend(self, name: str, deadline_s: float) -> None:
         """Nothing: a file grows by what is in it, and is as quick to open as it was."""
+
+    def forget_deleted(self, before_s: float) -> int:
+        return removal.forget(self._files, before_s)

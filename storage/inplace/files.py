@@ -14,6 +14,9 @@ from storage.translate import FOREIGN_ERRORS, in_our_words
 
 SUFFIX = ".db"
 
+KEPT = ".deleted"
+"""The directory beside the databases of those that were deleted, which are kept for a time."""
+
 _READ_ONLY = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_NOFOLLOW
 
 
@@ -25,6 +28,7 @@ class Files:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
+        self.kept = directory / KEPT
 
     def path(self, name: str) -> Path:
         return self.directory / f"{name}{SUFFIX}"
@@ -41,7 +45,7 @@ class Files:
 
     def identity(self, name: str) -> tuple[int, int] | None:
         """Device and inode of the database file, None if there is no such regular file."""
-        with self._storage_errors():
+        with self.storage_errors():
             try:
                 found = os.lstat(self.path(name))
             except FileNotFoundError:
@@ -50,12 +54,12 @@ class Files:
 
     def open_directory(self) -> None:
         """Make the NFS client ask the server again what is in the directory."""
-        with self._storage_errors():
+        with self.storage_errors():
             nfs.open_directory(self.directory)
 
     def open_journal(self, name: str) -> bool:
         """Make the NFS client ask for the journal. Return whether SQLite may take it for hot."""
-        with self._storage_errors():
+        with self.storage_errors():
             return bool(nfs.open_journal(self.journal(name)))
 
     def is_wal(self, name: str) -> bool:
@@ -78,7 +82,7 @@ class Files:
 
     def names(self) -> list[str]:
         """The databases there are, by name; the files are not asked for."""
-        with self._storage_errors(), os.scandir(self.directory) as entries:
+        with self.storage_errors(), os.scandir(self.directory) as entries:
             return sorted(
                 entry.name.removesuffix(SUFFIX)
                 for entry in entries
@@ -87,7 +91,7 @@ class Files:
 
     def sizes_bytes(self) -> dict[str, int]:
         """Each database's name and size, by name."""
-        with self._storage_errors(), os.scandir(self.directory) as entries:
+        with self.storage_errors(), os.scandir(self.directory) as entries:
             return dict(
                 sorted(
                     (entry.name.removesuffix(SUFFIX), entry.stat().st_size)
@@ -97,7 +101,8 @@ class Files:
             )
 
     @contextmanager
-    def _storage_errors(self) -> Iterator[None]:
+    def storage_errors(self) -> Iterator[None]:
+        """Translate what the directory fails with."""
         try:
             yield
         except OSError as error:

@@ -11,7 +11,7 @@ from sqlatch.kernel import nfs
 from sqlatch.kernel.errors import StorageError
 from storage.connection import Session
 from storage.engine import NEWEST, Begun, Freshness, Grant, Position, Table, closed_on_failure
-from storage.inplace import copies
+from storage.inplace import copies, removal
 from storage.inplace.files import Files
 from storage.pins import Pins
 from storage.translate import DatabaseReplaced, NeedsMemory, RecoveryNeeded, WriteRefused
@@ -96,8 +96,11 @@ class Store:
     def state(self) -> str:
         """Return the file's inode, which each machine sees alike, and the digest of its header."""
         assert self._reader is not None
+        return self._state(self._reader)
+
+    def _state(self, session: Session) -> str:
         assert self._identity is not None
-        return f"{self._identity[1]:x}-{self._reader.header_digest()}"
+        return f"{self._identity[1]:x}-{session.header_digest()}"
 
     @contextmanager
     def write(
@@ -108,6 +111,7 @@ class Store:
             session = self._writing(grant, creates=creates)
             try:
                 with session.transaction("BEGIN IMMEDIATE", foreign_keys=foreign_keys):
+                    removal.check_not_marked(session)
                     yield Begun(session, partial(self.commit, session, grant))
             except WriteRefused as error:
                 raise StorageError(f"the database file cannot be written: {error}") from error
@@ -125,6 +129,8 @@ class Store:
             # In memory the copy would be as large as the database.
             session.run("PRAGMA temp_store = FILE")
             try:
+                session.load_schema()
+                removal.check_not_marked(session)
                 grant.check()
                 session.run(sql)
             finally:
@@ -156,6 +162,23 @@ class Store:
         self.close()
         copies.write_over(copy, self._files.path(self.name), grant)
         return self._next_position(grant)
+
+    def remove(self, grant: Grant, check: Callable[[str], None]) -> str:
+        """Mark the file, so that nobody writes to it by a name that is old, and move it away."""
+        with closed_on_failure(self):
+            self.recover(grant)
+            session = self._writing(grant)
+            removal.mark(
+                session, lambda: check(self._state(session)), partial(self.commit, session, grant)
+            )
+            grant.check()
+            self.close()
+            return removal.move_away(self.name, self._files, self._now())
+
+    def bring_back(self, kept: str, grant: Grant) -> None:
+        self.close()
+        grant.check()
+        removal.bring_back(self.name, kept, self._files)
 
     def release_memory(self) -> None:
         """Free the pages that both connections keep of the file."""

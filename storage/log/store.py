@@ -8,7 +8,7 @@ from pathlib import Path
 
 import apsw
 
-from sqlatch.kernel.errors import LeaseLost, SqlatchError, StorageError
+from sqlatch.kernel.errors import BadEvent, LeaseLost, SqlatchError, StorageError
 from storage import copies
 from storage.connection import Session
 from storage.engine import (
@@ -147,6 +147,12 @@ class Store:
             ):  # what is committed is told so; the next request asks again
                 self._replica.catch_up(max(grant.deadline_s, self._now() + ASK_S))
             return self._at(txid)
+
+    def remove(self, grant: Grant, check: Callable[[str], None]) -> str:
+        raise not_removed(self.name)
+
+    def bring_back(self, kept: str, grant: Grant) -> None:
+        raise not_removed(self.name)
 
     def release_memory(self) -> None:
         for session in filter(None, (self._reader, self._writer)):
@@ -308,3 +314,11 @@ class Store:
             self._close_connections()
             self._replica.rest(keeps_log=True)  # it may be ready for an append
             self._generation = self._replica.generation
+
+
+def not_removed(name: str) -> BadEvent:
+    return BadEvent(
+        f"database {name!r} is a log (SQLATCH_LOG), and logs cannot be deleted or renamed yet:"
+        " other instances go on with the copies that they have; drop its tables",
+        field="manage",
+    )

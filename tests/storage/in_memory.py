@@ -38,6 +38,8 @@ class Image:
     is_torn: bool = False
 
 
+KEPT = "."
+
 Shared = dict[str, Image]
 """What all instances see."""
 
@@ -55,7 +57,7 @@ class InMemory:
         return MemoryStore(name, self._shared, table, now)
 
     def names(self) -> list[str]:
-        return sorted(self._shared)
+        return sorted(name for name in self._shared if not name.startswith(KEPT))
 
     def sizes_bytes(self) -> dict[str, int]:
         return {name: len(self._shared[name].content) for name in self.names()}
@@ -64,6 +66,9 @@ class InMemory:
         if name in self._shared:
             raise BadEvent(f"the database {name!r} exists", field="database")
         self._shared[name] = Image(copy.read_bytes(), Position(0))
+
+    def forget_deleted(self, before_s: float) -> int:
+        return len([self._shared.pop(name) for name in list(self._shared) if name.startswith(KEPT)])
 
     def tend(self, name: str, deadline_s: float) -> None:
         pass
@@ -140,6 +145,17 @@ class MemoryStore:
         grant.check()
         _load(session, copy.read_bytes())
         return self.publish(session)
+
+    def remove(self, grant: Grant, check: Callable[[str], None]) -> str:
+        check(str(self._image().position))
+        grant.check()
+        self._shared[f"{KEPT}{self.name}"] = self._shared.pop(self.name)
+        return self.name
+
+    def bring_back(self, kept: str, grant: Grant) -> None:
+        if self.exists():
+            raise BadEvent(f"the database {self.name!r} exists", field="database")
+        self._shared[self.name] = self._shared.pop(f"{KEPT}{kept}")
 
     def pinned(self, pins: Pins) -> "MemoryStore":
         return MemoryStore(self.name, self._shared, self._table, self._now, pins)
