@@ -93,7 +93,18 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run the tests marked `lease_tables` on each kind of table, not only on that in a file."""
     if metafunc.definition.get_closest_marker("lease_tables"):
-        metafunc.parametrize("environment", ["sqlite", "dynamodb"], indirect=True)
+        has_leases = metafunc.config.getoption("--engine") != "table"
+        without = [] if has_leases else [pytest.mark.skip(reason="a log in a table has no leases")]
+        kinds = ["sqlite", pytest.param("dynamodb", marks=without)]
+        metafunc.parametrize("environment", kinds, indirect=True)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Skip tests that say of which engines they are, with the reason, where it is another."""
+    for item in items:
+        marker = item.get_closest_marker("only_with")
+        if marker and config.getoption("--engine") not in marker.args:
+            item.add_marker(pytest.mark.skip(reason=marker.kwargs["because"]))
 
 
 @pytest.fixture

@@ -111,6 +111,7 @@ def test_the_time_of_defaults_and_triggers_is_the_same_when_it_is_run_again(
     assert ask(query="SELECT * FROM log LIMIT 1")["rows"] == said[1]
 
 
+@pytest.mark.only_with("inplace", because="a copy of a log is made anew, not recovered")
 def test_the_file_of_the_pinned_time_is_read_as_the_ordinary_one(
     client: Client, ask: Ask, directory: Path
 ) -> None:

@@ -276,6 +276,7 @@ def test_counts_of_changes_in_a_trigger_are_as_sqlite_has_them(client: Client) -
     assert client.rows("SELECT * FROM seen") == said
 
 
+@pytest.mark.only_with("inplace", "log", because="a log in a table has no leases")
 def test_a_write_that_met_a_busy_lease_does_not_make_the_transaction_a_writer(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
