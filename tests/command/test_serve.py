@@ -5,6 +5,7 @@ import os
 import socket
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -122,3 +123,13 @@ def test_a_directory_that_cannot_be_made_is_told(
     assert run(["serve", "--databases", str(tmp_path / "no" / "databases")]) == Exit.USAGE
 
     assert f"the directory {tmp_path}/no/databases: No such file" in capsys.readouterr().err
+
+
+def test_the_extra_installs_the_service_with_the_versions_that_it_is_tested_with() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    extra = set(project["project"]["optional-dependencies"]["server"])
+    groups = project["dependency-groups"]
+    waitress = [one for one in groups["local"] if str(one).startswith("waitress")]
+
+    assert extra - {"click>=8.1"} == {*groups["service"], *waitress}
+    assert all("==" in one for one in extra - {"click>=8.1"})
