@@ -50,7 +50,11 @@ class Server:
             if self._socket.exists():
                 break
             sleep(CHECK_S)
-        self._sync()
+        try:
+            self._sync()
+        except (OSError, RuntimeError):
+            self.close()
+            raise
 
     def read(self, number: int) -> str:
         return str(self._connection.execute(data.READ, (number,)).fetchall()[0][1])
