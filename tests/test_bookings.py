@@ -15,7 +15,7 @@ from tests.sqlatch.conftest import composed as composed
 from tests.sqlatch.conftest import http_url as http_url
 from tests.writers import ROOT
 
-BOOKINGS = 60
+BOOKINGS = 40
 WAITS_S = 60
 
 
@@ -63,9 +63,9 @@ def test_each_booking_is_written_once_under_load(served: str) -> None:
             assert {status for status, _body in answers} == {200}
             assert await put(session, 7, 7) == (200, {"booked": True, "replayed": True})
             assert await put(session, 1000, 7) == (409, {"detail": "seat 007 is taken"})
-            lists = await asyncio.gather(*(listed(session) for _request in range(40)))
+            lists = await asyncio.gather(*(listed(session) for _request in range(20)))
             wanted = [{"seat": f"{one:03}", "passenger": f"p{one}"} for one in range(BOOKINGS)]
-            assert lists == [wanted] * 40
+            assert lists == [wanted] * 20
 
     async def listed(session: aiohttp.ClientSession) -> Any:
         async with session.get(f"{served}/bookings") as response:

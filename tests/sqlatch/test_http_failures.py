@@ -9,6 +9,7 @@ import pytest
 from sqlatch import failures
 from sqlatch.errors import LeaseBusy, SqlatchError, StorageError
 from sqlatch.failures import CallFailed
+from sqlatch.transports import door
 from tests.sqlatch import socket_server
 from tests.sqlatch.conftest import connect, connected
 
@@ -179,12 +180,14 @@ def test_a_host_that_no_name_server_knows_is_unreachable() -> None:
         client.execute(INSERT)
 
 
-def test_an_answer_without_end_is_not_read_to_it() -> None:
-    bomb = gzip.compress(b" " * 300 * 1024 * 1024, 1)
+def test_an_answer_without_end_is_not_read_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert door.ANSWER_BYTES_MAX == 256 * 1024 * 1024
+    monkeypatch.setattr(door, "ANSWER_BYTES_MAX", 8 * 1024 * 1024)
+    bomb = gzip.compress(b" " * 10 * 1024 * 1024, 1)
 
     with (
         socket_server.running(answer(200, bomb, "content-encoding: gzip")) as server,
         connected(url_of(server)) as client,
-        pytest.raises(failures.UnexpectedAnswer, match="more bytes than the limit of 268,435,456"),
+        pytest.raises(failures.UnexpectedAnswer, match="more bytes than the limit of 8,388,608"),
     ):
         client.query("SELECT 1")
