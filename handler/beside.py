@@ -1,5 +1,6 @@
-"""The place of what the service itself keeps, and the choice of what it has besides SQLite."""
+"""What the settings choose: how databases are kept, and where the service keeps its own things."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from handler.settings import Settings, SettingsError, variable_of
@@ -10,9 +11,32 @@ if TYPE_CHECKING:
     from handler.turn import Turn
     from hrana.files import Files
     from hrana.table import Table
+    from storage.engine import Engine
 
 
-def choose_vectors(settings: Settings) -> None:
+def engine_of(settings: Settings) -> "Engine":
+    """Return the engine that keeps the databases: the one place where it is chosen."""
+    _choose_vectors(settings)
+    if settings.log_directory is not None:
+        from storage.log.engine import InLog
+
+        return InLog(settings.log_directory, settings.copies_directory)
+    if settings.log_table is not None:
+        from storage.log.cloud import in_table
+
+        return in_table(*settings.log_table, settings.copies_directory)
+    from storage.inplace.engine import InPlace
+
+    return InPlace(settings.home)
+
+
+def memory_bytes(environment: Mapping[str, str]) -> int | None:
+    """The memory of the function, None where this is no function."""
+    megabytes = environment.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "")
+    return int(megabytes) * 1024 * 1024 if megabytes else None
+
+
+def _choose_vectors(settings: Settings) -> None:
     """Have the connections of this process know vectors, if that is set."""
     try:
         vectors.choose(wanted=settings.vectors)

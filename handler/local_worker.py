@@ -10,8 +10,8 @@ import traceback
 from typing import Any
 
 from handler import log
+from handler.beside import engine_of
 from handler.local import invoke
-from handler.service import engine_of
 from handler.settings import Settings, SettingsError
 from sqlatch.kernel.errors import SqlatchError
 

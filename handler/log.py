@@ -27,17 +27,12 @@ SERVER_SIDE = frozenset({
 
 FAILURES_MAX = 100
 """Kinds of failure that a line tells, each with its database and its count."""
-
-UNITS = {
-    "DurationMs": MetricUnit.Milliseconds,
-    "HydrationMs": MetricUnit.Milliseconds,
-    "LeaseWaitMs": MetricUnit.Milliseconds,
-}
+UNITS = dict.fromkeys(("DurationMs", "HydrationMs", "LeaseWaitMs"), MetricUnit.Milliseconds)
 """Of the metrics; the others are counts."""
 
 TRACE = "_X_AMZN_TRACE_ID"
+# The places of a line's own values in a template.
 TIME_HERE, VALUES_HERE, NUMBER_HERE = "(time)", "(values)", 7_654_321_000_111
-"""The place of a line's own values in a template."""
 
 
 @dataclass(slots=True)

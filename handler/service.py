@@ -2,7 +2,7 @@
 
 import os
 import socket
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache, cached_property, partial
 from math import inf
@@ -12,7 +12,7 @@ from pydantic_core import from_json
 
 from events.reply import Meta, ReplyForm, encoded, with_part
 from events.request import QueryEvent
-from handler.beside import choose_vectors
+from handler.beside import engine_of, memory_bytes
 from handler.job import job_of, reply_of
 from handler.log import Record
 from handler.settings import Settings
@@ -20,7 +20,7 @@ from locking.clock import Clock
 from sqlatch.kernel.errors import DatabaseBusy, LeaseBusy, ReadOnly, Timeout
 from sqlexec.databases import Databases
 from sqlexec.statement import GrantNeeded, Job, Kind, Outcome
-from storage.engine import Engine, Grant, position_text
+from storage.engine import Grant, position_text
 from storage.memory import limit_memory
 from storage.translate import DEADLINE_PASSED, NeedsMemory, Overtaken, RecoveryNeeded
 
@@ -49,7 +49,7 @@ class Service:
     def __init__(self, settings: Settings, *, clock: Clock | None = None) -> None:
         self.settings = settings
         self.clock = clock or Clock()
-        limit_memory(_memory_bytes(os.environ))
+        limit_memory(memory_bytes(os.environ))
         self.databases = Databases(
             engine_of(settings), now=self.clock.now, may_create=settings.create == "on-write"
         )
@@ -280,28 +280,6 @@ class Service:
             return False
         record.hot_journals_recovered += was_hot
         return True
-
-
-def engine_of(settings: Settings) -> Engine:
-    """Return the engine that keeps the databases: the one place where it is chosen."""
-    choose_vectors(settings)
-    if settings.log_directory is not None:
-        from storage.log.engine import InLog
-
-        return InLog(settings.log_directory, settings.copies_directory)
-    if settings.log_table is not None:
-        from storage.log.cloud import in_table
-
-        return in_table(*settings.log_table, settings.copies_directory)
-    from storage.inplace.engine import InPlace
-
-    return InPlace(settings.home)
-
-
-def _memory_bytes(environment: Mapping[str, str]) -> int | None:
-    """The memory of the function, None where this is no function."""
-    megabytes = environment.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "")
-    return int(megabytes) * 1024 * 1024 if megabytes else None
 
 
 @cache

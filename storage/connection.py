@@ -27,13 +27,9 @@ those there is the watchdog."""
 BUSY_SLEEPS_S = (0.001, 0.002, 0.005, 0.01, 0.025)
 STATEMENTS_KEPT = 64
 
-HEADER_BYTES = 100
-"""At the beginning of a database file."""
-
+HEADER_BYTES = 100  # at the beginning of a database file
 DIGEST_DIGITS = 32
-
 SETTINGS = ("PRAGMA foreign_keys = ON", *nfs.SETTINGS)
-"""The settings of every connection."""
 
 _SHADOW = "SELECT 1 FROM pragma_table_list(?) WHERE type = 'shadow'"
 _NO_VALUES: Any = apsw._null_bindings  # type: ignore[attr-defined]

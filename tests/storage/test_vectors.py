@@ -14,7 +14,8 @@ from typing import Any
 import apsw
 import pytest
 
-from handler.service import engine_of, service
+from handler.beside import engine_of
+from handler.service import service
 from handler.settings import Settings, SettingsError
 from storage import vectors
 from tests.conftest import Ask, forget
