@@ -2,6 +2,7 @@
 
 # ruff: noqa: E501 (prose)
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 ALL_ONCE = ("once-*",)
@@ -10,7 +11,10 @@ CONFLICTS = ("conflicts-*",)
 PROCESSES = ("processes",)
 ALONE = ("processes_lease_alone",)
 IN_A_LOG = ("processes_in_a_log",)
-HISTORY = ("history-*",)
+HISTORY = ("history-of-a-log", "history-of-a-log-in-a-directory")
+HISTORY_IN_A_TABLE = ("history-of-a-log-in-a-table",)
+TABLE = ("log_table",)
+YEAR = ("simulated-year-*",)
 LOG_CRASHES = ("log-crash-*",)
 LOG_ERRORS = ("log-i-o-errors-*",)
 NFS_KILLED = ("nfs_killed_writer",)
@@ -36,6 +40,21 @@ class Promise:
     how: str
     tests: tuple[str, ...]
     figures: tuple[Figure, ...] = ()
+
+
+def _of_a_history(records: tuple[str, ...]) -> Iterator[Figure]:
+    yield Figure("requests", records, "requests")
+    yield Figure("writes acknowledged", records, "acknowledged")
+    yield Figure("of them replaced or restored a whole database", records, "replaced")
+    yield Figure("reads", records, "reads")
+    yield Figure("refused", records, "refusals")
+    yield Figure("records replayed", records, "records")
+    yield Figure("of them removed by the reaper", records, "removed")
+    yield Figure("answers of another state than that of their position", records, "another_state")
+    yield Figure("positions against real time", records, "against_time")
+    yield Figure("acknowledged and lost", records, "lost")
+    yield Figure("in the log twice", records, "twice")
+    yield Figure("refused and in the log", records, "refused_and_there")
 
 
 PROMISES = (
@@ -242,26 +261,64 @@ PROMISES = (
     ),
     Promise(
         "In a log requests are as if one came after the other, in real time",
-        "Eight processes read and write four databases in a log, killed, and frozen past their lease,"
-        " at random. Each notes when a request began and ended, its position, and the whole state it"
-        " saw. The positions agree with real time, every state is that of its position, replayed from"
-        " the log record by record, and no two writes have one position.",
+        "Eight processes ask databases in a log, killed, and frozen past their lease, at random: they"
+        " read, write, vacuum, copy, replace, restore from older copies, and add, while a reaper"
+        " merges and removes, killed and frozen too. Each notes when a request began and ended, its"
+        " position, and the whole state it saw. The positions agree with real time, every state is"
+        " that of its position, replayed from the log record by record, and no two writes have one"
+        " position.",
         ("tests/faults/test_history.py",),
         (
-            Figure("requests", HISTORY, "requests"),
-            Figure("writes acknowledged", HISTORY, "acknowledged"),
-            Figure("reads", HISTORY, "reads"),
-            Figure("refused", HISTORY, "refusals"),
-            Figure("records replayed", HISTORY, "records"),
+            *_of_a_history(HISTORY),
             Figure("kill -9", HISTORY, "kills"),
             Figure("freezes", HISTORY, "freezes"),
-            Figure(
-                "answers of another state than that of their position", HISTORY, "another_state"
-            ),
-            Figure("positions against real time", HISTORY, "against_time"),
-            Figure("acknowledged and lost", HISTORY, "lost"),
-            Figure("in the log twice", HISTORY, "twice"),
-            Figure("refused and in the log", HISTORY, "refused_and_there"),
+        ),
+    ),
+    Promise(
+        "In a log in DynamoDB and S3 too, though calls are lost and come late",
+        "The same history, through a server that plays both services, loses requests and answers,"
+        " and lets requests land after their client was cut off.",
+        ("tests/faults/test_history.py",),
+        (
+            *_of_a_history(HISTORY_IN_A_TABLE),
+            Figure("calls or answers lost", HISTORY_IN_A_TABLE, "lost_calls"),
+            Figure("calls that landed late", HISTORY_IN_A_TABLE, "late_calls"),
+        ),
+    ),
+    Promise(
+        "In DynamoDB nothing is lost though an item that was removed refuses nothing",
+        "Eight processes append to one log through such a server, killed, stopped, and asleep for"
+        " longer than records are kept, while a reaper removes. The protocol is searched in every"
+        " order of its steps. And a year passes in simulated time, in which writers stall for"
+        " seconds to weeks before their put, and reapers before they remove.",
+        (
+            "tests/faults/test_log_table.py",
+            "tests/faults/test_log_table_model.py",
+            "tests/faults/test_compaction_year.py",
+        ),
+        (
+            Figure("commits acknowledged", TABLE, "acknowledged"),
+            Figure("acknowledged and lost", TABLE, "lost"),
+            Figure("in the log twice", TABLE, "twice"),
+            Figure("refused and in the log", TABLE, "refused_and_there"),
+            Figure("made on another state than that before", TABLE, "on_another_state"),
+            Figure("reads", TABLE, "reads"),
+            Figure("stale reads", TABLE, "stale_reads"),
+            Figure("kill -9", TABLE, "kills"),
+            Figure("stops", TABLE, "stops"),
+            Figure("records removed meanwhile", TABLE, "removed"),
+            Figure("copies begun anew", TABLE, "begun_anew"),
+            Figure("told as unknown", TABLE, "unknown"),
+            Figure("calls lost", TABLE, "server lost_request"),
+            Figure("answers lost", TABLE, "server lost_answer"),
+            Figure("calls that landed late", TABLE, "server late"),
+            Figure("states of the model", ("log_table_model_*",), "states"),
+            Figure("simulated days", YEAR, "days"),
+            Figure("in them: commits acknowledged", YEAR, "acknowledged"),
+            Figure("in them: stalls", YEAR, "stalls"),
+            Figure("in them: passes of the reaper", YEAR, "passes"),
+            Figure("in them: acknowledged and lost", YEAR, "lost"),
+            Figure("in them: stale reads, or of another state", YEAR, "stale"),
         ),
     ),
     Promise(
