@@ -185,12 +185,11 @@ class Client:
         With `if_state`, the `page.state` of a result, only if it is still in that state: else
         DatabaseChanged.
         """
-        fields = {"manage": "delete"} | ({} if if_state is None else {"if_state": if_state})
-        return str(self.ask(fields)["kept"])
+        return str(self.ask(request.deletion(if_state))["kept"])
 
     def undelete_database(self, kept: str) -> None:
         """Bring a copy that a deletion has kept back, under the name of this database."""
-        self.ask({"manage": "undelete", "kept": kept})
+        self.ask(request.undeletion(kept))
 
     def close(self) -> None:
         """Close the connections that were kept."""

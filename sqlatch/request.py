@@ -56,6 +56,16 @@ def batch(
     return fields | _freshness(at_least, max_age_ms)
 
 
+def deletion(if_state: str | None) -> dict[str, Any]:
+    """Return the fields of a request that deletes the database."""
+    return {"manage": "delete"} | ({} if if_state is None else {"if_state": if_state})
+
+
+def undeletion(kept: str) -> dict[str, Any]:
+    """Return the fields of a request that brings a deleted database back."""
+    return {"manage": "undelete", "kept": kept}
+
+
 def event(fields: Mapping[str, Any], *, database: str, attempts: Attempts) -> dict[str, Any]:
     """Return the event of a request: with the database, and the time that it may take."""
     return {**fields, "database": database, "timeout_ms": attempts.execution_ms}

@@ -186,6 +186,18 @@ class Client:
             sleep=asyncio.sleep,
         )
 
+    async def delete_database(self, *, if_state: str | None = None) -> str:
+        """Delete the database; return the name of the copy that the service keeps for 7 days.
+
+        With `if_state`, the `page.state` of a result, only if it is still in that state: else
+        DatabaseChanged.
+        """
+        return str((await self.ask(request.deletion(if_state)))["kept"])
+
+    async def undelete_database(self, kept: str) -> None:
+        """Bring a copy that a deletion has kept back, under the name of this database."""
+        await self.ask(request.undeletion(kept))
+
     async def close(self) -> None:
         """Close the connections that were kept."""
         await self.transport.close()
