@@ -1,4 +1,4 @@
-"""What the settings choose: how databases are kept, and where the service keeps its own things."""
+"""The choices of the settings: how databases are kept, and where the service keeps its own."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING

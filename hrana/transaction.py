@@ -273,7 +273,7 @@ class Replay:
 
 @dataclass(frozen=True, slots=True)
 class _Ran:
-    """What is kept of a statement: the digest by which a replay compares it, and its page."""
+    """A statement that was run: the digest by which a replay compares it, and its page."""
 
     digest: str
     page: str | None = None

@@ -82,3 +82,11 @@ def translated(database: str) -> Iterator[None]:
         yield
     except FOREIGN_ERRORS as error:
         raise in_our_words(error, database) from error
+
+
+def not_removed(name: str) -> BadEvent:
+    return BadEvent(
+        f"database {name!r} is a log (SQLATCH_LOG), and logs cannot be deleted or renamed yet:"
+        " other instances go on with the copies that they have; drop its tables",
+        field="manage",
+    )

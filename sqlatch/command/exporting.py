@@ -18,7 +18,7 @@ JOURNAL_SUFFIX = ".sqlatch-export"
 
 @dataclass(slots=True)
 class Journal:
-    """How far an export is: `mark` is where the next part begins. `what` says what is exported."""
+    """The progress of an export: `mark` is where the next part begins, `what` says of what."""
 
     path: Path
     what: list[Any]

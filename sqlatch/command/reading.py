@@ -11,7 +11,7 @@ BINARY = " COLLATE BINARY"
 """Tells all texts apart, whatever the column ignores."""
 
 Mark = Any
-"""Where the next part begins, as JSON; None behind the last."""
+"""The beginning of the next part, as JSON; None behind the last."""
 
 
 @dataclass(frozen=True, slots=True)

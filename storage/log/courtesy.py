@@ -16,7 +16,7 @@ BLIND_MAX = 8
 
 
 class Courtesy:
-    """What one writer knows of the others: their order, and whose turn it is."""
+    """The view that one writer has of the others: their order, and whose turn it is."""
 
     def __init__(
         self,

@@ -41,7 +41,7 @@ class Replica:
         self.generation = 0
         self.replacements = 0
         """How often a record made every page anew."""
-        self._name = name
+        self.name = name
         self._open_log = open_log
         self.archive = archive
         self._now = now
@@ -183,7 +183,7 @@ class Replica:
                 self._open_file()
             except apsw.Error as error:
                 self.begin_anew()
-                raise in_our_words(error, self._name) from error
+                raise in_our_words(error, self.name) from error
 
     def _open_file(self) -> None:
         """Undo a commit left half done before records are applied: it would take pages back."""
@@ -222,7 +222,7 @@ class Replica:
             self._follow_on_a_whole_copy(ask, deadline_s)
         except Damaged as error:
             self.begin_anew()
-            raise DatabaseCorrupt(f"the log of database {self._name!r}: {error}") from error
+            raise DatabaseCorrupt(f"the log of database {self.name!r}: {error}") from error
         except OSError as error:
             self.begin_anew()
             raise self._storage_error(error) from error
@@ -240,7 +240,7 @@ class Replica:
         tried = set[bytes]()
         while (gone := self._gone(ask, deadline_s)) is not None:
             if gone.base in tried:
-                raise StorageError(f"database {self._name!r}: {gone}; {NO_SNAPSHOT}") from gone
+                raise StorageError(f"database {self.name!r}: {gone}; {NO_SNAPSHOT}") from gone
             tried.add(gone.base)
             self.begin_anew()
             self._remove_at_last()
@@ -296,4 +296,4 @@ class Replica:
 
     def _storage_error(self, error: OSError) -> StorageError:
         where = f"{error.strerror}: {error.filename or self.file.path}"
-        return StorageError(f"the copy of database {self._name!r}: {where}", errno=error.errno)
+        return StorageError(f"the copy of database {self.name!r}: {where}", errno=error.errno)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import apsw
 
-from sqlatch.kernel.errors import BadEvent, LeaseLost, SqlatchError, StorageError
+from sqlatch.kernel.errors import LeaseLost, SqlatchError
 from storage import copies
 from storage.connection import Session
 from storage.engine import (
@@ -22,14 +22,13 @@ from storage.engine import (
     position_text,
 )  # fmt: skip
 from storage.log.capture import Capture, Changes
-from storage.log.doubt import is_in_the_log
-from storage.log.freshness import ASK_S, on_the_newest, overtaken, reach
+from storage.log.doubt import GONE_ON, CopyFailed, what_became
+from storage.log.freshness import ASK_S, on_the_newest, reach
 from storage.log.log import COMMIT_ID_BYTES, Conflict, InDoubt, in_doubt
 from storage.log.replica import Replica
 from storage.pins import Pins
 from storage.translate import DatabaseReplaced
 
-_GONE_ON = "another writer has gone on in the log since this one got its lease; nothing was written"
 _FIND_TABLE = "SELECT 1 FROM sqlite_schema WHERE lower(name) = ?"
 
 
@@ -149,10 +148,10 @@ class Store:
             return self._at(txid)
 
     def remove(self, grant: Grant, check: Callable[[str], None]) -> str:
-        raise not_removed(self.name)
+        raise copies.not_removed(self.name)
 
     def bring_back(self, kept: str, grant: Grant) -> None:
-        raise not_removed(self.name)
+        raise copies.not_removed(self.name)
 
     def release_memory(self) -> None:
         for session in filter(None, (self._reader, self._writer)):
@@ -202,29 +201,14 @@ class Store:
     def _refused(
         self, failure: BaseException, commit_id: bytes, grant: Grant, error: Exception
     ) -> Position:
-        """Say what became of a transaction that the log did not take at once."""
-        if isinstance(failure, InDoubt):
-            txid = self._replica.txid + 1
-            until_s = max(grant.deadline_s, self._now() + ASK_S)
-            is_there = is_in_the_log(self._replica, failure, commit_id, until_s)
-            grant.settle()
-            if failure.__cause__ is not None and not isinstance(failure.__cause__, Exception):
-                raise failure.__cause__
-            if is_there:
-                return self._at(txid)  # others may have gone on behind it
-        if isinstance(failure, Conflict):
-            self._replica.take(failure.records, max(grant.deadline_s, self._now() + ASK_S))
-        if isinstance(failure, InDoubt) and failure.failed_call is not None:
-            raise failure.failed_call from error
-        if isinstance(failure, InDoubt | Conflict):
-            raise (overtaken() if grant.optimistic else LeaseLost(_GONE_ON)) from error
-        if isinstance(failure, SqlatchError):
-            raise failure
-        self._copy_has_failed = True
-        what = (
-            f"the copy of database {self.name!r} cannot be written: {failure}; nothing was written"
-        )
-        raise StorageError(what) from error
+        """Return the place of a transaction that the log took, though not at once; or raise."""
+        until_s = max(grant.deadline_s, self._now() + ASK_S)
+        try:
+            txid = what_became(self._replica, failure, commit_id, grant, until_s)
+        except SqlatchError as refusal:
+            self._copy_has_failed |= isinstance(refusal, CopyFailed)
+            raise refusal from error
+        return self._at(txid)  # others may have gone on behind it
 
     def _writing(self, grant: Grant, *, creates: bool = False) -> Session:
         # With pins there are answers before the commit, which nothing would check.
@@ -258,7 +242,7 @@ class Store:
         try:
             self._replica.ready(grant.deadline_s, fence=grant.fence, seal=seal)
         except Conflict as error:
-            raise LeaseLost(_GONE_ON) from error
+            raise LeaseLost(GONE_ON) from error
 
     def _opened(self, flags: int, deadline_s: float, *, vfs: str | None = None) -> Session:
         self._replica.connect()
@@ -314,11 +298,3 @@ class Store:
             self._close_connections()
             self._replica.rest(keeps_log=True)  # it may be ready for an append
             self._generation = self._replica.generation
-
-
-def not_removed(name: str) -> BadEvent:
-    return BadEvent(
-        f"database {name!r} is a log (SQLATCH_LOG), and logs cannot be deleted or renamed yet:"
-        " other instances go on with the copies that they have; drop its tables",
-        field="manage",
-    )
