@@ -13,7 +13,8 @@ from storage.inplace.engine import InPlace
 from storage.inplace.files import Files
 from storage.inplace.store import Store
 from storage.translate import DatabaseReplaced
-from tests.storage.test_contract import COUNT, OURS, TABLE, granted, ignored, read, write
+from tests.storage.test_contract import COUNT, OURS, TABLE, granted, read, write
+from tests.storage.test_contract_of_removal import ignored
 
 
 @pytest.fixture
