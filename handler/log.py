@@ -4,6 +4,7 @@ import logging
 import os
 import sys
 import time
+from contextvars import Token
 from dataclasses import dataclass, field
 from functools import cache
 from operator import attrgetter
@@ -11,24 +12,22 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.logging.formatter import LambdaPowertoolsFormatter
-from aws_lambda_powertools.metrics import MetricUnit
-from aws_lambda_powertools.metrics.provider.cloudwatch_emf.cloudwatch import (
-    AmazonCloudWatchEMFProvider,
-)
 from pydantic_core import to_json
 
+from handler.metrics import directive_of, name_of
 from sqlatch.kernel.errors import Fact, SqlatchError
-from storage.tally import Tally
+from storage.fingerprint import fingerprint
+from storage.tally import RAN, Ran
 
 SERVER_SIDE = frozenset({
     "DATABASE_BUSY", "DATABASE_CORRUPT", "LEASE_LOST", "STORAGE_ERROR", "TIMEOUT",
 })  # fmt: skip
 """Codes that the service answers for; LEASE_BUSY is counted apart, the others are the caller's."""
 
-FAILURES_MAX = 100
-"""Kinds of failure that a line tells, each with its database and its count."""
-UNITS = dict.fromkeys(("DurationMs", "HydrationMs", "LeaseWaitMs"), MetricUnit.Milliseconds)
-"""Of the metrics; the others are counts."""
+FAILURES_MAX, SHAPES_MAX = 100, 20
+"""Kinds of failure in a line, and shapes of statements: those of others are counted together."""
+OTHERS = ("", "(others)")
+NOTHING_RAN = {"count": 0, "values": 0, "duration_ms": 0.0, "rows_scanned": 0}
 
 TRACE = "_X_AMZN_TRACE_ID"
 # The places of a line's own values in a template.
@@ -110,17 +109,19 @@ class Logged:
 
     record: Record
     _started_s: float = field(default_factory=time.perf_counter)
-    _tally: Tally = field(default_factory=Tally)
+    _token: Token[list[Ran] | None] | None = None
 
     def __enter__(self) -> Record:
-        self._tally.begin()
+        self._token = RAN.set([])
         return self.record
 
     def __exit__(
         self, _kind: type[BaseException] | None, error: BaseException | None, _trace: object
     ) -> None:
         record = self.record
-        record.shapes = self._tally.end()
+        if self._token is not None:
+            record.shapes = _shapes_of(RAN.get() or [])
+            RAN.reset(self._token)
         if isinstance(error, SqlatchError):
             record.note(error)
         elif isinstance(error, Exception):
@@ -200,7 +201,7 @@ class _Formatter(LambdaPowertoolsFormatter):
             "level": "INFO",
             "message": "request",
             "timestamp": TIME_HERE,
-            "_aws": {"Timestamp": NUMBER_HERE, "CloudWatchMetrics": _directive(metrics)},
+            "_aws": {"Timestamp": NUMBER_HERE, "CloudWatchMetrics": directive_of(metrics)},
             VALUES_HERE: NUMBER_HERE,
         }
         text = _encoded({name: value for name, value in line.items() if value is not None})
@@ -229,17 +230,20 @@ class _StandardError(logging.Handler):
             self.handleError(record)
 
 
-@cache
-def _directive(names: tuple[str, ...]) -> Any:
-    """Return the part of a line that names its metrics: the same for each line of a kind."""
-    provider = AmazonCloudWatchEMFProvider(
-        namespace=_name("POWERTOOLS_METRICS_NAMESPACE"), service=_name("POWERTOOLS_SERVICE_NAME")
-    )
-    for name in names:
-        provider.add_metric(name, UNITS.get(name, MetricUnit.Count), 0)
-    directive = provider.serialize_metric_set()["_aws"]["CloudWatchMetrics"]
-    provider.clear_metrics()
-    return directive
+def _shapes_of(ran: list[Ran]) -> list[dict[str, Any]]:
+    """Return the statements that ran, counted by their shapes, in the order in which these came."""
+    shapes: dict[tuple[str, str], dict[str, Any]] = {}
+    for sql, sets, took_s, scanned in ran:
+        name = fingerprint(sql)
+        if name not in shapes and len(shapes) >= SHAPES_MAX:
+            name = OTHERS
+        if (shape := shapes.get(name)) is None:
+            shape = shapes[name] = {"fingerprint": name[0], "sql": name[1], **NOTHING_RAN}
+        shape["count"] += 1
+        shape["values"] += sets
+        shape["duration_ms"] = round(shape["duration_ms"] + took_s * 1000, 3)
+        shape["rows_scanned"] += scanned
+    return list(shapes.values())
 
 
 def _measured(record: Record) -> dict[str, float]:
@@ -279,7 +283,7 @@ def _error_metric(code: str) -> str:
 @cache
 def _logger() -> Logger:
     return Logger(
-        service=_name("POWERTOOLS_SERVICE_NAME"),
+        service=name_of("POWERTOOLS_SERVICE_NAME"),
         logger_handler=_StandardError(),
         location=None,
         logger_formatter=_Formatter(),
@@ -294,7 +298,3 @@ def lines() -> logging.Logger:
 
 def _encoded(line: Any) -> str:
     return to_json(line, fallback=str).decode()
-
-
-def _name(variable: str) -> str:
-    return os.environ.get(variable, "sqlatch")

@@ -16,7 +16,6 @@ from sqlexec.idempotency import refuse_own_names
 from sqlexec.plan import Plan, Plans, description
 from sqlexec.statement import EncodeRows, Job, Kind, Limits, Result, Statement
 from storage.connection import Cursor, Session, SQLite, columns_of_row
-from storage.tally import timed
 
 ROWS_AT_ONCE_FIRST = 8
 ROWS_AT_ONCE_MAX = 1_000
@@ -76,17 +75,15 @@ def _run(statement: Statement, plan: Plan, session: Session, budget: "Budget") -
         return Result((), [], 0, 0, None)
     can_cache = not plan.inspects
     connection = session.connection
-    changes = _Changes(connection)
+    sets = statement.parameter_sets
+    changes = None if sets is None else _Changes(connection)
     try:
-        with (
-            timed(connection, statement.sql, _sets_count(statement)),
-            session.user(statement.sql) as cursor,
-        ):
-            if statement.parameter_sets is None:
+        with session.user(statement.sql, 1 if sets is None else len(sets)) as cursor:
+            if changes is None or sets is None:
                 cursor.execute(statement.sql, statement.parameters or None, can_cache=can_cache)
             else:
-                sets = changes.between(statement.parameter_sets)
-                cursor.executemany(statement.sql, sets, can_cache=can_cache)
+                between = changes.between(sets)
+                cursor.executemany(statement.sql, between, can_cache=can_cache)
             # The first step may have found another schema, and so more columns or fewer.
             columns = columns_of_row(cursor) if plan.returns else ()
             rows, count, truncated = budget.fetch(cursor, columns)
@@ -95,7 +92,7 @@ def _run(statement: Statement, plan: Plan, session: Session, budget: "Budget") -
                     pass
     except SqlatchError as error:
         told = _told(error, session)
-        if statement.parameter_sets is not None:
+        if changes is not None:
             told.facts.setdefault("parameter_set", changes.set_number)
         raise told from (None if told is error else error)
     if plan.returns and not count:
@@ -107,16 +104,11 @@ def _run(statement: Statement, plan: Plan, session: Session, budget: "Budget") -
         # caller's.
         return Result(columns, rows, count, 0, None, truncated, rows_bytes=budget.rows_bytes)
     # Whatever changes no rows itself leaves sqlite3_changes() as an earlier statement set it.
-    changed = changes.total() if plan.changes else 0
+    changed = (connection.changes() + (changes.before if changes else 0)) if plan.changes else 0
     rowid = connection.last_insert_rowid() if plan.inserts and changed else 0
     return Result(
         columns, rows, count, changed, rowid or None, truncated, rows_bytes=budget.rows_bytes
     )
-
-
-def _sets_count(statement: Statement) -> int:
-    """Return how many times a statement runs."""
-    return 1 if statement.parameter_sets is None else len(statement.parameter_sets)
 
 
 def _told(error: SqlatchError, session: Session) -> SqlatchError:
@@ -147,7 +139,8 @@ class _Changes:
 
     def __init__(self, connection: SQLite) -> None:
         self._connection = connection
-        self._sum = 0
+        self.before = 0
+        """Those of all sets but the last, which SQLite still knows."""
         self.set_number = 0
 
     def between(self, parameter_sets: Sequence[Parameters]) -> Iterator[Parameters]:
@@ -155,12 +148,9 @@ class _Changes:
         changes = self._connection.changes
         for number, parameters in enumerate(parameter_sets):
             if number:
-                self._sum += changes()
+                self.before += changes()
             self.set_number = number
             yield parameters
-
-    def total(self) -> int:
-        return self._sum + self._connection.changes()
 
 
 class Budget:
@@ -179,15 +169,19 @@ class Budget:
         count = self.rows_bytes = 0
         if columns:
             self.spend_names(columns)
-        stop_at = self._stop_at()
+        limits = self._limits
+        stop_at = limits.truncate_rows
+        if limits.is_page:
+            stop_at = min(limits.rows_max, stop_at or limits.rows_max)
         at_once = ROWS_AT_ONCE_FIRST
-        next(islice(cursor, self._limits.rows_passed, self._limits.rows_passed), None)
+        next(islice(cursor, limits.rows_passed, limits.rows_passed), None)
         while chunk := list(islice(cursor, at_once)):
             truncated = stop_at is not None and count + len(chunk) > stop_at
             if truncated:
                 del chunk[(stop_at or 0) - count :]
             sent, size_bytes = self._encode_rows(columns, chunk)
-            while self._limits.is_page and self._is_full(size_bytes) and (count or len(chunk) > 1):
+            left_bytes = limits.bytes_max - self._bytes
+            while limits.is_page and size_bytes > left_bytes and (count or len(chunk) > 1):
                 truncated = True
                 del chunk[len(chunk) // 2 :]
                 if not chunk:
@@ -197,7 +191,7 @@ class Budget:
             count += len(chunk)
             self._bytes += size_bytes
             self.rows_bytes += size_bytes
-            if count > self._limits.rows_max or self._is_full():
+            if count > limits.rows_max or size_bytes > left_bytes:
                 raise self._too_large(count)
             if truncated:
                 return rows, count, True
@@ -207,17 +201,8 @@ class Budget:
     def spend_names(self, names: tuple[str, ...]) -> None:
         """A thousand results name their columns a thousand times: as much as a row of texts."""
         self._bytes += self._encode_rows(names, [names])[1]
-        if self._is_full():
+        if self._bytes > self._limits.bytes_max:
             raise self._too_large(0)
-
-    def _stop_at(self) -> int | None:
-        limits = self._limits
-        if not limits.is_page:
-            return limits.truncate_rows
-        return min(limits.rows_max, limits.truncate_rows or limits.rows_max)
-
-    def _is_full(self, more_bytes: int = 0) -> bool:
-        return self._bytes + more_bytes > self._limits.bytes_max
 
     def _too_large(self, rows: int) -> ResultTooLarge:
         limits = self._limits

@@ -3,8 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from hashlib import sha256
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from storage import functions
 from storage.hints import hint_of
 from storage.pins import Pins
 from storage.policy import LIMITS, Policy
+from storage.tally import FULLSCAN, PROFILE, RAN
 from storage.translate import FOREIGN_ERRORS, UnknownName, in_our_words
 from storage.watchdog import watchdog
 
@@ -27,8 +27,6 @@ those there is the watchdog."""
 BUSY_SLEEPS_S = (0.001, 0.002, 0.005, 0.01, 0.025)
 STATEMENTS_KEPT = 64
 
-HEADER_BYTES = 100  # at the beginning of a database file
-DIGEST_DIGITS = 32
 SETTINGS = ("PRAGMA foreign_keys = ON", *nfs.SETTINGS)
 
 _SHADOW = "SELECT 1 FROM pragma_table_list(?) WHERE type = 'shadow'"
@@ -152,18 +150,6 @@ class Session:
         known, self._schema_version = self._schema_version, version
         return version != known
 
-    def header_digest(self) -> str:
-        """Return a digest of the file's header, which counts the commits, pages and free pages.
-
-        Called in a transaction, whose lock makes an NFS client ask for the page that it is in. Read
-        through SQLite: closing any other descriptor of the file would drop its locks.
-        """
-        try:
-            _is_whole, header = self.connection.read("main", 0, 0, HEADER_BYTES)
-        except FOREIGN_ERRORS as error:
-            raise in_our_words(error, self._database) from error
-        return sha256(header).hexdigest()[:DIGEST_DIGITS]
-
     def refresh_schema(self) -> None:
         """Before a PRAGMA, which takes what this connection knows of the schema without a look.
 
@@ -199,12 +185,14 @@ class Session:
         """True if it is a PRAGMA."""
         return self._policy.inspects
 
-    def user(self, sql: str = "") -> "_UserStatement":
+    def user(self, sql: str = "", sets: int = 0) -> "_UserStatement":
         """A cursor for a user's statement, under the policy, reset at the end.
+
+        It is counted if its number of sets of values is given.
 
         Timeout if the deadline is past, or comes before the end. An unknown name gets a hint.
         """
-        return _UserStatement(self, sql, self.connection.cursor())
+        return _UserStatement(self, sql, self.connection.cursor(), sets)
 
     def left_s(self) -> float:
         """Return the time until the deadline; InterruptError if it is past, as SQLite does."""
@@ -279,8 +267,15 @@ class _UserStatement:
     session: Session
     sql: str
     cursor: apsw.Cursor
+    sets: int
+    _events: list[dict[str, Any]] = field(default_factory=list)
+    _began_s: float = 0.0
 
     def __enter__(self) -> apsw.Cursor:
+        if self.sets and RAN.get() is not None:
+            self._began_s = time.perf_counter()
+            if self.sets == 1:  # SQLite counts for each run, which takes as long as a short one
+                self.session.connection.trace_v2(PROFILE, self._events.append)
         try:
             watchdog().watch(self.cursor, self.session.connection, self.session.left_s())
         except FOREIGN_ERRORS as error:
@@ -291,6 +286,11 @@ class _UserStatement:
     def __exit__(self, _kind: object, error: object, _trace: object) -> None:
         watchdog().forget(self.cursor)
         self.cursor.close(force=True)
+        if self.sets and (ran := RAN.get()) is not None:
+            took_s = time.perf_counter() - self._began_s
+            scanned = self._events[-1]["stmt_status"][FULLSCAN] if self._events else 0
+            ran.append((self.sql, self.sets, took_s, scanned))
+            self.session.connection.trace_v2(0, None)
         if isinstance(error, FOREIGN_ERRORS):
             raise self.session.translated(error, self.sql) from error
 

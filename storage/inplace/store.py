@@ -11,6 +11,7 @@ from sqlatch.kernel import nfs
 from sqlatch.kernel.errors import StorageError
 from storage.connection import Session
 from storage.engine import NEWEST, Begun, Freshness, Grant, Position, Table, closed_on_failure
+from storage.header import header_digest
 from storage.inplace import copies, removal
 from storage.inplace.files import Files
 from storage.pins import Pins
@@ -100,7 +101,7 @@ class Store:
 
     def _state(self, session: Session) -> str:
         assert self._identity is not None
-        return f"{self._identity[1]:x}-{session.header_digest()}"
+        return f"{self._identity[1]:x}-{header_digest(session)}"
 
     @contextmanager
     def write(

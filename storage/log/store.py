@@ -21,6 +21,7 @@ from storage.engine import (
     closed_on_failure,
     position_text,
 )  # fmt: skip
+from storage.header import header_digest
 from storage.log.capture import Capture, Changes
 from storage.log.doubt import GONE_ON, CopyFailed, what_became
 from storage.log.freshness import ASK_S, on_the_newest, reach
@@ -80,7 +81,7 @@ class Store:
         """Return the position, and the digest of the header: another database that was created
         under the name may have the same position."""
         assert self._reader is not None
-        return f"{position_text(self._replica.txid)}-{self._reader.header_digest()}"
+        return f"{position_text(self._replica.txid)}-{header_digest(self._reader)}"
 
     @contextmanager
     def write(
@@ -141,9 +142,7 @@ class Store:
             except (InDoubt, Conflict) as error:
                 return self._refused(error, commit_id, grant, error)
             self._replica.reread()  # the copy has nothing of it yet
-            with suppress(
-                SqlatchError
-            ):  # what is committed is told so; the next request asks again
+            with suppress(SqlatchError):  # it is committed, and the next request asks again
                 self._replica.catch_up(max(grant.deadline_s, self._now() + ASK_S))
             return self._at(txid)
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from handler.log import SHAPES_MAX
 from sqlatch.command.top import top
-from storage.tally import SHAPES_MAX
 from tests.conftest import Ask
 
 SECRETS = ("hunter2", "s3cr3t", "p4ssw0rd", "t0ken")

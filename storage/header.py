@@ -1,0 +1,22 @@
+"""The header of a database file, which names the state that the database is in."""
+
+from hashlib import sha256
+
+from storage.connection import Session
+from storage.translate import FOREIGN_ERRORS
+
+HEADER_BYTES = 100
+DIGEST_DIGITS = 32
+
+
+def header_digest(session: Session) -> str:
+    """Return a digest of the file's header, which counts the commits, pages and free pages.
+
+    Called in a transaction, whose lock makes an NFS client ask for the page that it is in. Read
+    through SQLite: closing any other descriptor of the file would drop its locks.
+    """
+    try:
+        _is_whole, header = session.connection.read("main", 0, 0, HEADER_BYTES)
+    except FOREIGN_ERRORS as error:
+        raise session.translated(error, "") from error
+    return sha256(header).hexdigest()[:DIGEST_DIGITS]
