@@ -16,7 +16,8 @@ from io import BufferedReader, RawIOBase
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from storage.log.archive import ARRIVING_BASE, LIES_READY_S, Archive, LtxFile, Old
+from storage.log.archive import ARRIVING_BASE, LIES_READY_S, Archive, LtxFile, Old, Start
+from storage.log.copy_file import JUST_S
 from storage.log.ltx import Header
 from storage.log.objects import Objects, Stored, answered_in_time
 
@@ -91,12 +92,20 @@ class BucketArchive(Archive):
         self._keeps_list = keeps_list
         self._listed: list[LtxFile] | None = None
         self._lying_ready: list[Stored] = []
+        self._seen: list[Stored] = []
+        self._just_listed: list[Stored] | None = None
+        self._listed_s = float("-inf")
         self._adopted = ""
 
     def files(self) -> list[LtxFile]:
         if self._listed is None or not self._keeps_list:
             prefix = f"{self.directory}/"
-            listed = answered_in_time(lambda: list(self._objects.list(prefix + LEVELS)))
+            listed, self._just_listed = self._just_listed, None
+            is_old = time.monotonic() - self._listed_s > JUST_S
+            if listed is None or is_old or not any(self._adopted in each.key for each in listed):
+                self._listed_s = time.monotonic()
+                listed = answered_in_time(lambda: list(self._objects.list(prefix + LEVELS)))
+            self._seen = listed
             self._lying_ready = [each for each in listed if _READY.search(each.key)]
             found = [self._file(each, each.key.removeprefix(prefix)) for each in listed]
             self._listed = sorted(filter(None, found), key=_by_transactions)
@@ -134,6 +143,14 @@ class BucketArchive(Archive):
         arriving = BucketArchive(self._objects, "", self._check)
         arriving.directory = self.directory / f"{READY}{base.hex()}"
         return arriving
+
+    def start_of(self, base: bytes) -> Start | None:
+        """See `Archive`. What was listed just before has the snapshot that lies ready too."""
+        if not base:
+            start = self.start()
+            self._just_listed = self._seen
+            return start
+        return super().start_of(base)
 
     def adopt(self, base: bytes) -> None:
         """Take a snapshot for one of the files, which needs no call. Its log is there."""

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import time
 from collections.abc import Callable, Iterable
 from contextlib import closing
 from functools import partial
@@ -18,6 +19,9 @@ from storage.log.ltx import Damaged, Header, scan
 
 if TYPE_CHECKING:
     from storage.log.reading import Ranges
+
+JUST_S = 5.0
+"""So long a snapshot that was there is taken to be there still: none is deleted that soon."""
 
 LAZY_BYTES_MIN = 16 * 1024 * 1024
 """A smaller snapshot is written out at once: that takes less than a tenth of a second, and a copy
@@ -40,6 +44,9 @@ class CopyFile:
         self._hydrator: Hydrator | None = None
         self._files: LazyFiles | None = None
         self._is_told_whole = False
+        self._opened_on: LtxFile | None = None
+        self._header: Header | None = None
+        self._opened_s = 0.0
 
     @property
     def vfs(self) -> str | None:
@@ -56,15 +63,18 @@ class CopyFile:
         if self.descriptor < 0:
             self.descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
 
-    def open_on(self, snapshot: LtxFile) -> None:
+    def open_on(self, snapshot: LtxFile, header: Header | None = None) -> None:
         """Open a file that needs a snapshot, or make one of it. A small one is written out."""
         if not self.path.exists() and snapshot.size_bytes < LAZY_BYTES_MIN:
             self.open()
             self.apply(snapshot)
             return
         self._is_told_whole = False
+        self._opened_on, self._opened_s = snapshot, time.monotonic()
         self._snapshot = snapshot.ranges()
-        self._hydrator = Hydrator(partial(_counted, self._work, self._snapshot.read), self.path)
+        read = partial(_counted, self._work, self._snapshot.read)
+        self._hydrator = Hydrator(read, self.path, header)
+        self._header = self._hydrator.header
         if self._hydrator.is_whole:
             self._hydrator.finish()
             self.close()
@@ -86,11 +96,14 @@ class CopyFile:
 
     def open_again(self, snapshots: Callable[[], Iterable[LtxFile]]) -> None:
         """Open the file, whether it is whole or needs one of the snapshots; Damaged."""
-        snapshot = needed(self, snapshots)
-        if snapshot is None:
+        just, header = self._opened_on, self._header
+        is_known = just is not None and just.last == self.snapshot
+        if just is None or not is_known or time.monotonic() - self._opened_s > JUST_S:
+            just, header = needed(self, snapshots), None
+        if just is None:
             self.open()
         else:
-            self.open_on(snapshot)
+            self.open_on(just, header)
 
     def apply(self, file: LtxFile) -> Header:
         """Write the pages of a file that follows what is there, or of a small snapshot."""

@@ -2,10 +2,13 @@
 
 import json
 import os
+import random
+import sqlite3
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -329,3 +332,28 @@ def test_a_new_instance_tells_what_it_has_fetched_and_how_long_that_took(
     assert first["bytes_fetched"] > 8_192
     assert first["HydrationMs"] == first["hydration_ms"] > 0
     assert {"HydrationMs", "bytes_fetched"}.isdisjoint(second)
+
+
+def test_a_new_instance_asks_little_before_the_first_row_of_a_large_database(
+    ask: Ask, calls: Counter[str], tmp_path: Path
+) -> None:
+    """The list, the header and the first block of the snapshot, and a block for each page."""
+    large = tmp_path / "large.db"
+    with closing(sqlite3.connect(large)) as connection, connection:
+        connection.execute("CREATE TABLE t (n INTEGER PRIMARY KEY, filling)")
+        connection.executemany(
+            "INSERT INTO t VALUES (?, ?)", ((n, random.randbytes(8_000)) for n in range(2_500))
+        )
+    service().databases.add("large", large)
+    new = Service(service().settings)
+    calls.clear()
+
+    answer = new.answer(
+        QueryEvent(query="SELECT n FROM t WHERE n = 2400", database="large"),
+        Record("new", "direct"),
+        ends_at_s=time.time() + 60,
+    )
+    new.close()
+
+    assert answer["rows"] == [(2400,)]
+    assert calls == {"Query": 3, "GetItem": 1, "S3 GET": 5}
