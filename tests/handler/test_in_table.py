@@ -356,4 +356,4 @@ def test_a_new_instance_asks_little_before_the_first_row_of_a_large_database(
     new.close()
 
     assert answer["rows"] == [(2400,)]
-    assert calls == {"Query": 3, "GetItem": 1, "S3 GET": 5}
+    assert calls == {"Query": 3, "GetItem": 1, "GET": 5}
