@@ -18,6 +18,9 @@ from storage.log.segment import HEADER_BYTES, SEALED_BYTES
 from storage.log.slots import Slot
 from storage.log.store import Store
 
+SNAPSHOTS_TAKEN_MAX = 8
+"""More replacements of one database do not come while the reaper reads it."""
+
 LOG = "log"
 """The directory of a database that holds its segments."""
 ARCHIVE = "ltx"
@@ -99,12 +102,18 @@ class InLog:
 
         files = partial(Archive, self._directory / name / ARCHIVE)
         with tended(files, name, deadline_s) as archive:
-            try:
-                self._compact(name, archive, deadline_s)
-            except Gone as gone:
-                # It goes on behind a snapshot, whose maker died before taking it in.
-                archive.adopt(gone.base)
-                self._compact(name, archive, deadline_s)
+            for _snapshot in range(SNAPSHOTS_TAKEN_MAX):
+                try:
+                    self._compact(name, archive, deadline_s)
+                except Gone as gone:
+                    # It goes on behind a snapshot, whose maker has not taken it in.
+                    archive.adopt(gone.base)
+                else:
+                    return
+            raise StorageError(
+                f"the log of database {name!r} was replaced {SNAPSHOTS_TAKEN_MAX} times while it"
+                " was merged; the reaper comes again"
+            )
 
     def _compact(self, name: str, archive: Archive, deadline_s: float) -> None:
         from storage.log.compaction import compact, not_needed

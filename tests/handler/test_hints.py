@@ -98,11 +98,11 @@ EVENTS: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "rows": (
         {"query": "SELECT a.* FROM airlines a, airlines b"},
-        "the limit is 5 rows; ask for fewer rows with rows_max or LIMIT",
+        "the limit is 5 rows; read it in pages",
     ),
     "bytes": (
         {"query": "SELECT hex(zeroblob(600))"},
-        "the limit is 1,000 bytes; ask for fewer rows with rows_max or LIMIT",
+        "the limit is 1,000 bytes; read it in pages",
     ),
 }
 

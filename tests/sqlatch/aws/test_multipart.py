@@ -1,6 +1,7 @@
 """Objects that are made of parts, on moto; and answers that fail behind a good status."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from uuid import uuid4
 
 import boto3
@@ -91,12 +92,11 @@ def test_a_status_that_came_before_the_failure_is_not_believed(
 ) -> None:
     with socket_server.running(content) as server:
         monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.port}")
-        bucket = Bucket("b")
-        with pytest.raises(errors.AwsError) as completed:
+        # A connection each: a call that is sent again on a new one may have happened before.
+        with closing(Bucket("b")) as bucket, pytest.raises(errors.AwsError) as completed:
             Parts(bucket).complete(Upload("k", "id"), ["tag"], only_new=True)
-        with pytest.raises(errors.AwsError) as copied:
+        with closing(Bucket("b")) as bucket, pytest.raises(errors.AwsError) as copied:
             Parts(bucket).copy(Upload("k", "id"), 1, "old", first=0, last=9)
-        bucket.close()
 
     assert {type(completed.value), type(copied.value)} == {kind}
 
