@@ -76,10 +76,10 @@ def _run(statement: Statement, plan: Plan, session: Session, budget: "Budget") -
     can_cache = not plan.inspects
     connection = session.connection
     sets = statement.parameter_sets
-    changes = None if sets is None else _Changes(connection)
+    changes = _Changes(connection) if plan.changes or sets is not None else None
     try:
         with session.user(statement.sql, 1 if sets is None else len(sets)) as cursor:
-            if changes is None or sets is None:
+            if sets is None or changes is None:
                 cursor.execute(statement.sql, statement.parameters or None, can_cache=can_cache)
             else:
                 between = changes.between(sets)
@@ -92,7 +92,7 @@ def _run(statement: Statement, plan: Plan, session: Session, budget: "Budget") -
                     pass
     except SqlatchError as error:
         told = _told(error, session)
-        if changes is not None:
+        if sets is not None and changes is not None:
             told.facts.setdefault("parameter_set", changes.set_number)
         raise told from (None if told is error else error)
     if plan.returns and not count:
@@ -104,7 +104,7 @@ def _run(statement: Statement, plan: Plan, session: Session, budget: "Budget") -
         # caller's.
         return Result(columns, rows, count, 0, None, truncated, rows_bytes=budget.rows_bytes)
     # Whatever changes no rows itself leaves sqlite3_changes() as an earlier statement set it.
-    changed = (connection.changes() + (changes.before if changes else 0)) if plan.changes else 0
+    changed = changes.total() if changes and plan.changes else 0
     rowid = connection.last_insert_rowid() if plan.inserts and changed else 0
     return Result(
         columns, rows, count, changed, rowid or None, truncated, rows_bytes=budget.rows_bytes
@@ -139,8 +139,7 @@ class _Changes:
 
     def __init__(self, connection: SQLite) -> None:
         self._connection = connection
-        self.before = 0
-        """Those of all sets but the last, which SQLite still knows."""
+        self._sum = 0
         self.set_number = 0
 
     def between(self, parameter_sets: Sequence[Parameters]) -> Iterator[Parameters]:
@@ -148,9 +147,12 @@ class _Changes:
         changes = self._connection.changes
         for number, parameters in enumerate(parameter_sets):
             if number:
-                self.before += changes()
+                self._sum += changes()
             self.set_number = number
             yield parameters
+
+    def total(self) -> int:
+        return self._sum + self._connection.changes()
 
 
 class Budget:

@@ -70,7 +70,8 @@ def unused_modules(tree: Tree) -> Iterator[str]:
         if module in imported or _runs_by_itself(path) or BY_DJANGO.match(path):
             continue
         named = re.compile(rf"\b{re.escape(module)}\b|\b{stem}\.py\b|[\"']{stem}(?:\.\w+)?[\"']")
-        if not any(named.search(text) for other, text in texts.items() if other != path):
+        others = (text for other, text in texts.items() if other != path and stem in text)
+        if not any(named.search(text) for text in others):
             yield f"{path}: is imported by nobody"
 
 

@@ -26,7 +26,7 @@ from tests.storage.sessions import sessions_of
 
 pytestmark = pytest.mark.slow
 
-EVENTS = 100_000 if "SQLATCH_FAULTS_FULL" in os.environ else 1_500
+EVENTS = 100_000 if "SQLATCH_FAULTS_FULL" in os.environ else 800
 PAST_MAX_S = 0.2
 """On the machine for which it was chosen; a slower one has as much more as it is slower, by what
 `bombs.pace_s` takes on it right before and after each bomb."""
