@@ -29,8 +29,9 @@ def ask(workers: Workers, sql: str) -> tuple[int, Any]:
 
 
 def kill(workers: Workers) -> None:
-    for worker in workers._all:
+    for worker in list(workers._all):
         worker.process.kill()
+        worker.process.wait()
 
 
 def test_others_are_answered_while_a_query_runs_until_its_worker_dies(workers: Workers) -> None:
