@@ -39,17 +39,6 @@ def serving(
             process.terminate()
 
 
-def with_command(directory: Path) -> dict[str, str]:
-    """Return an environment with the command `sqlatch`, whose script is made in `directory`."""
-    directory.mkdir(exist_ok=True)
-    script = directory / "sqlatch"
-    # A process of its own and no shell around it, so that a signal reaches it.
-    script.write_text(f'#!/bin/sh\nexec "{sys.executable}" -P -m sqlatch "$@"\n')
-    script.chmod(0o755)
-    path = os.pathsep.join([str(directory), str(Path(sys.executable).parent), os.environ["PATH"]])
-    return {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT)}
-
-
 def exported(printed: Iterable[str]) -> dict[str, str]:
     """Return the variables of the line `export ...` that a server prints when it is ready."""
     for line in printed:

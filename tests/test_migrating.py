@@ -1,7 +1,6 @@
 """The page on moving a SQLite file in: its commands are run, what it says is different is."""
 
 import os
-import re
 import shutil
 import sqlite3
 import subprocess
@@ -16,9 +15,10 @@ from sqlatch.client import Client, connect
 from sqlatch.kernel.errors import Constraint, ForbiddenStatement, StatementError
 from tests.cloudformation import ROOT
 from tests.command.conftest import serving
+from tests.pages import blocks, steps
 
 PAGE = (ROOT / "docs" / "migrating-from-sqlite.md").read_text()
-STEPS = dict(re.findall(r"^## (\d)\. .+?\n(.*?)(?=^## )", PAGE, re.DOTALL | re.MULTILINE))
+STEPS = steps(PAGE)
 
 SCHEMA = """
 PRAGMA journal_mode = WAL;
@@ -88,18 +88,14 @@ def run(here: Path, *command: str, **variables: str) -> str:
     return done.stdout
 
 
-def blocks(step: str, language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", STEPS[step], re.DOTALL)
-
-
 def copied(here: Path) -> str:
-    (code,) = blocks("1", "python")
+    (code,) = blocks(STEPS["1"], "python")
     return run(here, sys.executable, "-c", code)
 
 
 def moved_in(here: Path, url: str, way: str) -> None:
-    onto_efs, on_this_machine = blocks("2", "sh")
-    (through_the_service,) = blocks("2", "python")
+    onto_efs, on_this_machine = blocks(STEPS["2"], "sh")
+    (through_the_service,) = blocks(STEPS["2"], "python")
     script = {"onto EFS": onto_efs, "on this machine": on_this_machine}
     if way in script:
         run(here, "bash", "-euc", AWS + script[way], SQLATCH_URL=url, TRANSFER=TRANSFER)
@@ -108,7 +104,7 @@ def moved_in(here: Path, url: str, way: str) -> None:
 
 
 def counted(here: Path, url: str) -> str:
-    (code,) = blocks("3", "python")
+    (code,) = blocks(STEPS["3"], "python")
     return run(here, sys.executable, "-c", code, SQLATCH_URL=url)
 
 

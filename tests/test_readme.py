@@ -17,6 +17,7 @@ from handler.settings import Settings, variable_of
 from sqlatch.kernel import errors
 from tests.cloudformation import load
 from tests.conftest import Ask
+from tests.pages import blocks
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -40,10 +41,6 @@ def table(page: str, heading: str) -> list[list[str]]:
     rows = [line for line in section.splitlines() if line.startswith("|")]
     cells = [[cell.strip() for cell in row.strip("|").split(" | ")] for row in rows]
     return [[bare(cell) for cell in row] for row in cells[2:]]
-
-
-def blocks(page: str, language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", page, flags=re.DOTALL)
 
 
 def test_the_readme_is_read_in_two_minutes() -> None:
@@ -159,7 +156,7 @@ def test_each_room_has_a_page_on_its_design_that_names_its_modules(room: str) ->
     sorted(str(page) for page in (*ROOT.glob("*/DESIGN.md"), *ROOT.glob("tests/*/DESIGN.md"))),
 )
 def test_the_drawing_of_a_page_names_modules_that_are_there(page: str) -> None:
-    drawings = re.findall(r"```mermaid\n(.*?)```", Path(page).read_text(), re.DOTALL)
+    drawings = blocks(Path(page).read_text(), "mermaid")
     room = Path(page).parent
     modules = {path.name for path in room.rglob("*.py")}
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from sqlatch.errors import Unauthorized
 from sqlatch.tokens import DAY_S, LIFETIME_S_MAX, new_key, sign
 from tests.cloudformation import ROOT, load
 from tests.forge import PRIVATE, PUBLIC, jwk, jwks, rsa
-from tests.local_server import with_command
+from tests.pages import Run, blocks, free_ports, shell
 
 RETRYING = "curl -s --retry 20 --retry-delay 1 --retry-max-time 20 --retry-connrefused "
 PAGE = (ROOT / "docs" / "tokens.md").read_text()
@@ -86,13 +87,19 @@ def test_what_could_not_be_used_is_not_signed(changes: dict[str, Any], message: 
         sign(arguments.pop("private_pem"), **arguments)
 
 
-def test_the_commands_of_the_page_make_a_key_and_a_token(tmp_path: Path) -> None:
-    install, *commands = blocks("sh")[0].splitlines()
+@pytest.fixture
+def run(tmp_path: Path) -> Iterator[Run]:
+    with shell(tmp_path) as run:
+        yield run
+
+
+def test_the_commands_of_the_page_make_a_key_and_a_token(run: Run, tmp_path: Path) -> None:
+    install, *commands = blocks(PAGE, "sh")[0].splitlines()
     assert install == 'pip install "$(echo dist/sqlatch-*.whl)[cli,tokens]"'
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert project["optional-dependencies"]["tokens"][0].startswith("pyjwt[crypto]")
 
-    token = shell("\n".join(commands), tmp_path).splitlines()[-1]
+    token = run("\n".join(commands)).splitlines()[-1]
     access = Tokens((tmp_path / "token.pub").read_text()).access(
         f"Bearer {token}", time.time() + 30 * DAY_S - 60
     )
@@ -101,34 +108,36 @@ def test_the_commands_of_the_page_make_a_key_and_a_token(tmp_path: Path) -> None
 
 
 def test_the_page_s_server_answers_its_token(tmp_path: Path) -> None:
-    shell("sqlatch token key", tmp_path)
-    script = blocks("sh")[1].replace("curl ", RETRYING)
-    script = script.replace("8000", str(free_port()))
+    script = blocks(PAGE, "sh")[1].replace("curl ", RETRYING)
+    with free_ports(1) as (port,), shell(tmp_path, {"8000": port}) as run:
+        run("sqlatch token key")
 
-    reply = json.loads(shell(f"trap 'kill %1; wait' EXIT\n{script}", tmp_path).splitlines()[-1])
+        reply = json.loads(run(script).splitlines()[-1])
 
     # There is no database yet, which only a caller who was let in learns.
     assert reply["error"]["code"] == "DATABASE_NOT_FOUND"
 
 
-def test_openssl_s_keys_of_the_page_are_taken(tmp_path: Path) -> None:
+def test_openssl_s_keys_of_the_page_are_taken(run: Run, tmp_path: Path) -> None:
     for command in re.findall(r"`(openssl [^`]+)`", PAGE):
-        shell(command, tmp_path)
+        run(command)
 
-    token = shell("sqlatch token sign", tmp_path).strip()
+    token = run("sqlatch token sign").strip()
 
     assert Tokens((tmp_path / "token.pub").read_text()).access(f"Bearer {token}", time.time())
 
 
-def test_the_key_of_the_page_s_deployment_is_one_argument_that_is_taken(tmp_path: Path) -> None:
-    shell("sqlatch token key", tmp_path)
-    command = blocks("sh")[2].replace("sam deploy", "printf '%s'")
+def test_the_key_of_the_page_s_deployment_is_one_argument_that_is_taken(
+    run: Run, tmp_path: Path
+) -> None:
+    run("sqlatch token key")
+    command = blocks(PAGE, "sh")[2].replace("sam deploy", "printf '%s'")
 
-    overrides = shell(command, tmp_path)
+    overrides = run(command)
     given = dict(
         re.findall(r'(\w+)=("[^"]*"|\S+)', overrides.removeprefix("--parameter-overrides"))
     )
-    token = shell("sqlatch token sign", tmp_path).strip()
+    token = run("sqlatch token sign").strip()
 
     assert given["Authorization"] == "TOKEN"
     assert set(given) <= set(load("template.yaml")["Parameters"])
@@ -154,29 +163,3 @@ def test_the_client_side_loads_no_library_until_it_signs() -> None:
     )
 
     assert not {"jwt", "cryptography"} & set(loaded.stdout.split())
-
-
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", PAGE, flags=re.DOTALL)
-
-
-def free_port() -> int:
-    import socket
-
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        return int(listening.getsockname()[1])
-
-
-def shell(script: str, directory: Path) -> str:
-    """Run a script in a directory with this Python and this code, and return its output."""
-    finished = subprocess.run(
-        ["bash", "-euc", script],
-        cwd=directory,
-        env=with_command(directory / "bin"),
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=600,
-    )
-    return finished.stdout

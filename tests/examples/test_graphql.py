@@ -2,13 +2,8 @@
 
 import asyncio
 import json
-import os
-import re
-import signal
-import socket
 import subprocess
 import sys
-from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +17,7 @@ from examples.graphql.nodes import FIELDS, NODES, Nodes
 from examples.graphql.schema import Context, schema
 from sqlatch import aio, uid
 from tests.cloudformation import ROOT
+from tests.pages import blocks, free_ports, shell
 from tests.sqlatch.conftest import composed, http_url  # noqa: F401 - fixtures
 
 EMMA = {"title": "Emma", "author": "Jane Austen", "year": 1815}
@@ -129,30 +125,10 @@ def test_the_comparison_runs() -> None:
 
 def test_the_commands_of_its_page_answer(tmp_path: Path) -> None:
     page = (ROOT / "examples" / "graphql" / "README.md").read_text()
-    (script,) = re.findall(r"```sh\n(.*?)```", page, re.DOTALL)
-    with ExitStack() as held:
-        for port in ("8000", "8001"):
-            free = held.enter_context(closing(socket.create_server(("127.0.0.1", 0))))
-            script = script.replace(port, str(free.getsockname()[1]))
-    commands = "".join(
-        f'{name}() {{ "{sys.executable}" {module} "$@"; }}\n'
-        for name, module in (("python", ""), ("uvicorn", "-m uvicorn"))
-    )
-    environment = {name: one for name, one in os.environ.items() if "SQLATCH" not in name}
+    (script,) = blocks(page, "sh")
+    with free_ports(2) as (service, api), shell(tmp_path, {"8000": service, "8001": api}) as run:
+        text = run(script)
 
-    with (tmp_path / "answers").open("w+") as answers:
-        shell = subprocess.Popen(
-            ["bash", "-euc", commands + script], cwd=tmp_path, stdin=subprocess.DEVNULL,
-            env=environment | {"PYTHONPATH": str(ROOT)}, stdout=answers,
-            stderr=subprocess.DEVNULL, start_new_session=True,
-        )  # fmt: skip
-        try:
-            status = shell.wait(120)
-        finally:
-            os.killpg(shell.pid, signal.SIGKILL)
-
-    assert status == 0
-    text = (tmp_path / "answers").read_text()
     read = json.loads(text[text.rindex('{"data"') :])["data"]
     assert read["books"] == [{"title": "Emma", "year": 1815}]
     assert [book["title"] for book in read["byAuthor"]] == ["Emma"]

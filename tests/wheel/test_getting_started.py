@@ -2,16 +2,15 @@
 
 import json
 import re
-import socket
 import subprocess
-from collections.abc import Iterator
-from contextlib import closing
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
 
 from sqlatch.kernel.version import __version__
 from tests.local_server import exported
+from tests.pages import free_ports
 from tests.wheel.conftest import ROOT, Environment
 from tests.wheel.test_serve import server as server
 
@@ -20,9 +19,9 @@ BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
 
 
 @pytest.fixture
-def port() -> str:
-    with closing(socket.create_server(("127.0.0.1", 0))) as free:
-        return str(free.getsockname()[1])
+def port() -> Iterator[str]:
+    with free_ports(1) as (port,):
+        yield port
 
 
 @pytest.fixture
@@ -31,16 +30,23 @@ def served(server: Environment, tmp_path: Path, port: str) -> Iterator[str]:
     (tmp_path / ".venv").symlink_to(server.directory)
     command = dict(BLOCKS[1:2])["sh"].strip()
     assert command == "sqlatch serve"
-    with (tmp_path / "printed").open("w+") as printed, subprocess.Popen(
-        [*command.split(), "--port", port], cwd=tmp_path, stdout=printed,
+    with subprocess.Popen(
+        [*command.split(), "--port", port], cwd=tmp_path, stdout=subprocess.PIPE, text=True,
         env={"PATH": f"{server.bin}:/usr/bin:/bin"},
     ) as process:  # fmt: skip
+        assert process.stdout is not None
         try:
-            while "sqlatch query" not in (text := (tmp_path / "printed").read_text()):
-                assert process.poll() is None
-            yield text
+            yield "".join([*up_to("sqlatch query", process.stdout)])
         finally:
             process.terminate()
+
+
+def up_to(words: str, lines: Iterable[str]) -> Iterator[str]:
+    for line in lines:
+        yield line
+        if words in line:
+            return
+    raise AssertionError("the server has ended before it was ready")
 
 
 def test_the_page_runs_from_top_to_bottom(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import pages
 from tests.command.conftest import ROOT
 from tests.dynamodb_server import CREDENTIALS
 from tests.sqlatch.conftest import composed as composed
@@ -19,8 +20,7 @@ HERE = "http://127.0.0.1:8000"
 
 
 def blocks(page: str, language: str) -> list[str]:
-    text = (ROOT / "docs" / page).read_text()
-    return re.findall(rf"^```{language}\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    return pages.blocks((ROOT / "docs" / page).read_text(), language)
 
 
 def test_one_top_level_package_is_installed(bare: Environment, tmp_path: Path) -> None:
