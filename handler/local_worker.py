@@ -20,6 +20,14 @@ CHECK = "check"
 
 AS_JSON = "--json"
 
+REAP = "reap"
+REAPED = {
+    "leases_reaped": "expired leases",
+    "hot_journals_recovered": "journals rolled back",
+    "records_purged": "old records",
+}
+"""The counts of a run of the reaper, and their words in a line for people."""
+
 _BROKEN = {
     "statusCode": 500,
     "headers": {"content-type": "application/json"},
@@ -35,6 +43,7 @@ def main() -> None:
     if AS_JSON not in sys.argv:
         for handler in log.lines().handlers:
             handler.setFormatter(Plain())
+            handler.addFilter(_is_of_interest)
     answers = os.fdopen(os.dup(1), "wb")
     # What a library prints goes to the log, not into the answers.
     os.dup2(2, 1)
@@ -52,14 +61,34 @@ class Plain(logging.Formatter):
         fields = record.__dict__.get("fields")
         if fields is None:
             return super().format(record)
-        rows = fields.get("rows", 0)
         kind = fields.get("kind", fields["door"])
-        done = fields.get("code") or (f"{rows} rows" if rows or kind == "read" else "ok")
-        if "cause" in fields:
-            done = f"{done}: {fields['cause']}"
         clock = time.strftime("%H:%M:%S", time.localtime(record.created))
         database = fields.get("database", "")
-        return f"{clock} {kind:<6} {database:<12} {fields['duration_ms']:>9,.1f} ms  {done}"
+        return (
+            f"{clock} {kind:<6} {database:<12} {fields['duration_ms']:>9,.1f} ms  {_done(fields)}"
+        )
+
+
+def _done(fields: dict[str, Any]) -> str:
+    parts = _reaped(fields)
+    if "code" in fields:
+        parts.append(fields["code"])
+    rows = fields.get("rows", 0)
+    if not parts:
+        parts.append(f"{rows} rows" if rows or fields.get("kind") == "read" else "ok")
+    done = ", ".join(parts)
+    return f"{done}: {fields['cause']}" if "cause" in fields else done
+
+
+def _reaped(fields: dict[str, Any]) -> list[str]:
+    """Return what a run of the reaper has done, in words."""
+    return [f"{fields[name]} {what}" for name, what in REAPED.items() if fields.get(name)]
+
+
+def _is_of_interest(record: logging.LogRecord) -> bool:
+    """Return False for a run of the reaper that found nothing to do."""
+    fields = record.__dict__.get("fields", {})
+    return fields.get("kind") != REAP or "code" in fields or bool(_reaped(fields))
 
 
 def _answer(event: dict[str, Any]) -> dict[str, Any]:

@@ -17,6 +17,8 @@ DIRECTORY = "databases"
 IN_A_DIRECTORY = "directory:"
 WORKERS = 8
 WORKERS_MAX = 64
+REAP_EVERY_MIN = 1.0
+"""As on AWS."""
 
 
 @click.command()
@@ -38,6 +40,11 @@ WORKERS_MAX = 64
     "--workers", type=click.IntRange(1, WORKERS_MAX), default=WORKERS, show_default=True,
     help="Requests that are answered at the same time, each by a process.",
 )  # fmt: skip
+@click.option(
+    "--reap-every", "reap_every_min", type=click.FloatRange(0), default=REAP_EVERY_MIN,
+    show_default=True, metavar="MINUTES",
+    help="Tidy up so often: expired leases, old records, logs that grew; 0 for never.",
+)  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Log lines as JSON, as on Lambda.")
 def serve(
     *,
@@ -46,6 +53,7 @@ def serve(
     port: int,
     origins: tuple[str, ...],
     workers: int,
+    reap_every_min: float,
     as_json: bool,
 ) -> None:
     """Serve databases of this machine over HTTP, on 127.0.0.1, until Ctrl-C.
@@ -54,6 +62,7 @@ def serve(
     """
     _check_installed()
     from sqlatch.server.http import Server
+    from sqlatch.server.schedule import Schedule
     from sqlatch.server.workers import Workers
 
     if databases is not None and log is not None:
@@ -63,6 +72,7 @@ def serve(
     home = _made_home(environment)
     token = _token(home, environment)
     pool = Workers(environment, ["--json"] if as_json else [])
+    schedule = Schedule(pool.answer, reap_every_min * 60)
     try:
         if problem := pool.problem():
             raise Failure(f"nothing is served: {problem}", Exit.REFUSED)
@@ -74,9 +84,12 @@ def serve(
             ) from error
         signal.signal(signal.SIGTERM, lambda *_: server.stop())
         signal.signal(signal.SIGINT, lambda *_: server.stop())
+        if reap_every_min:
+            schedule.start()
         _tell(server.url, place, token)
         server.run()
     finally:
+        schedule.end()
         pool.end()
 
 

@@ -72,8 +72,8 @@ class Worker:
 class Workers:
     """Workers that are started when they are needed, as Lambda starts instances.
 
-    There are at most as many as threads that ask. The worker that was used last is asked first, so
-    that its caches are warm and no more are started than are needed.
+    There are at most as many as threads that ask, of which the schedule is one. The worker that was
+    used last is asked first, so that its caches are warm and no more are started than are needed.
     """
 
     def __init__(self, environment: Mapping[str, str], options: Sequence[str] = ()) -> None:
@@ -109,7 +109,7 @@ class Workers:
 
     def end(self) -> None:
         """End the workers, each after the request that it answers."""
-        for worker in self._all:
+        for worker in list(self._all):
             worker.end()
 
     def _start(self) -> Worker:

@@ -77,6 +77,23 @@ def test_a_log_is_served_again_with_the_same_token_and_its_lines_may_be_json(
     assert {path.name for path in tmp_path.iterdir()} == {"lines", "logs"}
 
 
+def test_the_reaper_runs_beside_requests(tmp_path: Path) -> None:
+    """It is seen by the line of a database that it cannot read."""
+    (tmp_path / "databases").mkdir()
+    (tmp_path / "databases" / "broken.db").write_bytes(b"no database" * 100)
+
+    with (
+        served(tmp_path, "--reap-every", "0.0001", "--json") as (variables, log),
+        connect(variables["SQLATCH_URL"], token=variables["SQLATCH_TOKEN"]) as client,
+    ):
+        while '"kind":"reap"' not in log.read_text():
+            client.execute("CREATE TABLE IF NOT EXISTS t (n)")
+
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    run = next(line for line in lines if line["kind"] == "reap")
+    assert (run["door"], run["failures"][0]["database"]) == ("schedule", "broken")
+
+
 FILES, LOG = {"SQLATCH_DATABASES": "files"}, {"SQLATCH_LOG": "directory:logs"}
 
 

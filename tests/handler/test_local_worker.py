@@ -5,16 +5,18 @@ import logging
 import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from handler.local_worker import CHECK, Plain
+from sqlatch.server.schedule import EVENT as SCHEDULED
 from tests import local_server
 
 
-def answers(*events: Any) -> list[Any]:
-    done = subprocess.run(
+def worked(*events: Any) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
         [sys.executable, "-m", "handler.local_worker"],
         cwd=local_server.ROOT,
         env=os.environ,
@@ -23,7 +25,10 @@ def answers(*events: Any) -> list[Any]:
         text=True,
         check=True,
     )
-    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def answers(*events: Any) -> list[Any]:
+    return [json.loads(line) for line in worked(*events).stdout.splitlines()]
 
 
 def test_each_event_is_answered_in_turn_also_behind_one_that_raises(
@@ -54,9 +59,28 @@ def test_each_event_is_answered_in_turn_also_behind_one_that_raises(
         ({"database": "main", "kind": "write", "code": "TIMEOUT", "cause": "late"},
          "write main 1.5 ms TIMEOUT: late"),
         ({"code": "BAD_EVENT"}, "http 1.5 ms BAD_EVENT"),
+        ({"kind": "reap", "leases_reaped": 1, "records_purged": 20},
+         "reap 1.5 ms 1 expired leases, 20 old records"),
+        ({"kind": "reap", "hot_journals_recovered": 2, "code": "STORAGE_ERROR", "cause": "full"},
+         "reap 1.5 ms 2 journals rolled back, STORAGE_ERROR: full"),
     ],
 )  # fmt: skip
 def test_a_line_is_for_people(fields: dict[str, Any], said: str) -> None:
     line = logging.makeLogRecord({"fields": {"door": "http", "duration_ms": 1.5} | fields})
 
     assert Plain().format(line).split()[1:] == said.split()
+
+
+def test_a_run_of_the_reaper_leaves_a_line_only_if_there_is_something_to_say(
+    directory: Path, environment: dict[str, str]
+) -> None:
+    made = local_server.event("CREATE TABLE t (n)")
+
+    quiet = worked(made, SCHEDULED)
+    (directory / "broken.db").write_bytes(b"no database" * 100)
+    loud = worked(SCHEDULED)
+
+    assert json.loads(quiet.stdout.splitlines()[1])["databases"] == 1
+    assert [line.split()[1] for line in quiet.stderr.splitlines()] == ["write"]
+    assert [line.split()[1] for line in loud.stderr.splitlines()] == ["reap"]
+    assert "DATABASE_CORRUPT: " in loud.stderr
