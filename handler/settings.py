@@ -110,11 +110,12 @@ class Settings:
 
     @property
     def copies_directory(self) -> Path:
+        """The directory of copies, without symbolic links, through which no file is opened."""
         if self.copies is not None:
-            return self.copies
+            return self.copies.resolve()
         from tempfile import gettempdir  # 3 ms, with the compressions that it loads
 
-        return Path(gettempdir())
+        return Path(gettempdir()).resolve()
 
     @property
     def home(self) -> Path:

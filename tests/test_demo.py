@@ -13,6 +13,7 @@ import pytest
 
 from examples.flights import LOG_FILE
 from examples.tables import COUNTS
+from tests.pages import blocks, free_ports, shell
 
 ROOT = Path(__file__).parent.parent
 ROWS = 12_000
@@ -113,6 +114,25 @@ def test_a_lost_row_is_noticed(
 
     assert done.returncode == 1
     assert "but the service counts" in done.stdout
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/http.md"])
+def test_the_data_is_asked_for_as_a_page_says(
+    page: str, runs: list[subprocess.CompletedProcess[str]], directory: Path, tmp_path: Path
+) -> None:
+    assert runs[0].returncode == 0
+    (tmp_path / "databases").symlink_to(directory)
+    text = (ROOT / page).read_text()
+    (script,) = [block for block in blocks(text, "sh") if "sqlatch serve" in block]
+    (said,) = [json.loads(block) for block in blocks(text, "json")]
+
+    with free_ports(1) as (port,), shell(tmp_path, {"8000": port}) as run:
+        printed = run(script)
+
+    reply = json.loads(printed[printed.index('{"columns"') :])
+    for one in (said, reply):
+        del one["meta"]["duration_ms"]
+    assert reply == said
 
 
 def test_without_the_data_it_says_how_to_get_it(tmp_path: Path) -> None:

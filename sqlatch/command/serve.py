@@ -113,8 +113,11 @@ def _check_installed() -> None:
         )
 
 
-def _made_home(environment: Mapping[str, str]) -> Path | None:
-    """Return the directory of the databases, or of their logs; None if they are elsewhere."""
+def _made_home(environment: dict[str, str]) -> Path | None:
+    """Return the directory of the databases, or of their logs; None if they are elsewhere.
+
+    A symbolic link may lead to it, though the service opens no file through one.
+    """
     home = environment.get("SQLATCH_DATABASES")
     if log := environment.get("SQLATCH_LOG"):
         home = log.removeprefix(IN_A_DIRECTORY) if log.startswith(IN_A_DIRECTORY) else None
@@ -124,6 +127,8 @@ def _made_home(environment: Mapping[str, str]) -> Path | None:
         Path(home).mkdir(exist_ok=True)
     except OSError as error:
         raise Failure(f"the directory {home}: {error.strerror}", Exit.USAGE) from error
+    if not log:
+        environment["SQLATCH_DATABASES"] = str(Path(home).resolve())
     return Path(home)
 
 

@@ -61,8 +61,12 @@ def test_an_empty_directory_becomes_a_served_database(tmp_path: Path) -> None:
 
 
 def test_a_log_is_served_again_with_the_same_token_and_its_lines_may_be_json(
-    tmp_path: Path,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Its copies are in a temporary directory that is a symbolic link, as on macOS."""
+    (tmp_path / "copies").mkdir()
+    (tmp_path / "temporary").symlink_to("copies")
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "temporary"))
     tokens = []
     for sql in ("CREATE TABLE t AS SELECT 7 AS n", "SELECT n FROM t"):
         with served(tmp_path, "--log", "directory:logs", "--json") as (variables, log):
@@ -74,13 +78,17 @@ def test_a_log_is_served_again_with_the_same_token_and_its_lines_may_be_json(
     assert tokens[0] == tokens[1]
     assert rows == [(7,)]
     assert (line["database"], line["kind"], line["rows"]) == ("main", "read", 1)
-    assert {path.name for path in tmp_path.iterdir()} == {"lines", "logs"}
+    assert {path.name for path in tmp_path.iterdir()} == {"lines", "logs", "copies", "temporary"}
 
 
 def test_the_reaper_runs_beside_requests(tmp_path: Path) -> None:
-    """It is seen by the line of a database that it cannot read."""
-    (tmp_path / "databases").mkdir()
-    (tmp_path / "databases" / "broken.db").write_bytes(b"no database" * 100)
+    """It is seen by the line of a database that it cannot read.
+
+    The directory of the databases is a symbolic link.
+    """
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "databases").symlink_to("elsewhere")
+    (tmp_path / "elsewhere" / "broken.db").write_bytes(b"no database" * 100)
 
     with (
         served(tmp_path, "--reap-every", "0.0001", "--json") as (variables, log),
