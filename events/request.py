@@ -1,7 +1,9 @@
 """The request: a query event as callers write it, parsed into frozen dataclasses or refused."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from datetime import datetime
 from functools import partial
 from typing import Any, Literal
 
@@ -49,6 +51,22 @@ def _parameter_sets(given: object) -> Sequence[Any] | None:
     return sets
 
 
+def _moment(text: str) -> int | datetime:
+    """Return the position or the time in a text."""
+    if re.fullmatch("[0-9a-f]{16}", text):
+        return int(text, 16)
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        time = None
+    if time is None or time.tzinfo is None:
+        raise ValueError(
+            "is neither a time with its offset, as 2026-11-22T10:15:00Z, nor a position, as"
+            " `meta.position` of a reply"
+        )
+    return time
+
+
 @dataclass(frozen=True, slots=True)
 class StatementEvent:
     """One statement; a list of values is for `?`, an object for `:name`, `@name` and `$name`."""
@@ -66,7 +84,7 @@ class QueryEvent:
     """One request: exactly one of `query` and `statements`. `timeout_ms` is for the whole of it.
 
     `at_least` is a position, the number in its text. With `page` the result comes in pages: it is
-    "first", or `next` of the page before.
+    "first", or `next` of the page before. `at` is the moment of the past that is read.
     """
 
     query: str | None = None
@@ -82,6 +100,7 @@ class QueryEvent:
     at_least: int | None = None
     max_age_ms: int | None = None
     page: str | None = None
+    at: int | datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +146,8 @@ def _query_event(found: dict[str, Any]) -> QueryEvent:
         _refuse_both(event.parameters, event.parameter_sets)
     if event.page is not None:
         _check_page(event)
+    if event.at is not None:
+        _check_past(event)
     return event
 
 
@@ -141,6 +162,17 @@ def _check_page(event: QueryEvent) -> None:
         raise ValueError(
             f"`page` is for one `query` that reads the newest state, not for `{refused[0]}`"
         )
+
+
+def _check_past(event: QueryEvent) -> None:
+    others = {
+        "at_least": event.at_least,
+        "max_age_ms": event.max_age_ms,
+        "idempotency_key": event.idempotency_key,
+        "page": event.page,
+    }
+    if refused := [name for name, value in others.items() if value is not None]:
+        raise ValueError(f"`at` reads one state of the past, and has no use for `{refused[0]}`")
 
 
 def _refuse_both(parameters: object, parameter_sets: object) -> None:
@@ -176,6 +208,7 @@ QUERY = schema.object_of(
     at_least=schema.nullable(_AT_LEAST),
     max_age_ms=schema.nullable(schema.integer(ge=0, le=AGE_MS_MAX)),
     page=schema.nullable(schema.text(min_length=1, max_length=PAGE_CHARACTERS_MAX)),
+    at=schema.nullable(schema.then(_moment, schema.text())),
 )
 _parse_query = schema.parser_by(QUERY, strict=True)
 _parse_position = schema.parser_by(_AT_LEAST, strict=True)

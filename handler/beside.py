@@ -20,11 +20,11 @@ def engine_of(settings: Settings) -> "Engine":
     if settings.log_directory is not None:
         from storage.log.engine import InLog
 
-        return InLog(settings.log_directory, settings.copies_directory)
+        return InLog(settings.log_directory, settings.copies_directory, settings.history_s)
     if settings.log_table is not None:
         from storage.log.cloud import in_table
 
-        return in_table(*settings.log_table, settings.copies_directory)
+        return in_table(*settings.log_table, settings.copies_directory, settings.history_s)
     from storage.inplace.engine import InPlace
 
     return InPlace(settings.home)

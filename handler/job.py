@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from functools import cache, lru_cache, partial
 from hashlib import sha256
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic_core import to_json
 
@@ -13,7 +13,10 @@ from handler.settings import Settings
 from sqlatch.kernel.errors import BadEvent
 from sqlatch.kernel.values import Parameters
 from sqlexec.statement import Encoder, EncodeRows, IdempotencyKey, Job, Limits, Result, Statement
-from storage.engine import NEWEST, Freshness, Position
+from storage.engine import NEWEST, Freshness, Moment, Position
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 PAGES = (
     'read it in pages: send `"page": "first"` with the request, then `page.next` of each reply'
@@ -59,8 +62,8 @@ def job_of(
         key,
         group,
         NEWEST
-        if event.at_least is None and not event.max_age_ms
-        else freshness_of(event.at_least, event.max_age_ms, settings),
+        if event.at_least is None and not event.max_age_ms and event.at is None
+        else freshness_of(event.at_least, event.max_age_ms, settings, at=event.at),
     )
 
 
@@ -71,8 +74,15 @@ def reply_of(event: QueryEvent, results: list[Result]) -> dict[str, Any]:
     return {"results": replies} if event.statements is not None else {**replies[0]}
 
 
-def freshness_of(at_least: int | None, max_age_ms: int | None, settings: Settings) -> Freshness:
-    """Return how fresh a state a request asks for; BadEvent if there are no positions."""
+def freshness_of(
+    at_least: int | None,
+    max_age_ms: int | None,
+    settings: Settings,
+    at: "int | datetime | None" = None,
+) -> Freshness:
+    """Return which states a request may see; BadEvent if there are no positions."""
+    if at is not None:
+        return Freshness(at=_moment(at, settings))
     if at_least is None and not max_age_ms:
         return NEWEST
     if at_least is not None and not settings.log:
@@ -83,6 +93,18 @@ def freshness_of(at_least: int | None, max_age_ms: int | None, settings: Setting
         )
     position = None if at_least is None else Position(at_least)
     return Freshness(position, (max_age_ms or 0) / 1000)
+
+
+def _moment(at: "int | datetime", settings: Settings) -> Moment:
+    if not settings.log:
+        raise BadEvent(
+            "at is a moment in a log (SQLATCH_LOG), and here databases are files, which have no"
+            " history: leave it out",
+            field="at",
+        )
+    if isinstance(at, int):
+        return Moment(Position(at))
+    return Moment(at_ms=int(at.timestamp() * 1000))
 
 
 @lru_cache(maxsize=KINDS_KEPT)

@@ -254,6 +254,8 @@ class Service:
         except GrantNeeded as needed:
             kind = needed.kind
         record.kind = kind.value
+        if event.at is not None:
+            raise ReadOnly.of_the_past()
         if event.read_only:
             raise ReadOnly.of_statement()
         with self.writing(event.database, record, deadline_s) as grant:

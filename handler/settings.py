@@ -74,6 +74,13 @@ class Settings:
     idempotency_days: float = field(
         default=5, metadata={"description": "how long the record of an idempotent write is kept"}
     )
+    history_days: float = field(
+        default=7,
+        metadata={
+            "description": "how long each state of a database in a log can still be read (`at`);"
+            " 0: only what the snapshots have"
+        },
+    )
     token_keys: str = field(
         default="",
         metadata={
@@ -107,6 +114,10 @@ class Settings:
         """The table, the bucket and the prefix in it of the logs, None where they are elsewhere."""
         found = IN_A_TABLE.fullmatch(self.log)
         return None if found is None else (found[1], found[2], found[3] and f"{found[3]}/")
+
+    @property
+    def history_s(self) -> float:
+        return self.history_days * 86_400
 
     @property
     def copies_directory(self) -> Path:
@@ -174,6 +185,7 @@ _parse = schema.parser(
     result_bytes_max=_AT_LEAST_1,
     timeout_ms=schema.integer(ge=1, le=900_000),
     idempotency_days=schema.real(gt=0),
+    history_days=schema.real(ge=0),
     token_keys=schema.text(),
     http_auth=schema.one_of(["none", "token"]),
     jwt_databases_claim=schema.text(),

@@ -1,6 +1,7 @@
 """The client: statements to one database, over either transport."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Self
 from uuid import uuid4
 
@@ -44,13 +45,15 @@ class Client:
         rows_max: int | None = None,
         at_least: str | None = None,
         max_age_ms: int | None = None,
+        at: str | datetime | None = None,
     ) -> Result:
         """Read. ReadOnly is raised for what would write.
 
-        The read sees at least the state at a position, and one that is at most that old.
+        The read sees at least the state at a position, and one that is at most that old; or that of
+        a moment of the past, a position or a time, where databases are logs.
         """
         fields = request.read(
-            query, parameters, rows_max=rows_max, at_least=at_least, max_age_ms=max_age_ms
+            query, parameters, rows_max=rows_max, at_least=at_least, max_age_ms=max_age_ms, at=at
         )
         return results_of(self.ask(fields))[0]
 

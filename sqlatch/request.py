@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
@@ -20,6 +21,7 @@ def read(
     at_least: str | None,
     max_age_ms: int | None,
     page: str | None = None,
+    at: str | datetime | None = None,
 ) -> dict[str, Any]:
     """Return the fields of a request that reads: a page of its result, if one is named."""
     fields = Statement(query, parameters).fields()
@@ -27,6 +29,8 @@ def read(
         fields["rows_max"] = rows_max
     if page is not None:
         fields["page"] = page
+    if at is not None:
+        fields["at"] = at if isinstance(at, str) else at.isoformat()
     return fields | _freshness(at_least, max_age_ms) | {"read_only": True}
 
 

@@ -26,14 +26,32 @@ def position_text(position: int) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class Moment:
+    """A moment of a database: a position, or a time, in epoch milliseconds."""
+
+    position: Position | None = None
+    at_ms: int = 0
+
+    def __str__(self) -> str:
+        if self.position is not None:
+            return position_text(self.position)
+        from datetime import UTC, datetime
+
+        at = datetime.fromtimestamp(self.at_ms / 1000, UTC)
+        return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+@dataclass(frozen=True, slots=True)
 class Freshness:
     """The states that a read may see: none before `at_least`, none older than `max_age_s`.
 
-    Older is one that another commit had replaced by then. 0: the newest state.
+    Older is one that another commit had replaced by then. 0: the newest state. With `at`, the
+    state is that of a moment of the past, and of nothing else.
     """
 
     at_least: Position | None = None
     max_age_s: float = 0.0
+    at: Moment | None = None
 
 
 NEWEST = Freshness()

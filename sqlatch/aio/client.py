@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Self
 from uuid import uuid4
 
@@ -42,13 +43,15 @@ class Client:
         rows_max: int | None = None,
         at_least: str | None = None,
         max_age_ms: int | None = None,
+        at: str | datetime | None = None,
     ) -> Result:
         """Read. ReadOnly is raised for what would write.
 
-        The read sees at least the state at a position, and one that is at most that old.
+        The read sees at least the state at a position, and one that is at most that old; or that of
+        a moment of the past, a position or a time, where databases are logs.
         """
         fields = request.read(
-            query, parameters, rows_max=rows_max, at_least=at_least, max_age_ms=max_age_ms
+            query, parameters, rows_max=rows_max, at_least=at_least, max_age_ms=max_age_ms, at=at
         )
         return results_of(await self.ask(fields))[0]
 

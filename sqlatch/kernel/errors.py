@@ -133,6 +133,10 @@ class ReadOnly(SqlatchError):
             " to /read, with a token that may write, to a function without SQLATCH_READ_ONLY"
         )
 
+    @classmethod
+    def of_the_past(cls) -> "ReadOnly":
+        return cls("the statement writes, and the past can only be read: send it without `at`")
+
 
 class Unauthorized(SqlatchError):
     """A token that is missing or bad."""

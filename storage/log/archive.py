@@ -8,23 +8,26 @@ files of the level below, merged. A file under its name is whole and never chang
 of its last transaction.
 """
 
-import os
 import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from sqlatch.kernel import nfs
-from sqlatch.kernel.errors import StorageError
+from storage.log.durable import ARRIVING, BUFFER_BYTES, storage_errors, sync, write_whole
 from storage.log.ltx import Header
 from storage.log.reading import FileRanges, Ranges
 
+if TYPE_CHECKING:
+    from storage.log.pack import Packs
+
 SNAPSHOT_LEVEL = 9
 
-BUFFER_BYTES = 1 << 20
+HISTORY = "history"
+"""The directory of the packs."""
 
 ARRIVING_BASE = "base-"
 """The beginning of the directory in which a snapshot lies ready; its name comes behind."""
@@ -34,7 +37,6 @@ LIES_READY_S = float("inf")
 new finds it by that of its own."""
 
 _NAME = re.compile(r"([0-9a-f]{16})-([0-9a-f]{16})\.ltx")
-_ARRIVING = ".arriving"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +102,7 @@ class Archive:
 
     def files(self) -> list[LtxFile]:
         """Return every file, level by level, in the order of their transactions."""
-        with _storage_errors():
+        with storage_errors():
             found = [file for level in self._levels() for file in _listed(level)]
         return sorted(found, key=lambda file: (file.level, file.last, file.first))
 
@@ -108,12 +110,12 @@ class Archive:
         """Return the snapshots, oldest first."""
         return [file for file in self.files() if file.level == SNAPSHOT_LEVEL]
 
-    def start(self, *, written_by_s: float = float("inf")) -> Start | None:
-        """Return the newest snapshot and what continues it. None: there is no snapshot.
+    def start(self, among: Callable[[LtxFile], bool] = lambda _file: True) -> Start | None:
+        """Return the newest snapshot and what continues it, of some of the files or of all.
 
-        With `written_by_s`, the answer is as it was at that time.
+        None: there is no snapshot.
         """
-        files = [file for file in self.files() if file.written_s <= written_by_s]
+        files = [file for file in self.files() if among(file)]
         snapshots = [file for file in files if file.level == SNAPSHOT_LEVEL]
         if not snapshots:
             return None
@@ -126,6 +128,13 @@ class Archive:
             self.adopt(base)
         return self.start()
 
+    @cached_property
+    def packs(self) -> "Packs":
+        """The records themselves, for the states between those of the files."""
+        from storage.log.pack import Packs
+
+        return Packs(self.directory / HISTORY)
+
     def put(
         self, level: int, header: Header, pieces: Iterable[bytes], _old: Old | None = None
     ) -> LtxFile:
@@ -134,25 +143,17 @@ class Archive:
         What is the same in an old file need not be sent, where the place can copy it.
         """
         path = self._path(level, header)
-        arriving = path.with_name(f".{path.name}.{os.urandom(8).hex()}{_ARRIVING}")
-        at_ns = header.at_ms * 1_000_000
-        with _storage_errors():
+        with storage_errors():
             path.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                if not path.exists():
-                    with arriving.open("xb", buffering=BUFFER_BYTES) as file:
-                        for piece in pieces:
-                            self._check()
-                            file.write(piece)
-                        file.flush()
-                        os.fsync(file.fileno())
-                    os.utime(arriving, ns=(at_ns, at_ns))
-                    arriving.replace(path)
-            finally:
-                arriving.unlink(missing_ok=True)
+            write_whole(path, self._checked(pieces), at_ms=header.at_ms)
             for directory in (path.parent, *self._above):
-                _sync(directory)
+                sync(directory)
             return _file(path)
+
+    def _checked(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
+        for piece in pieces:
+            self._check()
+            yield piece
 
     def arriving(self, base: bytes) -> "Archive":
         """Return where the snapshot of that name lies until a log goes on behind it."""
@@ -162,14 +163,14 @@ class Archive:
 
     def adopt(self, base: bytes) -> None:
         """Take such a snapshot in: its log is there. Whoever misses it may ask, once or twice."""
-        with _storage_errors():
+        with storage_errors():
             for level in self.arriving(base)._levels():
                 (self.directory / level.name).mkdir(exist_ok=True)
                 for path in level.iterdir():
                     with suppress(FileNotFoundError):
                         path.rename(self.directory / level.name / path.name)
                 for directory in (self.directory / level.name, *self._above):
-                    _sync(directory)
+                    sync(directory)
 
     def discard(self, base: bytes) -> None:
         """Remove such a snapshot: no log goes on behind it, nor will."""
@@ -181,13 +182,13 @@ class Archive:
     def opened(self, files: Iterable[LtxFile]) -> Iterator[list[BinaryIO]]:
         """Open files for reading, all at once: another instance may delete them then."""
         with ExitStack() as stack:
-            with _storage_errors():
+            with storage_errors():
                 streams = [stack.enter_context(file.open()) for file in files]
             yield streams
 
     def delete(self, files: Iterable[LtxFile]) -> None:
         """Delete files, the oldest first. Some may be gone."""
-        with _storage_errors():
+        with storage_errors():
             for file in sorted(files, key=lambda file: file.last):
                 file.path.unlink(missing_ok=True)
 
@@ -197,8 +198,9 @@ class Archive:
         A snapshot that is to be taken in is kept as long as a log may still go on behind it: until
         other files lead as far.
         """
-        with _storage_errors():
-            left = [path for level in self._levels() for path in level.glob(f".*{_ARRIVING}")]
+        with storage_errors():
+            homes = [*self._levels(), self.directory / HISTORY]
+            left = [path for home in homes for path in home.glob(f".*{ARRIVING}")]
             if (start := self.start()) is not None:
                 lying_ready = self.directory.glob(f"{ARRIVING_BASE}*")
                 left += [base for base in lying_ready if _is_passed(base, start.last)]
@@ -268,21 +270,3 @@ def _delete(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink()
-
-
-def _sync(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-@contextmanager
-def _storage_errors() -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise StorageError(
-            f"the snapshots of a database: {error.strerror}: {error.filename}", errno=error.errno
-        ) from error

@@ -11,15 +11,18 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
+from functools import cached_property, partial
 from io import BufferedReader, RawIOBase
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import TYPE_CHECKING, BinaryIO, cast
 
-from storage.log.archive import ARRIVING_BASE, LIES_READY_S, Archive, LtxFile, Old, Start
+from storage.log.archive import ARRIVING_BASE, HISTORY, LIES_READY_S, Archive, LtxFile, Old, Start
 from storage.log.copy_file import JUST_S
 from storage.log.ltx import Header
 from storage.log.objects import Objects, Stored, answered_in_time
+
+if TYPE_CHECKING:
+    from storage.log.pack import Packs
 
 READ_BYTES = 16 << 20
 READ_BYTES_MIN = 256 << 10
@@ -111,6 +114,12 @@ class BucketArchive(Archive):
             self._listed = sorted(filter(None, found), key=_by_transactions)
         return self._listed
 
+    @cached_property
+    def packs(self) -> "Packs":
+        from storage.log.bucket_packs import BucketPacks
+
+        return BucketPacks(self._objects, self.directory / HISTORY)
+
     def put(
         self, level: int, header: Header, pieces: Iterable[bytes], old: Old | None = None
     ) -> LtxFile:
@@ -133,11 +142,6 @@ class BucketArchive(Archive):
         )
         assert file is not None
         return file
-
-    def _checked(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
-        for piece in pieces:
-            self._check()
-            yield piece
 
     def arriving(self, base: bytes) -> "BucketArchive":
         arriving = BucketArchive(self._objects, "", self._check)

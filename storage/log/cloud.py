@@ -15,13 +15,13 @@ from storage.engine import Work
 from storage.log.answers import NoAnswer
 from storage.log.bucket_archive import BucketArchive
 from storage.log.dynamodb import LARGE, DynamoLog
-from storage.log.log import BASE_BYTES, BEGINNING, Conflict, Gone, InDoubt, Place
+from storage.log.log import BASE_BYTES, BEGINNING, HISTORY_S, Conflict, Gone, InDoubt, Place
 from storage.log.names import Names
 from storage.log.objects import Objects, answered_in_time
 from storage.log.replica import Replica
 from storage.log.slots import Slot
-from storage.log.store import Store
 from storage.log.table import Table
+from storage.log.timeline import Timeline
 
 ADD_S = 10.0
 """The time for the question whether a database is there that was to be added."""
@@ -32,15 +32,18 @@ class InTable:
 
     needs_lease = False
 
-    def __init__(self, table: Table, objects: Objects, slot: Slot) -> None:
+    def __init__(
+        self, table: Table, objects: Objects, slot: Slot, history_s: float = HISTORY_S
+    ) -> None:
         self.work = Work()
+        self._history_s = history_s
         self._table = table
         self._objects = objects
         self._slot = slot
         self._names = Names(table)
         self._replicas: dict[str, Replica] = {}
 
-    def open(self, name: str, *, table: Ours, now: Callable[[], float]) -> Store:
+    def open(self, name: str, *, table: Ours, now: Callable[[], float]) -> Timeline:
         if name not in self._replicas:
             self._replicas[name] = Replica(
                 name,
@@ -50,7 +53,7 @@ class InTable:
                 now=now,
                 work=self.work,
             )
-        return Store(name, self._replicas[name], table=table, now=now)
+        return Timeline(name, self._replicas[name], table=table, now=now)
 
     def names(self) -> list[str]:
         with _answered():
@@ -122,14 +125,15 @@ class InTable:
 
     def _compact(self, name: str, archive: BucketArchive, deadline_s: float) -> int:
         """Merge and remove; return the number of the last record that was removed."""
-        from storage.log.compaction import compact, merge
+        from storage.log.compaction import compact, take_in
 
         start = archive.start()
         place = Place(epoch=0, offset=0, txid=start.last if start else 0)
         log = self._log(name, time.time, place, None)
         while records := log.piece(deadline_s):
-            merge(archive, [record.content for record in records])
-        return log.remove(compact(archive, [], time.time()), deadline_s)
+            take_in(archive, [record.content for record in records], self._history_s)
+        floor = compact(archive, [], time.time(), self._history_s)
+        return log.remove(floor, deadline_s)
 
     def _delete_large(self, name: str, floor: int) -> None:
         """Delete the objects of records that were removed, and of those that lost their race."""
@@ -151,10 +155,12 @@ class InTable:
             return sum(len(cast("bytes", record.get("d", b""))) for record in records)
 
 
-def in_table(table: str, bucket: str, prefix: str, copies: Path) -> InTable:
+def in_table(
+    table: str, bucket: str, prefix: str, copies: Path, history_s: float = HISTORY_S
+) -> InTable:
     """Return the engine of a table and of the objects below a prefix."""
     slot = Slot(f"dynamodb:{table},s3://{bucket}/{prefix}", copies)
-    return InTable(Table(table), Objects(bucket, prefix), slot)
+    return InTable(Table(table), Objects(bucket, prefix), slot, history_s)
 
 
 @contextmanager

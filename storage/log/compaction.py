@@ -15,8 +15,10 @@ from typing import BinaryIO, TypeVar
 from sqlatch.kernel import nfs
 from sqlatch.kernel.errors import Timeout
 from storage.log import ltx
-from storage.log.archive import BUFFER_BYTES, SNAPSHOT_LEVEL, Archive, LtxFile, Old, Start
+from storage.log.archive import SNAPSHOT_LEVEL, Archive, LtxFile, Old, Start
 from storage.log.chain import Settled
+from storage.log.durable import BUFFER_BYTES
+from storage.log.log import HISTORY_S
 from storage.log.ltx import Damaged, Header
 
 DAY_S = 86_400
@@ -64,23 +66,33 @@ def tended(
         check()
 
 
-def compact(archive: Archive, records: Sequence[bytes], now_s: float) -> int:
+def compact(
+    archive: Archive, records: Sequence[bytes], now_s: float, history_s: float = HISTORY_S
+) -> int:
     """Merge the records behind those that the archive has, write a snapshot if one is due, and
     delete files. Return the transaction up to which the log itself may be deleted.
 
     A snapshot that the archive's `check` gave up is still due then, and all else is done.
     """
     if records:
-        merge(archive, records)
+        take_in(archive, records, history_s)
     merge_levels(archive)
     start = archive.start()
     if start and snapshot_is_due(start, now_s):
+        archive.packs.delete_before(now_s - history_s)
         with suppress(Timeout):
             write_snapshot(archive, start)
-    archive.delete(not_kept(archive.files(), now_s))
+    archive.delete(not_kept(archive.files(), now_s, history_s))
     archive.delete_unfinished(now_s - DAY_S)
-    long_covered = archive.start(written_by_s=now_s - RECORDS_KEPT_S)
+    long_covered = archive.start(lambda file: file.written_s <= now_s - RECORDS_KEPT_S)
     return long_covered.last if long_covered else 0
+
+
+def take_in(archive: Archive, records: Sequence[bytes], history_s: float) -> None:
+    """Merge records into one file, and keep them as they are for their time. Damaged."""
+    if history_s:
+        archive.packs.keep(records)
+    merge(archive, records)
 
 
 def merge(archive: Archive, records: Sequence[bytes]) -> LtxFile:
@@ -163,11 +175,12 @@ def merged(sources: Sequence[Source]) -> Source:
     return replace(headers[-1], first=headers[0].first), _newest_pages(sources)
 
 
-def not_kept(files: Sequence[LtxFile], now_s: float) -> list[LtxFile]:
+def not_kept(files: Sequence[LtxFile], now_s: float, history_s: float = HISTORY_S) -> list[LtxFile]:
     """Return the files that may be deleted.
 
-    Every file of the last 7 days is kept, and the last snapshot of each of 30 days. So is the
-    snapshot from which each of these times begins, so that a state in it can be restored.
+    Every file of the last 7 days is kept, or of the history, if that is longer, and the last
+    snapshot of each of 30 days. So is the snapshot from which each of these times begins, so that a
+    state in it can be restored.
     """
     snapshots = [file for file in files if file.level == SNAPSHOT_LEVEL]
     oldest = _base(snapshots, now_s - SNAPSHOTS_KEPT_S)
@@ -183,7 +196,7 @@ def not_kept(files: Sequence[LtxFile], now_s: float) -> list[LtxFile]:
         for file in snapshots
         if file not in deleted and now_s - file.written_s >= REPLACED_KEPT_S
     ]
-    needed = _base(kept, now_s - FILES_KEPT_S)
+    needed = _base(kept, now_s - max(FILES_KEPT_S, history_s))
     return [
         file
         for file in files

@@ -12,11 +12,11 @@ from storage.copies import is_taken
 from storage.engine import Table, Work
 from storage.log.archive import Archive
 from storage.log.directory import DirectoryLog
-from storage.log.log import BASE_BYTES, Gone, Place
+from storage.log.log import BASE_BYTES, HISTORY_S, Gone, Place
 from storage.log.replica import Replica
 from storage.log.segment import HEADER_BYTES, SEALED_BYTES
 from storage.log.slots import Slot
-from storage.log.store import Store
+from storage.log.timeline import Timeline
 
 SNAPSHOTS_TAKEN_MAX = 8
 """More replacements of one database do not come while the reaper reads it."""
@@ -35,13 +35,14 @@ class InLog:
 
     needs_lease = True
 
-    def __init__(self, directory: Path, copies: Path) -> None:
+    def __init__(self, directory: Path, copies: Path, history_s: float = HISTORY_S) -> None:
         self._directory = directory
+        self._history_s = history_s
         self.work = Work()
         self._slot = Slot(str(directory.resolve()), copies)
         self._replicas: dict[str, Replica] = {}
 
-    def open(self, name: str, *, table: Table, now: Callable[[], float]) -> Store:
+    def open(self, name: str, *, table: Table, now: Callable[[], float]) -> Timeline:
         if name not in self._replicas:
             open_log = partial(_log_in, self._directory / name / LOG, now)
             self._replicas[name] = Replica(
@@ -52,7 +53,7 @@ class InLog:
                 now=now,
                 work=self.work,
             )
-        return Store(name, self._replicas[name], table=table, now=now)
+        return Timeline(name, self._replicas[name], table=table, now=now)
 
     def names(self) -> list[str]:
         return sorted(entry.name for entry in self._entries() if self._has_records(entry.name))
@@ -122,7 +123,7 @@ class InLog:
         place = Place(epoch=0, offset=0, txid=start.last if start else 0)
         with closing(DirectoryLog(self._directory / name / LOG, at=place, now=time.time)) as log:
             records = [record.content for record in log.sync(deadline_s)]
-            floor = compact(archive, records, time.time())
+            floor = compact(archive, records, time.time(), self._history_s)
             log.remove(not_needed(log.segments(), floor))
 
     def _has_records(self, name: str) -> bool:

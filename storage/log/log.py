@@ -15,6 +15,9 @@ COMMIT_ID_BYTES = 16
 BASE_BYTES = 8
 """The length of the name of a snapshot that a log goes on behind."""
 
+HISTORY_S = 7 * 86_400.0
+"""How long each state of a database can be read, where nothing else is set."""
+
 
 @dataclass(frozen=True, slots=True)
 class Place:

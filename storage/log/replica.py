@@ -42,10 +42,10 @@ class Replica:
         self.replacements = 0
         """How often a record made every page anew."""
         self.name = name
-        self._open_log = open_log
+        self.open_log = open_log
         self.archive = archive
-        self._now = now
-        self._work = work
+        self.now = now
+        self.work = work
         self._lock = CopyLock(name, now)
         self._connections = 0
         self._has_looked = False
@@ -66,7 +66,7 @@ class Replica:
     def is_within(self, max_age_s: float) -> bool:
         """Return whether the copy was the newest state less than that time ago."""
         # A clock may be set back: then nothing is known of the time since.
-        return 0 <= self._now() - self._checked_at_s < max_age_s
+        return 0 <= self.now() - self._checked_at_s < max_age_s
 
     def catch_up(self, deadline_s: float) -> None:
         """Apply what is new in the log."""
@@ -78,8 +78,8 @@ class Replica:
 
     def append(self, commit_id: bytes, content: bytes) -> None:
         """Append the next record to the log. The copy has its pages, but stands before it."""
-        self._work.attempts += 1
-        self._work.bytes_shipped += len(content)
+        self.work.attempts += 1
+        self.work.bytes_shipped += len(content)
         self.log.append(commit_id, content)
         self._is_unasked = False
 
@@ -168,12 +168,12 @@ class Replica:
             self._bookmark.begin(records[-1].txid)
             for record in records:
                 self._put(record)
-        self._work.records_applied += len(records)
+        self.work.records_applied += len(records)
 
     @property
     def log(self) -> Log:
         if self._opened_log is None:
-            self._opened_log = self._open_log(self._bookmark.place, self._bookmark.log_id)
+            self._opened_log = self.open_log(self._bookmark.place, self._bookmark.log_id)
         return self._opened_log
 
     def wake(self) -> None:
@@ -210,7 +210,7 @@ class Replica:
             self._remove()
 
     def _follow(self, ask: Callable[[Log], list[Record]], deadline_s: float) -> None:
-        asked_at_s = self._now()
+        asked_at_s = self.now()
         self._is_unasked = False
         self._follow_or_begin_anew(ask, deadline_s)
         self._checked_at_s = asked_at_s

@@ -24,6 +24,7 @@ def test_defaults_need_only_the_directory() -> None:
         "result_bytes_max": 5_500_000,
         "timeout_ms": 10_000,
         "idempotency_days": 5.0,
+        "history_days": 7,
         "token_keys": "",
         "http_auth": "none",
         "jwt_databases_claim": "",

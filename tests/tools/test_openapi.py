@@ -127,7 +127,7 @@ def test_what_breaks_callers_is_seen(change: Callable[[dict[str, Any]], None]) -
 def test_what_is_added_breaks_nobody() -> None:
     added = copy.deepcopy(PUBLISHED)
     schemas = added["components"]["schemas"]
-    schemas["Request"]["properties"]["at"] = {"type": "string"}
+    schemas["Request"]["properties"]["new"] = {"type": "string"}
     schemas["Meta"]["properties"]["position"] = {"type": "string"}
     schemas["Error"]["properties"]["error"]["properties"]["code"]["enum"].append("NEW")
     added["info"]["version"] = "99"

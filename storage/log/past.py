@@ -1,0 +1,213 @@
+"""The past of a database: copies that follow its history up to a moment, and no further."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from itertools import takewhile
+from pathlib import Path
+from typing import NoReturn
+
+from sqlatch.kernel.errors import BadEvent, ReadOnly
+from storage.engine import Moment, Store, position_text
+from storage.log import ltx
+from storage.log.archive import Archive, Start
+from storage.log.log import Gone, Place, Record
+from storage.log.pack import Packed, PackFile
+from storage.log.replica import Replica
+
+PASTS_MAX = 4
+"""So many positions of one database are kept open: each is a copy on the local disk."""
+
+MOMENTS_KEPT = 64
+
+
+class History:
+    """The states of one database that can still be read.
+
+    The newest records are in the log, those before in packs, and the files have the states at which
+    they end. Deadlines are in epoch seconds.
+    """
+
+    def __init__(self, replica: Replica) -> None:
+        self.name = replica.name
+        self.archive = replica.archive
+        self._open_log = replica.open_log
+        self._now = replica.now
+
+    def position_at(self, moment: Moment, deadline_s: float) -> int:
+        """Return the position of a moment: of a time, the last one before anything later.
+
+        BadEvent where the database did not exist yet, or nothing is kept from so long ago.
+        """
+        if moment.position is not None:
+            return moment.position
+        at_ms = moment.at_ms
+        if at_ms > self._now() * 1000:
+            raise BadEvent(f"{moment} has not come yet: leave `at` out", field="at")
+        packs = self.archive.packs.all()
+        later = next((pack for pack in packs if pack.latest_ms > at_ms), None)
+        records = self.archive.packs.read(later) if later else self.unpacked(packs, deadline_s)
+        before = list(takewhile(lambda record: record.at_ms <= at_ms, records))
+        if before:
+            return before[-1].txid
+        passed = [pack.last for pack in packs if pack.latest_ms <= at_ms]
+        if passed:
+            return passed[-1]
+        start = self.archive.start(lambda file: file.at_ms <= at_ms)
+        if start is None:
+            raise _not_kept(self.name, f"nothing of {moment}")
+        return start.last
+
+    def unpacked(self, packs: list[PackFile], deadline_s: float) -> list[Packed]:
+        """Return the records that are only in the log."""
+        start = self.archive.start()
+        last = packs[-1].last if packs else start.last if start else 0
+        return self._in_log(last, deadline_s)
+
+    def behind(self, txid: int, deadline_s: float) -> Iterator[Packed]:
+        """Yield the records behind a transaction, one after the other, as far as they are kept."""
+        for pack in self.archive.packs.all():
+            if pack.last > txid:
+                for record in self.archive.packs.read(pack):
+                    if record.txid == txid + 1:
+                        txid += 1
+                        yield record
+        yield from self._in_log(txid, deadline_s)
+
+    def _in_log(self, txid: int, deadline_s: float) -> list[Packed]:
+        with closing(self._open_log(Place(epoch=0, offset=0, txid=txid), None)) as log:
+            return [
+                Packed(each.txid, ltx.header_of(each.content).at_ms, each.content)
+                for each in log.sync(deadline_s)
+            ]
+
+
+class PastLog:
+    """The log of a database, which ends with a position. See `Log`."""
+
+    goes_first = False
+    database_id: bytes | None = None
+
+    def __init__(self, history: History, position: int, place: Place) -> None:
+        self._history = history
+        self._archive = PastArchive(history.archive, position)
+        self._position = position
+        self.place = place
+
+    def sync(self, deadline_s: float) -> list[Record]:
+        """Return what leads to the position; BadEvent if nothing does any more."""
+        txid, position = self.place.txid, self._position
+        if txid == position:
+            return []
+        name = self._history.name
+        try:
+            wanted = takewhile(
+                lambda record: record.txid <= position, self._history.behind(txid, deadline_s)
+            )
+            records = [_record(each) for each in wanted]
+        except Gone as gone:
+            start = self._archive.start_of(gone.base)
+            if start is not None and start.last > txid:
+                raise  # a snapshot that was taken in only now
+            raise _not_kept(name, f"position {position_text(position)}") from gone
+        if not records or records[-1].txid < position:
+            newest = position_text(records[-1].txid if records else txid)
+            raise _not_kept(
+                name, f"position {position_text(position)}, only what leads to {newest}"
+            )
+        self.place = records[-1].end
+        return records
+
+    def ready(self, deadline_s: float, *, fence: int, seal: bool) -> NoReturn:
+        raise ReadOnly.of_the_past()
+
+    def append(self, commit_id: bytes, content: bytes) -> NoReturn:
+        raise ReadOnly.of_the_past()
+
+    def replace(self, base: bytes) -> NoReturn:
+        raise ReadOnly.of_the_past()
+
+    def outcome(self, txid: int, commit_id: bytes, deadline_s: float) -> NoReturn:
+        raise ReadOnly.of_the_past()
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+class PastArchive(Archive):
+    """The files of a database that lead up to a position."""
+
+    def __init__(self, archive: Archive, position: int) -> None:
+        super().__init__(archive.directory)
+        self._archive = archive
+        self._position = position
+        self.files = archive.files  # type: ignore[method-assign]
+
+    def start_of(self, base: bytes) -> Start | None:
+        if base:
+            self._archive.adopt(base)
+        return self._archive.start(lambda file: file.last <= self._position)
+
+
+class Pasts:
+    """The positions of one database that were read last, each with a copy of its own."""
+
+    def __init__(self, replica: Replica, open_store: Callable[[Replica], Store]) -> None:
+        self._replica = replica
+        self._history = History(replica)
+        self._open_store = open_store
+        self._positions: dict[Moment, int] = {}
+        self._open: dict[int, tuple[Replica, Store]] = {}
+        for left in self._directory.parent.glob(f"{self._directory.name}@*"):
+            shutil.rmtree(left, ignore_errors=True)
+
+    def at(self, moment: Moment, deadline_s: float) -> Store:
+        """Return the database at a moment."""
+        position = self._positions.get(moment)
+        if position is None:
+            position = self._history.position_at(moment, deadline_s)
+            if len(self._positions) >= MOMENTS_KEPT:
+                self._positions.clear()
+            self._positions[moment] = position
+        if position not in self._open:
+            while len(self._open) >= PASTS_MAX:
+                self._close(next(iter(self._open)))
+            replica = self._replica_at(position)
+            self._open[position] = replica, self._open_store(replica)
+        self._open[position] = self._open.pop(position)
+        return self._open[position][1]
+
+    def close(self) -> None:
+        """Close what is open, and remove its copies."""
+        for position in list(self._open):
+            self._close(position)
+
+    @property
+    def _directory(self) -> Path:
+        return self._replica.file.path.parent
+
+    def _replica_at(self, position: int) -> Replica:
+        return Replica(
+            self._replica.name,
+            self._directory.with_name(f"{self._directory.name}@{position_text(position)}"),
+            lambda place, _log_id: PastLog(self._history, position, place),
+            PastArchive(self._history.archive, position),
+            now=self._replica.now,
+            work=self._replica.work,
+        )
+
+    def _close(self, position: int) -> None:
+        replica, store = self._open.pop(position)
+        store.close()
+        shutil.rmtree(replica.file.path.parent, ignore_errors=True)
+
+
+def _record(packed: Packed) -> Record:
+    return Record(packed.txid, b"", packed.content, Place(epoch=0, offset=0, txid=packed.txid))
+
+
+def _not_kept(name: str, what: str) -> BadEvent:
+    return BadEvent(
+        f"the history of database {name!r} has {what}: `sqlatch history {name}` shows what it has",
+        field="at",
+    )

@@ -1,0 +1,136 @@
+"""Reads of the past through the handler, on logs in a directory and in DynamoDB and S3."""
+
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from handler.log import Record
+from handler.reaper import reap
+from handler.service import service
+from storage.log import compaction
+from tests.conftest import Ask, forget
+from tests.dynamodb_server import CREDENTIALS, create_log
+from tests.faults import cloud_server
+
+
+@pytest.fixture(scope="module")
+def cloud_url() -> Any:
+    with cloud_server.running() as url:
+        yield url
+
+
+@pytest.fixture(params=["directory", "table"], autouse=True)
+def logs(
+    environment: dict[str, str],
+    directory: Path,
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("SQLATCH_DATABASES", raising=False)
+    monkeypatch.setenv("SQLATCH_LOG", f"directory:{directory}")
+    (directory.with_name("copies")).mkdir(exist_ok=True)
+    monkeypatch.setenv("SQLATCH_COPIES", str(directory.with_name("copies")))
+    if request.param == "table":
+        url = request.getfixturevalue("cloud_url")
+        for name, value in {**CREDENTIALS, "AWS_ENDPOINT_URL": url}.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setenv("SQLATCH_LOG", create_log(url, f"log-{uuid4()}"))
+
+
+def now() -> str:
+    """Return a time behind all that was done, and before all that is done."""
+    time.sleep(0.002)
+    at = datetime.now(UTC).isoformat()
+    time.sleep(0.002)
+    return at
+
+
+class Moments:
+    """A table to which rows are added: the position and a time behind each commit."""
+
+    def __init__(self, ask: Ask) -> None:
+        self._ask = ask
+        self.before = now()
+        self.positions: list[str] = []
+        self.times: list[str] = []
+        self._commit("CREATE TABLE t (n)")
+
+    def add(self, rows: int) -> None:
+        for n in range(rows):
+            self._commit("INSERT INTO t VALUES (?)", n)
+
+    def check(self) -> None:
+        """Read every state, by its position and by its time."""
+        for rows, moment in enumerate(zip(self.positions, self.times, strict=True)):
+            for at in moment:
+                reply = self._ask(query="SELECT count(*) FROM t", at=at)
+                assert (reply["rows"], reply["meta"]["position"]) == ([[rows]], moment[0])
+        assert self._ask(query="SELECT count(*) FROM t")["meta"]["position"] == self.positions[-1]
+
+    def _commit(self, query: str, *parameters: Any) -> None:
+        reply = self._ask(query=query, parameters=list(parameters))
+        self.positions.append(reply["meta"]["position"])
+        self.times.append(now())
+
+
+@pytest.fixture
+def moments(ask: Ask) -> Moments:
+    moments = Moments(ask)
+    moments.add(3)
+    return moments
+
+
+def pass_of_the_reaper() -> None:
+    reap(service(), Record("r", "schedule"), ends_at_s=time.time() + 60)
+
+
+def test_a_state_is_read_by_its_position_and_by_its_time(moments: Moments) -> None:
+    moments.check()
+
+
+def test_it_is_read_when_the_reaper_has_merged_its_records(moments: Moments) -> None:
+    pass_of_the_reaper()
+    moments.add(3)
+    moments.check()
+    pass_of_the_reaper()
+    moments.add(2)
+    moments.check()
+
+
+def test_it_is_read_when_its_records_are_gone_from_the_log(
+    moments: Moments, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compaction, "RECORDS_KEPT_S", -1)
+    for _pass in range(3):
+        pass_of_the_reaper()
+        moments.add(2)
+    pass_of_the_reaper()
+    forget(service)
+    moments.check()
+
+
+def test_what_writes_is_refused(moments: Moments, refused: Ask) -> None:
+    error = refused(query="INSERT INTO t VALUES (9)", at=moments.positions[0])
+
+    assert error["code"] == "READ_ONLY"
+    moments.check()
+
+
+@pytest.mark.parametrize("wrong", ["yesterday", "2026-11-22T10:15:00", "123"])
+def test_what_is_no_moment_is_refused(moments: Moments, refused: Ask, wrong: str) -> None:
+    error = refused(query="SELECT 1", at=wrong)
+
+    assert (error["code"], error["field"]) == ("BAD_EVENT", "at")
+
+
+def test_a_moment_that_is_not_there_is_refused(moments: Moments, refused: Ask) -> None:
+    tomorrow = (datetime.now(UTC) + timedelta(days=1)).isoformat()
+
+    for at in (moments.before, tomorrow, f"{99:016x}"):
+        error = refused(query="SELECT 1", at=at)
+        assert (error["code"], error["field"]) == ("BAD_EVENT", "at"), at
+    moments.check()

@@ -1,0 +1,79 @@
+"""The history of a database: which states can still be read, and where each is found."""
+
+import time
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from sqlatch.kernel.errors import BadEvent, ReadOnly
+from storage.engine import Freshness, Moment, Position
+from storage.log import compaction
+from storage.log.engine import ARCHIVE, InLog
+from storage.log.log import BEGINNING
+from storage.log.past import History, PastLog
+from storage.log.store import Store
+from tests.grants import granted
+from tests.storage.log.logs import OURS, fences
+
+
+@pytest.fixture
+def engine(logs: Path, tmp_path: Path) -> InLog:
+    return InLog(logs, tmp_path / "copies")
+
+
+@pytest.fixture
+def store(engine: InLog) -> Store:
+    """The positions are the numbers of rows."""
+    store = engine.open("main", table=OURS, now=time.time)
+    add(store, "CREATE TABLE t (n)")
+    add(store)
+    return store
+
+
+def add(store: Store, *before: str) -> None:
+    with store.write(granted(fence=next(fences)), creates=True) as transaction:
+        for sql in before:
+            transaction.connection.run(sql)
+        transaction.connection.run("INSERT INTO t VALUES (1)")
+        transaction.commit()
+
+
+def rows_at(store: Store, position: int) -> object:
+    moment = Moment(Position(position))
+    [(rows,)] = store.snapshot(time.time() + 60, Freshness(at=moment)).run("SELECT count(*) FROM t")
+    return rows
+
+
+def test_a_state_that_is_only_in_merged_files_is_refused_with_what_is_there(
+    store: Store, logs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compaction, "RECORDS_KEPT_S", -1)
+    reaper = InLog(logs, tmp_path / "of-the-reaper", history_s=0)
+    for _pass in range(3):
+        reaper.tend("main", time.time() + 60)
+        add(store)
+        add(store)
+        # A segment that is sealed can be removed.
+        store.recover(granted(fence=next(fences)))
+    reaper.tend("main", time.time() + 60)
+
+    with pytest.raises(BadEvent, match=r"position 0000000000000003.*sqlatch history main"):
+        rows_at(store, 3)
+    assert rows_at(store, 4) == 4
+    assert not list((logs / "main" / ARCHIVE).glob("history/*"))
+
+
+def test_a_log_that_ends_takes_no_record(store: Store) -> None:
+    store.snapshot(time.time() + 60)
+    with closing(PastLog(History(store._replica), 1, BEGINNING)) as log:
+        assert [record.txid for record in log.sync(time.time() + 60)] == [1]
+        assert log.sync(time.time() + 60) == []
+        with pytest.raises(ReadOnly, match="without `at`"):
+            log.append(b"", b"")
+        with pytest.raises(ReadOnly, match="without `at`"):
+            log.replace(b"")
+        with pytest.raises(ReadOnly, match="without `at`"):
+            log.ready(0, fence=1, seal=False)
+        with pytest.raises(ReadOnly, match="without `at`"):
+            log.outcome(1, b"", 0)
