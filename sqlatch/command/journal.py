@@ -1,8 +1,8 @@
 """The journal of a load, beside its file: a load that stopped goes on where it was."""
 
-import fcntl
 import json
 import os
+import sys
 import threading
 import time
 from collections.abc import Iterable, Iterator
@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 from uuid import uuid4
 
 from sqlatch.kernel.values import Value
@@ -126,8 +126,8 @@ def alone(file: Path) -> Iterator[None]:
         while True:
             lock = stack.enter_context(path.open("a"))
             try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
+                _lock(lock)
+            except (BlockingIOError, PermissionError) as error:
                 raise CannotResume(f"another load of {file} is running") from error
             # The one before may have removed the file between its opening and its locking.
             with suppress(FileNotFoundError):
@@ -136,7 +136,22 @@ def alone(file: Path) -> Iterator[None]:
         try:
             yield
         finally:
-            path.unlink()
+            if sys.platform == "win32":
+                lock.close()  # A file that is open cannot be removed there.
+            with suppress(PermissionError):  # Another load has opened it meanwhile.
+                path.unlink()
+
+
+def _lock(file: IO[str]) -> None:
+    """Lock a file until it is closed, or this process ends."""
+    if sys.platform == "win32":
+        import msvcrt
+
+        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+    else:
+        import fcntl
+
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 class Digest:

@@ -29,7 +29,10 @@ from sqlatch.statement import Statement
 @click.option("-p", "--parameters", metavar="JSON", help="A list for ?, an object for :name.")
 @click.option("-r", "--read-only", is_flag=True, help="Refuse everything that would write.")
 @click.option(
-    "-f", "--file", type=click.File("r"), help="Read the SQL from a file; an error names its line."
+    "-f",
+    "--file",
+    type=click.File("r", encoding="utf-8"),
+    help="Read the SQL from a file; an error names its line.",
 )
 @click.option(
     "--idempotency-key", metavar="KEY", help="Apply the same write once, however often it is sent."

@@ -60,7 +60,7 @@ def serve(
 
     The settings of the service are variables of the environment, SQLATCH_ROWS_MAX and others.
     """
-    _check_installed()
+    _check_that_it_can_run()
     from sqlatch.server.http import Server
     from sqlatch.server.schedule import Schedule
     from sqlatch.server.workers import Workers
@@ -105,7 +105,13 @@ def service_environment(
     return settings
 
 
-def _check_installed() -> None:
+def _check_that_it_can_run() -> None:
+    if sys.platform == "win32":
+        raise Failure(
+            "the server needs the file locks of POSIX, which Windows does not have: run it in WSL"
+            " or in a Linux container; the other commands ask it, or any service, with -u URL",
+            Exit.USAGE,
+        )
     if missing := [name for name in NEEDED if find_spec(name) is None]:
         raise Failure(
             f"{', '.join(missing)} not installed: pip install 'sqlatch[cli,server]'",

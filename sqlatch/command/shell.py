@@ -168,7 +168,7 @@ class Shell:
 
     def _read(self, path: Path) -> None:
         try:
-            text = path.expanduser().read_text()
+            text = path.expanduser().read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise Failure(f"{path} cannot be read: {error}", Exit.USAGE) from error
         self.run_all(text, str(path))

@@ -32,7 +32,7 @@ class Total:
     "--by", type=click.Choice(ORDERS), default="time", show_default=True,
     help="The order: time in all, how often, or rows scanned.",
 )  # fmt: skip
-@click.argument("log", type=click.File(errors="replace"), default="-")
+@click.argument("log", type=click.File(encoding="utf-8", errors="replace"), default="-")
 def top(*, lines: int, by: str, log: Iterable[str]) -> None:
     """Show which statements take the most, by their shape: without values.
 
