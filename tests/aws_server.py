@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from tests import http_server
 
@@ -49,11 +49,13 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         aws: Aws = self.server.aws  # type: ignore[attr-defined]
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-        path = unquote(urlsplit(self.path).path)
+        url = urlsplit(self.path)
+        path = unquote(url.path)
         if self.headers.get("x-amz-target") == REPORT:
             aws.reports.append(body)
             return self._answer(200, {})
-        function = path.removeprefix(PATH).removesuffix("/invocations")
+        qualifier = parse_qs(url.query).get("Qualifier", [])
+        function = ":".join([path.removeprefix(PATH).removesuffix("/invocations"), *qualifier])
         if function not in aws.functions:
             refusal = {"Message": f"Function not found: {function}"}
             return self._answer(404, refusal, {"x-amzn-ErrorType": "ResourceNotFoundException"})

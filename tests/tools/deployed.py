@@ -38,6 +38,7 @@ class Deployed:
     parameters: Mapping[str, str]
     url: str = ""
     delivers: threading.Event = field(default_factory=threading.Event)
+    delivered: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
     open_to_all: bool = False
 
     @property
@@ -134,6 +135,7 @@ def _deliver(it: Deployed, client: Any, url: str) -> None:
         answer = it.functions[QUERY]({"Records": [record]})
         if answer == {"batchItemFailures": []}:
             client.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+            it.delivered.release()
 
 
 class _Gateway(BaseHTTPRequestHandler):
