@@ -43,7 +43,7 @@ def test_the_pages_lead_from_the_deployment_to_a_queue(
     monkeypatch.setenv("AWS_REGION", "eu-west-1")
     with (
         fake.deployed(directory, IAM, monkeypatch.setenv) as stack,
-        shell(tmp_path, **_of_aws()) as run,
+        shell(tmp_path, None, **_of_aws()) as run,
     ):
         _first_query(run)
         _over_http(run)
