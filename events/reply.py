@@ -32,6 +32,16 @@ class ResultReply(TypedDict):
     page: NotRequired[PageReply]
 
 
+class LinkReply(TypedDict):
+    """A file with a whole result: anybody may get it by its URL until `ends_at`, in UTC."""
+
+    url: str
+    format: str
+    bytes: int
+    rows: int
+    ends_at: str
+
+
 class Meta(TypedDict):
     """The `meta` of a reply. `lease_wait_ms` is null where no lease was taken.
 
@@ -49,6 +59,15 @@ class Meta(TypedDict):
 class QueryReply(ResultReply):
     """The reply to `query`."""
 
+    meta: Meta
+
+
+class LinkedReply(TypedDict):
+    """The reply to a `query` with `link`: its rows are in the file."""
+
+    columns: list[str]
+    link: LinkReply
+    truncated: NotRequired[bool]
     meta: Meta
 
 
@@ -74,6 +93,8 @@ class Executed(Protocol):
     def truncated(self) -> bool: ...
     @property
     def page(self) -> "Ended | None": ...
+    @property
+    def link(self) -> Any: ...
 
 
 class Ended(Protocol):
@@ -130,6 +151,12 @@ def result_out(result: Executed, *, as_objects: bool) -> ResultReply:
     if result.page is not None:
         reply["page"] = {"next": result.page.next, "state": result.page.state}
     return reply
+
+
+def linked_out(result: Executed) -> dict[str, Any]:
+    """One statement's result whose rows are in a file, but for its `meta`: see LinkedReply."""
+    reply = {"columns": list(result.columns), "link": result.link}
+    return reply | {"truncated": True} if result.truncated else reply
 
 
 def encoded(reply: Mapping[str, Any]) -> bytes:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from events import schema
 from events.values import parameter_sets_in, parameters_in
@@ -20,6 +20,9 @@ ROWS_MAX = 1_000_000_000
 AGE_MS_MAX = 24 * 3600 * 1000
 PROBLEMS_SHOWN_MAX = 5
 PAGE_CHARACTERS_MAX = 255
+
+LinkForm = Literal["csv", "csv.gz", "jsonl", "jsonl.gz"]
+"""The forms of a file with a whole result, which are also the ends of its name."""
 
 NO_POSITION = "is not a position: 16 digits, 0 to 9 and a to f, as `meta.position` of a reply"
 
@@ -84,7 +87,8 @@ class QueryEvent:
     """One request: exactly one of `query` and `statements`. `timeout_ms` is for the whole of it.
 
     `at_least` is a position, the number in its text. With `page` the result comes in pages: it is
-    "first", or `next` of the page before. `at` is the moment of the past that is read.
+    "first", or `next` of the page before. `at` is the moment of the past that is read. With `link`
+    it is a file of that form in a bucket.
     """
 
     query: str | None = None
@@ -101,6 +105,7 @@ class QueryEvent:
     max_age_ms: int | None = None
     page: str | None = None
     at: int | datetime | None = None
+    link: LinkForm | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,35 +149,31 @@ def _query_event(found: dict[str, Any]) -> QueryEvent:
                 " within `statements`"
             )
         _refuse_both(event.parameters, event.parameter_sets)
-    if event.page is not None:
-        _check_page(event)
-    if event.at is not None:
-        _check_past(event)
+    for name, (others, said) in _NOT_WITH.items():
+        if getattr(event, name) is not None:
+            for other in others:
+                if getattr(event, other) is not None:
+                    raise ValueError(f"{said} `{other}`")
+    if event.link is not None and event.rows_as != "arrays":
+        raise ValueError("`rows_as` is for rows in the reply, and with `link` they are in a file")
     return event
 
 
-def _check_page(event: QueryEvent) -> None:
-    others = {
-        "statements": event.statements,
-        "parameter_sets": event.parameter_sets,
-        "idempotency_key": event.idempotency_key,
-        "max_age_ms": event.max_age_ms,
-    }
-    if refused := [name for name, value in others.items() if value is not None]:
-        raise ValueError(
-            f"`page` is for one `query` that reads the newest state, not for `{refused[0]}`"
-        )
-
-
-def _check_past(event: QueryEvent) -> None:
-    others = {
-        "at_least": event.at_least,
-        "max_age_ms": event.max_age_ms,
-        "idempotency_key": event.idempotency_key,
-        "page": event.page,
-    }
-    if refused := [name for name, value in others.items() if value is not None]:
-        raise ValueError(f"`at` reads one state of the past, and has no use for `{refused[0]}`")
+_NOT_WITH = {
+    "page": (
+        ("statements", "parameter_sets", "idempotency_key", "max_age_ms"),
+        "`page` is for one `query` that reads the newest state, not for",
+    ),
+    "at": (
+        ("at_least", "max_age_ms", "idempotency_key", "page"),
+        "`at` reads one state of the past, and has no use for",
+    ),
+    "link": (
+        ("statements", "parameter_sets", "idempotency_key", "page"),
+        "`link` is for one `query` that reads, not for",
+    ),
+}
+"""Fields, those that they do not go together with, and why."""
 
 
 def _refuse_both(parameters: object, parameter_sets: object) -> None:
@@ -209,6 +210,7 @@ QUERY = schema.object_of(
     max_age_ms=schema.nullable(schema.integer(ge=0, le=AGE_MS_MAX)),
     page=schema.nullable(schema.text(min_length=1, max_length=PAGE_CHARACTERS_MAX)),
     at=schema.nullable(schema.then(_moment, schema.text())),
+    link=schema.nullable(schema.one_of(list(get_args(LinkForm)))),
 )
 _parse_query = schema.parser_by(QUERY, strict=True)
 _parse_position = schema.parser_by(_AT_LEAST, strict=True)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic_core import to_json
 
-from events.reply import ReplyForm, encoded, result_out, rows_out
+from events.reply import ReplyForm, encoded, linked_out, result_out, rows_out
 from events.request import QueryEvent
 from handler.settings import Settings
 from sqlatch.kernel.errors import BadEvent
@@ -23,6 +23,9 @@ PAGES = (
     " (Client.iterate, `sqlatch export`); or ask for fewer rows with rows_max or LIMIT"
 )
 """The next step of a caller whose result is too large."""
+
+OR_A_LINK = f"""{PAGES}; or send `"link": "csv"` (or "jsonl") for a link to a file with all of it"""
+"""The same where the service keeps results in a bucket."""
 
 KINDS_KEPT = 64
 """Sets of limits that are kept: most requests have one of a few."""
@@ -47,7 +50,7 @@ def job_of(
         )
     limits = _limits(
         settings.rows_max, settings.result_bytes_max, event.timeout_ms or settings.timeout_ms,
-        event.rows_max,
+        event.rows_max, OR_A_LINK if settings.results else PAGES,
     )  # fmt: skip
     encoder = Encoder(_encode_rows(event.rows_as, form), partial(_kept_reply, event, form))
     key = None
@@ -69,6 +72,8 @@ def job_of(
 
 def reply_of(event: QueryEvent, results: list[Result]) -> dict[str, Any]:
     """The reply to a request, but for its `meta`."""
+    if event.link is not None:
+        return linked_out(results[0])
     as_objects = event.rows_as == "objects"
     replies = [result_out(result, as_objects=as_objects) for result in results]
     return {"results": replies} if event.statements is not None else {**replies[0]}
@@ -108,8 +113,12 @@ def _moment(at: "int | datetime", settings: Settings) -> Moment:
 
 
 @lru_cache(maxsize=KINDS_KEPT)
-def _limits(rows_max: int, bytes_max: int, timeout_ms: int, truncate_rows: int | None) -> Limits:
-    return Limits(rows_max, bytes_max, timeout_ms / 1000, truncate_rows, all_rows_with=PAGES)
+def _limits(
+    rows_max: int, bytes_max: int, timeout_ms: int, truncate_rows: int | None, all_rows_with: str
+) -> Limits:
+    return Limits(
+        rows_max, bytes_max, timeout_ms / 1000, truncate_rows, all_rows_with=all_rows_with
+    )
 
 
 @cache

@@ -19,9 +19,8 @@ from sqlatch.kernel.errors import Fact, SqlatchError
 from storage.fingerprint import fingerprint
 from storage.tally import RAN, Ran
 
-SERVER_SIDE = frozenset({
-    "DATABASE_BUSY", "DATABASE_CORRUPT", "LEASE_LOST", "STORAGE_ERROR", "TIMEOUT",
-})  # fmt: skip
+SERVER_SIDE = frozenset({"DATABASE_BUSY", "DATABASE_CORRUPT", "LEASE_LOST", "STORAGE_ERROR",
+                         "TIMEOUT"})  # fmt: skip
 """Codes that the service answers for; LEASE_BUSY is counted apart, the others are the caller's."""
 
 FAILURES_MAX, SHAPES_MAX = 100, 20
@@ -47,6 +46,7 @@ class Record:
     cause: str | None = None
     statements: int = 0
     rows: int = 0
+    link_bytes: int = 0
     duration_ms: float = 0.0
     lease_wait_ms: float | None = None
     lease_not_released: bool = False

@@ -80,6 +80,8 @@ def _accepted(service: Service, message: Message) -> QueryEvent | SqlatchError:
         return ReadOnly("only reads are allowed here")
     if message.request.read_only:
         return BadEvent("a queue cannot ask: nobody reads the answer", field="read_only")
+    if message.request.link is not None:
+        return BadEvent("a queue cannot ask: nobody reads the answer", field="link")
     if message.request.at_least is not None:
         return BadEvent(
             "a message of a queue is applied to the newest state: leave at_least out",

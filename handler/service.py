@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from hrana.files import Files
     from locking.lease import HeldLease, Lease
     from locking.leases import Leases
+    from sqlatch.kernel.aws.s3 import Bucket
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -86,6 +87,13 @@ class Service:
         from handler.beside import stream_files_of
 
         return stream_files_of(self.settings, self.clock)
+
+    @cached_property
+    def results(self) -> "Bucket":
+        """The bucket of whole results, made when the first link is asked for."""
+        from sqlatch.kernel.aws.s3 import Bucket
+
+        return Bucket(self.settings.results_place[0])
 
     @cached_property
     def turn(self) -> "Turn":
@@ -244,11 +252,11 @@ class Service:
         database = self.databases.get(event.database)
         record.kind = Kind.READ.value
         if event.page is not None:
-            from sqlexec.pages import read_page
+            return database.read_page(job, event.page, deadline_s)
+        if event.link is not None:
+            from handler.links import read_to_link
 
-            return read_page(
-                database.interactive, job, event.page, now=self.clock.now, deadline_s=deadline_s
-            )
+            return read_to_link(self, event, job, record, deadline_s)
         try:
             return database.read(job, deadline_s)
         except GrantNeeded as needed:

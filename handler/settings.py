@@ -11,6 +11,7 @@ from events import schema
 LEASES_FILE = ".leases.sqlite"
 IN_A_DIRECTORY = "directory:"
 IN_A_TABLE = re.compile(r"dynamodb:([^,]+),s3://([^/]+)/?(.*)")
+IN_A_BUCKET = "s3://"
 IN_LAMBDA = "AWS_LAMBDA_RUNTIME_API"
 """Set by Lambda's runtime, and by its emulator."""
 
@@ -68,6 +69,20 @@ class Settings:
     result_bytes_max: int = field(
         default=5_500_000, metadata={"description": "bytes of a reply's rows as JSON, likewise"}
     )
+    results: str = field(
+        default="",
+        metadata={
+            "description": "`s3://<bucket>/<prefix>`: where a whole result is written for a caller"
+            " that asks for a link to it; unset: links are refused"
+        },
+    )
+    results_minutes: int = field(
+        default=60, metadata={"description": "how long such a link is good, 1,440 at most"}
+    )
+    results_bytes_max: int = field(
+        default=1_000_000_000,
+        metadata={"description": "bytes of such a result before gzip, RESULT_TOO_LARGE past it"},
+    )
     timeout_ms: int = field(
         default=10_000, metadata={"description": "deadline of a request that names none"}
     )
@@ -120,6 +135,12 @@ class Settings:
         return self.history_days * 86_400
 
     @property
+    def results_place(self) -> tuple[str, str]:
+        """The bucket of whole results and the prefix in it; empty where none are kept."""
+        bucket, _, prefix = self.results.removeprefix(IN_A_BUCKET).partition("/")
+        return bucket, prefix and f"{prefix.rstrip('/')}/"
+
+    @property
     def copies_directory(self) -> Path:
         """The directory of copies, without symbolic links, through which no file is opened."""
         if self.copies is not None:
@@ -167,6 +188,7 @@ _NO_DATABASES = (
 _FORMS = {
     "log": "directory:<path> or dynamodb:<table>,s3://<bucket>/<prefix>",
     "leases": "dynamodb:<table> or sqlite:<file>",
+    "results": "s3://<bucket>/<prefix>",
 }
 """The forms of settings that are checked with a pattern, for people."""
 
@@ -183,6 +205,9 @@ _parse = schema.parser(
     create=schema.one_of(["on-write", "never"]),
     rows_max=_AT_LEAST_1,
     result_bytes_max=_AT_LEAST_1,
+    results=schema.text(pattern=f"^{IN_A_BUCKET}[^/]"),
+    results_minutes=schema.integer(ge=1, le=1_440),
+    results_bytes_max=_AT_LEAST_1,
     timeout_ms=schema.integer(ge=1, le=900_000),
     idempotency_days=schema.real(gt=0),
     history_days=schema.real(ge=0),

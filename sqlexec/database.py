@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager, closing
 from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import ParamSpec, TypeVar
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from sqlatch.kernel.errors import SqlatchError, StatementError
 from sqlexec import idempotency
@@ -18,6 +18,9 @@ from storage.connection import Session
 from storage.engine import FAILURES, NEWEST, Freshness, Grant, Position, Store, WriteTransaction
 from storage.scratch import Scratch
 from storage.translate import DatabaseReplaced, WriteRefused, moved_meanwhile
+
+if TYPE_CHECKING:
+    from sqlexec.outflow import Begin
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -43,6 +46,22 @@ class Database:
         for a lease meanwhile.
         """
         return self._again_if_moved(self._read, job, deadline_s)
+
+    def read_page(self, job: Job, page: str, deadline_s: float) -> Outcome:
+        """Read a page of a statement: see `pages`."""
+        from sqlexec.pages import read_page
+
+        return read_page(self.interactive, job, page, now=self._now, deadline_s=deadline_s)
+
+    def read_into(self, job: Job, begin: "Begin", deadline_s: float) -> Outcome:
+        """Read a statement, whose rows go into the file that `begin` makes; ReadOnly if it writes.
+
+        Where the read has to be begun again, so has the file.
+        """
+        from sqlexec.outflow import read_into
+
+        read = partial(read_into, job, begin, self._plans)
+        return self._again_if_moved(self._on_reader, read, deadline_s, job.freshness)
 
     def write(self, job: Job, grant: Grant) -> Outcome:
         """Run the statements in one transaction, and only once if the job has a key."""

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
-from typing import Any
+from typing import Any, Protocol
 
 from sqlatch.kernel.errors import (
     ForbiddenStatement,
@@ -41,7 +41,7 @@ def execute_all(job: Job, session: Session, plans: Plans) -> list[Result]:
     return results
 
 
-def execute(statement: Statement, plan: Plan, session: Session, budget: "Budget") -> Result:
+def execute(statement: Statement, plan: Plan, session: Session, budget: "Outlet") -> Result:
     """Run one statement, whose values fit its plan, within what the budget still has."""
     if plan.kind is Kind.VACUUM:
         raise ForbiddenStatement("not allowed here: VACUUM runs alone, outside a transaction")
@@ -70,7 +70,7 @@ def _undone_on_failure(session: Session) -> Iterator[None]:
     session.finish("RELEASE definition")
 
 
-def _run(statement: Statement, plan: Plan, session: Session, budget: "Budget") -> Result:
+def _run(statement: Statement, plan: Plan, session: Session, budget: "Outlet") -> Result:
     if statement.parameter_sets is not None and not statement.parameter_sets:
         return Result((), [], 0, 0, None)
     can_cache = not plan.inspects
@@ -153,6 +153,15 @@ class _Changes:
 
     def total(self) -> int:
         return self._sum + self._connection.changes()
+
+
+class Outlet(Protocol):
+    """The way that rows leave by: into the reply, within its budget, or into a file."""
+
+    rows_bytes: int
+
+    def fetch(self, cursor: Cursor, columns: tuple[str, ...]) -> tuple[list[Any], int, bool]: ...
+    def spend_names(self, names: tuple[str, ...]) -> None: ...
 
 
 class Budget:

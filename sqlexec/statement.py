@@ -32,7 +32,8 @@ class Result:
     """The result of one statement: the number of its rows, and what `Encoder.rows` made of them.
 
     `rows_affected` counts direct changes only, as sqlite3_changes(). `last_insert_rowid` is None
-    but of an INSERT that inserted a row.
+    but of an INSERT that inserted a row. `link` says how to get the file that the rows are in, if
+    they were written to one.
     """
 
     columns: tuple[str, ...]
@@ -43,6 +44,7 @@ class Result:
     truncated: bool = False
     page: PageEnd | None = None
     rows_bytes: int = field(default=0, compare=False)
+    link: Any = None
 
 
 class Kind(Enum):

@@ -151,6 +151,7 @@ CHECKED = {
     "ReadConcurrency": 50,
     "KmsKeyArn": "arn:aws:kms:us-east-1:111122223333:key/1",
     "TokenKeys": "a key",
+    "LinkMinutes": 60,
 }
 """With these everything is made that an engine has, and as the checks want it."""
 

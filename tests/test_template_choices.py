@@ -32,6 +32,7 @@ CALLERS = [
     for authorization, origins in product(AUTHORIZATIONS, ("", "https://a.example,https://b.c"))
 ]
 KEYS = ("", "arn:aws:kms:us-east-1:111122223333:key/1")
+LINKS: dict[str, Any] = {"LinkMinutes": 60}
 TABLE: dict[str, Any] = {"Engine": "dynamodb"}
 LOGS: list[dict[str, Any]] = [
     {"Engine": "log"},
@@ -48,6 +49,12 @@ CHOICES: list[dict[str, Any]] = [
     *(
         {**logs, "KmsKeyArn": key, **callers}
         for logs, key, callers in product(LOGS, KEYS, (CALLERS[0], CALLERS[-1]))
+    ),
+    *(
+        {**LINKS, "Engine": engine, "KmsKeyArn": key, **callers}
+        for engine, key, callers in product(
+            PARAMETERS["Engine"]["AllowedValues"], KEYS, (CALLERS[0], CALLERS[-1])
+        )
     ),
 ]
 
@@ -90,6 +97,58 @@ def test_a_stack_on_a_table_has_neither_network_nor_file_system_nor_leases() -> 
         *("QueryRecordsApplied", "ReadRecordsApplied", "HydrationAlarm"),
     }
     assert not re.search("FileSystem|AccessPoint|Subnet|Lease", str(outputs(TABLE)))
+
+
+@pytest.mark.parametrize("engine", PARAMETERS["Engine"]["AllowedValues"])
+def test_links_add_a_private_bucket_and_the_rights_to_its_results(engine: str) -> None:
+    with_links = {"Engine": engine, **LINKS}
+    assert set(kinds(with_links)) - set(kinds({"Engine": engine})) == {
+        "ResultBucket", "ResultBucketPolicy"
+    }  # fmt: skip
+
+    parameters = chosen(with_links)
+    bucket = rendered(TEMPLATE["Resources"]["ResultBucket"]["Properties"], TEMPLATE, parameters)
+    (rule,) = bucket["LifecycleConfiguration"]["Rules"]
+    assert rule["ExpirationInDays"] == 1
+    assert rule["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 1}
+    assert all(bucket["PublicAccessBlockConfiguration"].values())
+    assert "CorsConfiguration" not in bucket
+    for name in ("QueryRole", "ReadRole", "ReaperRole"):
+        held = {one["Sid"]: one for one in statements_of(name, parameters)}
+        assert ("Results" in held) is (name != "ReaperRole"), name
+        assert "Results" not in {one["Sid"] for one in statements_of(name, chosen({}))}
+    results = held_by("ReadRole", "Results", parameters)
+    assert results["Action"] == ["s3:AbortMultipartUpload", "s3:GetObject", "s3:PutObject"]
+    assert results["Resource"] == "<ResultBucket.Arn>/results/*"
+    variables = TEMPLATE["Globals"]["Function"]["Environment"]["Variables"]
+    settings = {name: rendered(one, TEMPLATE, parameters) for name, one in variables.items()}
+    assert settings["SQLATCH_RESULTS"] == "s3://<ResultBucket>/results"
+    assert settings["SQLATCH_RESULTS_MINUTES"] == 60
+    without = {name: rendered(one, TEMPLATE, chosen({})) for name, one in variables.items()}
+    assert (without["SQLATCH_RESULTS"], without["SQLATCH_RESULTS_MINUTES"]) == ("", "")
+
+
+def test_browsers_of_the_origins_may_read_results() -> None:
+    parameters = chosen({**LINKS, "CorsOrigins": "https://a.example,https://b.c"})
+
+    bucket = rendered(TEMPLATE["Resources"]["ResultBucket"]["Properties"], TEMPLATE, parameters)
+
+    (rule,) = bucket["CorsConfiguration"]["CorsRules"]
+    assert rule["AllowedOrigins"] == ["https://a.example", "https://b.c"]
+    assert rule["AllowedMethods"] == ["GET", "HEAD"]
+
+
+def statements_of(role: str, parameters: dict[str, Any]) -> list[dict[str, Any]]:
+    """The statements of a role's own policy."""
+    properties = rendered(TEMPLATE["Resources"][role]["Properties"], TEMPLATE, parameters)
+    (policy,) = properties["Policies"]
+    statements: list[dict[str, Any]] = policy["PolicyDocument"]["Statement"]
+    return statements
+
+
+def held_by(role: str, sid: str, parameters: dict[str, Any]) -> dict[str, Any]:
+    (statement,) = (one for one in statements_of(role, parameters) if one["Sid"] == sid)
+    return statement
 
 
 def test_engine_log_makes_what_engine_file_makes_and_watches_the_reaper() -> None:
@@ -329,10 +388,11 @@ KINDS_STORED = {
 
 @pytest.mark.parametrize("key", KEYS)
 @pytest.mark.parametrize("engine", PARAMETERS["Engine"]["AllowedValues"])
+@pytest.mark.parametrize("links", [{}, LINKS])
 def test_a_key_is_for_all_that_is_stored_and_without_it_aws_s_own_are(
-    key: str, engine: str
+    key: str, engine: str, links: dict[str, Any]
 ) -> None:
-    parameters = chosen({"Engine": engine, "KmsKeyArn": key})
+    parameters = chosen({"Engine": engine, "KmsKeyArn": key, **links})
     stored = {
         name: rendered(one["Properties"], TEMPLATE, parameters)
         for name, one in TEMPLATE["Resources"].items()
@@ -341,32 +401,35 @@ def test_a_key_is_for_all_that_is_stored_and_without_it_aws_s_own_are(
 
     with_table = engine == "dynamodb"
     data = {"LogTable", "LogBucket"} if with_table else {"FileSystem", "LeaseTable"}
-    assert set(stored) == set(STORED) | data
+    assert set(stored) == set(STORED) | data | ({"ResultBucket"} if links else set())
     for name, field in STORED.items():
         assert stored[name].get(field, "") == key
     table = stored["LogTable" if with_table else "LeaseTable"].get("SSESpecification", {})
     assert table.get("KMSMasterKeyId", "") == key
     for name in (one for one in stored if one.endswith(("Queue", "Letters", "Invocations"))):
         assert stored[name].get("SqsManagedSseEnabled", False) is not bool(key), name
-    if with_table:
-        (rule,) = stored["LogBucket"]["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+    for name in (one for one in stored if one.endswith("Bucket")):
+        (rule,) = stored[name]["BucketEncryption"]["ServerSideEncryptionConfiguration"]
         assert rule["ServerSideEncryptionByDefault"].get("KMSMasterKeyID", "") == key
-    else:
+    if not with_table:
         assert stored["FileSystem"]["Encrypted"] is True
         assert stored["FileSystem"].get("KmsKeyId", "") == key
 
 
 @pytest.mark.parametrize("engine", PARAMETERS["Engine"]["AllowedValues"])
-def test_the_key_is_used_only_through_the_services_that_ask_in_a_role_s_name(engine: str) -> None:
-    parameters = chosen({"Engine": engine, "KmsKeyArn": KEYS[1]})
+@pytest.mark.parametrize("links", [{}, LINKS])
+def test_the_key_is_used_only_through_the_services_that_ask_in_a_role_s_name(
+    engine: str, links: dict[str, Any]
+) -> None:
+    parameters = chosen({"Engine": engine, "KmsKeyArn": KEYS[1], **links})
     through: dict[str, set[str]] = {}
     for policy in ("KeyUse", "KeyUseToRead"):
         use = TEMPLATE["Resources"][policy]
         if not exists(use, TEMPLATE, parameters):
             continue
         properties = rendered(use["Properties"], TEMPLATE, parameters)
-        (statement,) = properties["PolicyDocument"]["Statement"]
-        assert statement["Resource"] == KEYS[1]
+        statement, *others = properties["PolicyDocument"]["Statement"]
+        assert {one["Resource"] for one in (statement, *others)} == {KEYS[1]}
         services = statement["Condition"]["StringEquals"]["kms:ViaService"]
         through |= {role: {one.partition(".")[0] for one in services}
                     for role in properties["Roles"]}  # fmt: skip
@@ -381,9 +444,14 @@ def test_the_key_is_used_only_through_the_services_that_ask_in_a_role_s_name(eng
                 for action in as_list(line["Action"])
             }
             assert reached & {"dynamodb", "s3", "sqs"} <= through.get(f"<{name}>", set()), name
-    (reads,) = TEMPLATE["Resources"]["KeyUseToRead"]["Properties"]["PolicyDocument"]["Statement"]
+    use_to_read = TEMPLATE["Resources"]["KeyUseToRead"]["Properties"]["PolicyDocument"]
+    reads, *writes = rendered(use_to_read, TEMPLATE, parameters)["Statement"]
     assert reads["Action"] == ["kms:Decrypt", "kms:DescribeKey"]
-    assert ("<ReadRole>" in through) is (engine == "dynamodb")
+    through_s3 = "s3.<AWS::Region>.amazonaws.com"
+    assert [
+        (one["Action"], one["Condition"]["StringEquals"]["kms:ViaService"]) for one in writes
+    ] == ([("kms:GenerateDataKey", through_s3)] if links else [])
+    assert ("<ReadRole>" in through) is (engine == "dynamodb" or bool(links))
 
 
 def as_list(value: Any) -> list[Any]:

@@ -15,7 +15,9 @@ VERSIONED = (
 )
 """Properties that a published version keeps; the environment is one more."""
 
-NEVER_CHANGE = {"LeaseTable", "LogTable", "LogBucket", "AccessPoint", "AWS::StackName"}
+NEVER_CHANGE = {
+    "LeaseTable", "LogTable", "LogBucket", "ResultBucket", "AccessPoint", "AWS::StackName"
+}  # fmt: skip
 """While the stack lives: their names, or the name of the stack."""
 
 CODEDEPLOY_ALARMS_MAX = 10

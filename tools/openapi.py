@@ -14,7 +14,15 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
 from events import http
-from events.reply import BatchReply, Meta, PageReply, QueryReply, ResultReply
+from events.reply import (
+    BatchReply,
+    LinkedReply,
+    LinkReply,
+    Meta,
+    PageReply,
+    QueryReply,
+    ResultReply,
+)
 from events.request import QUERY
 from events.values import parameters_in
 from sqlatch.kernel.version import __version__
@@ -36,7 +44,7 @@ VALUE: JsonSchemaValue = {
     ],
 }  # fmt: skip
 _VALUE = {"$ref": REFERENCES.format(model="Value")}
-REPLIES = (Meta, PageReply, ResultReply, QueryReply, BatchReply)
+REPLIES = (Meta, PageReply, LinkReply, ResultReply, QueryReply, LinkedReply, BatchReply)
 PARAMETERS: JsonSchemaValue = {
     "description": "A list for ?, an object for :name, @name, $name, its keys without the prefix.",
     "anyOf": [
@@ -81,7 +89,7 @@ def document() -> dict[str, Any]:
         "Value": VALUE,
         "Parameters": PARAMETERS,
         **{kind.__name__: _typed(kind) for kind in REPLIES},
-        "Reply": {"anyOf": [_reference("QueryReply"), _reference("BatchReply")]},
+        "Reply": {"anyOf": [_reference(f"{kind}Reply") for kind in ("Query", "Batch", "Linked")]},
         "Error": _error(),
         "Health": HEALTH,
     }

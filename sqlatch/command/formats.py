@@ -1,18 +1,14 @@
 """The forms of an exported file that grow at their end: CSV and JSON lines."""
 
-import base64
 import io
 import json
-import math
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Protocol
 
-from sqlatch.kernel.values import Row, Value, names_apart, value_out
-
-INFINITY = "9e999"
-"""A decimal that every SQLite, and `sqlatch load`, reads as an infinite real."""
+from sqlatch.kernel import separated
+from sqlatch.kernel.values import Row, names_apart, value_out
 
 
 class CannotWrite(Exception):
@@ -46,52 +42,25 @@ class Appended:
 
 
 class Csv(Appended):
-    """Comma-separated values below a line of names.
+    """Comma-separated values below a line of names: see `sqlatch.kernel.separated`.
 
-    NULL is nothing between the commas and an empty text is `""`, unless another text stands for
-    NULL. A blob is its base64, an infinite real 9e999.
+    Another text may stand for NULL than none.
     """
 
     def __init__(self, null: str | None) -> None:
         self._null = null
 
     def head(self, columns: Sequence[str], kinds: Sequence[str], first: Sequence[Row]) -> bytes:
-        return (",".join(map(self._quoted, columns)) + "\n").encode()
+        return separated.names_line(columns)
 
     def rows(self, columns: Sequence[str], rows: Sequence[Row], before: int) -> bytes:
-        lines = []
-        for number, row in enumerate(rows, before + 1):
-            if self._null is not None and self._null in row:
-                self._refuse(columns, row, number)
-            lines.append(",".join(map(self._cell, row)))
-        lines.append("")
-        return "\n".join(lines).encode()
-
-    def _cell(self, value: Value) -> str:
-        if value is None:
-            return self._null or ""
-        if isinstance(value, str):
-            return self._quoted(value)
-        if isinstance(value, bytes):
-            return base64.b64encode(value).decode() or '""'
-        if isinstance(value, float) and math.isinf(value):
-            return INFINITY if value > 0 else f"-{INFINITY}"
-        return repr(value)
-
-    def _quoted(self, text: str) -> str:
-        if text and not _SPECIAL.intersection(text) and text == text.strip():
-            return text
-        return '"' + text.replace('"', '""') + '"'
-
-    def _refuse(self, columns: Sequence[str], row: Row, number: int) -> None:
-        if self._null is not None:
-            raise CannotWrite(
-                f"row {number:,}, column {columns[row.index(self._null)]!r} is the text"
-                f" {self._null!r}, which is to stand for NULL: give another --null"
-            )
-
-
-_SPECIAL = frozenset('",;\t\r\n')
+        for number, row in enumerate(rows, before + 1) if self._null is not None else ():
+            if self._null in row:
+                raise CannotWrite(
+                    f"row {number:,}, column {columns[row.index(self._null)]!r} is the text"
+                    f" {self._null!r}, which is to stand for NULL: give another --null"
+                )
+        return separated.lines(rows, null=self._null or "")
 
 
 class JsonLines(Appended):

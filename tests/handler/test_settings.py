@@ -22,6 +22,9 @@ def test_defaults_need_only_the_directory() -> None:
         "vectors": False,
         "rows_max": 100_000,
         "result_bytes_max": 5_500_000,
+        "results": "",
+        "results_minutes": 60,
+        "results_bytes_max": 1_000_000_000,
         "timeout_ms": 10_000,
         "idempotency_days": 5.0,
         "history_days": 7,
@@ -41,6 +44,8 @@ def test_defaults_need_only_the_directory() -> None:
         ("create", "always", "SQLATCH_CREATE: Input should be 'on-write' or 'never'"),
         ("rows_max", "many", "SQLATCH_ROWS_MAX: Input should be a valid integer"),
         ("result_bytes_max", "0", "SQLATCH_RESULT_BYTES_MAX: Input should be greater"),
+        ("results", "bucket/prefix", "SQLATCH_RESULTS: must be s3://<bucket>/<prefix>, but it is"),
+        ("results_minutes", "1441", "SQLATCH_RESULTS_MINUTES: Input should be less"),
         ("timeout_ms", "900001", "SQLATCH_TIMEOUT_MS: Input should be less"),
         ("idempotency_days", "-1", "SQLATCH_IDEMPOTENCY_DAYS: Input should be greater"),
         ("http_auth", "jwt", "SQLATCH_HTTP_AUTH: Input should be 'none' or 'token'"),
@@ -82,3 +87,20 @@ def test_a_wrong_setting_fails_at_the_first_request(
     for _request in range(2):
         with pytest.raises(SettingsError, match="SQLATCH_ROWS_MAX"):
             ask(query="SELECT 1")
+
+
+@pytest.mark.parametrize(
+    ("results", "bucket", "prefix"),
+    [
+        ("s3://b", "b", ""),
+        ("s3://b/", "b", ""),
+        ("s3://b.c/p", "b.c", "p/"),
+        ("s3://b/p/q/", "b", "p/q/"),
+    ],
+)
+def test_the_place_of_results_is_a_bucket_and_a_prefix(
+    results: str, bucket: str, prefix: str
+) -> None:
+    settings = Settings.from_environment({"SQLATCH_DATABASES": "/d", "SQLATCH_RESULTS": results})
+
+    assert settings.results_place == (bucket, prefix)

@@ -52,9 +52,10 @@ class Parts:
         key: str,
         metadata: Mapping[str, str] | None = None,
         *,
+        headers: Mapping[str, str] | None = None,
         deadline_s: float | None = None,
     ) -> Upload:
-        headers = described(metadata)
+        headers = {**described(metadata), **(headers or {})}
         answer = self._bucket.send(
             "POST", key, query="uploads=", headers=headers, deadline_s=deadline_s
         )

@@ -111,13 +111,18 @@ class Bucket:
         *,
         only_new: bool = False,
         metadata: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
         deadline_s: float | None = None,
     ) -> None:
         """Put an object; under `only_new` ConditionFailed if there is one of that key."""
-        headers = described(metadata)
+        headers = {**described(metadata), **(headers or {})}
         if only_new:
             headers["if-none-match"] = "*"
         self.send("PUT", key, headers=headers, body=content, deadline_s=deadline_s)
+
+    def link(self, key: str, *, valid_s: int) -> tuple[str, float]:
+        """Return a URL by which anybody may get an object, and when that ends, epoch seconds."""
+        return self._service.presigned(Request("GET", encoded_key(key)), valid_s=valid_s)
 
     def delete(self, key: str, *, deadline_s: float | None = None) -> None:
         """Delete an object, if there is one."""

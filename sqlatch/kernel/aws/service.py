@@ -35,6 +35,7 @@ class Service:
             self._root = f"/{bucket}"
         self._now = now
         self._host = endpoint.authority
+        self._is_tls = endpoint.is_tls
         self._scope = Scope(endpoint.region, name)
         self._wallet = Wallet(environment)
         proxy = None
@@ -62,6 +63,26 @@ class Service:
         )
         request = replace(request, headers=headers)
         return self._connection.ask(request, deadline_s=deadline_s, silence_s=silence_s)
+
+    def presigned(self, request: Request, *, valid_s: int) -> tuple[str, float]:
+        """Return a URL that anybody may send this request to, and when that ends, epoch seconds.
+
+        It ends with the credentials if they end sooner. Of those in the environment that is not
+        known.
+        """
+        # Loaded here: few requests make a link.
+        from sqlatch.kernel.aws.presigned import presigned
+
+        now_s = self._now()
+        credentials = self._wallet.credentials(now_s)
+        if credentials.expires_at_s is not None:
+            valid_s = min(valid_s, int(credentials.expires_at_s - now_s))
+        request = replace(request, path=self._root + request.path, headers={"host": self._host})
+        target = presigned(
+            request, credentials=credentials, scope=self._scope, now_s=now_s, valid_s=valid_s
+        )
+        scheme = "https" if self._is_tls else "http"
+        return f"{scheme}://{self._host}{target}", int(now_s) + valid_s
 
     def close(self) -> None:
         self._connection.close()

@@ -44,6 +44,10 @@ class Scope:
     region: str
     service: str
 
+    def on(self, stamp: str) -> str:
+        """Return the scope at a time, by the day of which its key is made."""
+        return f"{stamp[:8]}/{self.region}/{self.service}/aws4_request"
+
 
 def signed(
     request: Request, *, credentials: Credentials, scope: Scope, now_s: float
@@ -65,15 +69,19 @@ def signed(
     canonical = "\n".join(
         (request.method, request.path, request.query, "".join(lines), signed_names, content)
     )
-    within = f"{stamp[:8]}/{scope.region}/{scope.service}/aws4_request"
     digest = hashlib.sha256(canonical.encode()).hexdigest()
-    text = "\n".join((ALGORITHM, stamp, within, digest))
-    signature = _hmac(_key(credentials.secret_key, stamp[:8], scope), text).hex()
+    signature = signature_of(digest, credentials=credentials, scope=scope, stamp=stamp)
     found["authorization"] = (
-        f"{ALGORITHM} Credential={credentials.access_key}/{within},"
+        f"{ALGORITHM} Credential={credentials.access_key}/{scope.on(stamp)},"
         f" SignedHeaders={signed_names}, Signature={signature}"
     )
     return found
+
+
+def signature_of(digest: str, *, credentials: Credentials, scope: Scope, stamp: str) -> str:
+    """Return the signature of a request, of whose canonical form this is the digest."""
+    text = "\n".join((ALGORITHM, stamp, scope.on(stamp), digest))
+    return _hmac(_key(credentials.secret_key, stamp[:8], scope), text).hex()
 
 
 def _key(secret_key: str, day: str, scope: Scope) -> bytes:
