@@ -3,11 +3,13 @@
 import json
 import os
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from botocore.loaders import JSONFileLoader
 from hypothesis import settings
 
 from benchmarks import cloud_server
@@ -49,6 +51,14 @@ def pytest_configure() -> None:
     }
     for name in ("no_proxy", "NO_PROXY"):
         os.environ[name] = ",".join([*os.environ.get(name, "").split(), "localhost,127.0.0.1"])
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _models_of_aws_parsed_once() -> Iterator[None]:
+    """Parse each JSON file of botocore once: every session parses 3 MB anew, and tests make 700."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(JSONFileLoader, "load_file", staticmethod(cache(JSONFileLoader().load_file)))
+        yield
 
 
 @pytest.fixture(scope="session")

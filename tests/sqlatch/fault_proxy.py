@@ -131,8 +131,8 @@ def _pass(connection: socket.socket, proxy: FaultProxy) -> None:
 
 def _read(connection: socket.socket, until: bytes) -> None:
     read = b""
-    while until not in read:
-        read += connection.recv(1)
+    while until not in read and (byte := connection.recv(1)):
+        read += byte
 
 
 def _forwarded(request: bytes, port: int) -> bytes:

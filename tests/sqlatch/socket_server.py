@@ -84,6 +84,11 @@ def request_of(connection: socket.socket) -> bytes:
         (int(line[15:]) for line in head.lower().split(b"\r\n") if line[:15] == b"content-length:"),
         0,
     )
-    while len(body) < length:
-        body += connection.recv(65_536)
-    return head + b"\r\n\r\n" + body
+    parts = [body]
+    missing = length - len(body)
+    while missing > 0:
+        parts.append(connection.recv(65_536))
+        if not parts[-1]:
+            return b""
+        missing -= len(parts[-1])
+    return head + b"\r\n\r\n" + b"".join(parts)

@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 
 import pytest
 
-from sqlatch import failures
+from sqlatch import attempts, failures
 from sqlatch.transports import door, lambda_
 from tests.sqlatch.conftest import connected
 from tests.sqlatch.lambda_server import FUNCTION, LambdaServer
@@ -72,6 +72,7 @@ def trickling(at_once: bytes, then: bytes) -> Iterator[tuple[int, list[int]]]:
 def test_an_answer_that_trickles_in_ends_at_the_time_of_the_attempt(
     transport: str, place: str, lambda_api: LambdaServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(attempts, "ATTEMPTS_MAX", 1)
     with trickling(*PLACES[place]) as (port, sent):
         url = f"http://127.0.0.1:{port}/main"
         if transport == "lambda":
@@ -88,8 +89,9 @@ def test_an_answer_that_trickles_in_ends_at_the_time_of_the_attempt(
 def test_a_request_may_be_sent_for_longer_than_a_connection_is_waited_for(
     transport: str, lambda_api: LambdaServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(attempts, "ATTEMPTS_MAX", 1)
     for module in (door, lambda_):
-        monkeypatch.setattr(module, "CONNECT_S_MAX", 0.3)
+        monkeypatch.setattr(module, "CONNECT_S_MAX", 0.1)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
         requests: list[bytes] = []
@@ -99,7 +101,7 @@ def test_a_request_may_be_sent_for_longer_than_a_connection_is_waited_for(
             connection, _address = listener.accept()
             with connection:
                 for _call in range(2):
-                    threading.Event().wait(0.9)
+                    threading.Event().wait(0.3)
                     requests.append(request_of(connection))
                     connection.sendall(KEPT)
 
