@@ -11,13 +11,14 @@ import pytest
 
 from sqlatch.kernel import nfs
 from storage.log import (
-    archive,
     bookmark,
     chain,
     copy_file,
+    durable,
     engine,
     files,
     hydration,
+    reading,
     segment,
     store,
 )
@@ -28,7 +29,7 @@ Hook = Callable[..., Any]
 
 LOG = (segment, chain, files, nfs)
 """Where the log in a directory is read and written."""
-ENGINE = (*LOG, archive, bookmark, copy_file, engine, hydration, store)
+ENGINE = (*LOG, bookmark, copy_file, durable, engine, hydration, reading, store)
 """And where the copies are, and the files that stand for the log."""
 
 OS_CALLS = ("open", "pread", "pwrite", "pwritev", "fsync", "ftruncate", "truncate", "link",

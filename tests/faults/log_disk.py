@@ -55,7 +55,7 @@ class LogDisk:
             patched.setattr(Bookmark, "_write", write)
             patched.setattr(os, "urandom", random.randbytes)
             for module in (sys.modules[name] for name in ("storage.log.chain", "storage.log.store",
-                           "storage.log.archive", "storage.log.engine")):  # fmt: skip
+                           "storage.log.durable", "storage.log.engine")):  # fmt: skip
                 patched.setattr(module.os, "urandom", random.randbytes)
             yield vfs
 
