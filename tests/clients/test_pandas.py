@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.clients.conftest import ROOT, Run
+from tests.pages import blocks
 
 pytestmark = pytest.mark.clients
 
@@ -88,3 +89,14 @@ def test_a_table_is_kept_appended_to_and_replaced(both: Printed) -> None:
 
 def test_an_infinity_is_refused(ours: Printed) -> None:
     assert ours("an_infinity_is_written") == "DataError\n"
+
+
+@pytest.mark.usefixtures("ours")
+def test_the_example_of_the_page_writes_a_frame(run: Run) -> None:
+    text = (ROOT / "docs" / "sqlalchemy.md").read_text().partition("## pandas")[2]
+    frame = "frame = birds()[['id', 'name']]"
+    count = "print(pandas.read_sql('SELECT count(*) AS n FROM trees', engine))"
+
+    printed = run("python", "\n".join([FRAMES, frame, blocks(text, "python")[0], count]))
+
+    assert printed.split() == ["n", "0", "3"]

@@ -12,6 +12,7 @@ import pytest
 
 from tests.cloudformation import ROOT, load
 from tests.conftest import Ask
+from tests.pages import blocks
 
 pytestmark = pytest.mark.django
 
@@ -67,11 +68,37 @@ def run(example: Path, *arguments: str, **environment: str) -> str:
     return ended.stdout + ended.stderr
 
 
-def test_the_commands_of_its_readme(example: Path) -> None:
-    run(example, "manage.py", "migrate")
+def bash(example: Path, commands: str) -> str:
+    """Run commands of a page, whose `python` is this one."""
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    ended = subprocess.run(
+        ["bash", "-euc", commands], cwd=example, capture_output=True, text=True, check=False,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "PATH": path},
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stderr
+    return ended.stdout + ended.stderr
 
+
+def test_the_commands_of_its_readme(example: Path) -> None:
+    find, install, *commands, serve = blocks((EXAMPLE / "README.md").read_text(), "sh")[
+        0
+    ].splitlines()
+    assert (find, install) == (
+        'export PIP_FIND_LINKS="$PWD/../../dist"',
+        "pip install -r requirements.txt",
+    ), "tests/wheel/test_django.py installs it"
+    assert serve == "python manage.py runserver"
+
+    assert "\nOK" in bash(example, "\n".join(commands))
     assert "No changes" in run(example, "manage.py", "makemigrations", "--check")
-    assert "\nOK" in run(example, "manage.py", "test")
+
+
+def test_a_migration_gets_a_longer_lease_as_the_page_says(example: Path) -> None:
+    (commands,) = [
+        one for one in blocks((ROOT / "docs" / "django.md").read_text(), "sh") if "manage" in one
+    ]
+
+    assert "Applying polls.0001_initial... OK" in bash(example, commands)
 
 
 def test_on_lambda_beside_the_service(

@@ -1,10 +1,13 @@
 """A Django project whose apps have the names of the service's packages, on the wheel alone."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from tests.wheel.conftest import NAMESAKES, Environment
+from sqlatch.kernel.version import __version__
+from tests.wheel.conftest import NAMESAKES, ROOT, UV, Environment
 
 SETTINGS = """
 import os
@@ -89,3 +92,16 @@ def test_a_project_whose_apps_have_the_names_of_the_service_s_packages_works(
         f"follower {app} [True] [False]" for app in NAMESAKES
     ]
     assert {path.name for path in project.glob("*.db*")} == {"site.db", "site.db-journal"}
+
+
+def test_what_the_example_needs_is_found_as_its_page_says(tmp_path: Path) -> None:
+    requirements = ROOT / "examples" / "django-polls" / "requirements.txt"
+    command: list[str | Path] = [
+        UV, "pip", "install", "--dry-run", "--python", sys.executable, "--target", tmp_path,
+        "--find-links", ROOT / "dist", "-r", requirements,
+    ]  # fmt: skip
+
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stderr
+    assert f" + sqlatch=={__version__}" in done.stderr

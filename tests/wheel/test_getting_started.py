@@ -82,4 +82,4 @@ def test_every_option_is_on_the_page(server: Environment, tmp_path: Path) -> Non
     told = server.run([str(server.bin / "sqlatch"), "serve", "--help"], cwd=tmp_path)
 
     there = set(re.findall(r"^  (?:-\w, )?(--[\w-]+)", told, re.MULTILINE)) - {"--help"}
-    assert there == set(re.findall(r"^\| `(--\w+)", PAGE, re.MULTILINE))
+    assert there == set(re.findall(r"^\| `(--[\w-]+)", PAGE, re.MULTILINE))

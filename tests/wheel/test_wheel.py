@@ -108,10 +108,13 @@ def test_the_examples_of_the_client_page_run_without_boto3(
     bare: Environment, tmp_path: Path, url: str
 ) -> None:
     code = [block for block in blocks("client.md", "python") if "lambda://" not in block]
+    (first,) = blocks("../sqlatch/README.md", "python")
 
     bare.python("\n".join(code).replace(HERE, url), cwd=tmp_path)
+    printed = bare.python(first.replace(HERE, url), cwd=tmp_path)
 
     assert len(code) >= 4
+    assert printed == "[('hello',)]\n"
 
 
 def test_the_example_of_a_direct_invoke_runs_with_boto3(
