@@ -84,9 +84,5 @@ def translated(database: str) -> Iterator[None]:
         raise in_our_words(error, database) from error
 
 
-def not_removed(name: str) -> BadEvent:
-    return BadEvent(
-        f"database {name!r} is a log (SQLATCH_LOG), and logs cannot be deleted or renamed yet:"
-        " other instances go on with the copies that they have; drop its tables",
-        field="manage",
-    )
+def exists_already(name: str) -> BadEvent:
+    return BadEvent(f"the database {name!r} exists: delete or rename it", field="database")

@@ -164,7 +164,10 @@ class Store(Protocol):
         """The position of the state that was read or made last, None if the engine keeps none."""
 
     def exists(self, *, at_once: bool = False) -> bool:
-        """Return whether the database exists: as of a moment ago, or `at_once`."""
+        """Return whether the database exists: as of a moment ago, or `at_once`.
+
+        Where each state is asked for, a read or a write finds out, and raises DatabaseReplaced.
+        """
 
     def snapshot(self, deadline_s: float, freshness: Freshness = NEWEST) -> Session:
         """Return a connection that cannot write, at the newest state or one that is fresh enough.

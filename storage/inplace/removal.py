@@ -16,7 +16,7 @@ import apsw
 from sqlatch.kernel import nfs
 from sqlatch.kernel.errors import BadEvent
 from storage.connection import Session
-from storage.copies import translated
+from storage.copies import exists_already, translated
 from storage.inplace.files import Files
 from storage.translate import DatabaseReplaced
 
@@ -61,7 +61,7 @@ def bring_back(name: str, kept: str, files: Files) -> None:
     if KEPT.fullmatch(kept) is None or not path.is_file():
         raise BadEvent(f"no deleted database is kept as {kept!r}", field="kept")
     if files.exists(name):
-        raise BadEvent(f"the database {name!r} exists: delete or rename it", field="database")
+        raise exists_already(name)
     flags = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_NOFOLLOW
     with translated(name), closing(apsw.Connection(str(path), flags=flags)) as connection:
         for setting in (*nfs.KEEP_JOURNAL, "PRAGMA synchronous = FULL", nfs.READ):

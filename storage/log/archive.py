@@ -29,6 +29,9 @@ SNAPSHOT_LEVEL = 9
 HISTORY = "history"
 """The directory of the packs."""
 
+PAGE_BYTES_MIN = 512
+"""A snapshot that has a page is longer."""
+
 ARRIVING_BASE = "base-"
 """The beginning of the directory in which a snapshot lies ready; its name comes behind."""
 
@@ -54,6 +57,11 @@ class LtxFile:
     @property
     def lies_ready(self) -> bool:
         return self.written_s == LIES_READY_S
+
+    @property
+    def holds_nothing(self) -> bool:
+        """Return whether it is the snapshot that a deletion leaves, which has no page."""
+        return self.level == SNAPSHOT_LEVEL and self.size_bytes < PAGE_BYTES_MIN
 
     def open(self) -> BinaryIO:
         """Open the file, to be read from its beginning to its end."""
@@ -160,6 +168,10 @@ class Archive:
         arriving = Archive(self.directory / f"{ARRIVING_BASE}{base.hex()}", self._check)
         arriving._above = (arriving.directory, *self._above)
         return arriving
+
+    def of(self, database: str) -> "Archive":
+        """Return the files of another database, which lie beside these."""
+        return Archive(self.directory.parents[1] / database / self.directory.name)
 
     def adopt(self, base: bytes) -> None:
         """Take such a snapshot in: its log is there. Whoever misses it may ask, once or twice."""

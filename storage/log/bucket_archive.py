@@ -148,6 +148,9 @@ class BucketArchive(Archive):
         arriving.directory = self.directory / f"{READY}{base.hex()}"
         return arriving
 
+    def of(self, database: str) -> "BucketArchive":
+        return BucketArchive(self._objects, database)
+
     def start_of(self, base: bytes) -> Start | None:
         """See `Archive`. What was listed just before has the snapshot that lies ready too."""
         if not base:

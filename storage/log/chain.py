@@ -14,7 +14,7 @@ from pathlib import Path
 
 from sqlatch.kernel.errors import Timeout
 from storage.log import files
-from storage.log.log import BASE_BYTES, Gone, Place
+from storage.log.log import Gone, Place, base_name, is_nothing
 from storage.log.segment import HEADER_BYTES, ID_BYTES, Header, Segment
 
 POLL_S = 0.05
@@ -51,7 +51,7 @@ class Chain:
     def __init__(self, directory: Path, database_id: bytes | None) -> None:
         self.directory = directory
         self.database_id = database_id
-        self._creator = os.urandom(BASE_BYTES)
+        self._creator = base_name()
 
     def epochs(self) -> list[int]:
         return _epochs_of(files.names(self.directory))
@@ -149,6 +149,9 @@ class Chain:
             end = segment.end(place)
             if base is not None and end.txid != base.after:
                 base = None
+            creator = self._creator
+            if end.txid == segment.header.txid_before and is_nothing(segment.header.creator):
+                creator = segment.header.creator  # the one before may be removed
             header = Header(
                 segment.header.database_id,
                 epoch + 1,
@@ -156,7 +159,7 @@ class Chain:
                 end.offset,
                 end.txid if base is None else base.txid,
                 max(fence, segment.header.fence),
-                self._creator if base is None else base.name,
+                creator if base is None else base.name,
             )
             self._link(path, descriptor, header)
 
@@ -171,29 +174,30 @@ class Chain:
         behind = takewhile(lambda each: each.txid_before >= txid, newest_first)
         return any((each.txid_before, each.creator) == (txid, name) for each in behind)
 
-    def begin(self, txid: int, name: bytes) -> bool:
-        """Begin a log behind a snapshot. Return False if there is a log that has records.
+    def begin(self, base: Base) -> bool:
+        """Begin a log behind a snapshot. Return False if there is one of a database.
 
-        One without a record is no database: its segment is followed by one that begins there.
+        One without a record is no database, nor is one that is deleted: its segment is followed by
+        one that begins there.
         """
-        epochs, base = self.epochs(), Base(name, txid, after=0)
+        epochs = self.epochs()
         if not epochs:
             return self.make_first(fence=0, base=base)
         newest = self.open(epochs[-1])
         try:
-            is_empty = newest.end(newest.start).txid == 0
-            return is_empty and self.go_on_behind(base, newest, newest.start, fence=0)
+            is_free = _is_there(newest) == (False, base.after)
+            return is_free and self.go_on_behind(base, newest, newest.start, fence=0)
         finally:
             newest.close()
 
-    def has_records(self) -> bool:
-        """Return whether there is a record, or a snapshot that the log begins behind."""
+    def is_there(self) -> tuple[bool, int]:
+        """Return whether there is a database, and the number of the last record, 0 if none."""
         epochs = self.epochs()
         if not epochs:
-            return False
+            return False, 0
         newest = self.open(epochs[-1])
         try:
-            return newest.end(newest.start).txid > 0
+            return _is_there(newest)
         finally:
             newest.close()
 
@@ -259,6 +263,12 @@ class Chain:
             return False
         files.sync_directory(self.directory)
         return True
+
+
+def _is_there(newest: Segment) -> tuple[bool, int]:
+    txid = newest.end(newest.start).txid
+    is_deleted = txid == newest.header.txid_before and is_nothing(newest.header.creator)
+    return txid > 0 and not is_deleted, txid
 
 
 def _write_header(descriptor: int, content: bytes) -> None:

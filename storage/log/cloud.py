@@ -1,6 +1,5 @@
 """The engine that keeps each database as a log in DynamoDB and S3: the first to commit wins."""
 
-import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,13 +13,13 @@ from storage.engine import Table as Ours
 from storage.engine import Work
 from storage.log.answers import NoAnswer
 from storage.log.bucket_archive import BucketArchive
-from storage.log.dynamodb import LARGE, DynamoLog
-from storage.log.log import BASE_BYTES, BEGINNING, HISTORY_S, Conflict, Gone, InDoubt, Place
-from storage.log.names import Names
+from storage.log.dynamodb import EPOCH, LARGE, DynamoLog
+from storage.log.log import BEGINNING, HISTORY_S, Conflict, Gone, InDoubt, Place, base_name
+from storage.log.names import Names, is_database
 from storage.log.objects import Objects, answered_in_time
 from storage.log.replica import Replica
 from storage.log.slots import Slot
-from storage.log.table import Table
+from storage.log.table import Item, Table
 from storage.log.timeline import Timeline
 
 ADD_S = 10.0
@@ -76,32 +75,33 @@ class InTable:
         """Lay a snapshot of the copy ready, and begin the log with a record that names it."""
         from storage.log.replacement import lay_ready
 
-        log = self._log(name, time.time, BEGINNING, None)
-        if self._has_records(log):
+        newest = answered_in_time(partial(self._names.newest, name))
+        if is_database(newest):
             raise copies.is_taken(name)
-        archive, base = BucketArchive(self._objects, name), os.urandom(BASE_BYTES)
+        place, log_id = _behind(newest)
+        log = self._log(name, time.time, place, log_id)
+        archive, base, txid = BucketArchive(self._objects, name), base_name(), place.txid + 1
         scratch = self._slot.path / f"{name}.arriving"
-        lay_ready(archive, base, copy, scratch, last=1, at_ms=int(time.time() * 1000))
+        lay_ready(archive, base, copy, scratch, last=txid, at_ms=int(time.time() * 1000))
         try:
+            log.sync(time.time() + ADD_S)
             log.replace(base)
-        except Conflict as error:
+        except (Conflict, Gone) as error:
             raise copies.is_taken(name) from error
         except InDoubt as error:
-            if not self._has_begun(log, base):
+            if not self._has_begun(log, txid, base):
                 raise copies.is_taken(name) from error
 
     def forget_deleted(self, before_s: float) -> int:
-        return 0
+        from storage.log.removal import forget_some
 
-    def _has_records(self, log: DynamoLog) -> bool:
-        try:
-            return bool(log.sync(time.time() + ADD_S))
-        except Gone:
-            return True
+        with _answered():
+            deleted = self._names.deleted()
+        return forget_some(self, deleted, partial(BucketArchive, self._objects), before_s)
 
-    def _has_begun(self, log: DynamoLog, base: bytes) -> bool:
+    def _has_begun(self, log: DynamoLog, txid: int, base: bytes) -> bool:
         try:
-            return log.outcome(1, base, time.time() + ADD_S)[0]
+            return log.outcome(txid, base, time.time() + ADD_S)[0]
         except Gone as gone:
             return gone.base == base
 
@@ -161,6 +161,13 @@ def in_table(
     """Return the engine of a table and of the objects below a prefix."""
     slot = Slot(f"dynamodb:{table},s3://{bucket}/{prefix}", copies)
     return InTable(Table(table), Objects(bucket, prefix), slot, history_s)
+
+
+def _behind(newest: Item | None) -> tuple[Place, bytes | None]:
+    """Return the place behind the newest record, and the id of its log."""
+    if newest is None:
+        return BEGINNING, None
+    return Place(EPOCH, 0, cast("int", newest["sk"])), cast("bytes", newest["log"])
 
 
 @contextmanager

@@ -130,12 +130,18 @@ def snapshot_is_due(start: Start, now_s: float) -> bool:
     return bool(start.tail) and (tail_bytes > tail_bytes_max or age_s >= SNAPSHOT_AGE_MAX_S)
 
 
-def write_snapshot(archive: Archive, start: Start) -> LtxFile:
-    """Write the state of a snapshot and of what follows it as a snapshot. Damaged."""
+def write_snapshot(
+    archive: Archive, start: Start, *, last: int | None = None, at_ms: int | None = None
+) -> LtxFile:
+    """Write the state of a snapshot and of what follows it as a snapshot. Damaged.
+
+    As that after a later transaction `last`, made at `at_ms`, where they are given.
+    """
     with archive.opened([start.snapshot, *start.tail]) as files:
         base, *tail = [ltx.scan(file) for file in files]
         changed = set[int]()
         header, pages = merged([base, *(_noted(source, changed) for source in tail)])
+        header = replace(header, last=last or header.last, at_ms=at_ms or header.at_ms)
         old = Old(start.snapshot, partial(_is_same, base[0], header, changed))
         return _put(archive, SNAPSHOT_LEVEL, header, pages, old)
 
@@ -180,7 +186,7 @@ def not_kept(files: Sequence[LtxFile], now_s: float, history_s: float = HISTORY_
 
     Every file of the last 7 days is kept, or of the history, if that is longer, and the last
     snapshot of each of 30 days. So is the snapshot from which each of these times begins, so that a
-    state in it can be restored.
+    state in it can be restored, and the one before a deletion in the last 7 days.
     """
     snapshots = [file for file in files if file.level == SNAPSHOT_LEVEL]
     oldest = _base(snapshots, now_s - SNAPSHOTS_KEPT_S)
@@ -189,6 +195,7 @@ def not_kept(files: Sequence[LtxFile], now_s: float, history_s: float = HISTORY_
         file
         for file, successor in pairwise(snapshots)
         if now_s - successor.written_s >= REPLACED_KEPT_S
+        and not (successor.holds_nothing and successor.at_ms > (now_s - FILES_KEPT_S) * 1_000)
         and (file not in last_of_day.values() or file.last < oldest)
     }
     kept = [

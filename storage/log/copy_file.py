@@ -58,6 +58,11 @@ class CopyFile:
         """The last transaction of the snapshot that the file still needs, None if it is whole."""
         return snapshot_of(self.path)
 
+    @property
+    def has_pages(self) -> bool:
+        """Return False for the file of a database that does not exist, or is deleted."""
+        return os.fstat(self.descriptor).st_size > 0
+
     def open(self) -> None:
         """Open a file that is whole, or make an empty one."""
         if self.descriptor < 0:
@@ -65,7 +70,8 @@ class CopyFile:
 
     def open_on(self, snapshot: LtxFile, header: Header | None = None) -> None:
         """Open a file that needs a snapshot, or make one of it. A small one is written out."""
-        if not self.path.exists() and snapshot.size_bytes < LAZY_BYTES_MIN:
+        is_small = snapshot.size_bytes < LAZY_BYTES_MIN or snapshot.holds_nothing
+        if not self.path.exists() and is_small:
             self.open()
             self.apply(snapshot)
             return

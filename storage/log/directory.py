@@ -128,20 +128,22 @@ class DirectoryLog:
         if segment is not None:
             segment.close()
 
-    def exists(self) -> bool:
-        """Return whether the log has a record, or begins behind a snapshot."""
+    def is_there(self) -> tuple[bool, int]:
+        """Return whether there is a database, and the number of the last record, 0 if none."""
         with self._all_or_nothing():
-            return self._chain.has_records()
+            return self._chain.is_there()
 
-    def begin(self, txid: int, base: bytes) -> None:
+    def begin(self, txid: int, base: bytes, *, after: int = 0) -> None:
         """Begin the log of a database that a snapshot of that txid has; FileExistsError.
+
+        `after` is the deletion of the one before, if there was one.
 
         Whoever comes to its beginning gets Gone with the name of the snapshot, `base`.
         """
         with self._all_or_nothing():
-            if not self._chain.begin(txid, base):
+            if not self._chain.begin(Base(base, txid, after)):
                 where = self._chain.directory
-                raise FileExistsError(errno.EEXIST, "the log has records", str(where))
+                raise FileExistsError(errno.EEXIST, "the log has a database", str(where))
 
     def segments(self) -> list[Settled]:
         """Return the segments that nothing can be added to, oldest first: all but the newest."""

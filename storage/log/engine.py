@@ -12,7 +12,7 @@ from storage.copies import is_taken
 from storage.engine import Table, Work
 from storage.log.archive import Archive
 from storage.log.directory import DirectoryLog
-from storage.log.log import BASE_BYTES, HISTORY_S, Gone, Place
+from storage.log.log import HISTORY_S, Gone, Place, base_name
 from storage.log.replica import Replica
 from storage.log.segment import HEADER_BYTES, SEALED_BYTES
 from storage.log.slots import Slot
@@ -56,7 +56,7 @@ class InLog:
         return Timeline(name, self._replicas[name], table=table, now=now)
 
     def names(self) -> list[str]:
-        return sorted(entry.name for entry in self._entries() if self._has_records(entry.name))
+        return sorted(entry.name for entry in self._entries() if self._is_there(entry.name))
 
     def sizes_bytes(self) -> dict[str, int]:
         """The bytes that are stored: a sealed segment is as long as a mark, and mostly a hole."""
@@ -79,20 +79,24 @@ class InLog:
 
         root = self._directory / name / LOG
         log = DirectoryLog(root, now=time.time)
-        if log.exists():
+        is_there, txid = log.is_there()
+        if is_there:
             raise is_taken(name)
-        archive, base = self._archive(name), os.urandom(BASE_BYTES)
+        archive, base = self._archive(name), base_name()
         scratch = self._slot.path / f"{name}.arriving"
-        lay_ready(archive, base, copy, scratch, last=1, at_ms=int(time.time() * 1000))
+        lay_ready(archive, base, copy, scratch, last=txid + 1, at_ms=int(time.time() * 1000))
         try:
-            log.begin(1, base)
+            log.begin(txid + 1, base, after=txid)
         except FileExistsError as error:
             archive.discard(base)
             raise is_taken(name) from error
         archive.adopt(base)
 
     def forget_deleted(self, before_s: float) -> int:
-        return 0
+        from storage.log.removal import forget_some
+
+        deleted = [name for name in self._with_a_log() if not self._is_there(name)]
+        return forget_some(self, deleted, self._archive, before_s)
 
     def tend(self, name: str, deadline_s: float) -> None:
         """Merge what the log has into files, and remove segments that nobody needs any more.
@@ -121,19 +125,27 @@ class InLog:
 
         start = archive.start()
         place = Place(epoch=0, offset=0, txid=start.last if start else 0)
-        with closing(DirectoryLog(self._directory / name / LOG, at=place, now=time.time)) as log:
+        with closing(self._log(name, place)) as log:
             records = [record.content for record in log.sync(deadline_s)]
             floor = compact(archive, records, time.time(), self._history_s)
             log.remove(not_needed(log.segments(), floor))
 
-    def _has_records(self, name: str) -> bool:
-        """Return False for the log of a writer that was killed before its first append."""
+    def _is_there(self, name: str) -> bool:
+        """Return False for a log that is deleted, or of a writer that was killed before its first
+        append."""
         root = self._directory / name / LOG
         newest = max(root.glob("*.seg"), default=None)
         if newest is None:
             return False
         has_more = HEADER_BYTES < newest.stat().st_size < SEALED_BYTES
-        return has_more or DirectoryLog(root, now=time.time).exists()
+        return has_more or DirectoryLog(root, now=time.time).is_there()[0]
+
+    def _with_a_log(self) -> list[str]:
+        logs = ((entry.name, self._directory / entry.name / LOG) for entry in self._entries())
+        return sorted(name for name, log in logs if log.is_dir())
+
+    def _log(self, name: str, place: Place) -> DirectoryLog:
+        return DirectoryLog(self._directory / name / LOG, at=place, now=time.time)
 
     def _archive(self, name: str) -> Archive:
         return Archive(self._directory / name / ARCHIVE)

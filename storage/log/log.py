@@ -4,6 +4,7 @@ A log is the history of one database: records, numbered from 1 without a gap. Th
 is the commit of its transaction. Deadlines are in epoch seconds.
 """
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +18,19 @@ BASE_BYTES = 8
 
 HISTORY_S = 7 * 86_400.0
 """How long each state of a database can be read, where nothing else is set."""
+
+NOTHING = bytes(4)
+"""The beginning of such a name where the database is deleted. No other begins so."""
+
+
+def is_nothing(base: bytes) -> bool:
+    """Return whether a log that goes on behind a snapshot of that name is deleted there."""
+    return base.startswith(NOTHING)
+
+
+def base_name() -> bytes:
+    """Return the name of a snapshot that has a database."""
+    return b"b" + os.urandom(BASE_BYTES - 1)
 
 
 @dataclass(frozen=True, slots=True)

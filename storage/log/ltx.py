@@ -47,7 +47,8 @@ class Damaged(ValueError):
 class Header:
     """A file holds the transactions `first` to `last`; `pages` is the database's size after them.
 
-    A file that begins with transaction 1 holds every page of the database.
+    A file that begins with transaction 1 holds every page of the database. One of no pages is the
+    deletion of the database.
     """
 
     page_size: int
@@ -59,7 +60,7 @@ class Header:
     def __post_init__(self) -> None:
         if self.page_size not in PAGE_SIZES:
             raise ValueError(f"{self.page_size} is no page size")
-        if self.pages < 1:
+        if self.pages < (not self.is_snapshot):
             raise ValueError("a database of no pages")
         if not 1 <= self.first <= self.last:
             raise ValueError(f"transactions {self.first} to {self.last}")

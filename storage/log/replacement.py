@@ -1,6 +1,5 @@
 """A database that comes whole, as a file: laid ready as a snapshot, so that one step commits it."""
 
-import os
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -8,18 +7,22 @@ from pathlib import Path
 from storage import copies
 from storage.log.archive import Archive
 from storage.log.compaction import write_copy
-from storage.log.log import BASE_BYTES, Log
+from storage.log.log import Log, base_name
 from storage.log.replica import Replica
 
+Ready = tuple[bytes, Callable[[], None]]
+"""The name of a snapshot that lies ready, and what has the log go on behind it."""
 
-def replacement(replica: Replica, copy: Path, *, at_ms: int) -> tuple[bytes, Callable[[], None]]:
+
+def replacement(replica: Replica, copy: Path, *, at_ms: int) -> Ready:
     """Lay a file ready that is to replace a database; return its name, and what commits it."""
-    base, scratch = os.urandom(BASE_BYTES), replica.file.path.with_name("arriving")
+    base, scratch = base_name(), replica.file.path.with_name("arriving")
     lay_ready(replica.archive, base, copy, scratch, last=replica.txid + 1, at_ms=at_ms)
-    return base, partial(_go_on, replica.log, replica.archive, base)
+    return base, partial(go_on, replica.log, replica.archive, base)
 
 
-def _go_on(log: Log, archive: Archive, base: bytes) -> None:
+def go_on(log: Log, archive: Archive, base: bytes) -> None:
+    """Commit a snapshot that lies ready."""
     log.replace(base)
     archive.adopt(base)
 

@@ -39,6 +39,8 @@ class Replica:
     ) -> None:
         self.file = CopyFile(directory / "db", work)
         self.generation = 0
+        self.is_there = False
+        """There is a database: somebody has made one, and nobody has deleted it since."""
         self.replacements = 0
         """How often a record made every page anew."""
         self.name = name
@@ -60,7 +62,7 @@ class Replica:
 
     @property
     def txid(self) -> int:
-        """The number of the last transaction in the copy; 0: there is no database."""
+        """The number of the last transaction in the copy; 0: there is none."""
         return self._bookmark.place.txid
 
     def is_within(self, max_age_s: float) -> bool:
@@ -87,13 +89,13 @@ class Replica:
         """The copy has committed what was appended."""
         self._bookmark.log_id = self.log.database_id
         self._bookmark.commit(self.log.place)
+        self.is_there = True
 
     def outcome(self, commit_id: bytes, deadline_s: float) -> bool:
         """Return whether the record that was to follow, which the copy has rolled back, is in the
         log, and apply what is new."""
         if self.log.place.txid != self.txid:
-            # The append was done, and then interrupted.
-            self.reread()
+            self.reread()  # the append was done, and then interrupted
         txid = self.txid + 1
         is_there = False
 
@@ -140,10 +142,8 @@ class Replica:
                 self.reread()
 
     def begin_anew(self) -> None:
-        """Throw the copy away. What is open on it must be closed, and sees nothing of this.
-
-        If the disk fails meanwhile, it is removed before the next question to the log.
-        """
+        """Throw the copy away, at the latest before the next question to the log. What is open on
+        it must be closed, and sees nothing of this."""
         self.generation += 1
         self._checked_at_s = float("-inf")
         self._close_files()
@@ -191,6 +191,7 @@ class Replica:
             self.file.open_again(self.archive.snapshots)
         if self._bookmark.is_clean:
             self.file.roll_back()
+        self.is_there = self.txid > 0 and self.file.has_pages
 
     def _close_files(self) -> None:
         self._lock.close()
@@ -219,7 +220,7 @@ class Replica:
 
     def _follow_or_begin_anew(self, ask: Callable[[Log], list[Record]], deadline_s: float) -> None:
         try:
-            self._follow_on_a_whole_copy(ask, deadline_s)
+            self._follow_on_whole(ask, deadline_s)
         except Damaged as error:
             self.begin_anew()
             raise DatabaseCorrupt(f"the log of database {self.name!r}: {error}") from error
@@ -231,9 +232,7 @@ class Replica:
             self.reread()
             raise
 
-    def _follow_on_a_whole_copy(
-        self, ask: Callable[[Log], list[Record]], deadline_s: float
-    ) -> None:
+    def _follow_on_whole(self, ask: Callable[[Log], list[Record]], deadline_s: float) -> None:
         self._remove_at_last()
         if not self.txid and not self._has_looked:
             self._begin_from_a_snapshot()
@@ -264,6 +263,7 @@ class Replica:
         self.file.open_on(start.snapshot)
         for file in start.tail:
             self.file.apply(file)
+        self.is_there = self.file.has_pages
         self.replacements += 1
         self._bookmark.commit(Place(epoch=0, offset=0, txid=start.last))
         self.reread()
@@ -273,6 +273,7 @@ class Replica:
         if header.first not in {1, self.txid + 1} or header.last != record.txid:
             raise Damaged(f"record {record.txid} holds {header.first} to {header.last}")
         self.file.write(header, pages.items())
+        self.is_there = True
         self.replacements += header.is_snapshot
         self.generation += header.is_snapshot  # its first page may look like the one before
         self._bookmark.reach(record.end)
@@ -280,7 +281,7 @@ class Replica:
     def _remove(self) -> None:
         self.file.remove()
         self._bookmark.reset()
-        self._is_to_go = False
+        self._is_to_go = self.is_there = False
 
     def _remove_at_last(self) -> None:
         if self._is_to_go:

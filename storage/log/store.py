@@ -4,7 +4,9 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from functools import partial
+from math import inf
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import apsw
 
@@ -22,6 +24,7 @@ from storage.engine import (
     position_text,
 )  # fmt: skip
 from storage.header import header_digest
+from storage.log import connections
 from storage.log.capture import Capture, Changes
 from storage.log.doubt import GONE_ON, CopyFailed, what_became
 from storage.log.freshness import ASK_S, on_the_newest, reach
@@ -29,6 +32,12 @@ from storage.log.log import COMMIT_ID_BYTES, Conflict, InDoubt, in_doubt
 from storage.log.replica import Replica
 from storage.pins import Pins
 from storage.translate import DatabaseReplaced
+
+if TYPE_CHECKING:
+    from storage.log.replacement import Ready
+
+AS_IT_IS = Freshness(max_age_s=inf)
+"""The copy as it stands; the log was asked just before."""
 
 _FIND_TABLE = "SELECT 1 FROM sqlite_schema WHERE lower(name) = ?"
 
@@ -63,9 +72,9 @@ class Store:
         return Store(self.name, self._replica, table=self._table, now=self._now, pins=pins)
 
     def exists(self, *, at_once: bool = False) -> bool:
-        if not self._replica.txid:  # else it stays; what comes next asks for what is new
+        if not self._replica.is_there:  # else what comes next asks for what is new
             self._replica.catch_up(self._now() + ASK_S)
-        return self._replica.txid > 0
+        return self._replica.is_there
 
     def snapshot(self, deadline_s: float, freshness: Freshness = NEWEST) -> Session:
         reach(self._replica, freshness, now=self._now, deadline_s=deadline_s)
@@ -73,7 +82,9 @@ class Store:
         self._close_the_thrown_away()
         self.position = Position(self._replica.txid)
         if self._reader is None:
-            self._reader = self._opened(apsw.SQLITE_OPEN_READONLY, deadline_s, vfs=self._lazy())
+            self._reader, self._clock = connections.reader(
+                self._replica, now=self._now, deadline_s=deadline_s, pins=self._pins
+            )
         self._reader.deadline_s = deadline_s
         return self._reader
 
@@ -133,24 +144,41 @@ class Store:
         with closed_on_failure(self):
             self._ready(grant)
             self._check_there()
-            txid, at_ms = self._replica.txid + 1, int(self._now() * 1000)
-            commit_id, commit = replacement(self._replica, copy, at_ms=at_ms)
-            try:
-                grant.check()
-                with in_doubt(grant.doubt, grant.settle):
-                    commit()
-            except (InDoubt, Conflict) as error:
-                return self._refused(error, commit_id, grant, error)
-            self._replica.reread()  # the copy has nothing of it yet
-            with suppress(SqlatchError):  # it is committed, and the next request asks again
-                self._replica.catch_up(max(grant.deadline_s, self._now() + ASK_S))
-            return self._at(txid)
+            return self._go_on_behind(replacement(self._replica, copy, at_ms=self._ms()), grant)
 
     def remove(self, grant: Grant, check: Callable[[str], None]) -> str:
-        raise copies.not_removed(self.name)
+        """Have the log go on behind nothing, if no commit comes between the check and that."""
+        from storage.log.removal import removal
+
+        with closed_on_failure(self):
+            self._ready(grant)
+            self.snapshot(grant.deadline_s, AS_IT_IS)
+            check(self.state())
+            kept, ready = removal(self._replica, grant.deadline_s, at_ms=self._ms())
+            self._go_on_behind(ready, grant)
+            return kept
 
     def bring_back(self, kept: str, grant: Grant) -> None:
-        raise copies.not_removed(self.name)
+        from storage.log.removal import brought_back
+
+        with closed_on_failure(self):
+            self._ready(grant)
+            self._go_on_behind(brought_back(self._replica, kept, at_ms=self._ms()), grant)
+
+    def _go_on_behind(self, ready: "Ready", grant: Grant) -> Position:
+        """Commit a snapshot that lies ready, in place of the record that is to follow."""
+        commit_id, commit = ready
+        txid = self._replica.txid + 1
+        try:
+            grant.check()
+            with in_doubt(grant.doubt, grant.settle):
+                commit()
+        except (InDoubt, Conflict) as error:
+            return self._refused(error, commit_id, grant, error)
+        self._replica.reread()  # the copy has nothing of it yet
+        with suppress(SqlatchError):  # it is committed, and the next request asks again
+            self._replica.catch_up(max(grant.deadline_s, self._now() + ASK_S))
+        return self._at(txid)
 
     def release_memory(self) -> None:
         for session in filter(None, (self._reader, self._writer)):
@@ -184,7 +212,7 @@ class Store:
                     if session.connection.in_transaction:
                         session.finish("ROLLBACK")
                     # Another's first record may look to SQLite like what it has just rolled back.
-                    self._replica.generation += not self._replica.txid
+                    self._replica.generation += not self._replica.is_there
                     return self._refused(failure, commit_id, grant, error)
                 self._copy_has_failed = True
                 return self._at(self._replica.txid + 1)
@@ -193,7 +221,7 @@ class Store:
         return self._at(self._replica.txid)
 
     def _append(self, changes: Changes, commit_id: bytes, grant: Grant) -> None:
-        content = changes.record(self._replica.txid + 1, at_ms=int(self._now() * 1000))
+        content = changes.record(self._replica.txid + 1, at_ms=self._ms())
         with in_doubt(grant.doubt, grant.settle):
             self._replica.append(commit_id, content)
 
@@ -218,47 +246,17 @@ class Store:
             self._check_there()
         self._close_the_thrown_away()
         if self._writer is None:
-            self._capture = self._new_capture()
-            flags, vfs = apsw.SQLITE_OPEN_READWRITE, self._capture.name
-            self._writer = self._opened(flags, grant.deadline_s, vfs=vfs)
-            self._writer.run("PRAGMA journal_size_limit = 0")  # a read opens a longer one
+            self._writer, self._capture = connections.writer(
+                self._replica, now=self._now, deadline_s=grant.deadline_s, pins=self._pins
+            )
         self._writer.deadline_s = grant.deadline_s
         return self._writer
-
-    def _lazy(self) -> str | None:
-        """The file system of a reader while the copy is fetched, with the time of the pins."""
-        self._replica.wake()
-        if self._replica.file.vfs is None or self._pins is None:
-            return self._replica.file.vfs
-        self._clock = self._new_capture()
-        return self._clock.name
-
-    def _new_capture(self) -> Capture:
-        self._replica.wake()
-        return self._replica.file.capture(None if self._pins is None else self._pins.vfs)
 
     def _ready(self, grant: Grant, *, seal: bool = False) -> None:
         try:
             self._replica.ready(grant.deadline_s, fence=grant.fence, seal=seal)
         except Conflict as error:
             raise LeaseLost(GONE_ON) from error
-
-    def _opened(self, flags: int, deadline_s: float, *, vfs: str | None = None) -> Session:
-        self._replica.connect()
-        try:
-            return Session(
-                self.name,
-                self._replica.file.path,
-                flags=flags,
-                now=self._now,
-                deadline_s=deadline_s,
-                keeps_journal=flags == apsw.SQLITE_OPEN_READWRITE,
-                pins=self._pins,
-                vfs=vfs,
-            )
-        except BaseException:
-            self._replica.disconnect()
-            raise
 
     def _make_table(self, session: Session) -> None:
         """Create the table where it is missing, in the transaction that is open."""
@@ -269,8 +267,11 @@ class Store:
                 session.run(self._table.sql)
 
     def _check_there(self) -> None:
-        if not self._replica.txid:
+        if not self._replica.is_there:
             raise DatabaseReplaced("there is no such database")
+
+    def _ms(self) -> int:
+        return int(self._now() * 1000)
 
     def _at(self, txid: int) -> Position:
         self.position = Position(txid)

@@ -107,6 +107,18 @@ class Table:
             return items
         raise StorageError(f"{self._where}: more than {PAGES_MAX:,} MB behind {sk}")
 
+    def newest(self, pk: str, most: int) -> list[Item]:
+        """Return the newest state of the items with the greatest `sk`, the greatest first."""
+        page = self._ask(
+            "Query",
+            KeyConditionExpression="pk = :pk AND sk > :sk",
+            ExpressionAttributeValues=_packed({":pk": pk, ":sk": 0}),
+            ConsistentRead=True,
+            ScanIndexForward=False,
+            Limit=most,
+        )
+        return [_item(item) for item in page["Items"]]
+
     def _ask(self, operation: str, **request: Any) -> dict[str, Any]:
         with answered(self._where):
             return self._call(operation, {"TableName": self.name, **request})

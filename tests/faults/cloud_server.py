@@ -111,7 +111,8 @@ class Tables:
             number = int(request["ExclusiveStartKey"]["sk"]["N"])
         page: list[dict[str, Any]] = []
         size_bytes = 0
-        for each in items.numbers[bisect_right(items.numbers, number) :]:
+        numbers = items.numbers[bisect_right(items.numbers, number) :]
+        for each in numbers if request.get("ScanIndexForward", True) else reversed(numbers):
             if size_bytes >= PAGE_BYTES or len(page) == request.get("Limit"):
                 key = {name: page[-1][name] for name in ("pk", "sk")}
                 return {"Items": page, "LastEvaluatedKey": key}

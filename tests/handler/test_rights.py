@@ -193,6 +193,8 @@ def test_the_writer_s_rights_are_enough_and_it_uses_each(
         turn.lost()
     assert not turn.must_wait(time.time() + 60)
     turn.committed()
+    kept = ask(manage="delete", database="main")["kept"]
+    assert ask(manage="undelete", database="again", kept=kept)["database"] == "again"
 
     assert rights.refused == []
     assert rights.used | {"dynamodb:GetItem"} == permitted("QueryRole")

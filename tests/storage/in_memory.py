@@ -4,6 +4,7 @@ A database is an image, its bytes. Every instance works on a private copy; a com
 image, so nothing that others can see is ever changed in place.
 """
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -68,7 +69,8 @@ class InMemory:
         self._shared[name] = Image(copy.read_bytes(), Position(0))
 
     def forget_deleted(self, before_s: float) -> int:
-        return len([self._shared.pop(name) for name in list(self._shared) if name.startswith(KEPT)])
+        kept = [name for name in self._shared if name.startswith(KEPT)]
+        return len([self._shared.pop(name) for name in kept if before_s > time.time()])
 
     def tend(self, name: str, deadline_s: float) -> None:
         pass
@@ -155,6 +157,8 @@ class MemoryStore:
     def bring_back(self, kept: str, grant: Grant) -> None:
         if self.exists():
             raise BadEvent(f"the database {self.name!r} exists", field="database")
+        if f"{KEPT}{kept}" not in self._shared:
+            raise BadEvent(f"no deleted database is kept as {kept!r}", field="kept")
         self._shared[self.name] = self._shared.pop(f"{KEPT}{kept}")
 
     def pinned(self, pins: Pins) -> "MemoryStore":

@@ -131,7 +131,8 @@ def other(kind: Kind) -> Iterator[Store]:
 
 @contextmanager
 def opened(kind: Kind, name: str = "main") -> Iterator[Store]:
-    with closing(kind.instance().open(name, table=OURS, now=time.time)) as store:
+    engine = kind.instance()  # a log's keeps the slot of the copy as long as it lives
+    with closing(engine.open(name, table=OURS, now=time.time)) as store:
         yield store
 
 

@@ -15,7 +15,7 @@ def test_a_log_begins_behind_a_snapshot(root: Path) -> None:
     log = log_in(root)
     log.begin(41, BASE)
 
-    assert log.exists()
+    assert log.is_there()[0]
     with pytest.raises(FileExistsError):
         log_in(root).begin(41, BASE)
     with pytest.raises(Gone):

@@ -53,15 +53,15 @@ def test_a_log_that_is_not_there_has_no_records(root: Path) -> None:
     log = log_in(root)
 
     assert log.sync(DEADLINE_S) == []
-    assert not log.exists()
+    assert not log.is_there()[0]
     assert not root.exists()
 
     ready(log)
 
-    assert not log.exists()
+    assert not log.is_there()[0]
     log.append(ID, b"one")
-    assert log.exists()
-    assert log_in(root).exists()
+    assert log.is_there()[0]
+    assert log_in(root).is_there()[0]
 
 
 def test_reading_goes_on_from_any_place(root: Path) -> None:

@@ -36,7 +36,7 @@ def test_a_directory_that_is_gone_is_a_storage_error(root: Path) -> None:
     for ask in (
         partial(DirectoryLog.sync, deadline_s=DEADLINE_S),
         partial(ready, seal=True),
-        DirectoryLog.exists,
+        DirectoryLog.is_there,
         partial(DirectoryLog.begin, txid=1, base=b"01234567"),
     ):
         with pytest.raises(StorageError, match=f"No such file or directory: {root.parent.parent}"):

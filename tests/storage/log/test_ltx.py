@@ -155,7 +155,7 @@ def test_a_page_of_another_size_is_refused() -> None:
         {"page_size": 1000},
         {"page_size": 256},
         {"page_size": 131_072},
-        {"pages": 0},
+        {"pages": 0, "first": 2},
         {"first": 0},
         {"first": 3},
     ],

@@ -218,10 +218,10 @@ def test_of_two_that_add_to_an_empty_log_the_first_has_its_own_content(
     ready(waiting)
     begin = DirectoryLog.begin
 
-    def later(self: DirectoryLog, *arguments: Any) -> None:
+    def later(self: DirectoryLog, *arguments: Any, **options: Any) -> None:
         monkeypatch.undo()
         engine().add("main", copy_of(tmp_path / "new.db", "new", rows=7))
-        begin(self, *arguments)
+        begin(self, *arguments, **options)
 
     monkeypatch.setattr(DirectoryLog, "begin", later)
 
