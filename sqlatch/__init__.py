@@ -6,14 +6,16 @@ from sqlatch.kernel.version import __version__
 
 if TYPE_CHECKING:
     from sqlatch.client import Client, connect
+    from sqlatch.link import Link
     from sqlatch.result import Result
     from sqlatch.session import Session
     from sqlatch.statement import Statement
 
-__all__ = ["Client", "Result", "Session", "Statement", "__version__", "connect"]
+__all__ = ["Client", "Link", "Result", "Session", "Statement", "__version__", "connect"]
 
 _FROM = {
     "Client": "sqlatch.client",
+    "Link": "sqlatch.link",
     "Result": "sqlatch.result",
     "Session": "sqlatch.session",
     "Statement": "sqlatch.statement",

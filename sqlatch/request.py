@@ -22,8 +22,9 @@ def read(
     max_age_ms: int | None,
     page: str | None = None,
     at: str | datetime | None = None,
+    link: str | None = None,
 ) -> dict[str, Any]:
-    """Return the fields of a request that reads: a page of its result, if one is named."""
+    """Return the fields of a request that reads: a page of its result, or a link to all of it."""
     fields = Statement(query, parameters).fields()
     if rows_max is not None:
         fields["rows_max"] = rows_max
@@ -31,6 +32,8 @@ def read(
         fields["page"] = page
     if at is not None:
         fields["at"] = at if isinstance(at, str) else at.isoformat()
+    if link is not None:
+        fields["link"] = link
     return fields | _freshness(at_least, max_age_ms) | {"read_only": True}
 
 

@@ -13,6 +13,7 @@ from sqlatch.attempts import Attempts
 from sqlatch.client import ATTEMPT_S, FIRST_PAGE, TIMEOUT_S, given, is_signed
 from sqlatch.failures import UNKNOWN
 from sqlatch.kernel.values import Parameters, Row
+from sqlatch.link import Link, link_of
 from sqlatch.load import CHUNK_ROWS_MAX, Loaded, Loading, Progress
 from sqlatch.result import Result, page_of, results_of
 from sqlatch.statement import Statement
@@ -107,6 +108,28 @@ class Client:
         async for result in self.pages(query, parameters, rows_max=rows_max, at_least=at_least):
             for row in result.rows:
                 yield row
+
+    async def link(
+        self,
+        query: str,
+        parameters: Parameters | None = None,
+        *,
+        format: str = "jsonl",
+        rows_max: int | None = None,
+        at_least: str | None = None,
+        max_age_ms: int | None = None,
+        at: str | datetime | None = None,
+    ) -> Link:
+        """Have the service write a result of up to 1 GB to a file, and return the link to that.
+
+        `format` is "csv", "jsonl", "csv.gz" or "jsonl.gz". All rows are of one state. The time of
+        the call must suffice for it: `connect(timeout_s=..., attempt_s=...)`.
+        """
+        fields = request.read(
+            query, parameters, rows_max=rows_max, at_least=at_least, max_age_ms=max_age_ms, at=at,
+            link=format,
+        )  # fmt: skip
+        return link_of(await self.ask(fields))
 
     async def execute(
         self,

@@ -1,7 +1,7 @@
 """`sqlatch export`: a table or the rows of a query into a file, of any size."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from sqlatch.command.address import DatabaseAddress, with_address
 from sqlatch.command.exits import Exit, Failure
 from sqlatch.command.exporting import Export, Journal
 from sqlatch.command.formats import CannotWrite, Csv, Form, JsonLines, is_parquet_there
+from sqlatch.command.linked import LINK_FORMS, write_linked
 from sqlatch.command.output import printable
 from sqlatch.command.query import values_of
 from sqlatch.command.reading import BINARY, ByKey, InPages, NotAKey, Reading
@@ -24,6 +25,7 @@ from sqlatch.errors import DatabaseChanged
 
 STDOUT = "-"
 FORMS = ("csv", "jsonl", "parquet")
+ALL_FORMS = tuple(dict.fromkeys((*FORMS, *LINK_FORMS)))
 
 Told = Callable[[int, int], None]
 """Is told how many rows are written, and how many bytes."""
@@ -32,7 +34,7 @@ Told = Callable[[int, int], None]
 @click.command()
 @with_address
 @click.option("-o", "--output", "to", metavar="FILE", default=STDOUT, help="`-`, if not given.")
-@click.option("--format", "form", type=click.Choice(FORMS), help="Else by the suffix, or csv.")
+@click.option("--format", "form", type=click.Choice(ALL_FORMS), help="Else by the suffix, or csv.")
 @click.option("-p", "--parameters", metavar="JSON", help="Of a query, as for `sqlatch query`.")
 @click.option(
     "--key", "keys", multiple=True, metavar="COLUMN",
@@ -40,6 +42,7 @@ Told = Callable[[int, int], None]
 )  # fmt: skip
 @click.option("--null", metavar="TEXT", help="The cell of a CSV that is NULL; an empty one else.")
 @click.option("--resume", is_flag=True, help="Go on with an export to the same file that stopped.")
+@click.option("--link", is_flag=True, help="Have the service write the file: csv, jsonl, or .gz.")
 @click.argument("what", metavar="TABLE|QUERY")
 def export(
     *,
@@ -50,6 +53,7 @@ def export(
     keys: tuple[str, ...],
     null: str | None,
     resume: bool,
+    link: bool,
     what: str,
 ) -> None:
     """Write all rows of a table, or of a query, to a file: csv, jsonl or parquet.
@@ -57,11 +61,20 @@ def export(
     They are read in pages, and no lock or lease is held between them. A table is read by its key:
     each page is of one moment, and what was committed between two pages is said at the end. A query
     is read at one state of the database, or refused if that changes.
+
+    With --link the service reads all of it at one state, up to 1 GB, and the file is fetched by a
+    link that ends.
     """
-    form = form or _form_of(to)
-    if to == STDOUT and (resume or form == "parquet"):
+    form = form or _form_of(to, LINK_FORMS if link else FORMS)
+    if to == STDOUT and (resume or link or form == "parquet"):
         raise click.UsageError("this needs a file: give -o FILE")
+    if link and (keys or null is not None or form not in LINK_FORMS):
+        raise click.UsageError("--link is for csv and jsonl, without --key and --null")
     values = None if parameters is None else values_of(parameters)
+    if link:
+        rows = _by_link(address, what, values, form, Path(to), resume=resume)
+        click.echo(printable(f"{rows:,} rows in {to}"), err=True)
+        return
     with address.open(writes=False) as client, _shown() as told:
         reading = _reading(client, what, values, keys)
         said = [address.url, what, form, parameters, list(keys), null]
@@ -80,11 +93,24 @@ def export(
     _say(one, to)
 
 
-def _form_of(to: str) -> str:
-    suffix = Path(to).suffix.lower().removeprefix(".")
-    if to != STDOUT and suffix not in FORMS:
-        raise click.UsageError(f"{to} ends in none of .csv, .jsonl and .parquet: give --format")
-    return "csv" if to == STDOUT else suffix
+def _by_link(
+    address: DatabaseAddress, what: str, values: Any, form: str, file: Path, *, resume: bool
+) -> int:
+    """Have the service write the file, and fetch it; return the number of its rows."""
+    with address.open(writes=False) as client:
+        sql = _reading(client, what, values, ()).whole
+        journal = Journal.of(file, [address.url, sql, form, values, "link"], resume=resume)
+        return write_linked(client, sql, values, form=form, file=file, journal=journal)
+
+
+def _form_of(to: str, forms: Sequence[str]) -> str:
+    if to == STDOUT:
+        return "csv"
+    for form in forms:
+        if to.lower().endswith(f".{form}"):
+            return form
+    listed = ", ".join(f".{form}" for form in forms)
+    raise click.UsageError(f"{to} ends in none of {listed}: give --format")
 
 
 def _writer(form: str, null: str | None) -> Form:
@@ -94,6 +120,8 @@ def _writer(form: str, null: str | None) -> Form:
         return Csv(null)
     if form == "jsonl":
         return JsonLines()
+    if form not in FORMS:
+        raise click.UsageError(f"{form} is for --link")
     if not is_parquet_there():
         raise click.UsageError("parquet needs pyarrow: pip install 'sqlatch[cli,parquet]'")
     from sqlatch.command.parquet_out import Parquet

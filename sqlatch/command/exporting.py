@@ -52,6 +52,7 @@ class Journal:
         fields = {name: value for name, value in asdict(self).items() if name != "path"}
         # Renamed into its place: an export that is killed leaves the old one or the new one.
         begun = self.path.with_name(f"{self.path.name}.tmp")
+        begun.touch(mode=0o600)  # a link in it is for its owner alone
         begun.write_text(json.dumps(fields))
         os.replace(begun, self.path)  # noqa: PTH105 (says that it replaces)
 

@@ -36,6 +36,10 @@ class Reading(Protocol):
     def kinds(self) -> tuple[str, ...]:
         """The declared types of the columns, if they are known."""
 
+    @property
+    def whole(self) -> str:
+        """The statement that gives all rows at once, in the same order."""
+
     def part(self, client: Client, mark: Mark) -> Part:
         """Return the part that begins at a mark, the first one at None."""
 
@@ -47,6 +51,10 @@ class InPages:
     sql: str
     values: Any
     kinds: tuple[str, ...] = ()
+
+    @property
+    def whole(self) -> str:
+        return self.sql
 
     def part(self, client: Client, mark: Mark) -> Part:
         page = client.page(self.sql, self.values, page=mark or FIRST_PAGE)
@@ -68,6 +76,11 @@ class ByKey:
     values: Any = None
     kinds: tuple[str, ...] = ()
     is_unique: bool = False
+
+    @property
+    def whole(self) -> str:
+        columns, keys = ", ".join(self.columns), ", ".join(self.keys)
+        return f"SELECT {columns} FROM {self.source} ORDER BY {keys}"  # noqa: S608 (quoted)
 
     def part(self, client: Client, mark: Mark) -> Part:
         last = None if mark is None else tuple(map(_value, mark))

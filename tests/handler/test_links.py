@@ -8,12 +8,9 @@ import re
 import time
 import urllib.request
 from collections.abc import Callable
-from contextlib import closing
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
-from uuid import uuid4
 
-import boto3
 import pytest
 
 from handler.service import service
@@ -22,10 +19,10 @@ from sqlatch.kernel.aws.answer import Answer
 from sqlatch.kernel.aws.service import Service as AwsService
 from sqlatch.kernel.aws.signature import Request
 from sqlatch.kernel.aws.written import PART_BYTES
-from tests.conftest import Ask, aws_at, forget
+from tests.conftest import Ask, forget
 from tests.handler.test_pages import by_http
+from tests.results import PREFIX, bucket_at
 
-PREFIX = "whole/results"
 ALL = "SELECT * FROM t ORDER BY n"
 LONG = "WITH RECURSIVE i (n) AS (VALUES (1) UNION ALL SELECT n + 1 FROM i WHERE n < ?)"
 LARGE = f"{LONG} SELECT n, printf('%01000000d', n) AS filling FROM i"
@@ -50,17 +47,11 @@ Fail = Callable[[str, Answer | None], None]
 
 
 @pytest.fixture
-def bucket(
-    environment: dict[str, str], request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
-) -> Any:
+def bucket(environment: dict[str, str], moto_url: str, monkeypatch: pytest.MonkeyPatch) -> Any:
     """The bucket of the results, as its owner sees it."""
-    url, name = aws_at("moto_url", request), f"results-{uuid4()}"
-    monkeypatch.setenv("AWS_ENDPOINT_URL", url)
-    monkeypatch.setenv("SQLATCH_RESULTS", f"s3://{name}/{PREFIX}")
+    bucket = bucket_at(moto_url, monkeypatch)
     forget(service)
-    with closing(boto3.client("s3", endpoint_url=url)) as client:
-        client.create_bucket(Bucket=name)
-    return boto3.resource("s3", endpoint_url=url).Bucket(name)
+    return bucket
 
 
 @pytest.fixture
