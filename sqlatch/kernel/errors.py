@@ -159,7 +159,7 @@ class IdempotencyConflict(SqlatchError):
 
 
 class ResultTooLarge(SqlatchError):
-    """The result passed the limit of rows or bytes; says how far it got."""
+    """The result passed the limit of rows or bytes; says how far it got, and the next step."""
 
     code = "RESULT_TOO_LARGE"
 
@@ -216,7 +216,7 @@ class DatabaseBusy(SqlatchError):
 
 
 class StorageError(SqlatchError):
-    """Directory, disk or lease table unreachable or full."""
+    """Directory, disk, lease table or bucket unreachable or full."""
 
     code = "STORAGE_ERROR"
     retryable = True
