@@ -10,8 +10,9 @@ from typing import Any
 
 from pydantic_core import from_json, to_json
 
-from events.request import HealthEvent, ManageEvent, Request, parse
+from events.request import Request, parse
 from events.values import escapes_bytes
+from events.whole import BranchEvent, HealthEvent, ManageEvent
 from sqlatch.kernel.errors import BadEvent, ResultTooLarge, SqlatchError
 from sqlatch.kernel.hints import did_you_mean
 
@@ -100,7 +101,7 @@ def unwrap(event: Mapping[str, Any]) -> Call:
         fields.setdefault("idempotency_key", headers["idempotency-key"])
     if "sqlatch-at-least" in headers:
         fields.setdefault("at_least", headers["sqlatch-at-least"])
-    if path == "/read":
+    if path == "/read" and "history" not in fields:
         fields["read_only"] = True
     if database is not None and fields.setdefault("database", database) != database:
         raise BadEvent(
@@ -111,10 +112,11 @@ def unwrap(event: Mapping[str, Any]) -> Call:
     request = parse(fields)
     if isinstance(request, HealthEvent):
         raise BadEvent("health is asked with GET /health, not in a body", field="health")
-    if isinstance(request, ManageEvent) and database is not None:
+    if isinstance(request, ManageEvent | BranchEvent) and database is not None:
         raise BadEvent(
-            "a database is deleted by POST /query: who may call its own path alone may not",
-            field="manage",
+            "a database is made or deleted as a whole by POST /query: who may call its own path"
+            " alone may not",
+            field="branch" if isinstance(request, BranchEvent) else "manage",
         )
     return Call(request, accepts_gzip)
 

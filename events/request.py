@@ -1,25 +1,23 @@
 """The request: a query event as callers write it, parsed into frozen dataclasses or refused."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
-from functools import partial
 from typing import Any, Literal, get_args
 
 from events import schema
+from events.fields import AT_LEAST, DATABASE, MOMENT, PAGE, POSITION, TIMEOUT_MS
 from events.values import parameter_sets_in, parameters_in
+from events.whole import KINDS, BranchEvent, HealthEvent, HistoryEvent, ManageEvent
 from sqlatch.kernel.errors import BadEvent
 from sqlatch.kernel.hints import did_you_mean
 
 STATEMENTS_MAX = 1_000
 PARAMETER_SETS_MAX = 1_000_000
 SQL_CHARACTERS_MAX = 1_000_000
-TIMEOUT_MS_MAX = 900_000
 ROWS_MAX = 1_000_000_000
 AGE_MS_MAX = 24 * 3600 * 1000
 PROBLEMS_SHOWN_MAX = 5
-PAGE_CHARACTERS_MAX = 255
 
 LinkForm = Literal["csv", "csv.gz", "jsonl", "jsonl.gz"]
 """The forms of a file with a whole result, which are also the ends of its name."""
@@ -52,22 +50,6 @@ def _parameter_sets(given: object) -> Sequence[Any] | None:
             f"has {len(sets):,} sets, the limit is {PARAMETER_SETS_MAX:,}: send several requests"
         )
     return sets
-
-
-def _moment(text: str) -> int | datetime:
-    """Return the position or the time in a text."""
-    if re.fullmatch("[0-9a-f]{16}", text):
-        return int(text, 16)
-    try:
-        time = datetime.fromisoformat(text)
-    except ValueError:
-        time = None
-    if time is None or time.tzinfo is None:
-        raise ValueError(
-            "is neither a time with its offset, as 2026-11-22T10:15:00Z, nor a position, as"
-            " `meta.position` of a reply"
-        )
-    return time
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,34 +90,7 @@ class QueryEvent:
     link: LinkForm | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class HealthEvent:
-    """The question whether the service is well."""
-
-    health: Literal[True]
-
-
-@dataclass(frozen=True, slots=True)
-class ManageEvent:
-    """The removal of a database as a whole, or its return. `kept` names what the removal has kept.
-
-    With `if_state` it is removed only in that state: `page.state` of a reply.
-    """
-
-    manage: Literal["delete", "undelete"]
-    database: str
-    kept: str | None = None
-    if_state: str | None = None
-    timeout_ms: int | None = None
-
-    def __post_init__(self) -> None:
-        if (self.manage == "undelete") != (self.kept is not None):
-            raise ValueError("`kept` is for undelete, which needs it")
-        if self.manage == "undelete" and self.if_state is not None:
-            raise ValueError("`if_state` is for delete")
-
-
-Request = QueryEvent | HealthEvent | ManageEvent
+Request = QueryEvent | HealthEvent | ManageEvent | HistoryEvent | BranchEvent
 
 
 def _query_event(found: dict[str, Any]) -> QueryEvent:
@@ -187,9 +142,6 @@ _PARAMETERS = {
     "parameter_sets": schema.made_by(_parameter_sets),
 }
 _STATEMENT = schema.object_of(StatementEvent, query=_SQL, **_PARAMETERS)
-DATABASE = schema.text(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}\z")
-POSITION = schema.text(pattern=r"^[0-9a-f]{16}\z")
-_AT_LEAST = schema.then(partial(int, base=16), POSITION)
 KEY = schema.nullable(schema.then(_without_controls, schema.text(min_length=1, max_length=255)))
 
 QUERY = schema.object_of(
@@ -205,32 +157,22 @@ QUERY = schema.object_of(
     idempotency_key=KEY,
     rows_as=schema.one_of(["arrays", "objects"]),
     rows_max=schema.nullable(schema.integer(ge=1, le=ROWS_MAX)),
-    timeout_ms=schema.nullable(schema.integer(ge=1, le=TIMEOUT_MS_MAX)),
-    at_least=schema.nullable(_AT_LEAST),
+    timeout_ms=TIMEOUT_MS,
+    at_least=schema.nullable(AT_LEAST),
     max_age_ms=schema.nullable(schema.integer(ge=0, le=AGE_MS_MAX)),
-    page=schema.nullable(schema.text(min_length=1, max_length=PAGE_CHARACTERS_MAX)),
-    at=schema.nullable(schema.then(_moment, schema.text())),
+    page=PAGE,
+    at=schema.nullable(MOMENT),
     link=schema.nullable(schema.one_of(list(get_args(LinkForm)))),
 )
 _parse_query = schema.parser_by(QUERY, strict=True)
-_parse_position = schema.parser_by(_AT_LEAST, strict=True)
-_parse_manage = schema.parser(
-    ManageEvent,
-    strict=True,
-    manage=schema.one_of(["delete", "undelete"]),
-    database=DATABASE,
-    kept=schema.nullable(schema.text(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}\.[0-9A-Za-z-]{1,40}\z")),
-    if_state=schema.nullable(schema.text(min_length=1, max_length=PAGE_CHARACTERS_MAX)),
-    timeout_ms=schema.nullable(schema.integer(ge=1, le=TIMEOUT_MS_MAX)),
-)
-_parse_health = schema.parser(HealthEvent, strict=True, health=schema.one_of([True]))
+_parse_position = schema.parser_by(AT_LEAST, strict=True)
 
 
 def parse(event: object) -> Request:
     """The request in an event; BadEvent says which field is wrong, and why."""
     kind, parse_it = _QUERIES
     if isinstance(event, dict):
-        kind, parse_it = next((_OTHERS[name] for name in _OTHERS if name in event), _QUERIES)
+        kind, parse_it = next((KINDS[name] for name in KINDS if name in event), _QUERIES)
     try:
         request: Request = parse_it(event)
     except schema.ValidationError as error:
@@ -239,11 +181,6 @@ def parse(event: object) -> Request:
 
 
 _QUERIES: tuple[type, Any] = (QueryEvent, _parse_query)
-_OTHERS: dict[str, tuple[type, Any]] = {
-    "health": (HealthEvent, _parse_health),
-    "manage": (ManageEvent, _parse_manage),
-}
-"""The kinds of requests that are none of statements, by the field that tells them."""
 
 
 def position_in(text: str) -> int:

@@ -1,12 +1,13 @@
 """The SQS door: a batch of messages, each body a request; the answer names those that failed."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from pydantic_core import from_json
 
-from events.request import HealthEvent, ManageEvent, QueryEvent, parse
+from events.request import QueryEvent, parse
+from events.whole import HealthEvent
 from sqlatch.kernel.errors import BadEvent
 
 KEY_PREFIX = "\tmessage:"
@@ -59,6 +60,7 @@ def _request(record: Mapping[str, Any]) -> QueryEvent | BadEvent:
         return BadEvent(f"the body is not JSON: {error}", field="body")
     if isinstance(request, HealthEvent):
         return BadEvent("a queue cannot ask for health: nobody reads the answer", field="health")
-    if isinstance(request, ManageEvent):
-        return BadEvent("a queue cannot delete a database: nobody reads the answer", field="manage")
+    if not isinstance(request, QueryEvent):
+        kind = fields(request)[0].name
+        return BadEvent(f"a queue takes no {kind!r}: nobody reads the answer", field=kind)
     return request

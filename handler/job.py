@@ -87,7 +87,7 @@ def freshness_of(
 ) -> Freshness:
     """Return which states a request may see; BadEvent if there are no positions."""
     if at is not None:
-        return Freshness(at=_moment(at, settings))
+        return Freshness(at=moment_of(at, settings))
     if at_least is None and not max_age_ms:
         return NEWEST
     if at_least is not None and not settings.log:
@@ -100,7 +100,8 @@ def freshness_of(
     return Freshness(position, (max_age_ms or 0) / 1000)
 
 
-def _moment(at: "int | datetime", settings: Settings) -> Moment:
+def moment_of(at: "int | datetime", settings: Settings) -> Moment:
+    """Return the moment that a request names; BadEvent if there is no history."""
     if not settings.log:
         raise BadEvent(
             "at is a moment in a log (SQLATCH_LOG), and here databases are files, which have no"

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from events.request import ManageEvent
+from events.whole import ManageEvent
 from handler.log import Record
 from handler.service import Service
 
@@ -15,8 +15,7 @@ def manage(
 ) -> dict[str, Any]:
     """Delete a database, or bring it back; the reply says the name of the copy that is kept."""
     record.database, record.kind = event.database, event.manage
-    timeout_s = (event.timeout_ms or service.settings.timeout_ms) / 1000
-    deadline_s = min(service.clock.now() + timeout_s, ends_at_s)
+    deadline_s = service.deadline_s(event.timeout_ms, ends_at_s)
 
     def act() -> str:
         database = service.databases.get(event.database)

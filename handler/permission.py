@@ -5,7 +5,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from events import http
-from events.request import HealthEvent, ManageEvent, Request
+from events.request import Request
+from events.whole import BranchEvent, HealthEvent, HistoryEvent, ManageEvent
 from handler.service import Service
 from sqlatch.kernel.errors import Unauthorized
 
@@ -27,14 +28,17 @@ def permission(service: Service, event: Mapping[str, Any]) -> Callable[[Request]
             if access.databases is not None:
                 raise Unauthorized("health names every database, and the token is not for all")
             return request
-        if isinstance(request, ManageEvent):
+        if isinstance(request, ManageEvent | BranchEvent):
             if access.databases is not None or not access.writes:
                 raise Unauthorized(
-                    "a database is deleted with a token that may write to all databases"
+                    "a database is made or deleted as a whole with a token that may write to all"
+                    " databases"
                 )
             return request
         access.allow(request.database)
-        return request if access.writes else replace(request, read_only=True)
+        if isinstance(request, HistoryEvent) or access.writes:
+            return request
+        return replace(request, read_only=True)
 
     return permitted
 

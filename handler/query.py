@@ -3,7 +3,8 @@
 from enum import Enum
 from typing import Any, Protocol
 
-from events.request import HealthEvent, ManageEvent, parse
+from events.request import QueryEvent, parse
+from events.whole import BranchEvent, HealthEvent, HistoryEvent, ManageEvent
 from handler.log import Logged, Record
 from handler.service import service
 from sqlatch.kernel.errors import BadEvent, SqlatchError
@@ -73,10 +74,8 @@ def _direct(event: Any, record: Record, ends_at_s: float) -> dict[str, Any]:
         request = parse(event)
         if isinstance(request, HealthEvent):
             return _health(record)
-        if isinstance(request, ManageEvent):
-            from handler.managing import manage
-
-            return manage(service(), request, record, ends_at_s=ends_at_s)
+        if not isinstance(request, QueryEvent):
+            return _about_a_database(request, record, ends_at_s)
         return service().answer(request, record, ends_at_s=ends_at_s)
     except SqlatchError as error:
         # Lambda tells a direct caller the class and the text of an error, and nothing else.
@@ -88,6 +87,21 @@ def _health(record: Record) -> dict[str, Any]:
 
     record.kind = "health"
     return health(service())
+
+
+def _about_a_database(
+    request: ManageEvent | HistoryEvent | BranchEvent, record: Record, ends_at_s: float
+) -> dict[str, Any]:
+    """Return the reply to a request about a database as a whole."""
+    if isinstance(request, ManageEvent):
+        from handler.managing import manage
+
+        return manage(service(), request, record, ends_at_s=ends_at_s)
+    from handler import past
+
+    if isinstance(request, HistoryEvent):
+        return past.history(service(), request, record, ends_at_s=ends_at_s)
+    return past.branch(service(), request, record, ends_at_s=ends_at_s)
 
 
 def _http(event: Any, record: Record, ends_at_s: float) -> dict[str, Any]:
@@ -104,11 +118,9 @@ def _http(event: Any, record: Record, ends_at_s: float) -> dict[str, Any]:
             health = _health(record)
             status = 503 if health["status"] == "degraded" else 200
             return http.wrap(health, status=status, accepts_gzip=call.accepts_gzip)
-        if isinstance(request, ManageEvent):
-            from handler.managing import manage
-
-            managed = manage(service(), request, record, ends_at_s=ends_at_s)
-            return http.wrap(managed, accepts_gzip=call.accepts_gzip)
+        if not isinstance(request, QueryEvent):
+            reply = _about_a_database(request, record, ends_at_s)
+            return http.wrap(reply, accepts_gzip=call.accepts_gzip)
         body = service().answer_encoded(
             request, record, ends_at_s=ends_at_s, in_text=not call.accepts_gzip
         )

@@ -90,7 +90,7 @@ class Service:
 
     @cached_property
     def results(self) -> "Bucket":
-        """The bucket of whole results, made when the first link is asked for."""
+        """The bucket of whole results."""
         from sqlatch.kernel.aws.s3 import Bucket
 
         return Bucket(self.settings.results_place[0])
@@ -125,7 +125,6 @@ class Service:
         """The right to write to a database: its lease, held until the block ends.
 
         Where the engine needs none, everybody has that right: a commit may be refused (Overtaken).
-
         Where its last holder never gave it back, the database is recovered first. ReadOnly where
         the service must not write; else as `Leases.hold` says.
         """
@@ -164,7 +163,6 @@ class Service:
         """Return what `action` returns; recover the database and run it again where that is needed.
 
         One that was overtaken by another commit is run again too, on the state behind that.
-
         One that has run short of memory is done once more if what is kept open could be freed.
         """
         if self.clock.now() >= deadline_s:
@@ -187,6 +185,11 @@ class Service:
                 if was_short or not self.databases.free_memory():
                     raise
                 was_short = True
+
+    def deadline_s(self, timeout_ms: int | None, ends_at_s: float) -> float:
+        """Return when a request has to be answered that may take that long, or names no time."""
+        timeout_s = (timeout_ms or self.settings.timeout_ms) / 1000
+        return min(self.clock.now() + timeout_s, ends_at_s)
 
     def check_deadline(self, deadline_s: float) -> None:
         if self.clock.now() >= deadline_s:
@@ -214,8 +217,7 @@ class Service:
     def _grant(self, lease: "Lease", deadline_s: float) -> Grant:
         def check() -> None:
             lease.check()
-            if self.clock.now() >= deadline_s:
-                raise Timeout(DEADLINE_PASSED)
+            self.check_deadline(deadline_s)
 
         return Grant(deadline_s, lease.held.fence, check, lease.doubt, lease.settle)
 

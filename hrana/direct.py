@@ -7,7 +7,8 @@ from typing import Any
 from pydantic_core import to_json
 
 from events import schema
-from events.request import DATABASE, KEY, bad_event
+from events.fields import DATABASE
+from events.request import KEY, bad_event
 from sqlatch.kernel.errors import BadEvent
 
 

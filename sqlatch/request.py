@@ -30,11 +30,9 @@ def read(
         fields["rows_max"] = rows_max
     if page is not None:
         fields["page"] = page
-    if at is not None:
-        fields["at"] = at if isinstance(at, str) else at.isoformat()
     if link is not None:
         fields["link"] = link
-    return fields | _freshness(at_least, max_age_ms) | {"read_only": True}
+    return fields | _moment(at) | _freshness(at_least, max_age_ms) | {"read_only": True}
 
 
 def write(
@@ -56,11 +54,12 @@ def batch(
     idempotency_key: str | None,
     at_least: str | None,
     max_age_ms: int | None,
+    at: str | datetime | None,
 ) -> dict[str, Any]:
     """Return the fields of a request with several statements."""
     fields: dict[str, Any] = {"statements": [statement_of(given).fields() for given in statements]}
     fields |= {"read_only": True} if read_only else _key(idempotency_key)
-    return fields | _freshness(at_least, max_age_ms)
+    return fields | _moment(at) | _freshness(at_least, max_age_ms)
 
 
 def deletion(if_state: str | None) -> dict[str, Any]:
@@ -73,14 +72,28 @@ def undeletion(kept: str) -> dict[str, Any]:
     return {"manage": "undelete", "kept": kept}
 
 
+def history(before: str | None, most: int) -> dict[str, Any]:
+    """Return the fields of a question for the states that can be read."""
+    return {"history": True, "most": most} | ({} if before is None else {"before": before})
+
+
+def branch(to: str, at: str | datetime | None) -> dict[str, Any]:
+    """Return the fields of a request that makes another database of a state."""
+    return {"branch": to} | _moment(at)
+
+
 def event(fields: Mapping[str, Any], *, database: str, attempts: Attempts) -> dict[str, Any]:
     """Return the event of a request: with the database, and the time that it may take."""
     return {**fields, "database": database, "timeout_ms": attempts.execution_ms}
 
 
+REPEATABLE = {"read_only", "idempotency_key", "history"}
+"""The fields of requests of which each may be sent twice."""
+
+
 def is_repeatable(event: Mapping[str, Any]) -> bool:
     """Return whether doing it twice does no harm."""
-    return "read_only" in event or "idempotency_key" in event
+    return not event.keys().isdisjoint(REPEATABLE)
 
 
 @contextmanager
@@ -96,6 +109,12 @@ def refused() -> Iterator[None]:
 def _freshness(at_least: str | None, max_age_ms: int | None) -> dict[str, Any]:
     given = {"at_least": at_least, "max_age_ms": max_age_ms}
     return {name: value for name, value in given.items() if value is not None}
+
+
+def _moment(at: str | datetime | None) -> dict[str, Any]:
+    if at is None:
+        return {}
+    return {"at": at if isinstance(at, str) else at.isoformat()}
 
 
 def _key(given: str | None) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from sqlatch.failures import UnexpectedAnswer
@@ -53,6 +54,29 @@ class Result:
     def value(self) -> Value:
         """The first value of the first row, None if there is no row."""
         return self.rows[0][0] if self.rows else None
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """A state that can be read: its position, when it was made, the bytes that changed.
+
+    None: the state is kept, but not the commits that led to it.
+    """
+
+    position: str
+    at: datetime
+    bytes: int | None
+
+
+def commits_of(reply: Mapping[str, Any]) -> list[Commit]:
+    """Return the commits in a reply; UnexpectedAnswer if it is none."""
+    try:
+        return [
+            Commit(str(one["position"]), datetime.fromisoformat(one["at"]), one["bytes"])
+            for one in reply["commits"]
+        ]
+    except (KeyError, TypeError, ValueError) as error:
+        raise UnexpectedAnswer(f"the answer is no history: {error!r}") from error
 
 
 def results_of(reply: Mapping[str, Any]) -> list[Result]:

@@ -5,8 +5,9 @@ from pathlib import Path
 
 from sqlexec.database import Database
 from sqlexec.idempotency import TABLE
+from sqlexec.interactive import not_found
 from sqlexec.plan import Plans
-from storage.engine import Engine, Work
+from storage.engine import Commit, Engine, Moment, Position, Work
 from storage.memory import keeps_too_much, kept_bytes_max, sqlite_bytes
 
 FREED_BYTES_MIN = 16 * 1024 * 1024
@@ -57,6 +58,22 @@ class Databases:
     def add(self, name: str, copy: Path) -> None:
         """Add a database from a file; BadEvent if there is one of that name."""
         self._engine.add(name, copy)
+
+    def history(
+        self, name: str, *, before: Position | None, most: int, deadline_s: float
+    ) -> list[Commit]:
+        """Return the newest states of a database that can be read, newest first."""
+        self._check_there(name)
+        return self._engine.history(name, before=before, most=most, deadline_s=deadline_s)
+
+    def branch(self, name: str, to: str, moment: Moment | None, deadline_s: float) -> Position:
+        """Make another database of the state at a moment; return the position of that state."""
+        self._check_there(name)
+        return self._engine.branch(name, to, moment, deadline_s)
+
+    def _check_there(self, name: str) -> None:
+        if not self.get(name).exists():
+            raise not_found(name)
 
     def forget_deleted(self, before_s: float) -> int:
         """Remove the copies of databases that were deleted before then. Returns how many."""

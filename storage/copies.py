@@ -86,3 +86,11 @@ def translated(database: str) -> Iterator[None]:
 
 def exists_already(name: str) -> BadEvent:
     return BadEvent(f"the database {name!r} exists: delete or rename it", field="database")
+
+
+def no_history(name: str) -> BadEvent:
+    return BadEvent(
+        f"database {name!r} is a file, and files have no history: keep it as a log (SQLATCH_LOG),"
+        " or make a copy of it with `sqlatch copy`",
+        field="database",
+    )

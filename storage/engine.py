@@ -42,6 +42,18 @@ class Moment:
 
 
 @dataclass(frozen=True, slots=True)
+class Commit:
+    """A state that can be read: its position, when it was made, the bytes of its record.
+
+    None: the state is kept, but not the commits that led to it.
+    """
+
+    position: Position
+    at_ms: int
+    size_bytes: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Freshness:
     """The states that a read may see: none before `at_least`, none older than `max_age_s`.
 
@@ -250,6 +262,17 @@ class Engine(Protocol):
 
     def add(self, name: str, copy: Path) -> None:
         """Add a database from a file, whole or not at all; BadEvent if the name is taken."""
+
+    def history(
+        self, name: str, *, before: Position | None, most: int, deadline_s: float
+    ) -> list[Commit]:
+        """Return the newest states of a database that can be read, newest first; BadEvent."""
+
+    def branch(self, name: str, to: str, moment: Moment | None, deadline_s: float) -> Position:
+        """Make another database of the state at a moment, None being now, whole or not at all.
+
+        Return the position of that state. BadEvent if the name is taken, or the state is not kept.
+        """
 
     def forget_deleted(self, before_s: float) -> int:
         """Remove the copies of databases that were deleted before then. Returns how many."""

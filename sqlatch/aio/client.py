@@ -15,7 +15,7 @@ from sqlatch.failures import UNKNOWN
 from sqlatch.kernel.values import Parameters, Row
 from sqlatch.link import Link, link_of
 from sqlatch.load import CHUNK_ROWS_MAX, Loaded, Loading, Progress
-from sqlatch.result import Result, page_of, results_of
+from sqlatch.result import Commit, Result, commits_of, page_of, results_of
 from sqlatch.statement import Statement
 from sqlatch.url import LambdaTarget, Target
 
@@ -153,10 +153,12 @@ class Client:
         idempotency_key: str | None = None,
         at_least: str | None = None,
         max_age_ms: int | None = None,
+        at: str | datetime | None = None,
     ) -> list[Result]:
         """Run several statements in one transaction: all or none.
 
-        An age is for those that only read: what writes is at the newest state.
+        An age or a moment of the past is for those that only read: what writes is at the newest
+        state.
         """
         fields = request.batch(
             statements,
@@ -164,6 +166,7 @@ class Client:
             idempotency_key=idempotency_key,
             at_least=at_least,
             max_age_ms=max_age_ms,
+            at=at,
         )
         return results_of(await self.ask(fields))
 
@@ -223,6 +226,17 @@ class Client:
     async def undelete_database(self, kept: str) -> None:
         """Bring a copy that a deletion has kept back, under the name of this database."""
         await self.ask(request.undeletion(kept))
+
+    async def history(self, *, before: str | None = None, most: int = 100) -> list[Commit]:
+        """Return the newest states of the database that can be read with `at`, newest first."""
+        return commits_of(await self.ask(request.history(before, most)))
+
+    async def branch(self, to: str, *, at: str | datetime | None = None) -> str:
+        """Make another database, `to`, of the state of this one, or of what it was at a moment.
+
+        Return the position of that state. BadEvent if the name is taken, or the state is not kept.
+        """
+        return str((await self.ask(request.branch(to, at)))["position"])
 
     async def close(self) -> None:
         """Close the connections that were kept."""

@@ -10,6 +10,7 @@ from sqlatch.command.copy import copy
 from sqlatch.command.dump import dump
 from sqlatch.command.exits import Exit
 from sqlatch.command.export import export
+from sqlatch.command.history import branch, history
 from sqlatch.command.load import load
 from sqlatch.command.manage import create, databases, delete, rename, undelete
 from sqlatch.command.mcp import mcp
@@ -53,6 +54,6 @@ def health(*, address: DatabaseAddress) -> int:
 
 for each in (
     query, shell, load, export, dump, restore, copy, databases, create, delete, undelete, rename,
-    use, token, mcp, serve, top,
+    history, branch, use, token, mcp, serve, top,
 ):  # fmt: skip
     commands.add_command(each)

@@ -13,6 +13,7 @@ from sqlatch.client import Client
 from sqlatch.command import output, script
 from sqlatch.command.address import DatabaseAddress, with_address
 from sqlatch.command.exits import Exit, Failure, failure_of, offset_of, shown
+from sqlatch.command.history import AT
 from sqlatch.command.output import Format
 from sqlatch.errors import Constraint, SqlatchError, StatementError
 from sqlatch.kernel.values import Parameters, special_in
@@ -37,6 +38,7 @@ from sqlatch.statement import Statement
 @click.option(
     "--idempotency-key", metavar="KEY", help="Apply the same write once, however often it is sent."
 )
+@AT
 @click.argument("sql", required=False)
 def query(
     *,
@@ -46,6 +48,7 @@ def query(
     read_only: bool,
     file: TextIO | None,
     idempotency_key: str | None,
+    at: str | None,
     sql: str | None,
 ) -> None:
     """Run SQL and write what it gives; `-` reads it from standard input.
@@ -54,7 +57,7 @@ def query(
     """
     if (sql is None) == (file is None):
         raise click.UsageError("give SQL, or a file of it with -f")
-    if read_only and idempotency_key is not None:
+    if (read_only or at is not None) and idempotency_key is not None:
         raise click.UsageError("--idempotency-key is for what writes")
     texts = list(script.located(_script(sql, file)))
     if not texts:
@@ -64,9 +67,10 @@ def query(
         raise click.UsageError("parameters are for one statement, and there are several")
     name = "" if file is None else file.name
     began = time.monotonic()
-    with address.open(writes=not read_only) as client:
-        if read_only:
-            results = _read(client, texts, values, name)
+    only_reads = read_only or at is not None
+    with address.open(writes=not only_reads) as client:
+        if only_reads:
+            results = _read(client, texts, values, name, at)
         else:
             results = _write(client, texts, values, name, idempotency_key or str(uuid4()))
     took_s = time.monotonic() - began
@@ -79,12 +83,16 @@ def query(
 
 
 def _read(
-    client: Client, texts: Sequence[script.Statement], values: Parameters | None, name: str
+    client: Client,
+    texts: Sequence[script.Statement],
+    values: Parameters | None,
+    name: str,
+    at: str | None,
 ) -> list[Result]:
     try:
         if len(texts) > 1:
-            return client.batch([Statement(one.sql) for one in texts], read_only=True)
-        return [client.query(texts[0].sql, values)]
+            return client.batch([Statement(one.sql) for one in texts], read_only=True, at=at)
+        return [client.query(texts[0].sql, values, at=at)]
     except SqlatchError as error:
         raise failure_of(error, writes=False, where=_place(error, texts, name)) from error
 

@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from storage.engine import Table, Work
+from storage.copies import no_history
+from storage.engine import Commit, Moment, Position, Table, Work
 from storage.inplace import copies, removal
 from storage.inplace.files import Files
 from storage.inplace.store import Store
@@ -29,6 +30,14 @@ class InPlace:
 
     def add(self, name: str, copy: Path) -> None:
         copies.bring_in(copy, self._files.path(name))
+
+    def history(
+        self, name: str, *, before: Position | None, most: int, deadline_s: float
+    ) -> list[Commit]:
+        raise no_history(name)
+
+    def branch(self, name: str, to: str, moment: Moment | None, deadline_s: float) -> Position:
+        raise no_history(name)
 
     def tend(self, name: str, deadline_s: float) -> None:
         """Nothing: a file grows by what is in it, and is as quick to open as it was."""

@@ -9,9 +9,10 @@ from typing import cast
 
 from sqlatch.kernel.errors import StorageError
 from storage import copies
+from storage.engine import Commit, Moment, Position, Work
 from storage.engine import Table as Ours
-from storage.engine import Work
 from storage.log.answers import NoAnswer
+from storage.log.archive import Archive
 from storage.log.bucket_archive import BucketArchive
 from storage.log.dynamodb import EPOCH, LARGE, DynamoLog
 from storage.log.log import BEGINNING, HISTORY_S, Conflict, Gone, InDoubt, Place, base_name
@@ -43,16 +44,7 @@ class InTable:
         self._replicas: dict[str, Replica] = {}
 
     def open(self, name: str, *, table: Ours, now: Callable[[], float]) -> Timeline:
-        if name not in self._replicas:
-            self._replicas[name] = Replica(
-                name,
-                self._slot.path / name,
-                partial(self._log, name, now),
-                BucketArchive(self._objects, name),
-                now=now,
-                work=self.work,
-            )
-        return Timeline(name, self._replicas[name], table=table, now=now)
+        return Timeline(name, self._replica(name, now), table=table, now=now)
 
     def names(self) -> list[str]:
         with _answered():
@@ -72,17 +64,33 @@ class InTable:
         return sizes
 
     def add(self, name: str, copy: Path) -> None:
-        """Lay a snapshot of the copy ready, and begin the log with a record that names it."""
         from storage.log.replacement import lay_ready
 
+        scratch = self._slot.path / f"{name}.arriving"
+        self._begin(name, partial(lay_ready, copy, scratch, at_ms=int(time.time() * 1000)))
+
+    def history(
+        self, name: str, *, before: Position | None, most: int, deadline_s: float
+    ) -> list[Commit]:
+        from storage.log.past import History
+
+        return History(self._replica(name, time.time)).commits(before, most, deadline_s)
+
+    def branch(self, name: str, to: str, moment: Moment | None, deadline_s: float) -> Position:
+        from storage.log.branch import branch
+
+        begin = partial(self._begin, to)
+        return branch(self._replica(name, time.time), moment, deadline_s, begin)
+
+    def _begin(self, name: str, lay: Callable[[Archive, bytes, int], None]) -> None:
+        """Have a snapshot laid ready, and begin the log with a record that names it."""
         newest = answered_in_time(partial(self._names.newest, name))
         if is_database(newest):
             raise copies.is_taken(name)
         place, log_id = _behind(newest)
         log = self._log(name, time.time, place, log_id)
         archive, base, txid = BucketArchive(self._objects, name), base_name(), place.txid + 1
-        scratch = self._slot.path / f"{name}.arriving"
-        lay_ready(archive, base, copy, scratch, last=txid, at_ms=int(time.time() * 1000))
+        lay(archive, base, txid)
         try:
             log.sync(time.time() + ADD_S)
             log.replace(base)
@@ -91,6 +99,18 @@ class InTable:
         except InDoubt as error:
             if not self._has_begun(log, txid, base):
                 raise copies.is_taken(name) from error
+
+    def _replica(self, name: str, now: Callable[[], float]) -> Replica:
+        if name not in self._replicas:
+            self._replicas[name] = Replica(
+                name,
+                self._slot.path / name,
+                partial(self._log, name, now),
+                BucketArchive(self._objects, name),
+                now=now,
+                work=self.work,
+            )
+        return self._replicas[name]
 
     def forget_deleted(self, before_s: float) -> int:
         from storage.log.removal import forget_some

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sqlatch.kernel.errors import StorageError
 from storage.copies import is_taken
-from storage.engine import Table, Work
+from storage.engine import Commit, Moment, Position, Table, Work
 from storage.log.archive import Archive
 from storage.log.directory import DirectoryLog
 from storage.log.log import HISTORY_S, Gone, Place, base_name
@@ -43,17 +43,7 @@ class InLog:
         self._replicas: dict[str, Replica] = {}
 
     def open(self, name: str, *, table: Table, now: Callable[[], float]) -> Timeline:
-        if name not in self._replicas:
-            open_log = partial(_log_in, self._directory / name / LOG, now)
-            self._replicas[name] = Replica(
-                name,
-                self._slot.path / name,
-                open_log,
-                self._archive(name),
-                now=now,
-                work=self.work,
-            )
-        return Timeline(name, self._replicas[name], table=table, now=now)
+        return Timeline(name, self._replica(name, now), table=table, now=now)
 
     def names(self) -> list[str]:
         return sorted(entry.name for entry in self._entries() if self._is_there(entry.name))
@@ -70,27 +60,23 @@ class InLog:
         }
 
     def add(self, name: str, copy: Path) -> None:
-        """Make a snapshot of the copy, and a log that begins behind it.
-
-        The snapshot lies beside the others until the log is there, by a name of its own that the
-        log says: one that loses the race leaves none among those of the database.
-        """
         from storage.log.replacement import lay_ready
 
-        root = self._directory / name / LOG
-        log = DirectoryLog(root, now=time.time)
-        is_there, txid = log.is_there()
-        if is_there:
-            raise is_taken(name)
-        archive, base = self._archive(name), base_name()
         scratch = self._slot.path / f"{name}.arriving"
-        lay_ready(archive, base, copy, scratch, last=txid + 1, at_ms=int(time.time() * 1000))
-        try:
-            log.begin(txid + 1, base, after=txid)
-        except FileExistsError as error:
-            archive.discard(base)
-            raise is_taken(name) from error
-        archive.adopt(base)
+        self._begin(name, partial(lay_ready, copy, scratch, at_ms=int(time.time() * 1000)))
+
+    def history(
+        self, name: str, *, before: Position | None, most: int, deadline_s: float
+    ) -> list[Commit]:
+        from storage.log.past import History
+
+        return History(self._replica(name, time.time)).commits(before, most, deadline_s)
+
+    def branch(self, name: str, to: str, moment: Moment | None, deadline_s: float) -> Position:
+        from storage.log.branch import branch
+
+        begin = partial(self._begin, to)
+        return branch(self._replica(name, time.time), moment, deadline_s, begin)
 
     def forget_deleted(self, before_s: float) -> int:
         from storage.log.removal import forget_some
@@ -119,6 +105,37 @@ class InLog:
                 f"the log of database {name!r} was replaced {SNAPSHOTS_TAKEN_MAX} times while it"
                 " was merged; the reaper comes again"
             )
+
+    def _begin(self, name: str, lay: Callable[[Archive, bytes, int], None]) -> None:
+        """Have a snapshot laid, and make a log that begins behind it.
+
+        The snapshot lies beside the others until the log is there, by a name of its own that the
+        log says: one that loses the race leaves none among those of the database.
+        """
+        log = DirectoryLog(self._directory / name / LOG, now=time.time)
+        is_there, txid = log.is_there()
+        if is_there:
+            raise is_taken(name)
+        archive, base = self._archive(name), base_name()
+        lay(archive, base, txid + 1)
+        try:
+            log.begin(txid + 1, base, after=txid)
+        except FileExistsError as error:
+            archive.discard(base)
+            raise is_taken(name) from error
+        archive.adopt(base)
+
+    def _replica(self, name: str, now: Callable[[], float]) -> Replica:
+        if name not in self._replicas:
+            self._replicas[name] = Replica(
+                name,
+                self._slot.path / name,
+                partial(_log_in, self._directory / name / LOG, now),
+                self._archive(name),
+                now=now,
+                work=self.work,
+            )
+        return self._replicas[name]
 
     def _compact(self, name: str, archive: Archive, deadline_s: float) -> None:
         from storage.log.compaction import compact, not_needed

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from sqlatch.kernel.errors import BadEvent, ReadOnly
-from storage.engine import Moment, Store, position_text
+from storage.engine import Commit, Moment, Position, Store, position_text
 from storage.log import ltx
 from storage.log.archive import Archive, Start
 from storage.log.log import Gone, Place, Record
@@ -33,6 +33,7 @@ class History:
         self.archive = replica.archive
         self._open_log = replica.open_log
         self._now = replica.now
+        self._replica = replica
 
     def position_at(self, moment: Moment, deadline_s: float) -> int:
         """Return the position of a moment: of a time, the last one before anything later.
@@ -47,39 +48,84 @@ class History:
         packs = self.archive.packs.all()
         later = next((pack for pack in packs if pack.latest_ms > at_ms), None)
         records = self.archive.packs.read(later) if later else self.unpacked(packs, deadline_s)
-        before = list(takewhile(lambda record: record.at_ms <= at_ms, records))
-        if before:
+        if before := list(takewhile(lambda record: record.at_ms <= at_ms, records)):
             return before[-1].txid
         passed = [pack.last for pack in packs if pack.latest_ms <= at_ms]
-        if passed:
-            return passed[-1]
-        start = self.archive.start(lambda file: file.at_ms <= at_ms)
-        if start is None:
-            raise _not_kept(self.name, f"nothing of {moment}")
-        return start.last
+        if start := self.archive.start(lambda file: file.at_ms <= at_ms):
+            passed.append(start.last)
+        if not passed:
+            raise not_kept(self.name, f"nothing of {moment}")
+        return max(passed)
+
+    def newest(self, deadline_s: float) -> int:
+        """Return the newest position; 0 if there is no database."""
+        self._replica.catch_up(deadline_s)
+        return self._replica.txid
+
+    def commits(self, before: int | None, most: int, deadline_s: float) -> list[Commit]:
+        """Return the newest states that can be read, before a position if one is given."""
+        packs = self.archive.packs.all()
+        found: list[Commit] = []
+        for records in self._newest_first(packs, before, deadline_s):
+            for record in reversed(records):
+                if record.txid < (found[-1].position if found else before or record.txid + 1):
+                    found.append(_commit(record))
+            if len(found) >= most:
+                return found[:most]
+        lowest = found[-1].position if found else before or self.newest(deadline_s) + 1
+        kept = {file.last: file for file in self.archive.files() if file.last < lowest}
+        reached = [last for last in sorted(kept, reverse=True) if self._is_reached(last)]
+        more = [Commit(Position(last), kept[last].at_ms, None) for last in reached]
+        return (found + more)[:most]
+
+    def _is_reached(self, position: int) -> bool:
+        start = self.archive.start(lambda file: file.last <= position)
+        return start is not None and start.last == position
+
+    def _newest_first(
+        self, packs: list[PackFile], before: int | None, deadline_s: float
+    ) -> Iterator[list[Packed]]:
+        yield self.unpacked(packs, deadline_s)
+        for pack in sorted(packs, key=lambda pack: pack.last, reverse=True):
+            if before is None or pack.first < before:
+                yield self.archive.packs.read(pack)
 
     def unpacked(self, packs: list[PackFile], deadline_s: float) -> list[Packed]:
         """Return the records that are only in the log."""
         start = self.archive.start()
-        last = packs[-1].last if packs else start.last if start else 0
-        return self._in_log(last, deadline_s)
+        return self._in_log(packs[-1].last if packs else start.last if start else 0, deadline_s)
 
     def behind(self, txid: int, deadline_s: float) -> Iterator[Packed]:
-        """Yield the records behind a transaction, one after the other, as far as they are kept."""
+        """Yield the records behind a transaction, one after the other; Gone if one is not kept."""
         for pack in self.archive.packs.all():
             if pack.last > txid:
                 for record in self.archive.packs.read(pack):
                     if record.txid == txid + 1:
                         txid += 1
                         yield record
-        yield from self._in_log(txid, deadline_s)
+        for record in self._in_log(txid, deadline_s):
+            if record.txid != txid + 1:
+                raise Gone(f"record {txid + 1} is not kept")
+            txid += 1
+            yield record
 
     def _in_log(self, txid: int, deadline_s: float) -> list[Packed]:
+        """Return the records of the log, those behind a snapshot if it goes on behind one."""
         with closing(self._open_log(Place(epoch=0, offset=0, txid=txid), None)) as log:
-            return [
-                Packed(each.txid, ltx.header_of(each.content).at_ms, each.content)
-                for each in log.sync(deadline_s)
-            ]
+            try:
+                records = log.sync(deadline_s)
+            except Gone as gone:
+                start = self.archive.start_of(gone.base)
+                if start is None or start.last <= txid:
+                    raise
+                return self._in_log(start.last, deadline_s)
+        return [
+            Packed(each.txid, ltx.header_of(each.content).at_ms, each.content) for each in records
+        ]
+
+
+def _commit(record: Packed) -> Commit:
+    return Commit(Position(record.txid), record.at_ms, len(record.content))
 
 
 class PastLog:
@@ -109,11 +155,11 @@ class PastLog:
             start = self._archive.start_of(gone.base)
             if start is not None and start.last > txid:
                 raise  # a snapshot that was taken in only now
-            raise _not_kept(name, f"position {position_text(position)}") from gone
+            raise not_kept(name, f"no position {position_text(position)}") from gone
         if not records or records[-1].txid < position:
             newest = position_text(records[-1].txid if records else txid)
-            raise _not_kept(
-                name, f"position {position_text(position)}, only what leads to {newest}"
+            raise not_kept(
+                name, f"no position {position_text(position)}, only what leads to {newest}"
             )
         self.place = records[-1].end
         return records
@@ -206,7 +252,7 @@ def _record(packed: Packed) -> Record:
     return Record(packed.txid, b"", packed.content, Place(epoch=0, offset=0, txid=packed.txid))
 
 
-def _not_kept(name: str, what: str) -> BadEvent:
+def not_kept(name: str, what: str) -> BadEvent:
     return BadEvent(
         f"the history of database {name!r} has {what}: `sqlatch history {name}` shows what it has",
         field="at",

@@ -17,7 +17,7 @@ Ready = tuple[bytes, Callable[[], None]]
 def replacement(replica: Replica, copy: Path, *, at_ms: int) -> Ready:
     """Lay a file ready that is to replace a database; return its name, and what commits it."""
     base, scratch = base_name(), replica.file.path.with_name("arriving")
-    lay_ready(replica.archive, base, copy, scratch, last=replica.txid + 1, at_ms=at_ms)
+    lay_ready(copy, scratch, replica.archive, base, replica.txid + 1, at_ms=at_ms)
     return base, partial(go_on, replica.log, replica.archive, base)
 
 
@@ -28,7 +28,7 @@ def go_on(log: Log, archive: Archive, base: bytes) -> None:
 
 
 def lay_ready(
-    archive: Archive, base: bytes, copy: Path, scratch: Path, *, last: int, at_ms: int
+    copy: Path, scratch: Path, archive: Archive, base: bytes, last: int, *, at_ms: int
 ) -> None:
     """Write a database file as a snapshot that a log is to go on behind, by way of `scratch`."""
     try:

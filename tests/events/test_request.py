@@ -4,16 +4,16 @@ from typing import Any
 
 import pytest
 
+from events.fields import TIMEOUT_MS_MAX
 from events.request import (
     PARAMETER_SETS_MAX,
     SQL_CHARACTERS_MAX,
     STATEMENTS_MAX,
-    TIMEOUT_MS_MAX,
-    HealthEvent,
     QueryEvent,
     StatementEvent,
     parse,
 )
+from events.whole import HealthEvent
 from sqlatch.kernel.errors import BadEvent
 
 

@@ -72,8 +72,10 @@ class Moments:
         assert self._ask(query="SELECT count(*) FROM t")["meta"]["position"] == self.positions[-1]
 
     def _commit(self, query: str, *parameters: Any) -> None:
-        reply = self._ask(query=query, parameters=list(parameters))
-        self.positions.append(reply["meta"]["position"])
+        self.note(self._ask(query=query, parameters=list(parameters))["meta"]["position"])
+
+    def note(self, position: str) -> None:
+        self.positions.append(position)
         self.times.append(now())
 
 
@@ -134,3 +136,47 @@ def test_a_moment_that_is_not_there_is_refused(moments: Moments, refused: Ask) -
         error = refused(query="SELECT 1", at=at)
         assert (error["code"], error["field"]) == ("BAD_EVENT", "at"), at
     moments.check()
+
+
+def history(ask: Ask, **fields: Any) -> list[str]:
+    reply = ask(history=True, database="main", **fields)
+    return [commit["position"] for commit in reply["commits"]]
+
+
+def test_the_history_names_each_commit_newest_first(
+    ask: Ask, moments: Moments, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compaction, "RECORDS_KEPT_S", -1)
+    newest_first = moments.positions[::-1]
+    assert history(ask) == newest_first
+    for _pass in range(2):
+        pass_of_the_reaper()
+        moments.add(2)
+    newest_first = moments.positions[::-1]
+
+    assert history(ask) == newest_first
+    assert history(ask, most=3) == newest_first[:3]
+    assert history(ask, before=newest_first[3], most=2) == newest_first[4:6]
+    commit = ask(history=True, database="main", most=1)["commits"][0]
+    assert commit["bytes"] > 0
+    assert moments.times[-2] < commit["at"] <= moments.times[-1]
+
+
+def test_a_branch_is_what_the_database_was_and_goes_its_own_way(
+    ask: Ask, moments: Moments, refused: Ask
+) -> None:
+    pass_of_the_reaper()
+    moments.add(2)
+    for rows, at in ((1, moments.positions[1]), (4, moments.times[4]), (5, None)):
+        name = f"then-{rows}"
+        reply = ask(branch=name, database="main", **({"at": at} if at else {}))
+        assert reply == {"database": "main", "branch": name, "position": moments.positions[rows]}
+        assert ask(query="SELECT count(*) FROM t", database=name)["rows"] == [[rows]]
+        ask(query="DELETE FROM t", database=name)
+    moments.check()
+
+    again = refused(branch="then-1", database="main")
+    assert (again["code"], again["field"]) == ("BAD_EVENT", "database")
+    assert refused(branch="new", database="none")["code"] == "DATABASE_NOT_FOUND"
+    assert refused(branch="new", database="main", at=f"{99:016x}")["code"] == "BAD_EVENT"
+    assert sorted(service().databases.names()) == ["main", "then-1", "then-4", "then-5"]

@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import pytest
 
-from events import request
+from events import fields
 from hrana import items
 from hrana.files import KEY_BYTES, LOG, LOG_KEPT_S, TEXTS
 from hrana.items import StreamItems
@@ -20,7 +20,7 @@ from sqlatch.kernel.errors import StorageError
 from tests.dynamodb_server import CREDENTIALS, create_log
 from tests.storage.log.clouds import Faulty
 
-NAME = str(request.DATABASE["pattern"]).replace(r"\z", r"\Z")
+NAME = str(fields.DATABASE["pattern"]).replace(r"\z", r"\Z")
 LATER_S = time.time() + LOG_KEPT_S + 1_000
 
 

@@ -14,10 +14,13 @@ import apsw
 
 from sqlatch.kernel.errors import BadEvent, Timeout
 from storage.connection import Session
+from storage.copies import no_history
 from storage.engine import (
     NEWEST,
+    Commit,
     Freshness,
     Grant,
+    Moment,
     Position,
     Table,
     Work,
@@ -71,6 +74,14 @@ class InMemory:
     def forget_deleted(self, before_s: float) -> int:
         kept = [name for name in self._shared if name.startswith(KEPT)]
         return len([self._shared.pop(name) for name in kept if before_s > time.time()])
+
+    def history(
+        self, name: str, *, before: Position | None, most: int, deadline_s: float
+    ) -> list[Commit]:
+        raise no_history(name)
+
+    def branch(self, name: str, to: str, moment: Moment | None, deadline_s: float) -> Position:
+        raise no_history(name)
 
     def tend(self, name: str, deadline_s: float) -> None:
         pass

@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 
 from sqlatch.kernel import nfs
-from storage.engine import Table
+from storage.engine import Store, Table
 from storage.log import files, segment
 from storage.log.directory import DirectoryLog
 from storage.log.log import BEGINNING, Place, Record
+from tests.grants import granted
 
 DEADLINE_S = 10.0
 
@@ -89,3 +90,12 @@ def counted_calls() -> Iterator[list[str]]:
             patched.setattr(module, "os", SimpleNamespace(**{**vars(os), **counted}))
         patched.setattr(files, "_libc", lambda: measured)
         yield calls
+
+
+def add_row(store: Store, *before: str) -> None:
+    """Commit a row of the table `t`, behind some statements."""
+    with store.write(granted(fence=next(fences)), creates=True) as transaction:
+        for sql in before:
+            transaction.connection.run(sql)
+        transaction.connection.run("INSERT INTO t VALUES (1)")
+        transaction.commit()

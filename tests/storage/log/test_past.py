@@ -14,7 +14,7 @@ from storage.log.log import BEGINNING
 from storage.log.past import History, PastLog
 from storage.log.store import Store
 from tests.grants import granted
-from tests.storage.log.logs import OURS, fences
+from tests.storage.log.logs import OURS, add_row, fences
 
 
 @pytest.fixture
@@ -26,17 +26,9 @@ def engine(logs: Path, tmp_path: Path) -> InLog:
 def store(engine: InLog) -> Store:
     """The positions are the numbers of rows."""
     store = engine.open("main", table=OURS, now=time.time)
-    add(store, "CREATE TABLE t (n)")
-    add(store)
+    add_row(store, "CREATE TABLE t (n)")
+    add_row(store)
     return store
-
-
-def add(store: Store, *before: str) -> None:
-    with store.write(granted(fence=next(fences)), creates=True) as transaction:
-        for sql in before:
-            transaction.connection.run(sql)
-        transaction.connection.run("INSERT INTO t VALUES (1)")
-        transaction.commit()
 
 
 def rows_at(store: Store, position: int) -> object:
@@ -52,8 +44,8 @@ def test_a_state_that_is_only_in_merged_files_is_refused_with_what_is_there(
     reaper = InLog(logs, tmp_path / "of-the-reaper", history_s=0)
     for _pass in range(3):
         reaper.tend("main", time.time() + 60)
-        add(store)
-        add(store)
+        add_row(store)
+        add_row(store)
         # A segment that is sealed can be removed.
         store.recover(granted(fence=next(fences)))
     reaper.tend("main", time.time() + 60)
