@@ -130,6 +130,9 @@ def test_a_process_that_only_reads_never_loads_the_aws_sdk(
     assert {"handler.query", "apsw"} <= loaded
     assert loaded & UNWANTED == set()
     assert loaded & {"botocore.session", "locking.lease", "locking.leases", "storage.log"} == set()
+    assert (
+        loaded & {"handler.links", "events.lines", "sqlexec.outflow", "sqlatch.kernel.aws"} == set()
+    )
 
 
 def test_a_process_that_writes_loads_its_table_of_leases_and_no_other(

@@ -20,6 +20,8 @@ from sqlatch.kernel.aws.service import Service as AwsService
 from sqlatch.kernel.aws.signature import Request
 from sqlatch.kernel.aws.written import PART_BYTES
 from tests.conftest import Ask, forget
+from tests.events.test_http import error_of, v2
+from tests.forge import PUBLIC, bearer
 from tests.handler.test_pages import by_http
 from tests.results import PREFIX, bucket_at
 
@@ -246,6 +248,24 @@ def test_a_function_that_only_reads_makes_links(ask: Ask, monkeypatch: pytest.Mo
 
 
 @pytest.mark.usefixtures("table")
+def test_who_may_read_a_database_may_have_a_link_to_it_and_nobody_else(
+    ask: Ask, bucket: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SQLATCH_TOKEN_KEYS", PUBLIC)
+    monkeypatch.setenv("SQLATCH_HTTP_AUTH", "token")
+    forget(service)
+
+    def post(**permitted: Any) -> dict[str, Any]:
+        headers = {"Authorization": bearer(time.time(), **permitted)}
+        return ask(v2("POST", "/read", json.dumps({"query": ALL, "link": "csv"}), headers=headers))
+
+    refused = post(databases=["another"])
+    assert (error_of(refused)[:2], left_in(bucket)) == ((401, "UNAUTHORIZED"), [])
+    answer = post(access="ro", databases=["main"])
+    assert content_of(json.loads(answer["body"])).decode() == CSV
+
+
+@pytest.mark.usefixtures("table")
 def test_a_file_of_many_parts_is_whole_and_its_link_is_in_no_log(
     ask: Ask, bucket: Any, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -292,6 +312,30 @@ def test_what_s3_throttles_is_sent_again(call: str, ask: Ask, fail: Fail) -> Non
     reply = ask(query=LARGE, parameters=[rows], link="csv")
 
     assert content_of(reply).count(b"\n") == rows + 1
+
+
+@pytest.mark.usefixtures("table")
+@pytest.mark.parametrize("happens", [True, False])
+def test_a_completion_whose_answer_was_lost_is_asked_of_the_object(
+    *, happens: bool, ask: Ask, refused: Ask, bucket: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """S3 knows no such upload any more when it is asked again: it was completed, or aborted."""
+    send = vars(AwsService)["send"]
+
+    def losing(self: Any, request: Request, **options: Any) -> Answer:
+        if call_of(request) == "complete" and not happens:
+            return refusal(404, "NoSuchUpload")
+        answer: Answer = send(self, request, **options)
+        return refusal(404, "NoSuchUpload") if call_of(request) == "complete" else answer
+
+    monkeypatch.setattr(AwsService, "send", losing)
+    request: dict[str, Any] = {"query": LARGE, "parameters": [LARGE_ROWS], "link": "csv"}
+
+    if happens:
+        assert content_of(ask(request)).count(b"\n") == LARGE_ROWS + 1
+    else:
+        assert refused(request)["aws_code"] == "NoSuchUpload"
+        assert left_in(bucket) == []
 
 
 @pytest.mark.usefixtures("table")
