@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import apsw
 
 from sqlatch.kernel import nfs
+from sqlatch.kernel.errors import BadEvent
 from storage.copies import copy_pages, is_taken, opened, translated
 from storage.engine import KeepsChanging
 
@@ -63,12 +64,28 @@ def bring_in(copy: Path, live: Path) -> None:
             closing(apsw.Connection(str(arriving))) as target,
         ):
             copy_pages(source, target)
+        check_no_journal(live)
         try:
             os.link(arriving, live)
         except FileExistsError as error:
             raise is_taken(live.stem) from error
     finally:
         arriving.unlink(missing_ok=True)
+
+
+def check_no_journal(live: Path) -> None:
+    """BadEvent if a file of that name would be taken for the one that its journal belongs to.
+
+    SQLite would write the pages of the other into it.
+    """
+    journal = nfs.journal_of(live)
+    nfs.open_directory(live.parent)
+    if nfs.open_journal(journal):
+        raise BadEvent(
+            f"{journal} belongs to a database file that was removed: bring that file back, or move"
+            " the journal away",
+            field="database",
+        )
 
 
 def write_over(copy: Path, live: Path, grant: "Grant") -> None:

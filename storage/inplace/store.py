@@ -173,8 +173,10 @@ class Store:
                 session, lambda: check(self._state(session)), partial(self.commit, session, grant)
             )
             grant.check()
+            files, now_s = self._files, self._now()
+            kept = removal.move_away(self.name, session, self._identity, files, now_s)
             self.close()
-            return removal.move_away(self.name, self._files, self._now())
+            return kept
 
     def bring_back(self, kept: str, grant: Grant) -> None:
         self.close()
