@@ -1,5 +1,6 @@
 """The result of a statement as the protocol has it (StmtResult), in JSON."""
 
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic_core import to_json
@@ -8,6 +9,16 @@ from sqlexec.transaction import Ran
 
 Outcome = dict[str, Any]
 """Columns, rows, and what was changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """The digest by which a replay compares a statement that was run, and its page."""
+
+    digest: str
+    page: str | None = None
+    rows_count: int = 0
+    rows_bytes: int = 0
 
 
 def empty_outcome() -> Outcome:

@@ -1,7 +1,7 @@
 """The protocol's two kinds of no: to a statement, inside a reply, and to a whole request."""
 
 from sqlatch.kernel.errors import LeaseLost, SqlatchError, Timeout
-from storage.translate import NoStatement, SeveralStatements
+from storage.translate import NoStatement, Overtaken, SeveralStatements
 
 CODES = {
     "FORBIDDEN_STATEMENT": "BLOCKED",
@@ -24,6 +24,11 @@ OF_THE_STATEMENT = frozenset({
 """Codes of errors that the same statement on the same data causes again."""
 
 MANY_STATEMENTS = "one statement at a time: send several as a batch, or a script as a sequence"
+
+OVERTAKEN = (
+    "database is locked: other transactions were committed first until the deadline; nothing of"
+    " this one is written, and it is still open: send COMMIT again, or roll back"
+)
 
 UNDONE = "nothing of this statement was written, and what the request committed before it stays"
 AFTER_A_COMMIT: dict[type[SqlatchError], str] = {
@@ -90,6 +95,11 @@ def refusal_of(error: SqlatchError) -> StatementRefused:
     message = MANY_STATEMENTS if isinstance(error, SeveralStatements) else error.message
     code = _code(error)
     return StatementRefused(message, code, recurs=recurs, hint=error.hint, error=error)
+
+
+def overtaken(error: Overtaken) -> StatementRefused:
+    """Return the refusal of a COMMIT at its deadline, which others were faster than."""
+    return StatementRefused(OVERTAKEN, "SQLITE_BUSY", recurs=False, error=error)
 
 
 def _code(error: SqlatchError) -> str:

@@ -1,8 +1,7 @@
 """A transaction of a stream: what came before is run again, what is new is run and logged."""
 
 from collections.abc import Callable
-from contextlib import ExitStack
-from dataclasses import dataclass
+from contextlib import ExitStack, suppress
 from functools import partial
 from typing import TypeVar
 
@@ -10,19 +9,19 @@ from hrana import values
 from hrana.answers import Answers
 from hrana.control import control_of
 from hrana.database import Database
-from hrana.outcomes import Outcome, empty_outcome, in_one_order, outcome_of, without_rows
+from hrana.outcomes import Known, Outcome, empty_outcome, in_one_order, outcome_of, without_rows
 from hrana.pages import check_in_transaction, in_transaction, page_of_stmt, run_page
 from hrana.parameters import Arguments
 from hrana.protocol import Stmt
-from hrana.refusals import StatementRefused, refusal_of
+from hrana.refusals import StatementRefused, overtaken, refusal_of
 from hrana.room import Room
 from hrana.state import LOG_BYTES_MAX, STATEMENTS_MAX, Entry, Log, digest_of
-from sqlatch.kernel.errors import ReadOnly, SqlatchError
+from sqlatch.kernel.errors import ReadOnly, SqlatchError, Timeout
 from sqlexec.pages import end_of, state_of
 from sqlexec.plan import Description, Plan
 from sqlexec.statement import EncodeRows, GrantNeeded, Limits
 from sqlexec.transaction import Transaction
-from storage.translate import NeedsMemory
+from storage.translate import NeedsMemory, Overtaken
 
 T = TypeVar("T")
 
@@ -99,15 +98,28 @@ class Replay:
             self.leave()
             return
         try:
-            if not self._entered().commits:
-                # A transaction that was seen to fail in memory makes no database.
-                self.leave()
-                self._enter(commits=True)
-            commit(self._entered())
+            while not self._has_committed(commit):
+                pass
         except SqlatchError as error:
             self.leave(error)
             raise refusal_of(error) from error
         self.leave()
+
+    def _has_committed(self, commit: Callable[[Transaction], None]) -> bool:
+        """Commit. Return False if another commit was first: on the state behind that, run again."""
+        if not self._entered().commits:
+            # A transaction that was seen to fail in memory makes no database.
+            self.leave()
+            self._enter(commits=True)
+        try:
+            commit(self._entered())
+        except Overtaken as error:
+            self.leave(error)
+            with suppress(Timeout):
+                self._database.check_deadline()
+                return False
+            raise overtaken(error) from error
+        return True
 
     def look_up(self) -> None:
         """See that no copy of this request or of an earlier one has committed, its answer lost."""
@@ -225,7 +237,7 @@ class Replay:
 
     def _run_new(
         self, sql: str, stmt: Stmt, live: Transaction, *, at_ms: int, index: int
-    ) -> tuple[Outcome, "_Ran"]:
+    ) -> tuple[Outcome, Known]:
         room = self._room
         limits = room.limits(self._database.rows_max, is_page=stmt.page is not None)
         outcome, ran = self._run(
@@ -246,13 +258,13 @@ class Replay:
         *,
         at_ms: int,
         index: int,
-    ) -> tuple[Outcome, "_Ran"]:
+    ) -> tuple[Outcome, Known]:
         """Run a statement; return its outcome, and what the log keeps of it."""
         control = control_of(sql)
         if control is not None:
             live.savepoint(control.verb.value, control.name)
             outcome = empty_outcome()
-            return outcome, _Ran(digest_of(outcome))
+            return outcome, Known(digest_of(outcome))
         seed = self.log.seed_of(index)
         page = page_of_stmt(sql, stmt, live, at_ms=at_ms, seed=seed.decode())
         arguments = Arguments(sql, stmt)
@@ -268,17 +280,7 @@ class Replay:
         if page is not None:
             outcome["page"] = end_of(page, ran, in_transaction(self.log.id)).next
         digest = digest_of(in_one_order(outcome) if ran.is_unordered else outcome)
-        return outcome, _Ran(digest, page.text if page else None, ran.rows_count, ran.rows_bytes)
-
-
-@dataclass(frozen=True, slots=True)
-class _Ran:
-    """A statement that was run: the digest by which a replay compares it, and its page."""
-
-    digest: str
-    page: str | None = None
-    rows_count: int = 0
-    rows_bytes: int = 0
+        return outcome, Known(digest, page.text if page else None, ran.rows_count, ran.rows_bytes)
 
 
 def _leaves_something(sql: str, live: Transaction) -> bool:

@@ -123,12 +123,7 @@ class Archive:
 
         None: there is no snapshot.
         """
-        files = [file for file in self.files() if among(file)]
-        snapshots = [file for file in files if file.level == SNAPSHOT_LEVEL]
-        if not snapshots:
-            return None
-        newest = snapshots[-1]
-        return Start(newest, tuple(_continuing(newest.last, files)))
+        return start_among([file for file in self.files() if among(file)])
 
     def start_of(self, base: bytes) -> Start | None:
         """Return the start; before, take in the snapshot of that name, if its maker has died."""
@@ -230,6 +225,15 @@ class Archive:
 
     def _path(self, level: int, header: Header) -> Path:
         return self.directory / str(level) / f"{header.first:016x}-{header.last:016x}.ltx"
+
+
+def start_among(files: list[LtxFile]) -> Start | None:
+    """Return the newest snapshot among files, and what continues it."""
+    snapshots = [file for file in files if file.level == SNAPSHOT_LEVEL]
+    if not snapshots:
+        return None
+    newest = snapshots[-1]
+    return Start(newest, tuple(_continuing(newest.last, files)))
 
 
 def _listed(level: Path) -> Iterator[LtxFile]:

@@ -42,8 +42,8 @@ class Bookmark:
         """False of a copy of which nothing is known: it must not be used."""
         self.is_clean = state == CLEAN
         self.place = Place(epoch, offset, txid) if self.is_known else BEGINNING
-        self.log_id: bytes | None = log_id if self.is_known and self.place.epoch else None
-        """The id of the log that the copy is of, if it has anything of one."""
+        self.log_id: bytes | None = log_id if self.is_known and any(log_id) else None
+        """The id of the log that the copy is of, None if no log was asked yet."""
 
     def begin(self, target: int) -> None:
         """From here on the copy is torn, until the records up to `target` are applied."""
@@ -60,6 +60,12 @@ class Bookmark:
         """A commit of our own has brought the copy to `place`."""
         self.target = place.txid
         self.reach(place)
+
+    def note(self, log_id: bytes | None) -> None:
+        """The copy is of that log."""
+        if log_id != self.log_id:
+            self.log_id = log_id
+            self._write()
 
     def reset(self) -> None:
         """The copy is empty."""

@@ -16,13 +16,24 @@ from io import BufferedReader, RawIOBase
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
 
-from storage.log.archive import ARRIVING_BASE, HISTORY, LIES_READY_S, Archive, LtxFile, Old, Start
-from storage.log.copy_file import JUST_S
+from storage.log.archive import (
+    ARRIVING_BASE,
+    HISTORY,
+    LIES_READY_S,
+    Archive,
+    LtxFile,
+    Old,
+    Start,
+    start_among,
+)
 from storage.log.ltx import Header
 from storage.log.objects import Objects, Stored, answered_in_time
 
 if TYPE_CHECKING:
     from storage.log.pack import Packs
+
+MOMENT_S = 5.0
+"""So long a list is used again, where a snapshot of it is looked for: none is deleted that soon."""
 
 READ_BYTES = 16 << 20
 READ_BYTES_MIN = 256 << 10
@@ -94,24 +105,16 @@ class BucketArchive(Archive):
         self._objects = objects
         self._keeps_list = keeps_list
         self._listed: list[LtxFile] | None = None
-        self._lying_ready: list[Stored] = []
-        self._seen: list[Stored] = []
-        self._just_listed: list[Stored] | None = None
-        self._listed_s = float("-inf")
+        self._stored: list[Stored] = []
+        self._stored_s = float("-inf")
         self._adopted = ""
 
     def files(self) -> list[LtxFile]:
         if self._listed is None or not self._keeps_list:
-            prefix = f"{self.directory}/"
-            listed, self._just_listed = self._just_listed, None
-            is_old = time.monotonic() - self._listed_s > JUST_S
-            if listed is None or is_old or not any(self._adopted in each.key for each in listed):
-                self._listed_s = time.monotonic()
-                listed = answered_in_time(lambda: list(self._objects.list(prefix + LEVELS)))
-            self._seen = listed
-            self._lying_ready = [each for each in listed if _READY.search(each.key)]
-            found = [self._file(each, each.key.removeprefix(prefix)) for each in listed]
-            self._listed = sorted(filter(None, found), key=_by_transactions)
+            prefix = f"{self.directory}/{LEVELS}"
+            self._stored_s = time.monotonic()
+            self._stored = answered_in_time(lambda: list(self._objects.list(prefix)))
+            self._listed = self._files_among(self._stored)
         return self._listed
 
     @cached_property
@@ -152,12 +155,13 @@ class BucketArchive(Archive):
         return BucketArchive(self._objects, database)
 
     def start_of(self, base: bytes) -> Start | None:
-        """See `Archive`. What was listed just before has the snapshot that lies ready too."""
-        if not base:
-            start = self.start()
-            self._just_listed = self._seen
-            return start
-        return super().start_of(base)
+        """See `Archive`. What was listed a moment ago has the snapshot that lies ready too."""
+        if base:
+            self.adopt(base)
+            is_new = time.monotonic() - self._stored_s < MOMENT_S
+            if is_new and any(self._adopted in each.key for each in self._stored):
+                return start_among(self._files_among(self._stored))
+        return self.start()
 
     def adopt(self, base: bytes) -> None:
         """Take a snapshot for one of the files, which needs no call. Its log is there."""
@@ -187,13 +191,18 @@ class BucketArchive(Archive):
         What else is unfinished has no name yet.
         """
         start = self.start()
-        for each in self._lying_ready:
+        for each in self._stored:
             found = _READY.search(each.key)
             if start is None or found is None or int(found[2], 16) > start.last:
                 continue
             if each.written_s <= written_by_s and found[1] != self._adopted:
                 answered_in_time(partial(self._objects.delete, each.key))
                 self._listed = None
+
+    def _files_among(self, stored: list[Stored]) -> list[LtxFile]:
+        prefix = f"{self.directory}/"
+        found = [self._file(each, each.key.removeprefix(prefix)) for each in stored]
+        return sorted(filter(None, found), key=_by_transactions)
 
     def _path(self, level: int, header: Header) -> Path:
         path = super()._path(level, header)

@@ -7,7 +7,7 @@ import errno
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from itertools import pairwise, takewhile
 from pathlib import Path
@@ -202,12 +202,19 @@ class Chain:
             newest.close()
 
     def has_lost(self, epoch: int) -> bool:
-        """Return whether the directory is there, and a segment of it is not."""
+        """Return whether the directory of all databases is there, and a segment of this log is not,
+        though one of another log may have its name."""
         try:
-            self.refresh()
-            return not files.is_there(self.path(epoch))
+            return epoch not in self.epochs() or self.is_anothers(epoch)
         except OSError:
             return False
+
+    def is_anothers(self, epoch: int) -> bool:
+        """Return whether a segment belongs to another log than those that were opened before."""
+        if self.database_id is None:
+            return False
+        with closing(Segment.open(self.path(epoch), epoch, None)) as segment:
+            return segment.header.database_id != self.database_id
 
     def settled(self) -> list[Settled]:
         """Return the segments that nothing can be added to, oldest first: all but the newest."""

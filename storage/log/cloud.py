@@ -84,12 +84,16 @@ class InTable:
 
     def _begin(self, name: str, lay: Callable[[Archive, bytes, int], None]) -> None:
         """Have a snapshot laid ready, and begin the log with a record that names it."""
+        from storage.log.replacement import check_no_files
+
         newest = answered_in_time(partial(self._names.newest, name))
         if is_database(newest):
             raise copies.is_taken(name)
         place, log_id = _behind(newest)
         log = self._log(name, time.time, place, log_id)
         archive, base, txid = BucketArchive(self._objects, name), base_name(), place.txid + 1
+        if newest is None:
+            check_no_files(archive)
         lay(archive, base, txid)
         try:
             log.sync(time.time() + ADD_S)
@@ -145,13 +149,12 @@ class InTable:
 
     def _compact(self, name: str, archive: BucketArchive, deadline_s: float) -> int:
         """Merge and remove; return the number of the last record that was removed."""
-        from storage.log.compaction import compact, take_in
+        from storage.log.compaction import compact, take_in_all
 
         start = archive.start()
         place = Place(epoch=0, offset=0, txid=start.last if start else 0)
         log = self._log(name, time.time, place, None)
-        while records := log.piece(deadline_s):
-            take_in(archive, [record.content for record in records], self._history_s)
+        take_in_all(archive, log, self._history_s, deadline_s)
         floor = compact(archive, [], time.time(), self._history_s)
         return log.remove(floor, deadline_s)
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 from functools import partial
 from io import BytesIO
 from itertools import groupby, pairwise, takewhile
+from math import inf
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
@@ -18,7 +19,7 @@ from storage.log import ltx
 from storage.log.archive import SNAPSHOT_LEVEL, Archive, LtxFile, Old, Start
 from storage.log.chain import Settled
 from storage.log.durable import BUFFER_BYTES
-from storage.log.log import HISTORY_S
+from storage.log.log import HISTORY_S, Log
 from storage.log.ltx import Damaged, Header
 
 DAY_S = 86_400
@@ -64,6 +65,15 @@ def tended(
     start = files.start()
     if start is not None and snapshot_is_due(start, time.time()):
         check()
+
+
+def take_in_all(archive: Archive, log: Log, keep_s: float, end_s: float, to: float = inf) -> None:
+    """Take in the records of a log up to a number. It stands where the files of the archive end."""
+    has_more = True
+    while has_more:
+        if records := [each.content for each in log.sync(end_s) if each.txid <= to]:
+            take_in(archive, records, keep_s)
+        has_more = log.has_more and log.place.txid < to
 
 
 def compact(

@@ -2,15 +2,15 @@
 
 import errno
 import os
-import time
-from collections.abc import Callable, Iterable
-from contextlib import closing
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import apsw
 
+from sqlatch.kernel.errors import StorageError
 from storage.engine import Work
 from storage.log.archive import LtxFile
 from storage.log.capture import Capture
@@ -19,9 +19,6 @@ from storage.log.ltx import Damaged, Header, scan
 
 if TYPE_CHECKING:
     from storage.log.reading import Ranges
-
-JUST_S = 5.0
-"""So long a snapshot that was there is taken to be there still: none is deleted that soon."""
 
 LAZY_BYTES_MIN = 16 * 1024 * 1024
 """A smaller snapshot is written out at once: that takes less than a tenth of a second, and a copy
@@ -44,9 +41,6 @@ class CopyFile:
         self._hydrator: Hydrator | None = None
         self._files: LazyFiles | None = None
         self._is_told_whole = False
-        self._opened_on: LtxFile | None = None
-        self._header: Header | None = None
-        self._opened_s = 0.0
 
     @property
     def vfs(self) -> str | None:
@@ -68,7 +62,7 @@ class CopyFile:
         if self.descriptor < 0:
             self.descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
 
-    def open_on(self, snapshot: LtxFile, header: Header | None = None) -> None:
+    def open_on(self, snapshot: LtxFile) -> None:
         """Open a file that needs a snapshot, or make one of it. A small one is written out."""
         is_small = snapshot.size_bytes < LAZY_BYTES_MIN or snapshot.holds_nothing
         if not self.path.exists() and is_small:
@@ -76,11 +70,9 @@ class CopyFile:
             self.apply(snapshot)
             return
         self._is_told_whole = False
-        self._opened_on, self._opened_s = snapshot, time.monotonic()
         self._snapshot = snapshot.ranges()
         read = partial(_counted, self._work, self._snapshot.read)
-        self._hydrator = Hydrator(read, self.path, header)
-        self._header = self._hydrator.header
+        self._hydrator = Hydrator(read, self.path)
         if self._hydrator.is_whole:
             self._hydrator.finish()
             self.close()
@@ -102,14 +94,11 @@ class CopyFile:
 
     def open_again(self, snapshots: Callable[[], Iterable[LtxFile]]) -> None:
         """Open the file, whether it is whole or needs one of the snapshots; Damaged."""
-        just, header = self._opened_on, self._header
-        is_known = just is not None and just.last == self.snapshot
-        if just is None or not is_known or time.monotonic() - self._opened_s > JUST_S:
-            just, header = needed(self, snapshots), None
-        if just is None:
+        snapshot = needed(self, snapshots)
+        if snapshot is None:
             self.open()
         else:
-            self.open_on(just, header)
+            self.open_on(snapshot)
 
     def apply(self, file: LtxFile) -> Header:
         """Write the pages of a file that follows what is there, or of a small snapshot."""
@@ -175,6 +164,22 @@ def _write_page(descriptor: int, content: bytes, offset: int) -> None:
 def _counted(work: Work, read: Read, offset: int, length: int) -> bytes:
     with work.hydrating(length):
         return read(offset, length)
+
+
+@contextmanager
+def told(database: str) -> Iterator[None]:
+    """Raise the errors of the local disk as those of a request."""
+    try:
+        yield
+    except OSError as error:
+        raise as_told(error, database) from error
+
+
+def as_told(error: OSError, database: str) -> StorageError:
+    where = "" if error.filename is None else f": {error.filename}"
+    return StorageError(
+        f"the copy of database {database!r}: {error.strerror}{where}", errno=error.errno
+    )
 
 
 def needed(file: CopyFile, snapshots: Callable[[], Iterable[LtxFile]]) -> LtxFile | None:

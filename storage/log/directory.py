@@ -8,15 +8,15 @@ or read, so of them and a sealer one sees the other.
 
 import errno
 import time
-from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sqlatch.kernel.errors import DatabaseCorrupt, StorageError, Timeout
+from sqlatch.kernel.errors import StorageError, Timeout
 from storage.log.chain import Base, Chain, Settled
+from storage.log.following import Following
 from storage.log.log import BASE_BYTES, BEGINNING, Conflict, Gone, InDoubt, Place, Record
-from storage.log.segment import HEADER_BYTES, SEALED_BYTES, Segment, encoded_record
+from storage.log.segment import Segment, encoded_record
 
 CAP_BYTES = 4 << 20
 """A longer segment is sealed before the next append: a new instance reads one from its start."""
@@ -40,11 +40,8 @@ class DirectoryLog:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._chain = Chain(directory, database_id)
-        self._place = at
+        self._at = Following(self._chain, at=at, now=now, sleep=sleep)
         self._now = now
-        self._sleep = sleep
-        self._segment: Segment | None = None
-        self._has_tail = False
         self._failed_epoch = 0
         self._may_land = True
         self._unwritten: tuple[Place, bytes] | None = None
@@ -52,7 +49,11 @@ class DirectoryLog:
 
     @property
     def place(self) -> Place:
-        return self._place
+        return self._at.place
+
+    @property
+    def has_more(self) -> bool:
+        return self._at.has_more
 
     @property
     def database_id(self) -> bytes | None:
@@ -61,27 +62,28 @@ class DirectoryLog:
 
     def sync(self, deadline_s: float) -> list[Record]:
         with self._all_or_nothing():
-            return self._new_records(deadline_s)
+            return self._at.read_on(deadline_s)
 
     def ready(self, deadline_s: float, *, fence: int, seal: bool) -> list[Record]:
         with self._all_or_nothing():
             self._fence = fence
-            records = self._new_records(deadline_s)
-            while True:
-                if self._segment is None:
+            records = self._at.read_on(deadline_s)
+            while not self.has_more:
+                if self._at.segment is None:
                     self._chain.make_first(fence=fence)
                 else:
                     segment = self._unsuperseded()
                     if not self._is_spent() and not (seal and segment.header.fence < fence):
                         return records
-                    self._chain.seal(segment, self._place, fence=fence)
+                    self._chain.seal(segment, self._at.place, fence=fence)
                 if self._now() >= deadline_s:
                     where = self._chain.directory
                     raise Timeout(f"others went on sealing {where} until the deadline")
-                records += self._new_records(deadline_s)
+                records += self._at.read_on(deadline_s)
+            return records
 
     def append(self, commit_id: bytes, content: bytes) -> None:
-        place, segment = self._place, self._unsuperseded()
+        place, segment = self._at.place, self._unsuperseded()
         record = encoded_record(place.txid + 1, commit_id, content)
         end = Place(place.epoch, place.offset + len(record), place.txid + 1)
         # Until it has succeeded, so that no exception leaves us able to append behind it.
@@ -95,10 +97,10 @@ class DirectoryLog:
             raise InDoubt(f"{segment.path}: {error.strerror}") from error
         if length_bytes != end.offset:
             raise InDoubt(f"{segment.path}: was sealed or appended to meanwhile")
-        self._place, self._failed_epoch = end, 0
+        self._at.place, self._failed_epoch = end, 0
 
     def replace(self, base: bytes) -> None:
-        place, segment = self._place, self._unsuperseded()
+        place, segment = self._at.place, self._unsuperseded()
         self._failed_epoch, self._may_land, self._unwritten = place.epoch, True, None
         try:
             snapshot = Base(base, place.txid + 1, after=place.txid)
@@ -110,12 +112,7 @@ class DirectoryLog:
 
     def outcome(self, txid: int, commit_id: bytes, deadline_s: float) -> tuple[bool, list[Record]]:
         with self._all_or_nothing():
-            epoch = self._place.epoch
-            records = self._new_records(deadline_s)
-            # It may come later, but not into a segment that others have sealed.
-            if self._place.txid < txid and self._place.epoch == epoch and self._may_land:
-                self._chain.seal(self._opened(), self._place, fence=self._fence)
-                records += self._new_records(deadline_s)
+            records = self._decided_records(txid, deadline_s)
             is_there = (txid, commit_id) in {(each.txid, each.commit_id) for each in records}
             if is_there:
                 self._write_again()
@@ -124,9 +121,7 @@ class DirectoryLog:
             return is_there, records
 
     def close(self) -> None:
-        segment, self._segment = self._segment, None
-        if segment is not None:
-            segment.close()
+        self._at.close()
 
     def is_there(self) -> tuple[bool, int]:
         """Return whether there is a database, and the number of the last record, 0 if none."""
@@ -155,43 +150,28 @@ class DirectoryLog:
         with self._all_or_nothing():
             self._chain.remove(epochs)
 
-    def _new_records(self, deadline_s: float) -> list[Record]:
-        """Return what is behind our place, and move there."""
-        txid = self._place.txid
-        if self._segment is None and not self._find_place():
-            return []
-        records: list[Record] = []
-        while (successor := self._read_on(self._opened(), records, deadline_s)) is not None:
-            self._enter(successor)
-        if self._place.txid < txid:
-            raise DatabaseCorrupt(
-                f"the log ends with record {self._place.txid}, but there is a snapshot of record"
-                f" {txid}: {self._chain.directory}"
-            )
-        return [record for record in records if record.txid > txid]
+    def _decided_records(self, txid: int, deadline_s: float) -> list[Record]:
+        """Return what is behind our place, which no record of that number can join any more.
 
-    def _read_on(
-        self, segment: Segment, records: list[Record], deadline_s: float
-    ) -> Segment | None:
-        """Add what is new in a segment to `records`. Return the next segment if it is sealed."""
-        found = segment.new_records(self._place)
-        self._has_tail = False
-        if found is None:
-            return None
-        length_bytes = segment.length_bytes()
-        successor = None
-        if length_bytes >= SEALED_BYTES:
-            successor = self._chain.successor(
-                segment, self._place, deadline_s, self._now, self._sleep
+        Where the log goes on behind a snapshot, these are the records before it.
+        """
+        at, records = self._at, list[Record]()
+        epoch = at.place.epoch
+        if at.place.txid != txid - 1:
+            raise StorageError(
+                f"{self._chain.directory} does not reach back to record {txid} any more",
+                outcome="unknown",
             )
-            found = segment.settled_records(self._place, successor.header)
-        if found:
-            records += found
-            self._place = found[-1].end
-        if successor is None and length_bytes != self._place.offset:
-            segment.check_tail(self._place)
-            self._has_tail = True
-        return successor
+        try:
+            at.collect(records, deadline_s)
+            # It may come later, but not into a segment that others have sealed.
+            if at.place.txid < txid and epoch in {0, at.place.epoch} and self._may_land:
+                self._chain.seal(at.opened, at.place, fence=self._fence)
+                at.collect(records, deadline_s)
+        except Gone as gone:
+            if not gone.base:
+                raise
+        return records
 
     def _write_again(self) -> None:
         """Write the record of a failed append where it stands, so that it is on the disk.
@@ -215,7 +195,8 @@ class DirectoryLog:
         that was sealed; and our own lease, and the clock that it is checked by, may have stood
         still since.
         """
-        segment = self._opened()
+        assert not self.has_more, "what is new is read first"
+        segment = self._at.opened
         if segment.header.fence > self._fence:
             raise Conflict(f"{segment.path} was begun under a later lease")
         return segment
@@ -226,65 +207,19 @@ class DirectoryLog:
         It has a torn tail; or an append of ours failed, and may still land; or it is long enough.
         """
         return (
-            self._has_tail
-            or self._failed_epoch == self._place.epoch
-            or self._place.offset > CAP_BYTES
+            self._at.has_tail
+            or self._failed_epoch == self._at.place.epoch
+            or self._at.place.offset > CAP_BYTES
         )
-
-    def _find_place(self) -> bool:
-        """Open the segment where reading goes on. Return whether there is a log."""
-        place = self._place
-        if place.epoch:
-            self._segment = self._open_at(place)
-            return True
-        epochs = self._chain.epochs()
-        if not epochs and not place.txid:
-            return False
-        # The newest of those that begin with the record behind our place, or with an earlier one.
-        count = bisect_right(
-            epochs, place.txid, key=lambda epoch: self._chain.header(epoch).txid_before
-        )
-        if not count:
-            where, base = self._chain.directory, b""
-            if epochs:
-                base = self._chain.header(epochs[0]).creator
-            raise Gone(f"{where} has no record {place.txid + 1} any more", base)
-        self._enter(self._chain.open(epochs[count - 1]))
-        return True
-
-    def _open_at(self, place: Place) -> Segment:
-        """Open the segment of a place, which may be of a log that was removed since; Gone."""
-        database_id, self._chain.database_id = self._chain.database_id, None
-        segment = self._chain.open(place.epoch)
-        header, length_bytes = segment.header, segment.length_bytes()
-        is_same = header.database_id == database_id
-        is_cut = not HEADER_BYTES <= place.offset <= length_bytes
-        if is_cut or header.txid_before > place.txid or not (is_same or database_id is None):
-            segment.close()
-            if is_cut and is_same:
-                raise DatabaseCorrupt(
-                    f"{segment.path} was cut to {length_bytes} bytes: record {place.txid}, which"
-                    f" ended at {place.offset}, is not in the log any more"
-                )
-            raise Gone(f"{segment.path} belongs to another log than the copy")
-        return segment
-
-    def _enter(self, segment: Segment) -> None:
-        self.close()
-        self._segment, self._place = segment, segment.start
-
-    def _opened(self) -> Segment:
-        assert self._segment is not None, "sync() or ready() comes first"
-        return self._segment
 
     @contextmanager
     def _all_or_nothing(self) -> Iterator[None]:
         """Move our place with success only, so that no record is passed over; translate OSError."""
-        place = self._place
+        place = self._at.place
         try:
             yield
         except BaseException as error:
-            self._place = place
+            self._at.place = place
             self.close()
             if not isinstance(error, OSError) or isinstance(error, FileExistsError):
                 raise

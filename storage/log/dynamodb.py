@@ -13,22 +13,23 @@ from typing import TypeVar, cast
 from sqlatch.kernel.errors import StorageError
 from storage.log.answers import NoAnswer, until_answered
 from storage.log.courtesy import Courtesy
-from storage.log.floor import BASE, Floor
+from storage.log.floor import Floor
 from storage.log.log import (
     BASE_BYTES,
     BEGINNING,
     COMMIT_ID_BYTES,
+    PIECE_BYTES,
     Conflict,
     Gone,
     InDoubt,
     Place,
     Record,
 )
+from storage.log.marks import SURE_S, LogId, parted
 from storage.log.moments import Clocks, Moment, boot_s
 from storage.log.names import Names
 from storage.log.objects import Objects
 from storage.log.table import Item, Table, first_of
-from storage.log.turn import TURN
 
 T = TypeVar("T")
 
@@ -41,14 +42,6 @@ INLINE_BYTES_MAX = 380_000
 KEEP_S = 3_600.0
 """How long a record is there at least after it was seen, which is after it was made."""
 STALE_S = KEEP_S / 2
-
-BLIND_S = 60.0
-"""After that time without a word of the log it is asked: another writer may have gone on."""
-
-PIECE_BYTES = 16 << 20
-"""About so much of the log is in memory where it is merged; one record may be larger."""
-
-REMOVED_AT_ONCE = 50
 
 EPOCH = 1
 """The same for every place: there are no segments."""
@@ -79,9 +72,9 @@ class DynamoLog:
         self._table = table
         self._objects = objects
         self._place = at
-        self._log_id = database_id
         self._now = now
         self._clocks = Clocks(epoch=now, boot=boot)
+        self._log_id = LogId(database, table, self._clocks, database_id)
         self._sleep = sleep
         self._chance = chance
         self._floor = Floor(database, table)
@@ -90,6 +83,7 @@ class DynamoLog:
         self._sent: Moment | None = None
         self._unanswered: Item | None = None
         self._may_land = False
+        self._has_more = False
 
     @property
     def place(self) -> Place:
@@ -97,37 +91,33 @@ class DynamoLog:
 
     @property
     def database_id(self) -> bytes | None:
-        """The commit id of the first record, which every record has; None if none was read."""
-        return self._log_id
+        """The id that every record of the log has; None if none was read."""
+        return self._log_id.value
 
     @property
     def goes_first(self) -> bool:
-        return self._courtesy.goes_first and self._clocks.since(self._known) < BLIND_S
+        is_fresh = self._clocks.since(self._known) < SURE_S
+        return self._courtesy.goes_first and is_fresh and self._log_id.is_sure
+
+    @property
+    def has_more(self) -> bool:
+        return self._has_more
 
     def sync(self, deadline_s: float) -> list[Record]:
-        return self._new_records(deadline_s)
-
-    def piece(self, deadline_s: float) -> list[Record]:
-        """Return the next records, of about PIECE_BYTES; none if there is nothing new."""
-        return self._new_records(deadline_s, pages=PIECE_BYTES >> 20)
-
-    def _new_records(self, deadline_s: float, pages: int | None = None) -> list[Record]:
-        asked = self._clocks.moment()
-        # The newest record is never removed, and says of which log a copy is that begins with it.
-        known = self._place.txid - (self._place.txid > 0 and self._log_id is None)
-        behind = partial(self._table.behind, self._database, known, pages=pages)
-        items = self._until(deadline_s, behind)
-        has_turn = bool(items) and items[-1]["sk"] == TURN
-        holder = cast("bytes", items.pop()["id"]) if has_turn else None
-        if items and items[0]["sk"] == self._place.txid:
-            self._log_id = cast("bytes", items.pop(0)["log"])
-        if items and self._is_stale():
-            self._until(deadline_s, partial(self._floor.check_reaches_back, self._place.txid))
-        if pages is not None:
-            items = first_of(items, PIECE_BYTES)
+        asked, txid = self._clocks.moment(), self._place.txid
+        known = self._log_id.known_before(txid)
+        behind = partial(self._table.behind, self._database, known, pages=PIECE_BYTES >> 20)
+        found, marks = parted(self._until(deadline_s, behind))
+        found = self._log_id.checked(found, marks, txid, asked)
+        if found and self._is_stale():
+            self._until(deadline_s, partial(self._floor.check_reaches_back, txid))
+        items = first_of(found, PIECE_BYTES)
         records = self._until(deadline_s, partial(self._records, items))
-        self._known = asked
-        self._courtesy.asked(holder, has_news=bool(records))
+        # The marks come behind the last record.
+        self._has_more = bool(items) and (marks.log_id is None or len(items) < len(found))
+        if not self._has_more:
+            self._known = asked
+            self._courtesy.asked(marks.turn, has_news=bool(records))
         return records
 
     def ready(self, deadline_s: float, *, fence: int, seal: bool) -> list[Record]:
@@ -157,7 +147,7 @@ class DynamoLog:
         if winner is not None:
             raise Conflict("another commit was first", self._taken(winner))
         end = Place(EPOCH, 0, self._place.txid + 1)
-        self._log_id = cast("bytes", item["log"])
+        self._log_id.value = cast("bytes", item["log"])
         self._place, self._known, self._unanswered = end, self._sent, None
         self._courtesy.committed()
 
@@ -170,7 +160,7 @@ class DynamoLog:
         if item is None:
             # It was appended, but an interruption took the place of the answer.
             self._place = Place(EPOCH, 0, txid - 1)
-            records = self.sync(deadline_s)
+            records, self._has_more = self.sync(deadline_s), False
             return (txid, commit_id) in {(each.txid, each.commit_id) for each in records}, records
         assert (item["sk"], item["id"]) == (txid, commit_id), "the record of the last append"
         try:
@@ -194,18 +184,10 @@ class DynamoLog:
         floor = min(floor, self._place.txid - 1)
         if floor > 0:
             self._until(deadline_s, partial(self._floor.raise_to, floor))
-            removes = partial(self._remove_some, floor)
+            removes = partial(self._floor.remove_some, floor)
             while self._until(deadline_s, removes) and self._now() < deadline_s:
                 pass
         return floor
-
-    def _remove_some(self, floor: int) -> bool:
-        """Remove the oldest records. Return whether there may be more."""
-        items = self._table.behind(self._database, BASE, most=REMOVED_AT_ONCE)
-        removed = [item for item in items if cast("int", item["sk"]) <= floor]
-        for item in removed:
-            self._table.delete(self._database, cast("int", item["sk"]))
-        return len(removed) == REMOVED_AT_ONCE
 
     def close(self) -> None:
         """Nothing is open but the connections of the table, which others use too."""
@@ -214,6 +196,8 @@ class DynamoLog:
         """Put a record. Return the one that is in the way, unless it is the same."""
         if item["sk"] == 1:
             Names(self._table).put(self._database)
+            item["log"] = self._log_id.begun(cast("bytes", item["log"]))
+        self._log_id.check(may_land=self._may_land)
         if "s3" in item:
             # Only the item commits: an object that none names is removed some day.
             self._objects.put(cast("str", item["s3"]), cast("bytes", item["content"]))
@@ -224,6 +208,7 @@ class DynamoLog:
             raise
         if winner is None or self._is_same(winner, item):
             winner, self._may_land = None, True
+        self._log_id.check(may_land=self._may_land)
         if self._may_land and self._is_stale():
             # It may have been put before, and removed since.
             self._floor.check_was_first(cast("int", item["sk"]))
@@ -250,9 +235,9 @@ class DynamoLog:
             txid += 1
             if item["sk"] != txid:
                 raise Gone(f"the table {self._table.name!r} has no record {txid} any more")
-            if self._log_id is None:
-                self._log_id = cast("bytes", item["log"])
-            if item["log"] != self._log_id:
+            if self._log_id.value is None:
+                self._log_id.value = cast("bytes", item["log"])
+            if item["log"] != self._log_id.value:
                 raise Gone(f"record {txid} belongs to another log than the copy")
             if "by" in item:
                 self._courtesy.saw(cast("bytes", item["by"]))
@@ -279,7 +264,7 @@ class DynamoLog:
             "pk": self._database,
             "sk": txid,
             "id": commit_id,
-            "log": self._log_id or commit_id.ljust(COMMIT_ID_BYTES, b"\0"),
+            "log": self._log_id.value or commit_id.ljust(COMMIT_ID_BYTES, b"\0"),
             "by": self._courtesy.writer,
             "ms": int(self._now() * 1000),
         }

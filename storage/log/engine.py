@@ -112,11 +112,15 @@ class InLog:
         The snapshot lies beside the others until the log is there, by a name of its own that the
         log says: one that loses the race leaves none among those of the database.
         """
+        from storage.log.replacement import check_no_files
+
         log = DirectoryLog(self._directory / name / LOG, now=time.time)
         is_there, txid = log.is_there()
         if is_there:
             raise is_taken(name)
         archive, base = self._archive(name), base_name()
+        if not txid:
+            check_no_files(archive)
         lay(archive, base, txid + 1)
         try:
             log.begin(txid + 1, base, after=txid)
@@ -138,13 +142,13 @@ class InLog:
         return self._replicas[name]
 
     def _compact(self, name: str, archive: Archive, deadline_s: float) -> None:
-        from storage.log.compaction import compact, not_needed
+        from storage.log.compaction import compact, not_needed, take_in_all
 
         start = archive.start()
         place = Place(epoch=0, offset=0, txid=start.last if start else 0)
         with closing(self._log(name, place)) as log:
-            records = [record.content for record in log.sync(deadline_s)]
-            floor = compact(archive, records, time.time(), self._history_s)
+            take_in_all(archive, log, self._history_s, deadline_s)
+            floor = compact(archive, [], time.time(), self._history_s)
             log.remove(not_needed(log.segments(), floor))
 
     def _is_there(self, name: str) -> bool:

@@ -10,8 +10,9 @@ from pathlib import Path
 from sqlatch.kernel import nfs
 
 _NFS_MAGIC = 0x6969
-_AT_EMPTY_PATH, _AT_STATX_FORCE_SYNC, _STATX_SIZE = 0x1000, 0x2000, 0x200
-_STATX_SIZE_AT = slice(40, 48)
+_AT_EMPTY_PATH, _AT_STATX_FORCE_SYNC, _AT_STATX_DONT_SYNC = 0x1000, 0x2000, 0x4000
+_STATX_NLINK, _STATX_SIZE = 0x4, 0x200
+_STATX_NLINK_AT, _STATX_SIZE_AT = slice(16, 20), slice(40, 48)
 _BUFFER_BYTES = 256
 """As large as the result of statx, and larger than that of statfs."""
 
@@ -29,17 +30,30 @@ def flags(directory: Path) -> int:
 
 
 def length_bytes(descriptor: int) -> int:
-    """Return the length of a file as its server has it now: on NFS one GETATTR.
+    """Return the length of a file as its server has it now: on NFS one GETATTR. ESTALE if it was
+    removed.
 
     By statx, since os.stat has no AT_STATX_FORCE_SYNC, and fstat may answer from what the NFS
     client has cached for up to a minute.
     """
     if sys.platform != "linux":
         return os.fstat(descriptor).st_size
+    return _checked_length_bytes(descriptor, _AT_STATX_FORCE_SYNC)
+
+
+def check_not_removed(descriptor: int) -> None:
+    """ESTALE if a file was removed while it was open, as NFS says by itself. No server is asked."""
+    if sys.platform == "linux":
+        _checked_length_bytes(descriptor, _AT_STATX_DONT_SYNC)
+
+
+def _checked_length_bytes(descriptor: int, flag: int) -> int:
     found = ctypes.create_string_buffer(_BUFFER_BYTES)
-    flags = _AT_EMPTY_PATH | _AT_STATX_FORCE_SYNC
-    if _libc().statx(descriptor, b"", flags, _STATX_SIZE, found):
+    mask = _STATX_NLINK | _STATX_SIZE
+    if _libc().statx(descriptor, b"", _AT_EMPTY_PATH | flag, mask, found):
         raise _last_error("statx")
+    if not any(found.raw[_STATX_NLINK_AT]):
+        raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
     return int.from_bytes(found.raw[_STATX_SIZE_AT], sys.byteorder)
 
 

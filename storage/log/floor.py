@@ -9,6 +9,8 @@ from storage.log.table import Table
 BASE = 0
 """The key of the item. Records begin with 1."""
 
+REMOVED_AT_ONCE = 50
+
 
 class Floor:
     """The item of one database. It is raised before the first of those records is deleted."""
@@ -33,6 +35,14 @@ class Floor:
                 " removed; the same request with the same idempotency_key is safe",
                 outcome="unknown",
             )
+
+    def remove_some(self, txid: int) -> bool:
+        """Remove the oldest records up to that one. Return whether there may be more."""
+        items = self._table.behind(self._database, BASE, most=REMOVED_AT_ONCE)
+        removed = [number for item in items if (number := cast("int", item["sk"])) <= txid]
+        for number in removed:
+            self._table.delete(self._database, number)
+        return len(removed) == REMOVED_AT_ONCE
 
     def txid(self) -> int:
         """Return the number up to which all may have been deleted."""

@@ -45,9 +45,8 @@ class Hydrator:
     descriptor drops the locks that SQLite has on the file.
     """
 
-    def __init__(self, read: Read, path: Path, header: Header | None = None) -> None:
-        """`header` is that of the snapshot, where it is known."""
-        self.header = header or ltx.header_of(read(0, ltx.HEADER.size))
+    def __init__(self, read: Read, path: Path) -> None:
+        self.header = ltx.header_of(read(0, ltx.HEADER.size))
         if not self.header.is_snapshot:
             raise Damaged(f"transactions {self.header.first} to {self.header.last} are no snapshot")
         self._read = read

@@ -33,6 +33,10 @@ def base_name() -> bytes:
     return b"b" + os.urandom(BASE_BYTES - 1)
 
 
+PIECE_BYTES = 16 << 20
+"""About so much of a log is in memory at once, where much of it is read; a record may be larger."""
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """The place in a log behind a record, where reading goes on. `txid` is that record's."""
@@ -127,11 +131,18 @@ class Log(Protocol):
         Only where the log itself refuses what was not made on its newest state.
         """
 
+    @property
+    def has_more(self) -> bool:
+        """Return whether the last `sync` or `ready` ended before the newest record.
+
+        Then apply what it returned, and call it again.
+        """
+
     def sync(self, deadline_s: float) -> list[Record]:
-        """Return every record behind `place`, in order; Gone."""
+        """Return the records behind `place`, in order, of about PIECE_BYTES; Gone."""
 
     def ready(self, deadline_s: float, *, fence: int, seal: bool) -> list[Record]:
-        """The same, and make sure that the next record can be appended; Conflict.
+        """The same, and make sure that the next record can be appended, if that was all; Conflict.
 
         Only who has the right to write may ask it; `fence` is that of the lease, and greater than
         that of any before. `seal` where a writer before may still be about to append: whatever it

@@ -93,7 +93,8 @@ class History:
     def unpacked(self, packs: list[PackFile], deadline_s: float) -> list[Packed]:
         """Return the records that are only in the log."""
         start = self.archive.start()
-        return self._in_log(packs[-1].last if packs else start.last if start else 0, deadline_s)
+        last = packs[-1].last if packs else start.last if start else 0
+        return list(self._in_log(last, deadline_s))
 
     def behind(self, txid: int, deadline_s: float) -> Iterator[Packed]:
         """Yield the records behind a transaction, one after the other; Gone if one is not kept."""
@@ -109,19 +110,22 @@ class History:
             txid += 1
             yield record
 
-    def _in_log(self, txid: int, deadline_s: float) -> list[Packed]:
-        """Return the records of the log, those behind a snapshot if it goes on behind one."""
+    def _in_log(self, txid: int, deadline_s: float) -> Iterator[Packed]:
+        """Yield the records of the log, those behind a snapshot if it goes on behind one."""
         with closing(self._open_log(Place(epoch=0, offset=0, txid=txid), None)) as log:
             try:
-                records = log.sync(deadline_s)
+                has_more = True
+                while has_more:
+                    records = log.sync(deadline_s)
+                    has_more = log.has_more
+                    for each in records:
+                        txid, at_ms = each.txid, ltx.header_of(each.content).at_ms
+                        yield Packed(txid, at_ms, each.content)
             except Gone as gone:
                 start = self.archive.start_of(gone.base)
                 if start is None or start.last <= txid:
                     raise
-                return self._in_log(start.last, deadline_s)
-        return [
-            Packed(each.txid, ltx.header_of(each.content).at_ms, each.content) for each in records
-        ]
+                yield from self._in_log(start.last, deadline_s)
 
 
 def _commit(record: Packed) -> Commit:
@@ -132,6 +136,7 @@ class PastLog:
     """The log of a database, which ends with a position. See `Log`."""
 
     goes_first = False
+    has_more = False
     database_id: bytes | None = None
 
     def __init__(self, history: History, position: int, place: Place) -> None:

@@ -17,7 +17,7 @@ from sqlatch.kernel.errors import BadEvent, StorageError
 from storage.copies import exists_already
 from storage.engine import Engine
 from storage.log.archive import SNAPSHOT_LEVEL, Archive, Start
-from storage.log.compaction import take_in, write_snapshot
+from storage.log.compaction import take_in_all, write_snapshot
 from storage.log.log import BASE_BYTES, HISTORY_S, NOTHING, Gone, Place, base_name
 from storage.log.ltx import Header, encode
 from storage.log.replacement import Ready, go_on
@@ -110,15 +110,13 @@ def _keep(replica: Replica, deadline_s: float) -> None:
         start = archive.start()
         log = replica.open_log(Place(epoch=0, offset=0, txid=start.last if start else 0), None)
         try:
-            records = [one for one in log.sync(deadline_s) if one.txid <= txid]
+            take_in_all(archive, log, HISTORY_S, deadline_s, txid)
         except Gone as gone:
             archive.adopt(gone.base)
             continue
         finally:
             log.close()
-        if records:
-            take_in(archive, [record.content for record in records], HISTORY_S)
-            start = archive.start()
+        start = archive.start()
         if start is not None and start.snapshot.lies_ready:
             write_snapshot(archive, start)
         break

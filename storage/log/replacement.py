@@ -4,6 +4,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from sqlatch.kernel.errors import StorageError
 from storage import copies
 from storage.log.archive import Archive
 from storage.log.compaction import write_copy
@@ -25,6 +26,15 @@ def go_on(log: Log, archive: Archive, base: bytes) -> None:
     """Commit a snapshot that lies ready."""
     log.replace(base)
     archive.adopt(base)
+
+
+def check_no_files(archive: Archive) -> None:
+    """StorageError if there are files, with which each copy of a log that begins would begin."""
+    if archive.start() is not None:
+        raise StorageError(
+            f"the files of {archive.directory} belong to another log, which is gone: restore that"
+            " one, or move them away"
+        )
 
 
 def lay_ready(

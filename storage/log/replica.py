@@ -1,7 +1,7 @@
 """The private copy of one database: opened, brought up to date with its log, thrown away."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import apsw
@@ -10,12 +10,13 @@ from sqlatch.kernel.errors import DatabaseCorrupt, StorageError
 from storage.engine import Work
 from storage.log.archive import Archive
 from storage.log.bookmark import Bookmark
-from storage.log.copy_file import CopyFile
+from storage.log.copy_file import CopyFile, as_told, told
 from storage.log.copy_lock import CopyLock
 from storage.log.log import Gone, Log, Place, Record
 from storage.log.ltx import Damaged, decode
 from storage.translate import in_our_words
 
+Ask = Callable[[Log], list[Record]]
 NO_SNAPSHOT = "and there is no snapshot that it continues: restore it from a backup"
 
 
@@ -50,12 +51,10 @@ class Replica:
         self.work = work
         self._lock = CopyLock(name, now)
         self._connections = 0
-        self._has_looked = False
-        self._is_unasked = False
-        self._is_to_go = False
+        self._has_looked = self._is_unasked = self._is_to_go = False
         self._checked_at_s = float("-inf")
         self._opened_log: Log | None = None
-        with self._storage_errors():
+        with told(name):
             directory.mkdir(mode=0o700, exist_ok=True)
             self._bookmark = Bookmark(directory / "pos")
             self._take_over()
@@ -76,6 +75,10 @@ class Replica:
 
     def ready(self, deadline_s: float, *, fence: int, seal: bool = False) -> None:
         """The same, and be able to append the next record; Conflict if a later holder has begun."""
+        # Copies of a log that begins would begin with the files that another has left.
+        if not self.txid and self._has_looked and self.archive.start() is not None:
+            self._has_looked = False
+            self.begin_anew()
         self._follow(lambda log: log.ready(deadline_s, fence=fence, seal=seal), deadline_s)
 
     def append(self, commit_id: bytes, content: bytes) -> None:
@@ -96,8 +99,7 @@ class Replica:
         log, and apply what is new."""
         if self.log.place.txid != self.txid:
             self.reread()  # the append was done, and then interrupted
-        txid = self.txid + 1
-        is_there = False
+        txid, is_there = self.txid + 1, False
 
         def ask(log: Log) -> list[Record]:
             nonlocal is_there
@@ -105,11 +107,12 @@ class Replica:
             return records
 
         self._follow(ask, deadline_s)
+        self._checked_at_s = float("-inf")  # others may have gone on behind what was asked for
         return is_there
 
     def go_first(self) -> bool:
         """Begin a transaction without `ready`, if the log had better refuse it than be asked."""
-        self._is_unasked = self.log.goes_first
+        self._is_unasked = self.txid > 0 and self.log.goes_first
         return self._is_unasked
 
     def has_missed(self, deadline_s: float) -> bool:
@@ -131,7 +134,6 @@ class Replica:
         self._connections += 1
 
     def disconnect(self) -> None:
-        """A connection was closed."""
         self._connections -= 1
 
     def rest(self, *, keeps_log: bool = False) -> None:
@@ -144,7 +146,7 @@ class Replica:
     def begin_anew(self) -> None:
         """Throw the copy away, at the latest before the next question to the log. What is open on
         it must be closed, and sees nothing of this."""
-        self.generation += 1
+        self._have_opened_again()
         self._checked_at_s = float("-inf")
         self._close_files()
         self._is_to_go = True
@@ -187,7 +189,7 @@ class Replica:
 
     def _open_file(self) -> None:
         """Undo a commit left half done before records are applied: it would take pages back."""
-        with self._storage_errors():
+        with told(self.name):
             self.file.open_again(self.archive.snapshots)
         if self._bookmark.is_clean:
             self.file.roll_back()
@@ -210,15 +212,19 @@ class Replica:
         else:
             self._remove()
 
-    def _follow(self, ask: Callable[[Log], list[Record]], deadline_s: float) -> None:
+    def _follow(self, ask: Ask, deadline_s: float) -> None:
         asked_at_s = self.now()
         self._is_unasked = False
         self._follow_or_begin_anew(ask, deadline_s)
+        while self.log.has_more:
+            self._follow_or_begin_anew(ask, deadline_s)
+        self._bookmark.note(self.log.database_id)
         self._checked_at_s = asked_at_s
-        if self.file.has_become_whole():
-            self.generation += 1  # whoever is connected opens it again, without fetching
+        if self.file.has_become_whole():  # opened again, it fetches nothing
+            self._have_opened_again()
+            self.rest(keeps_log=True)
 
-    def _follow_or_begin_anew(self, ask: Callable[[Log], list[Record]], deadline_s: float) -> None:
+    def _follow_or_begin_anew(self, ask: Ask, deadline_s: float) -> None:
         try:
             self._follow_on_whole(ask, deadline_s)
         except Damaged as error:
@@ -226,13 +232,13 @@ class Replica:
             raise DatabaseCorrupt(f"the log of database {self.name!r}: {error}") from error
         except OSError as error:
             self.begin_anew()
-            raise self._storage_error(error) from error
+            raise as_told(error, self.name) from error
         except BaseException:
             # The log has gone on, and the copy perhaps not.
             self.reread()
             raise
 
-    def _follow_on_whole(self, ask: Callable[[Log], list[Record]], deadline_s: float) -> None:
+    def _follow_on_whole(self, ask: Ask, deadline_s: float) -> None:
         self._remove_at_last()
         if not self.txid and not self._has_looked:
             self._begin_from_a_snapshot()
@@ -245,7 +251,7 @@ class Replica:
             self._remove_at_last()
             self._begin_from_a_snapshot(gone.base)
 
-    def _gone(self, ask: Callable[[Log], list[Record]], deadline_s: float) -> Gone | None:
+    def _gone(self, ask: Ask, deadline_s: float) -> Gone | None:
         """Apply what is new. Return why the copy has to begin anew, None if it has not."""
         try:
             self.apply(ask(self.log), deadline_s)
@@ -274,9 +280,14 @@ class Replica:
             raise Damaged(f"record {record.txid} holds {header.first} to {header.last}")
         self.file.write(header, pages.items())
         self.is_there = True
-        self.replacements += header.is_snapshot
-        self.generation += header.is_snapshot  # its first page may look like the one before
+        if header.is_snapshot:
+            self.replacements += 1
+            self._have_opened_again()  # its first page may look like the one before
         self._bookmark.reach(record.end)
+
+    def _have_opened_again(self) -> None:
+        """Have whoever is connected open the copy again. Else it is what is opened next."""
+        self.generation += self._connections > 0
 
     def _remove(self) -> None:
         self.file.remove()
@@ -287,14 +298,3 @@ class Replica:
         if self._is_to_go:
             self._remove()
             self.reread()
-
-    @contextmanager
-    def _storage_errors(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise self._storage_error(error) from error
-
-    def _storage_error(self, error: OSError) -> StorageError:
-        where = f"{error.strerror}: {error.filename or self.file.path}"
-        return StorageError(f"the copy of database {self.name!r}: {where}", errno=error.errno)

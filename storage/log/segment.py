@@ -17,7 +17,7 @@ from zlib import crc32
 
 from sqlatch.kernel.errors import DatabaseCorrupt
 from storage.log import files
-from storage.log.log import COMMIT_ID_BYTES, Gone, Place, Record
+from storage.log.log import COMMIT_ID_BYTES, Place, Record
 
 SEALED_BYTES = 1 << 40
 """The length of a sealed segment: a hole, behind whatever a record reaches."""
@@ -127,6 +127,7 @@ class Segment:
         """
         window = _Window(self._descriptor, place.offset, SEALED_BYTES)
         if not window.read(place.offset, 1):
+            files.check_not_removed(self._descriptor)
             return None
         return list(self._records(place, window))
 
@@ -137,16 +138,17 @@ class Segment:
         self.check_tail(end)
         return end
 
-    def settled_records(self, place: Place, successor: Header) -> list[Record]:
-        """Return the records behind a place, up to where the header of the next segment says."""
+    def settled_records(self, place: Place, successor: Header) -> tuple[list[Record], bytes]:
+        """Return the records behind a place, up to where the header of the next segment says, and
+        the name of the snapshot that it goes on behind, if it does."""
         window = _Window(self._descriptor, place.offset, successor.previous_length_bytes)
         records = list(self._records(place, window))
         end = records[-1].end if records else place
         settled = (successor.previous_length_bytes, successor.txid_before)
         if (end.offset, end.txid) == settled:
-            return records
+            return records, b""
         if end.offset == settled[0] and end.txid in {0, settled[1] - 1}:
-            raise Gone(f"{self.path} is followed by a snapshot of {settled[1]}", successor.creator)
+            return records, successor.creator
         raise _corrupt(
             self.path,
             end.offset,
@@ -179,11 +181,8 @@ class Segment:
         have gone on since it was read, so it is read once more.
         """
         if self._is_followed(place) and not self._is_whole(place):
-            raise _corrupt(
-                self.path,
-                place.offset,
-                f"record {place.txid + 1} is damaged, and whole records stand behind it",
-            )
+            what = f"record {place.txid + 1} is damaged, and whole records stand behind it"
+            raise _corrupt(self.path, place.offset, what)
 
     def _records(self, place: Place, window: "_Window") -> Iterator[Record]:
         offset, txid, epoch = place.offset, place.txid, self.header.epoch

@@ -82,7 +82,7 @@ class Keeper:
         for item in log._until(_soon(), behind):
             if "base" in item:
                 yield self._lying_ready(cast("bytes", item["base"]), cast("int", item["sk"]))
-            elif item["sk"] != TURN:
+            elif cast("int", item["sk"]) < TURN:
                 yield log._until(_soon(), partial(log._record, item)).content
 
     def _lying_ready(self, base: bytes, txid: int) -> bytes:

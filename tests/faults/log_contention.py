@@ -12,6 +12,7 @@ from typing import Any
 from sqlatch.kernel.aws.errors import ConditionFailed
 from storage.log.dynamodb import DynamoLog
 from storage.log.log import Conflict, Record
+from storage.log.marks import LOG
 from storage.log.objects import Objects
 from storage.log.table import ABSENT_OR_THAT, Table
 from storage.log.turn import TURN
@@ -50,7 +51,7 @@ class SimulatedTable:
         if item["pk"]["S"].startswith("#"):
             return {}
         sk = int(item["sk"]["N"])
-        self.units += 1 if sk == TURN else RECORD_UNITS
+        self.units += 1 if sk >= TURN else RECORD_UNITS
         before = self.items.get(sk)
         condition = request.get("ConditionExpression")
         holds = before is None or condition is None
@@ -67,8 +68,7 @@ class SimulatedTable:
         while sk in self.items:
             found.append(self.items[sk])
             sk += 1
-        if TURN in self.items:
-            found.append(self.items[TURN])
+        found += [self.items[mark] for mark in (TURN, LOG) if mark in self.items]
         return {"Items": found}
 
 

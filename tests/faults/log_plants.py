@@ -7,7 +7,7 @@ import pytest
 from storage.connection import Session
 from storage.log.bookmark import Bookmark
 from storage.log.capture import Capture, Changes, Size
-from storage.log.directory import DirectoryLog
+from storage.log.following import Following
 from storage.log.log import Place, Record
 from storage.log.replica import Replica
 from storage.log.segment import SEALED_BYTES, Header, Segment
@@ -59,20 +59,20 @@ def a_torn_copy_is_opened_before_it_is_applied(patch: Patch) -> None:
 
 def a_half_done_seal_is_not_helped(patch: Patch) -> None:
     """A segment that is marked, and has no successor, is taken for one with nothing new."""
-    read_on = DirectoryLog._read_on
+    read_segment = Following._read_segment
 
-    def reading_on(self: DirectoryLog, segment: Segment, *arguments: Any) -> Segment | None:
-        is_marked = segment.length_bytes() >= SEALED_BYTES
-        if is_marked and self._chain.open_successor(segment) is None:
+    def reading(self: Following, *arguments: Any) -> Segment | None:
+        is_marked = self.opened.length_bytes() >= SEALED_BYTES
+        if is_marked and self._chain.open_successor(self.opened) is None:
             return None
-        return read_on(self, segment, *arguments)
+        return read_segment(self, *arguments)
 
-    patch.setattr(DirectoryLog, "_read_on", reading_on)
+    patch.setattr(Following, "_read_segment", reading)
 
 
 def a_record_beyond_the_seal_is_read(patch: Patch) -> None:
-    def records(self: Segment, place: Place, _successor: Header) -> list[Record]:
-        return self.new_records(place) or []
+    def records(self: Segment, place: Place, _successor: Header) -> tuple[list[Record], bytes]:
+        return self.new_records(place) or [], b""
 
     patch.setattr(Segment, "settled_records", records)
 

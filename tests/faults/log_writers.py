@@ -136,17 +136,17 @@ class Unlooking(DirectoryLog):
     """A log whose appender does not look whether the segment was sealed meanwhile."""
 
     def append(self, commit_id: bytes, content: bytes) -> None:
-        place = self._place
+        place = self._at.place
         record = encoded_record(place.txid + 1, commit_id, content)
-        self._opened().write(place.offset, record)
-        self._place = Place(place.epoch, place.offset + len(record), place.txid + 1)
+        self._at.opened.write(place.offset, record)
+        self._at.place = Place(place.epoch, place.offset + len(record), place.txid + 1)
 
 
 class Unfenced(DirectoryLog):
     """A log whose writers append behind a later holder of the lease."""
 
     def _unsuperseded(self) -> Segment:
-        return self._opened()
+        return self._at.opened
 
 
 class Writer:
@@ -217,7 +217,7 @@ class Writer:
         if random.random() < DIES_IN_APPEND:
             place = self._log.place
             record = encoded_record(place.txid + 1, commit_id, content)
-            self._log._opened().write(place.offset, record[: random.randrange(1, len(record))])
+            self._log._at.opened.write(place.offset, record[: random.randrange(1, len(record))])
             os._exit(1)
         if random.random() < STALLS_BEFORE_APPEND:
             time.sleep(STALL_S)

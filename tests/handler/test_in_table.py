@@ -19,9 +19,11 @@ from handler.log import Logged, Record
 from handler.reaper import reap
 from handler.service import Service, service
 from handler.settings import Settings
+from handler.streams import StreamDatabase
 from sqlatch.kernel.aws.service import Service as AwsService
-from sqlatch.kernel.errors import SqlatchError
+from sqlatch.kernel.errors import SqlatchError, Timeout
 from storage.log import courtesy
+from storage.log.dynamodb import DynamoLog
 from tests.conftest import Ask, forget
 from tests.dynamodb_server import CREDENTIALS, create_log
 from tests.handler.test_costs import UNWANTED, first_request, loaded_after
@@ -255,6 +257,76 @@ def test_a_transaction_of_a_libsql_client_is_one_record(
     stream.execute("COMMIT")
 
     assert numbers(ask) == [1, 3]
+
+
+def test_each_statement_of_a_libsql_transaction_asks_once_and_its_commit_puts_once(
+    table: None, ask: Ask, calls: Counter[str]
+) -> None:
+    stream = Client(token()).stream()
+    stream.execute("BEGIN")
+    costs = []
+    for sql in (
+        "SELECT count(*) FROM t",
+        "INSERT INTO t VALUES (1)",
+        "INSERT INTO t VALUES (3)",
+        "COMMIT",
+    ):
+        calls.clear()
+        stream.execute(sql)
+        costs.append(dict(calls))
+
+    # The first write is found out by a reader, and then run by a writer.
+    assert costs == [{"Query": 1}, {"Query": 2}, {"Query": 1}, {"Query": 1, "PutItem": 1}]
+
+
+def test_a_commit_of_a_libsql_client_that_was_overtaken_is_made_again(
+    table: None, ask: Ask, at_another: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream = Client(token()).stream()
+    stream.execute("BEGIN")
+    stream.execute("INSERT INTO t VALUES (1)")
+    between_question_and_append(monkeypatch, [lambda: at_another(query="CREATE TABLE u (n)")])
+
+    stream.execute("COMMIT")
+
+    assert numbers(ask) == [1]
+
+
+def test_a_commit_of_a_libsql_client_that_is_overtaken_until_the_deadline_says_so(
+    table: None, ask: Ask, at_another: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream = Client(token()).stream()
+    stream.execute("BEGIN")
+    stream.execute("INSERT INTO t VALUES (1)")
+    with monkeypatch.context() as patch:
+
+        def to_the_deadline() -> None:
+            at_another(query="CREATE TABLE u (n)")
+            patch.setattr(StreamDatabase, "check_deadline", passed)
+
+        def passed(_database: StreamDatabase) -> None:
+            raise Timeout("the deadline passed")
+
+        between_question_and_append(patch, [to_the_deadline])
+        with pytest.raises(AssertionError, match="COMMIT again, or roll back"):
+            stream.execute("COMMIT")
+    assert numbers(ask) == []
+    stream.execute("COMMIT")
+    assert numbers(ask) == [1]
+
+
+def between_question_and_append(
+    monkeypatch: pytest.MonkeyPatch, happens: list[Callable[[], object]]
+) -> None:
+    """Let something happen behind the next questions of a writer, before its append."""
+    append = DynamoLog.append
+
+    def appending(log: DynamoLog, commit_id: bytes, content: bytes) -> None:
+        if happens:
+            happens.pop()()
+        append(log, commit_id, content)
+
+    monkeypatch.setattr(DynamoLog, "append", appending)
 
 
 def test_a_transaction_that_has_read_what_another_has_changed_is_refused(

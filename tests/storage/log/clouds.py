@@ -1,12 +1,15 @@
 """A table and a bucket for tests, in a server that may lose what is asked, or what it answers."""
 
 from collections import Counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlatch.kernel.aws.dynamodb import DynamoDB
 from sqlatch.kernel.aws.errors import Refused, ServerFailed, Throttled, TimedOut
 from storage.log.objects import Objects
 from storage.log.table import Table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class Faulty:
@@ -19,6 +22,8 @@ class Faulty:
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
         self.faults: dict[str, list[str]] = {}
+        self.before: dict[str, list[Callable[[], object]]] = {}
+        """What happens before the next calls get to the table, by operation."""
         self._call = DynamoDB().call
         self._late: list[tuple[str, dict[str, Any]]] = []
 
@@ -26,6 +31,8 @@ class Faulty:
         self.counts[operation] += 1
         faults = self.faults.get(operation, [])
         fault = faults.pop(0) if faults else ""
+        if self.before.get(operation):
+            self.before[operation].pop(0)()
         if fault == "late":
             self._late.append((operation, request))
         if fault in {"late", "request"}:

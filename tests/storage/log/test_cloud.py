@@ -6,19 +6,20 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from sqlatch.kernel.errors import BadEvent, StorageError
 from storage.engine import Grant
-from storage.log import compaction
+from storage.log import compaction, marks
 from storage.log.cloud import InTable, in_table
 from storage.log.dynamodb import INLINE_BYTES_MAX, DynamoLog
+from storage.log.names import NAMES
 from storage.log.slots import Slot
 from storage.log.store import Store
 from storage.pins import Pins
-from storage.translate import Overtaken
+from storage.translate import DatabaseReplaced, Overtaken
 from tests.storage.log.clouds import Cloud
 from tests.storage.log.logs import OURS
 
@@ -187,6 +188,62 @@ def test_a_transaction_that_is_answered_before_its_commit_asks_first(
 
         with pinned.write(granted()) as transaction:
             assert transaction.connection.run("SELECT n FROM t") == [(1,)]
+
+
+def remake(cloud: Cloud) -> None:
+    """Empty table and bucket, as those that were deleted and made again."""
+    for key in ("main", NAMES):
+        for item in cloud.table.behind(key, -1):
+            cloud.table.delete(key, cast("int", item["sk"]))
+    for found in cloud.objects.list():
+        cloud.objects.delete(found.key)
+
+
+def test_a_process_with_a_copy_sees_a_table_that_was_made_again(
+    cloud: Cloud, store: Store, other: Store, start: Start
+) -> None:
+    for n in range(3):
+        write(store, f"INSERT INTO t VALUES ({n})")
+    assert read(other) == read(store) == [0, 1, 2]
+    remake(cloud)
+
+    with pytest.raises(DatabaseReplaced):
+        read(other)
+    with opened(start()) as first:
+        write(first, "CREATE TABLE t (n)")
+        write(first, "INSERT INTO t VALUES (9)")
+    assert read(other) == [9]
+
+    write(other, "INSERT INTO t VALUES (10)")
+    with opened(start()) as new:
+        assert read(new) == read(other) == read(store) == [9, 10]
+
+
+def test_a_write_that_no_question_preceded_is_not_lost_in_a_table_that_was_made_again(
+    cloud: Cloud, store: Store, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(store, "INSERT INTO t VALUES (1)")
+    read(store)
+    remake(cloud)
+    monkeypatch.setattr(marks, "SURE_S", 0.0)  # it took longer
+
+    with pytest.raises(DatabaseReplaced), store.write(granted()):
+        """There is nothing to write to."""
+    assert start().names() == []
+
+
+def test_a_bucket_of_a_table_that_was_deleted_is_told(
+    cloud: Cloud, store: Store, start: Start
+) -> None:
+    """Else a new process would answer with its snapshot."""
+    write(store, "INSERT INTO t VALUES (1)")
+    start().tend("main", time.time() + 60)
+    for item in cloud.table.behind("main", -1):
+        cloud.table.delete("main", cast("int", item["sk"]))
+
+    for each in (store, start().open("main", table=OURS, now=time.time)):
+        with closing(each), pytest.raises(StorageError, match="files of the bucket"):
+            read(each)
 
 
 def test_a_vacuum_on_an_old_state_is_overtaken(store: Store, other: Store) -> None:

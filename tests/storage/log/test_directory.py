@@ -451,7 +451,7 @@ def _raising(error: OSError) -> Callable[..., int]:
 @contextmanager
 def _descriptor_closed(log: DirectoryLog) -> Iterator[None]:
     """The segment does not answer."""
-    segment = log._opened()
+    segment = log._at.opened
     descriptor, segment._descriptor = segment._descriptor, -1
     try:
         yield

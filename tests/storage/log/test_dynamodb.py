@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 
 from sqlatch.kernel.errors import StorageError
+from storage.log import dynamodb
 from storage.log.answers import NEXT_STEPS
 from storage.log.dynamodb import INLINE_BYTES_MAX, STALE_S, DynamoLog
 from storage.log.floor import BASE
 from storage.log.log import BEGINNING, Conflict, Gone, InDoubt, Place
+from storage.log.marks import SURE_S
 from storage.log.turn import LOSSES_MAX
 from tests.storage.log.clouds import Cloud
 from tests.storage.log.logs import contents
@@ -348,7 +350,7 @@ def test_one_who_slept_a_while_commits_all_the_same(
 
     sleeper.append(new_id(), b"four")
 
-    assert cloud.calls.counts == {"PutItem": 1, "GetItem": 1}
+    assert cloud.calls.counts == {"PutItem": 1, "GetItem": 2}
     assert contents(other.sync(DEADLINE_S)) == [(4, b"four")]
 
 
@@ -382,6 +384,96 @@ def test_a_record_that_was_put_into_the_void_is_read_by_nobody(
     with pytest.raises(Gone):
         start(Place(1, 0, 1)).sync(DEADLINE_S)
     assert contents(start(Place(0, 0, 2)).sync(DEADLINE_S)) == [(3, b"three"), (4, b"four")]
+
+
+def remake(cloud: Cloud) -> None:
+    """Empty the table, as one that was deleted and made again."""
+    for item in cloud.table.behind("main", -1):
+        cloud.table.delete("main", item["sk"])  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("records", [0, 1, 2, 3])
+def test_a_table_that_was_made_again_is_another_log(
+    cloud: Cloud, start: Start, machine: Machine, records: int
+) -> None:
+    reader = start()
+    commit(start(), b"old one", b"old two")
+    reader.sync(DEADLINE_S)
+    remake(cloud)
+    if records:
+        commit(start(), *[b"new"] * records)
+    machine.sleep(SURE_S + 1)
+
+    assert not reader.goes_first
+    with pytest.raises(Gone):
+        reader.sync(machine.epoch_s + DEADLINE_S)
+
+
+@pytest.mark.parametrize("records", [0, 1, 2])
+def test_nothing_is_appended_to_a_table_that_was_made_again(
+    cloud: Cloud, start: Start, machine: Machine, records: int
+) -> None:
+    writer = start()
+    commit(writer, b"old one", b"old two")
+    remake(cloud)
+    if records:
+        commit(start(), *[b"new"] * records)
+    machine.sleep(SURE_S + 1)
+    commit_id = new_id()
+
+    with pytest.raises((InDoubt, Conflict, StorageError)):
+        writer.append(commit_id, b"three")
+    with pytest.raises(StorageError, match="made again") as refused:
+        writer.outcome(3, commit_id, machine.epoch_s + DEADLINE_S)
+
+    assert refused.value.outcome == "nothing"
+    assert everything(start) == [(txid, b"new") for txid in range(1, records + 1)]
+
+
+def test_an_append_that_took_as_long_as_a_table_is_made_again_is_checked(
+    cloud: Cloud, start: Start, machine: Machine
+) -> None:
+    writer = start()
+    commit(writer, b"old one", b"old two")
+    cloud.calls.before["PutItem"] = [lambda: (remake(cloud), machine.sleep(SURE_S + 1))]
+    commit_id = new_id()
+
+    for ask in (
+        lambda: writer.append(commit_id, b"three"),
+        lambda: writer.outcome(3, commit_id, machine.epoch_s + DEADLINE_S),
+    ):
+        with pytest.raises(StorageError, match="made again") as refused:
+            ask()
+        assert refused.value.outcome == "unknown"
+
+
+def test_a_snapshot_that_the_table_does_not_go_on_behind_is_an_error(
+    cloud: Cloud, start: Start
+) -> None:
+    """The bucket is that of a table that was deleted."""
+    commit(start(), b"new")
+
+    with pytest.raises(StorageError, match="files of the bucket belong to another log"):
+        start(Place(0, 0, 2)).sync(DEADLINE_S)
+
+
+def test_of_two_that_begin_a_log_at_once_the_second_takes_the_name_of_the_first(
+    cloud: Cloud, start: Start
+) -> None:
+    first, second = start(), start()
+    for log in (first, second):
+        log.ready(DEADLINE_S, fence=0, seal=False)
+    cloud.calls.faults["PutItem"] = ["", "", "request"]
+    commit_id = new_id()
+    with pytest.raises(InDoubt):
+        first.append(commit_id, b"of the first")
+
+    second.append(new_id(), b"of the second")
+
+    assert not first.outcome(1, commit_id, DEADLINE_S)[0]
+    assert first.database_id == second.database_id
+    commit(first, b"two")
+    assert everything(start) == [(1, b"of the second"), (2, b"two")]
 
 
 def test_who_comes_new_to_a_log_that_was_compacted_begins_from_a_snapshot(
@@ -437,3 +529,22 @@ def test_between_two_questions_the_winners_records_are_enough(cloud: Cloud, star
             log.append(new_id(), b"lost")
         assert [each.txid for each in conflict.value.records] == [number + 1]
         assert log.goes_first is (1 < number <= LOSSES_MAX)
+
+
+def test_who_is_far_behind_reads_in_pieces_and_asks_whether_each_can_be_believed(
+    cloud: Cloud, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What lies behind a piece may be removed, and put again, before it is read."""
+    monkeypatch.setattr(dynamodb, "PIECE_BYTES", 1 << 20)
+    commit(start(), *[bytes([number]) * 350_000 for number in range(8)])
+    reader = start()
+    cloud.calls.counts.clear()
+
+    pieces = [len(reader.sync(DEADLINE_S))]
+    while reader.has_more:
+        pieces.append(len(reader.sync(DEADLINE_S)))
+
+    assert sum(pieces) == 8
+    assert max(pieces) == 2
+    assert cloud.calls.counts["GetItem"] == len([piece for piece in pieces if piece])
+    assert reader.sync(DEADLINE_S) == []

@@ -140,8 +140,9 @@ def test_who_is_behind_a_deletion_cannot_append_to_what_was(
 
     with pytest.raises((Conflict, InDoubt)):
         late.append(ID, b"late")
+    assert late.outcome(2, ID, DEADLINE_S) == (False, [])
     with pytest.raises(Gone):
-        late.outcome(2, ID, DEADLINE_S)
+        late.sync(DEADLINE_S)
     assert engine().names() == []
 
 
@@ -248,7 +249,7 @@ def test_what_names_nothing_that_is_kept_is_refused(kept: str, store: Store) -> 
 def test_a_state_that_cannot_be_kept_is_not_deleted(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(removal, "take_in", lambda *_arguments: None)
+    monkeypatch.setattr(removal, "take_in_all", lambda *_arguments: None)
 
     with pytest.raises(StorageError, match="could not be kept"):
         remove(store)

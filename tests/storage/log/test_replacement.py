@@ -5,7 +5,7 @@ import shutil
 import time
 import tracemalloc
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -20,6 +20,7 @@ from storage.log.archive import Archive
 from storage.log.chain import Chain
 from storage.log.directory import DirectoryLog
 from storage.log.engine import InLog
+from storage.log.segment import Segment
 from storage.log.store import Store
 from tests.grants import granted
 from tests.storage.log.logs import OURS, fences, log_in, ready
@@ -202,9 +203,8 @@ def test_a_tending_takes_in_what_the_log_goes_on_behind(
 
     with monkeypatch.context() as patch, closing(opened(first)) as store:
         patch.setattr(Archive, "adopt", fail)
-        with pytest.raises(StorageError, match="the directory does not answer") as unknown:
-            replace(store, copy_of(tmp_path / "new.db", "new", rows=7))
-        assert unknown.value.facts["outcome"] == "unknown"
+        replace(store, copy_of(tmp_path / "new.db", "new", rows=7))
+        assert store.position == 2
     engine().tend("main", time.time() + 60)
 
     with closing(opened(engine())) as store:
@@ -278,3 +278,34 @@ def test_a_whole_database_is_added_replaced_and_read_in_flat_memory(
 
     assert large.stat().st_size > LARGE_BYTES
     assert most < MEMORY_BYTES_MAX
+
+
+@pytest.mark.parametrize("lands", [True, False])
+def test_of_a_commit_in_doubt_that_was_replaced_meanwhile_it_is_told_whether_it_was_there(
+    engine: Callable[[], InLog], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, lands: bool
+) -> None:
+    """The writer was frozen in its append for longer than its lease."""
+    first, second = engine(), engine()
+    first.add("main", copy_of(tmp_path / "old.db", "old"))
+    new = copy_of(tmp_path / "new.db", "new", rows=7)
+    write_record = Segment.write
+
+    with closing(opened(first)) as frozen, closing(opened(second)) as other:
+        assert texts(frozen) == texts(other) == OLD
+
+        def writing(segment: Segment, offset: int, content: bytes) -> None:
+            monkeypatch.undo()
+            if lands:
+                write_record(segment, offset, content)
+            other.recover(granted(fence=next(fences)))
+            replace(other, new)
+            if not lands:
+                write_record(segment, offset, content)
+
+        monkeypatch.setattr(Segment, "write", writing)
+        with suppress(LeaseLost):
+            write(frozen, "INSERT INTO t VALUES (0, 'frozen')")
+            assert lands
+        assert frozen.position == (2 if lands else 1)
+        assert texts(frozen) == texts(other) == NEW
+        assert other.position == (3 if lands else 2)

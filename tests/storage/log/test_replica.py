@@ -3,6 +3,7 @@
 import os
 import sqlite3
 import time
+import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 
 from sqlatch.kernel.errors import DatabaseBusy, DatabaseCorrupt, StorageError
 from storage.engine import Table, Work
+from storage.log import directory, following
 from storage.log.archive import Archive
 from storage.log.bookmark import Bookmark
 from storage.log.engine import InLog
@@ -196,7 +198,7 @@ def test_a_full_disk_is_told_and_the_copy_begins_anew(
         with pytest.raises(StorageError, match="No space"):
             replica.catch_up(DEADLINE_S)
 
-    assert replica.generation == 1
+    assert replica.generation == 0, "nobody has it open"
     replica.catch_up(DEADLINE_S)
     assert rows(replica.file.path) == [(0, 1000)]
 
@@ -231,3 +233,23 @@ def test_a_copy_at_rest_has_no_file_open(other: Store, start: Callable[[], Repli
     write(other, "UPDATE big SET n = 1")
     replica.catch_up(DEADLINE_S)
     assert rows(replica.file.path) == [(1000, 1000)]
+
+
+def test_who_is_far_behind_has_a_piece_of_the_log_in_memory(
+    other: Store, start: Callable[[], Replica], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(directory, "CAP_BYTES", 1 << 18)
+    monkeypatch.setattr(following, "PIECE_BYTES", 1 << 20)
+    for _number in range(25):
+        write(other, "UPDATE big SET n = n + 1, filling = hex(randomblob(200))")
+    replica = start()
+
+    tracemalloc.start()
+    try:
+        replica.catch_up(DEADLINE_S)
+        peak_bytes = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+    assert rows(replica.file.path) == [(25_000, 1000)]
+    assert peak_bytes < 4 << 20, "the log has three times that"

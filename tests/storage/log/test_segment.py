@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sqlatch.kernel.errors import DatabaseCorrupt, StorageError
-from storage.log.log import Place
+from storage.log.log import Gone, Place
 from storage.log.segment import CHUNK_BYTES, HEADER_BYTES, SEALED_BYTES, Segment, encoded_record
 from tests.storage.log.logs import (
     DEADLINE_S,
@@ -109,7 +109,7 @@ def test_a_segment_of_another_database_is_told(root: Path) -> None:
 
     with pytest.raises(DatabaseCorrupt, match="belongs to another database"):
         log.sync(DEADLINE_S)
-    with pytest.raises(DatabaseCorrupt, match="belongs to another database"):
+    with pytest.raises(Gone, match="another log than that of the copy"):
         log_in(root, database_id=OTHER_ID).sync(DEADLINE_S)
 
 

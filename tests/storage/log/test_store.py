@@ -88,9 +88,9 @@ def test_a_commit_whose_append_was_in_doubt_and_is_there_is_a_success(
     append = DirectoryLog.append
 
     def answer_lost(self: DirectoryLog, commit_id: bytes, content: bytes) -> None:
-        place = self._place
+        place = self._at.place
         append(self, commit_id, content)
-        self._place = place
+        self._at.place = place
         raise InDoubt("no answer")
 
     right = Right()
@@ -226,9 +226,9 @@ def test_an_append_that_fails_in_no_known_way_is_in_doubt(
     append = DirectoryLog.append
 
     def without_memory(self: DirectoryLog, commit_id: bytes, content: bytes) -> None:
-        place = self._place
+        place = self._at.place
         append(self, commit_id, content)
-        self._place = place
+        self._at.place = place
         raise MemoryError
 
     with monkeypatch.context() as patch:
