@@ -4,6 +4,7 @@ import csv
 import gzip
 import io
 import json
+import os
 import re
 import time
 import urllib.request
@@ -19,6 +20,7 @@ from sqlatch.kernel.aws.answer import Answer
 from sqlatch.kernel.aws.service import Service as AwsService
 from sqlatch.kernel.aws.signature import Request
 from sqlatch.kernel.aws.written import PART_BYTES
+from tests.cloudformation import given, load, rendered
 from tests.conftest import Ask, forget
 from tests.events.test_http import error_of, v2
 from tests.forge import PUBLIC, bearer
@@ -263,6 +265,46 @@ def test_who_may_read_a_database_may_have_a_link_to_it_and_nobody_else(
     assert (error_of(refused)[:2], left_in(bucket)) == ((401, "UNAUTHORIZED"), [])
     answer = post(access="ro", databases=["main"])
     assert content_of(json.loads(answer["body"])).decode() == CSV
+
+
+ACTIONS = {
+    "begin": "s3:PutObject", "part": "s3:PutObject", "complete": "s3:PutObject",
+    "put": "s3:PutObject", "abort": "s3:AbortMultipartUpload", "head": "s3:GetObject",
+    "get": "s3:GetObject",
+}  # fmt: skip
+
+
+@pytest.mark.usefixtures("table")
+def test_the_rights_that_the_stack_gives_are_those_that_links_use(
+    ask: Ask, refused: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The link itself is a GET that the role has signed."""
+    template = load("template.yaml")
+    parameters = given(template, LinkMinutes=60)
+    role = rendered(template["Resources"]["ReadRole"]["Properties"], template, parameters)
+    statements = role["Policies"][0]["PolicyDocument"]["Statement"]
+    (held,) = (one for one in statements if one["Sid"] == "Results")
+    used, keys = {ACTIONS["get"]}, set()
+    send = vars(AwsService)["send"]
+
+    def noting(self: Any, request: Request, **options: Any) -> Answer:
+        call = call_of(request)
+        used.add(ACTIONS[call.partition(" ")[0]])
+        keys.add(request.path)
+        answer: Answer = send(self, request, **options)
+        return refusal(404, "NoSuchUpload") if call == "complete" else answer
+
+    monkeypatch.setattr(AwsService, "send", noting)
+    prefix = held["Resource"].partition("/")[2].rstrip("*")
+    monkeypatch.setenv("SQLATCH_RESULTS", f"{os.environ['SQLATCH_RESULTS']}/{prefix}")
+    forget(service)
+
+    ask(query=ALL, link="csv")
+    ask(query=LARGE, parameters=[LARGE_ROWS], link="csv")
+    refused(query=f"{LARGE} WHERE json(iif(n < 15, '1', '{{'))", parameters=[99], link="csv")
+
+    assert used == set(held["Action"])
+    assert all(key.startswith(f"/{PREFIX}/{prefix}main/") for key in keys)
 
 
 @pytest.mark.usefixtures("table")

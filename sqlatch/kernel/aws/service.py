@@ -76,7 +76,7 @@ class Service:
         now_s = self._now()
         credentials = self._wallet.credentials(now_s)
         if credentials.expires_at_s is not None:
-            valid_s = min(valid_s, int(credentials.expires_at_s - now_s))
+            valid_s = max(1, min(valid_s, int(credentials.expires_at_s - now_s)))
         request = replace(request, path=self._root + request.path, headers={"host": self._host})
         target = presigned(
             request, credentials=credentials, scope=self._scope, now_s=now_s, valid_s=valid_s
