@@ -13,21 +13,19 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import partial
 
-from sqlatch.kernel.errors import BadEvent, StorageError
+from sqlatch.kernel.errors import BadEvent
 from storage.copies import exists_already
 from storage.engine import Engine
 from storage.log.archive import SNAPSHOT_LEVEL, Archive, Start
-from storage.log.compaction import take_in_all, write_snapshot
-from storage.log.log import BASE_BYTES, HISTORY_S, NOTHING, Gone, Place, base_name
+from storage.log.compaction import write_snapshot
+from storage.log.keeping import keep_state, state_at
+from storage.log.log import BASE_BYTES, NOTHING, base_name
 from storage.log.ltx import Header, encode
 from storage.log.replacement import Ready, go_on
 from storage.log.replica import Replica
 
 PAGE_SIZE = 4096
 """An LTX file says one, even of no pages."""
-
-SNAPSHOTS_TAKEN_MAX = 8
-"""More replacements of one database do not come while its last state is kept."""
 
 DELETED_AT_ONCE = 4
 TEND_S = 5.0
@@ -43,7 +41,7 @@ def removal(replica: Replica, deadline_s: float, *, at_ms: int) -> tuple[str, Re
 
     Return the name of what is kept, and that snapshot.
     """
-    _keep(replica, deadline_s)
+    keep_state(replica, deadline_s, for_days=True)
     base = NOTHING + os.urandom(BASE_BYTES - len(NOTHING))
     header = Header(PAGE_SIZE, pages=0, first=1, last=replica.txid + 1, at_ms=at_ms)
     replica.archive.arriving(base).put(SNAPSHOT_LEVEL, header, encode(header, (), literal=True))
@@ -99,41 +97,8 @@ def forget_some(
     return forgotten
 
 
-def _keep(replica: Replica, deadline_s: float) -> None:
-    """Have the files of a database lead up to the state of its copy, which is the newest.
-
-    A snapshot that only lies ready is deleted some day behind the deletion, so it is written as one
-    that stays.
-    """
-    archive, txid = replica.archive.of(replica.name), replica.txid
-    for _snapshot in range(SNAPSHOTS_TAKEN_MAX):
-        start = archive.start()
-        log = replica.open_log(Place(epoch=0, offset=0, txid=start.last if start else 0), None)
-        try:
-            take_in_all(archive, log, HISTORY_S, deadline_s, txid)
-        except Gone as gone:
-            archive.adopt(gone.base)
-            continue
-        finally:
-            log.close()
-        start = archive.start()
-        if start is not None and start.snapshot.lies_ready:
-            write_snapshot(archive, start)
-        break
-    if _state_at(archive, txid) is None:
-        raise StorageError(
-            f"the last state of database {replica.name!r} could not be kept; try again"
-        )
-
-
 def _kept_state(archive: Archive, kept: str) -> Start | None:
     found = _KEPT.fullmatch(kept)
     if found is None:
         return None
-    return _state_at(archive.of(found["name"]), int(found["txid"], 16))
-
-
-def _state_at(archive: Archive, txid: int) -> Start | None:
-    """Return the files that end with the state after a transaction, if there are such files."""
-    start = archive.start(lambda file: file.last <= txid)
-    return start if start is not None and start.last == txid else None
+    return state_at(archive.of(found["name"]), int(found["txid"], 16))

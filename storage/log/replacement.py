@@ -8,6 +8,7 @@ from sqlatch.kernel.errors import StorageError
 from storage import copies
 from storage.log.archive import Archive
 from storage.log.compaction import write_copy
+from storage.log.keeping import keep_state
 from storage.log.log import Log, base_name
 from storage.log.replica import Replica
 
@@ -15,9 +16,14 @@ Ready = tuple[bytes, Callable[[], None]]
 """The name of a snapshot that lies ready, and what has the log go on behind it."""
 
 
-def replacement(replica: Replica, copy: Path, *, at_ms: int) -> Ready:
-    """Lay a file ready that is to replace a database; return its name, and what commits it."""
+def replacement(replica: Replica, copy: Path, deadline_s: float) -> Ready:
+    """Lay a file ready that is to replace a database; return its name, and what commits it.
+
+    Before, the database as it is gets into the files of the log, so that it can be read again.
+    """
+    keep_state(replica, deadline_s, for_days=False)
     base, scratch = base_name(), replica.file.path.with_name("arriving")
+    at_ms = int(replica.now() * 1000)
     lay_ready(copy, scratch, replica.archive, base, replica.txid + 1, at_ms=at_ms)
     return base, partial(go_on, replica.log, replica.archive, base)
 

@@ -144,7 +144,7 @@ class Store:
         with closed_on_failure(self):
             self._ready(grant)
             self._check_there()
-            return self._go_on_behind(replacement(self._replica, copy, at_ms=self._ms()), grant)
+            return self._go_on_behind(replacement(self._replica, copy, grant.deadline_s), grant)
 
     def remove(self, grant: Grant, check: Callable[[str], None]) -> str:
         """Have the log go on behind nothing, if no commit comes between the check and that."""
@@ -156,7 +156,7 @@ class Store:
             check(self.state())
             kept, ready = removal(self._replica, grant.deadline_s, at_ms=self._ms())
             self._go_on_behind(ready, grant)
-            return kept
+        return kept
 
     def bring_back(self, kept: str, grant: Grant) -> None:
         from storage.log.removal import brought_back

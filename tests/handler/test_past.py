@@ -1,6 +1,8 @@
 """Reads of the past through the handler, on logs in a directory and in DynamoDB and S3."""
 
+import sqlite3
 import time
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -180,3 +182,19 @@ def test_a_branch_is_what_the_database_was_and_goes_its_own_way(
     assert refused(branch="new", database="none")["code"] == "DATABASE_NOT_FOUND"
     assert refused(branch="new", database="main", at=f"{99:016x}")["code"] == "BAD_EVENT"
     assert sorted(service().databases.names()) == ["main", "then-1", "then-4", "then-5"]
+
+
+def test_the_state_before_a_replacement_and_the_one_behind_it_are_read(
+    ask: Ask, moments: Moments, tmp_path: Path
+) -> None:
+    with closing(sqlite3.connect(tmp_path / "other.db")) as other:
+        other.executescript("CREATE TABLE t (n); INSERT INTO t VALUES (7), (8), (9), (10);")
+    database = service().databases.get("main")
+    with service().writing("main", Record("r", "direct"), time.time() + 60) as grant:
+        database.replace(tmp_path / "other.db", grant)
+    moments.note(ask(query="SELECT 1")["meta"]["position"])
+    moments.add(1)
+
+    moments.check()
+    pass_of_the_reaper()
+    moments.check()

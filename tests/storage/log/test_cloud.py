@@ -131,7 +131,7 @@ def test_a_replacement_that_is_in_the_log_is_told_so_though_nothing_answers_behi
     copy = tmp_path / "copy.db"
     store.copy_out(copy, time.time() + 10)
     write(other, "INSERT INTO t VALUES (2)")
-    cloud.calls.faults["Query"] = ["", *["request"] * 1_000]
+    cloud.calls.faults["Query"] = ["", "", *["request"] * 1_000]
 
     assert store.replace(copy, granted(within_s=0.3)) == 4
     cloud.calls.faults.clear()

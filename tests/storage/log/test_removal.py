@@ -13,7 +13,7 @@ import pytest
 
 from sqlatch.kernel.errors import BadEvent, LeaseLost, StorageError
 from storage.engine import Store
-from storage.log import compaction, copy_file, removal
+from storage.log import compaction, copy_file, keeping, removal
 from storage.log.archive import Archive
 from storage.log.engine import ARCHIVE, LOG, InLog
 from storage.log.log import Conflict, Gone, InDoubt
@@ -116,15 +116,15 @@ def test_a_commit_that_comes_while_a_state_is_kept_refuses_the_deletion(
     """It is of one who has the same lease: a holder that was frozen."""
     another = engine()
     grant = granting()
-    keep = removal._keep
+    keep = keeping.keep_state
 
-    def keep_and_write(*arguments: Any) -> None:
-        keep(*arguments)
+    def keep_and_write(*arguments: Any, **options: Any) -> None:
+        keep(*arguments, **options)
         with closing(opened(another)) as late, late.write(grant) as transaction:
             transaction.connection.run("INSERT INTO t VALUES (1)")
             transaction.commit()
 
-    monkeypatch.setattr(removal, "_keep", keep_and_write)
+    monkeypatch.setattr(removal, "keep_state", keep_and_write)
 
     with pytest.raises(LeaseLost):
         store.remove(grant, lambda _state: None)
@@ -249,7 +249,7 @@ def test_what_names_nothing_that_is_kept_is_refused(kept: str, store: Store) -> 
 def test_a_state_that_cannot_be_kept_is_not_deleted(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(removal, "take_in_all", lambda *_arguments: None)
+    monkeypatch.setattr(keeping, "take_in_all", lambda *_arguments: None)
 
     with pytest.raises(StorageError, match="could not be kept"):
         remove(store)
