@@ -5,7 +5,8 @@ PYTEST_ARGS ?=
 
 BIN := .venv/bin
 SAM := .venv-sam/bin/sam
-# A worker for each processor, up to four; an idle one takes over what another has still to do.
+# A worker for each processor and one more (tests/conftest.py), up to four; an idle one takes over
+# what another has still to do.
 PARALLEL := -n auto --maxprocesses 4 --dist worksteal
 OWN_MARKERS := e2e or slow or clients or django or wheel or nfs
 
@@ -36,10 +37,10 @@ nfs: env-dev  ## the handler in two NFS clients on one server (root, x86-64 Linu
 	@$(if $(FULL),SQLATCH_FAULTS_FULL=1) $(BIN)/python -m pytest -m nfs -rs $(PYTEST_ARGS) tests/nfs
 
 django: env-dev env-django  ## what Django projects install, under test
-	@$(BIN)/python -m pytest -m django $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -m django $(PYTEST_ARGS) tests/django tests/django_routing
 
 django6: env-django6  ## the same on Django 6, which needs Python 3.12 or later (PYTHON_6=)
-	@.venv-django6/bin/python -m pytest -m django $(PYTEST_ARGS)
+	@.venv-django6/bin/python -m pytest -m django $(PYTEST_ARGS) tests/django tests/django_routing
 
 django-suite: env-dev env-django env-django6 env-django-source env-django6-source  ## Django's own tests on its SQLite backend and on our two, compared (QUICK=1: some)
 	@$(BIN)/python -m tests.django.suite build/django/5 $(if $(QUICK),--quick) $(SUITE_ARGS)

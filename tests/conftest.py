@@ -84,6 +84,12 @@ def directory(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """A worker for each processor, and one more: a third of the time a test waits."""
+    return (os.cpu_count() or 1) + 1
+
+
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Hand what the fault campaigns counted in a worker of pytest-xdist to whom it works for."""
     if hasattr(session.config, "workeroutput"):

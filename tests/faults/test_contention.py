@@ -63,7 +63,7 @@ def test_a_lease_that_is_left_standing_stops_everybody(monkeypatch: pytest.Monke
     """The negative control: tried three times, the give-back is throttled like everything else."""
     plants.contenders_that_see_nobody(monkeypatch)
     plants.lease_abandoned_after_three_tries(monkeypatch)
-    contention = Contention(17, 100, 10, 10).run()
+    contention = Contention(17, 100, 5, 10).run()
 
     assert contention.not_released > 0
     assert contention.fewest_writes_a_second(WINDOW_S) < WRITES_A_SECOND_MIN
@@ -75,7 +75,7 @@ def test_many_that_see_nobody_keep_each_other_from_writing(
 ) -> None:
     """The negative control of the waits."""
     plants.contenders_that_see_nobody(monkeypatch)
-    contention = Contention(17, 200, 10, 4).run()
+    contention = Contention(17, 200, 5, 2).run()
 
     assert contention.writes_a_second < WRITES_A_SECOND_MIN
     record_planted("contenders that see nobody", "the lease under contention")
