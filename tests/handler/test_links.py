@@ -408,7 +408,7 @@ def test_a_deadline_that_passes_leaves_no_upload(
 @pytest.mark.usefixtures("table")
 @pytest.mark.usefixtures("fail")
 def test_a_statement_that_takes_too_long_leaves_no_upload(refused: Ask, bucket: Any) -> None:
-    error = refused(query=LARGE, parameters=[2**62], link="csv.gz", timeout_ms=500)
+    error = refused(query=LARGE, parameters=[2**62], link="csv", timeout_ms=500)
 
     assert error["code"] == "TIMEOUT"
     assert left_in(bucket) == []
@@ -421,7 +421,7 @@ def test_a_result_past_the_limit_of_files_is_refused_and_leaves_nothing(
     monkeypatch.setenv("SQLATCH_RESULTS_BYTES_MAX", str(PART_BYTES + 100_000))
     forget(service)
 
-    error = refused(query=LARGE, parameters=[LARGE_ROWS], link="csv.gz")
+    error = refused(query=LARGE, parameters=[LARGE_ROWS], link="csv")
 
     assert (error["code"], error["bytes_max"]) == ("RESULT_TOO_LARGE", PART_BYTES + 100_000)
     assert left_in(bucket) == []
