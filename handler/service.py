@@ -20,6 +20,7 @@ from locking.clock import Clock
 from sqlatch.kernel.errors import DatabaseBusy, LeaseBusy, ReadOnly, Timeout
 from sqlexec.databases import Databases
 from sqlexec.statement import GrantNeeded, Job, Kind, Outcome
+from storage.deadline import within
 from storage.engine import Grant, position_text
 from storage.memory import limit_memory
 from storage.translate import DEADLINE_PASSED, NeedsMemory, Overtaken, RecoveryNeeded
@@ -167,16 +168,15 @@ class Service:
         """
         if self.clock.now() >= deadline_s:
             raise Timeout(DEADLINE_PASSED)
-        recoveries = 0
-        was_short = False
+        recoveries, was_short = 0, False
         while True:
             try:
-                return action(*arguments, **options)
+                with within(deadline_s):
+                    return action(*arguments, **options)
             except RecoveryNeeded as needed:
                 if recoveries == RECOVERIES_MAX:
-                    raise DatabaseBusy(
-                        f"database {database!r} needs recovery again: {needed}"
-                    ) from needed
+                    message = f"database {database!r} needs recovery again: {needed}"
+                    raise DatabaseBusy(message) from needed
                 recoveries += self._recover(database, record, deadline_s, needed)
             except Overtaken:
                 if self.clock.now() >= deadline_s:

@@ -21,6 +21,7 @@ from sqlatch.kernel.errors import BadEvent, IdempotencyConflict, ReadOnly, Sqlat
 from sqlexec.interactive import Interactive
 from sqlexec.statement import GrantNeeded, Kind
 from sqlexec.transaction import Transaction
+from storage.deadline import within
 from storage.engine import Freshness, position_text
 
 T = TypeVar("T")
@@ -89,10 +90,11 @@ class StreamDatabase:
     def transaction(
         self, *, write: bool, commits: bool, read_only: bool, foreign_keys: bool
     ) -> Iterator[Transaction]:
-        # Asked for a reader too: it may have a file open that was moved away.
-        exists = self._interactive().exists()
-        under_lease = write and (commits or exists)
         with ExitStack() as stack:
+            stack.enter_context(within(self._deadline_s))
+            # Asked for a reader too: it may have a file open that was moved away.
+            exists = self._interactive().exists()
+            under_lease = write and (commits or exists)
 
             def enter() -> Transaction:
                 if under_lease:

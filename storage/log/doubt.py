@@ -1,6 +1,7 @@
 """The end of an append that the log did not take at once, or whose answer did not come."""
 
 from sqlatch.kernel.errors import LeaseLost, SqlatchError, StorageError
+from storage.deadline import within
 from storage.engine import Grant
 from storage.log.freshness import overtaken
 from storage.log.log import Conflict, InDoubt
@@ -44,7 +45,8 @@ def is_in_the_log(replica: Replica, doubt: InDoubt, commit_id: bytes, deadline_s
     StorageError with the outcome "unknown" if the log does not say that either.
     """
     try:
-        return replica.outcome(commit_id, deadline_s)
+        with within(deadline_s):
+            return replica.outcome(commit_id, deadline_s)
     except (SqlatchError, OSError) as error:
         if getattr(error, "outcome", "unknown") == "nothing":
             raise

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from sqlatch.kernel.errors import SqlatchError, Timeout
+from storage.deadline import within
 from storage.engine import Freshness, position_text
 from storage.log.replica import Replica
 from storage.translate import Overtaken
@@ -52,11 +53,16 @@ def on_the_newest(replica: Replica, deadline_s: float, now: Callable[[], float])
     except Overtaken:
         raise
     except SqlatchError as error:
-        if replica.has_missed(max(deadline_s, now() + ASK_S)):
+        if _has_missed(replica, max(deadline_s, now() + ASK_S)):
             raise overtaken() from error
         raise
-    if replica.has_missed(max(deadline_s, now() + ASK_S)):
+    if _has_missed(replica, max(deadline_s, now() + ASK_S)):
         raise overtaken()
+
+
+def _has_missed(replica: Replica, deadline_s: float) -> bool:
+    with within(deadline_s):
+        return replica.has_missed(deadline_s)
 
 
 def overtaken() -> Overtaken:

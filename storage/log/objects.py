@@ -5,12 +5,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
 from sqlatch.kernel.aws.backoff import waits
 from sqlatch.kernel.aws.errors import ConditionFailed, NotFound, Refused
 from sqlatch.kernel.aws.s3 import Bucket
+from storage.deadline import bound_s
 from storage.log.answers import NoAnswer, answered
 
 if TYPE_CHECKING:
@@ -46,12 +46,18 @@ class Objects:
     def put(self, key: str, content: bytes, metadata: Mapping[str, str] | None = None) -> None:
         """Write an object, whole, over any that is there."""
         with answered(self._where):
-            self._bucket.put(self._prefix + key, content, metadata=metadata)
+            self._bucket.put(self._prefix + key, content, metadata=metadata, deadline_s=bound_s())
 
     def put_new(self, key: str, content: bytes, metadata: Mapping[str, str] | None = None) -> None:
         """Write an object, whole. One that is there already is kept."""
         with answered(self._where), suppress(ConditionFailed):
-            self._bucket.put(self._prefix + key, content, only_new=True, metadata=metadata)
+            self._bucket.put(
+                self._prefix + key,
+                content,
+                only_new=True,
+                metadata=metadata,
+                deadline_s=bound_s(),
+            )
 
     def begin(self, key: str, metadata: Mapping[str, str] | None = None) -> "Upload":
         """Begin an object that is made of parts. Nobody sees it before it is completed."""
@@ -90,7 +96,9 @@ class Objects:
         last = None if length is None else offset + length - 1
         with answered(self._where):
             try:
-                return self._bucket.get(self._prefix + key, first=offset, last=last)
+                return self._bucket.get(
+                    self._prefix + key, first=offset, last=last, deadline_s=bound_s()
+                )
             except NotFound:
                 return None
             except Refused as refused:
@@ -101,14 +109,14 @@ class Objects:
     def delete(self, key: str) -> None:
         """Delete an object, if it is there."""
         with answered(self._where):
-            self._bucket.delete(self._prefix + key)
+            self._bucket.delete(self._prefix + key, deadline_s=bound_s())
 
     def list(self, prefix: str = "") -> Iterator[Stored]:
         """Yield the objects whose keys begin so, in the order of their keys."""
         more: str | None = None
         while True:
             with answered(self._where):
-                page = self._bucket.list(self._prefix + prefix, more=more)
+                page = self._bucket.list(self._prefix + prefix, more=more, deadline_s=bound_s())
             for found in page.objects:
                 key = found.key.removeprefix(self._prefix)
                 yield Stored(key, found.size, found.written_s)
@@ -139,13 +147,13 @@ class Objects:
 
 
 def answered_in_time(ask: Callable[[], T]) -> T:
-    """Ask again a few times where there is no answer; StorageError."""
-    for wait_s in islice(waits(first_s=PAUSE_S), TRIES - 1):
+    """Ask again a few times where there is no answer, `within` the time; StorageError."""
+    for tries, wait_s in enumerate(waits(first_s=PAUSE_S), 1):
         try:
             return ask()
-        except NoAnswer:
+        except NoAnswer as error:
+            left_s = bound_s() - time.time()
+            if tries == TRIES or left_s <= wait_s:
+                raise error.as_error("the snapshots of a database") from error
             time.sleep(wait_s)
-    try:
-        return ask()
-    except NoAnswer as error:
-        raise error.as_error("the snapshots of a database") from error
+    raise AssertionError("there is always another wait")

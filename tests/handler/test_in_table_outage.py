@@ -3,6 +3,7 @@
 import gc
 import os
 import socket
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ from typing import Any
 import pytest
 
 from handler.service import service
+from sqlatch.kernel.aws.answer import Answer
+from sqlatch.kernel.aws.s3 import Bucket
 from storage.log import compaction
 from tests.conftest import Ask, forget
 from tests.handler import test_in_table
@@ -136,3 +139,23 @@ def test_without_the_table_a_read_goes_on_that_may_be_older_than_the_last_answer
 
 def bucket_name() -> str:
     return os.environ["SQLATCH_LOG"].split("s3://")[1].split("/")[0]
+
+
+def test_every_call_to_the_bucket_has_the_deadline_of_its_request(
+    compacted: None, ask: Ask, away: Away, elsewhere: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    away("")
+    asked = []
+    send = Bucket.send
+
+    def sending(self: Bucket, *arguments: Any, **options: Any) -> Answer:
+        asked.append(options["deadline_s"])
+        return send(self, *arguments, **options)
+
+    monkeypatch.setattr(Bucket, "send", sending)
+    before_s = time.time()
+
+    assert ask({**READ, "timeout_ms": 50_000})["rows"] == [[1]]
+
+    assert len(asked) > 1
+    assert all(before_s <= deadline_s - 50 <= time.time() for deadline_s in asked)
