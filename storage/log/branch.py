@@ -48,7 +48,7 @@ def lay_state(
 @contextmanager
 def state_at(history: History, position: int, deadline_s: float) -> Iterator[Source]:
     """Give every page of the database as it was at a position, one after the other; BadEvent."""
-    start = history.archive.start(lambda file: file.last <= position)
+    start = history.start_at(position)
     last = start.last if start else 0
     files = [start.snapshot, *start.tail] if start else []
     records: list[Packed] = []

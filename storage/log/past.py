@@ -7,7 +7,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import NoReturn
 
-from sqlatch.kernel.errors import BadEvent, ReadOnly
+from sqlatch.kernel.errors import BadEvent, DatabaseNotFound, ReadOnly
 from storage.engine import Commit, Moment, Position, Store, position_text
 from storage.log import ltx
 from storage.log.archive import Archive, Start
@@ -57,6 +57,17 @@ class History:
             raise not_kept(self.name, f"nothing of {moment}")
         return max(passed)
 
+    def start_at(self, position: int) -> Start | None:
+        """Return the files that lead furthest up to a position; DatabaseNotFound if the database
+        was deleted there."""
+        start = self.archive.start(lambda file: file.last <= position)
+        if start is not None and start.snapshot.holds_nothing and start.snapshot.last == position:
+            raise DatabaseNotFound(
+                f"at position {position_text(position)} there was no database {self.name!r}: it was"
+                " deleted there"
+            )
+        return start
+
     def newest(self, deadline_s: float) -> int:
         """Return the newest position; 0 if there is no database."""
         self._replica.catch_up(deadline_s)
@@ -80,7 +91,9 @@ class History:
 
     def _is_reached(self, position: int) -> bool:
         start = self.archive.start(lambda file: file.last <= position)
-        return start is not None and start.last == position
+        if start is None or start.last != position:
+            return False
+        return not (start.snapshot.holds_nothing and start.snapshot.last == position)
 
     def _newest_first(
         self, packs: list[PackFile], before: int | None, deadline_s: float
@@ -223,6 +236,7 @@ class Pasts:
         if position not in self._open:
             while len(self._open) >= PASTS_MAX:
                 self._close(next(iter(self._open)))
+            self._history.start_at(position)
             replica = self._replica_at(position)
             self._open[position] = replica, self._open_store(replica)
         self._open[position] = self._open.pop(position)

@@ -198,3 +198,20 @@ def test_the_state_before_a_replacement_and_the_one_behind_it_are_read(
     moments.check()
     pass_of_the_reaper()
     moments.check()
+
+
+def test_a_database_that_was_deleted_and_made_again_has_its_whole_past(
+    ask: Ask, moments: Moments, refused: Ask
+) -> None:
+    ask(manage="delete", database="main")
+    gone_at = now()
+    made = ask(query="CREATE TABLE u (m)")["meta"]["position"]
+
+    assert [ask(query="SELECT count(*) FROM t", at=at)["rows"] for at in moments.positions] == [
+        [[0]], [[1]], [[2]], [[3]],
+    ]  # fmt: skip
+    assert ask(query="SELECT count(*) FROM u", at=made)["rows"] == [[0]]
+    error = refused(query="SELECT count(*) FROM t", at=gone_at)
+    assert (error["code"], error["retryable"]) == ("DATABASE_NOT_FOUND", False)
+    assert refused(branch="new", database="main", at=gone_at)["code"] == "DATABASE_NOT_FOUND"
+    assert history(ask)[0] == made
