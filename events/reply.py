@@ -33,7 +33,7 @@ class ResultReply(TypedDict):
 
 
 class LinkReply(TypedDict):
-    """A file with a whole result: anybody may get it by its URL, until `ends_at` (UTC) at the latest."""
+    """A file with a whole result, got by its URL alone, until `ends_at` (UTC) at the latest."""
 
     url: str
     format: str
