@@ -2,7 +2,6 @@
 
 import os
 import random
-import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -21,6 +20,7 @@ from sqlatch.tokens import new_key, sign
 from sqlatch.transports.http import HttpTransport
 from tests.command.conftest import ROOT, Sqlatch, serving
 from tests.command.databases import KINDS, generated, whole
+from tests.sqlatch.fault_proxy import holding
 
 FLIGHTS = (
     "CREATE TABLE airlines (carrier TEXT PRIMARY KEY, name TEXT NOT NULL) WITHOUT ROWID;"
@@ -34,6 +34,9 @@ FLIGHTS = (
     "PRAGMA user_version = 3; PRAGMA application_id = 9;"
 )
 """Rows that refer to later ones, an infinite real, and a trigger that must not see rows come in."""
+
+REQUESTS = 6
+"""With which a copy has made its tables, and is far from its end."""
 
 
 @pytest.fixture(scope="module")
@@ -237,21 +240,15 @@ def test_a_copy_that_is_killed_goes_on(
         "CREATE TABLE t (id INTEGER PRIMARY KEY, text); WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL"
         " SELECT i + 1 FROM n WHERE i < 30000) INSERT INTO t SELECT i, hex(randomblob(50)) FROM n",
     )
-    with (
-        opened(target) as client,
-        subprocess.Popen(
-            [sys.executable, "-m", "sqlatch", "copy", "-u", source, target], cwd=ROOT
-        ) as process,
-    ):
-        while (
-            unfinished(client) is None
-            or not client.query("SELECT 1 FROM sqlite_schema WHERE name = 't'").rows
-        ):
-            assert process.poll() is None
-        process.send_signal(signal.SIGKILL)
+    with holding(target, behind=REQUESTS) as (held, through), subprocess.Popen(
+        [sys.executable, "-m", "sqlatch", "copy", "-u", source, through], cwd=ROOT
+    ) as process:  # fmt: skip
+        held.is_applied.wait()
+        process.kill()
 
     with opened(target) as client:
         assert unfinished(client) == source
+        assert client.query("SELECT 1 FROM sqlite_schema WHERE name = 't'").rows
     assert sqlatch("copy", "-u", source, target).code == 0
     assert back(sqlatch, files / f"{name}.db", source, target) == before
 

@@ -1,7 +1,6 @@
 """`sqlatch load`: files in, all of it or nothing after the line that is named, and once."""
 
 import json
-import signal
 import subprocess
 import sys
 import threading
@@ -16,8 +15,11 @@ from sqlatch.command import loading
 from sqlatch.command.journal import RESUMABLE_S, Done, Journal
 from sqlatch.command.target import Target
 from tests.command.conftest import ROOT, Sqlatch
+from tests.sqlatch.fault_proxy import holding
 
 BLOCK_ROWS = loading.BLOCK_ROWS
+REQUESTS = 7
+"""Of a load of 12 blocks, with which some of them are there."""
 
 
 @pytest.fixture(autouse=True)
@@ -416,15 +418,14 @@ def test_a_load_that_is_killed_is_gone_on_with(
     file.write_text("n\n" + "".join(f"{number}\n" for number in range(count)))
     sqlatch("query", "CREATE TABLE t (n INTEGER)")
 
-    with subprocess.Popen(
-        [sys.executable, "-m", "sqlatch", "load", "-u", url, str(file)], cwd=ROOT
-    ) as killed:
-        while not rows(client, "SELECT 1 FROM t LIMIT 1"):
-            assert killed.poll() is None
-        killed.kill()
-    assert killed.returncode == -signal.SIGKILL
-    there = client.query("SELECT count(*) FROM t").value()
-    resumed = sqlatch("load", str(file))
+    with holding(url, behind=REQUESTS) as (held, through):
+        with subprocess.Popen(
+            [sys.executable, "-m", "sqlatch", "load", "-u", through, str(file)], cwd=ROOT
+        ) as killed:
+            held.is_applied.wait()
+            killed.kill()
+        there = client.query("SELECT count(*) FROM t").value()
+        resumed = sqlatch("load", "-u", through, str(file))
 
     assert isinstance(there, int)
     assert 0 < there < count

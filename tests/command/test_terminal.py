@@ -2,19 +2,16 @@
 
 import re
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pexpect
 import pytest
 
 from sqlatch.client import Client
 from tests.command.conftest import ROOT, Sqlatch
-from tests.sqlatch.fault_proxy import Fault, running
+from tests.sqlatch.fault_proxy import Held, holding
 
 Terminal = Callable[..., pexpect.spawn]
 
@@ -42,30 +39,12 @@ def terminal(tmp_path: Path, url: str) -> Iterator[Terminal]:
         yield terminal
 
 
-@dataclass
-class Held:
-    """The first request is applied, and its answer held back until the end of the test."""
-
-    is_applied: threading.Event = field(default_factory=threading.Event)
-    ends: threading.Event = field(default_factory=threading.Event)
-
-    def answer(self, _whole: bytes) -> bytes:
-        self.is_applied.set()
-        self.ends.wait()
-        return b""
-
-
 @pytest.fixture
 def held(url: str, client: Client) -> Iterator[tuple[Held, str]]:
     """A service that holds the first answer back, and the URL of the test's database there."""
     client.execute("CREATE TABLE t (n)")
-    held = Held()
-    port = urlsplit(url).port
-    assert port is not None
-    with running(port) as proxy:
-        proxy.faults.append(Fault("held", is_unknown=True, arrives=True, answer=held.answer))
-        yield held, url.replace(f":{port}", f":{proxy.port}")
-        held.ends.set()
+    with holding(url) as held:
+        yield held
 
 
 def seen(child: pexpect.spawn, until: str) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
 
 from tests.sqlatch.socket_server import request_of
 
@@ -100,6 +101,35 @@ def running(to_port: int) -> Iterator[FaultProxy]:
             with suppress(OSError), socket.create_connection(("127.0.0.1", proxy.port), 1):
                 pass
             thread.join()
+
+
+@dataclass(slots=True)
+class Held:
+    """A request that is applied, and whose answer is held back."""
+
+    is_applied: threading.Event = field(default_factory=threading.Event)
+    ends: threading.Event = field(default_factory=threading.Event)
+
+    def answer(self, _whole: bytes) -> bytes:
+        self.is_applied.set()
+        self.ends.wait()
+        return b""
+
+
+@contextmanager
+def holding(url: str, *, behind: int = 0) -> Iterator[tuple[Held, str]]:
+    """Hold back the answer to one request, behind so many, until the end of the block; the URL
+    under which the service of `url` does that."""
+    port = urlsplit(url).port
+    assert port is not None
+    held = Held()
+    with running(port) as proxy:
+        held_back = Fault("held", is_unknown=True, arrives=True, answer=held.answer)
+        proxy.faults = [*[None] * behind, held_back]
+        try:
+            yield held, url.replace(f":{port}", f":{proxy.port}")
+        finally:
+            held.ends.set()
 
 
 def _serve(listener: socket.socket, proxy: FaultProxy) -> None:
