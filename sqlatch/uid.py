@@ -6,7 +6,7 @@
     +---------+-------+-------+
 
 An id is positive. Its time is in milliseconds since 2025, until 2094. A node is a number below
-4,096 that a process reserves for a span of time, with one statement to a database. Spans of one
+4,095 that a process reserves for a span of time, with one statement to a database. Spans of one
 node do not overlap, and a process makes ids only within its own spans.
 """
 
@@ -35,7 +35,7 @@ its process was killed."""
 
 CREATE = f"""
 CREATE TABLE IF NOT EXISTS uid_nodes (
-    node INTEGER PRIMARY KEY CHECK (node < {1 << NODE_BITS}), until_ms INTEGER NOT NULL
+    node INTEGER PRIMARY KEY CHECK (node < {(1 << NODE_BITS) - 1}), until_ms INTEGER NOT NULL
 ) STRICT
 """
 RESERVE = """
@@ -50,7 +50,8 @@ VALUES (
 ON CONFLICT (node) DO UPDATE SET until_ms = excluded.until_ms
 RETURNING node
 """
-"""The node whose span ended first, or a new one; of 4,096 in use the CHECK refuses one more."""
+"""The node whose span ended first, or a new one; of 4,095 in use the CHECK refuses one more. The
+last node is that of the service's SQL function uid()."""
 
 BUSY_S = 10.0
 

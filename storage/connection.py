@@ -12,7 +12,7 @@ import apsw
 from sqlatch.kernel import nfs
 from sqlatch.kernel.errors import DatabaseBusy, StorageError
 from sqlatch.kernel.values import Row, Value
-from storage import functions
+from storage import functions, uids
 from storage.hints import hint_of
 from storage.pins import Pins
 from storage.policy import LIMITS, Policy
@@ -21,8 +21,7 @@ from storage.translate import FOREIGN_ERRORS, UnknownName, in_our_words
 from storage.watchdog import watchdog
 
 PROGRESS_OPCODES = 1_000
-"""How often SQLite asks whether the deadline is past: every 10 us, unless its values are large. For
-those there is the watchdog."""
+"""How often SQLite asks for the deadline: every 10 us; for large values there is the watchdog."""
 
 BUSY_SLEEPS_S = (0.001, 0.002, 0.005, 0.01, 0.025)
 STATEMENTS_KEPT = 64
@@ -65,6 +64,7 @@ class Session:
         self._finishes = False
         self._policy = Policy()
         self._schema_version: Value = None
+        self._uids = uids.Uids(self, now=now, pins=pins)
         try:
             self.connection = apsw.Connection(
                 str(path),
@@ -107,10 +107,10 @@ class Session:
             self._policy.is_in_force = True
 
     def finish(self, sql: str) -> None:
-        """Run what ends a transaction or a savepoint. The deadline ends only its wait for a lock.
-
-        SQLite asks for the time at the end of a statement too, when a COMMIT has been made.
-        """
+        """Run what ends a transaction or a savepoint. The deadline ends only its wait for a lock:
+        SQLite asks for the time at the end of a COMMIT too, when it has been made."""
+        if self._uids.last is not None and sql == "COMMIT":
+            self._uids.keep()
         self._finishes = True
         try:
             self.run(sql)
@@ -124,6 +124,7 @@ class Session:
             self.run("PRAGMA foreign_keys = OFF")
         try:
             self.run(begin)
+            self._uids.last = None  # what another has drawn since is in the database
             try:
                 self.load_schema()
                 yield
@@ -174,10 +175,7 @@ class Session:
 
     @property
     def inserts(self) -> bool:
-        """True if it is an INSERT.
-
-        A virtual table that it opens prepares INSERTs of its own, into its shadow tables.
-        """
+        """True if it is an INSERT. A virtual table that it opens prepares some of its own."""
         return any(not self._is_shadow(table) for table in self._policy.inserted)
 
     @property
@@ -233,6 +231,7 @@ class Session:
         for limit, value in LIMITS.items():
             connection.limit(limit, value)
         functions.install(connection, self.left_s)
+        connection.create_scalar_function("uid", self._uids.draw, 0, flags=uids.FLAGS)
         if keeps_journal and not nfs.run_first(self.run):
             raise DatabaseBusy(
                 f"database {self._database!r} is in WAL mode, and in use elsewhere:"

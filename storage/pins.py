@@ -37,6 +37,11 @@ class Pins:
         """The name of the file system that a connection has to be opened on."""
         return self._clock.name
 
+    @property
+    def at_ms(self) -> int:
+        """The time that is pinned, epoch milliseconds."""
+        return self._clock.at_ms
+
     def begin(self, connection: apsw.Connection) -> None:
         """Count changes from here on: what others have changed on the connection is not counted."""
         self._changes_before = connection.total_changes()

@@ -91,14 +91,15 @@ class InTable:
             raise copies.is_taken(name)
         place, log_id = _behind(newest)
         log = self._log(name, time.time, place, log_id)
+        if self._goes_on(log):
+            raise copies.is_taken(name)
         archive, base, txid = BucketArchive(self._objects, name), base_name(), place.txid + 1
         if newest is None:
             check_no_files(archive)
         lay(archive, base, txid)
         try:
-            log.sync(time.time() + ADD_S)
             log.replace(base)
-        except (Conflict, Gone) as error:
+        except Conflict as error:
             raise copies.is_taken(name) from error
         except InDoubt as error:
             if not self._has_begun(log, txid, base):
@@ -122,6 +123,12 @@ class InTable:
         with _answered():
             deleted = self._names.deleted()
         return forget_some(self, deleted, partial(BucketArchive, self._objects), before_s)
+
+    def _goes_on(self, log: DynamoLog) -> bool:
+        try:
+            return bool(log.sync(time.time() + ADD_S))
+        except Gone:
+            return True
 
     def _has_begun(self, log: DynamoLog, txid: int, base: bytes) -> bool:
         try:

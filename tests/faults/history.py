@@ -4,7 +4,8 @@ python -m tests.faults.history '{"directory": ..., ...}'     makes the history b
 
 Every process notes when a request began and ended, and what it was told: its position, and the
 whole state that it saw. Databases are written to, replaced as a whole, restored from older copies,
-added, and vacuumed, while a reaper merges and removes; it keeps the logs for the audit before.
+added, vacuumed, deleted and brought back, while a reaper merges and removes; it keeps the logs for
+the audit before.
 """
 
 import json
@@ -31,7 +32,7 @@ import pytest
 from handler import local, transfer
 from handler.log import Record
 from handler.service import service
-from sqlatch.kernel.errors import SqlatchError, StorageError
+from sqlatch.kernel.errors import BadEvent, SqlatchError, StorageError
 from storage.log import compaction
 from storage.log.archive import Archive
 from storage.log.engine import ARCHIVE
@@ -57,6 +58,10 @@ KINDS_OF_REPLACED = {"read": 60, "replace": 35, "copy": 2, "restore": 2, "vacuum
 """Where nothing is written in between, one replacement looks to SQLite like the one before."""
 KINDS_OF_NEW = {"read": 4, "add": 2, "create": 1, "write": 3}
 
+DELETED = "deleted"
+SHARE_OF_DELETED = 0.15
+KINDS_OF_DELETED = {"read": 6, "add": 1, "create": 2, "write": 4, "delete": 4, "undelete": 6}
+
 PAGE_SIZES = (4096, 4096, 4096, 1024)
 
 DISTURBED_EVERY_S = 0.4
@@ -74,6 +79,7 @@ UPDATE = "UPDATE kv SET v = ? WHERE k = ?"
 PLANTS = {
     "asking": log_plants.reads_do_not_ask_the_log,
     "opening": log_plants.a_replacement_is_no_new_generation,
+    "absence": log_plants.what_is_brought_back_replaces_what_is_there,
 }
 _COUNT = Struct("<Q")
 
@@ -116,7 +122,8 @@ def main(task: Task) -> None:
     for pid in running:
         os.kill(pid, signal.SIGKILL)
         counts["crashed"] += _waited_for(pid) != signal.SIGKILL
-    for database in _names():
+    kept = {path.name.removeprefix("kept-") for path in Path(task.directory).glob("kept-*")}
+    for database in sorted({*_names(), *kept, *DATABASES, DELETED}):
         keeper = _keeper(Path(task.directory), database)
         keeper.keep()
         counts["removed"] += keeper.removed()
@@ -179,6 +186,8 @@ class Customer:
         self._arriving = directory / f"arriving-{number}.db"
         self._copies = directory / f"copies-{number}"
         self._copies.mkdir(exist_ok=True)
+        self._kept = directory / "states-kept"
+        self._brought_back = ""
         self._notes = os.open(directory / f"notes-{number}", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
 
     def run(self) -> None:
@@ -189,6 +198,8 @@ class Customer:
             database, kinds = random.choice(DATABASES), KINDS
             if database == "replaced":
                 kinds = KINDS_OF_REPLACED
+            if random.random() < SHARE_OF_DELETED:
+                database, kinds = DELETED, KINDS_OF_DELETED
             if random.random() < NEW:
                 database, kinds = f"n{int(time.time()) // NEW_S}", KINDS_OF_NEW
             (kind,) = random.choices(list(kinds), list(kinds.values()))
@@ -199,7 +210,8 @@ class Customer:
 
     def _note(self, kind: str, database: str) -> bool:
         """Ask, and note the answer. Return whether it was one, and no refusal."""
-        writes = "" if kind in {"read", "copy", "vacuum"} else f"{self._number}-{time.time_ns()}"
+        unwritten = {"read", "copy", "vacuum", "delete", "undelete"}
+        writes = "" if kind in unwritten else f"{self._number}-{time.time_ns()}"
         answer = partial(Answer, kind, database, writes, time.monotonic_ns())
         try:
             position, state = getattr(self, f"_{kind}")(database, writes)
@@ -207,7 +219,8 @@ class Customer:
             outcome = str(error.facts.get("outcome", "nothing"))
             note = answer(time.monotonic_ns(), refusal=outcome, code=error.code)
         else:
-            note = answer(time.monotonic_ns(), position, state)
+            kept = int(self._brought_back[-16:], 16) if kind == "undelete" else 0
+            note = answer(time.monotonic_ns(), position, state, kept=kept)
         os.write(self._notes, (json.dumps(asdict(note)) + "\n").encode())
         return not note.refusal
 
@@ -226,10 +239,27 @@ class Customer:
     def _vacuum(self, database: str, _writes: str) -> tuple[int, None]:
         return _asked(database, {"query": "VACUUM"})[0], None
 
-    def _add(self, database: str, writes: str) -> tuple[int, State]:
+    def _add(self, database: str, writes: str) -> tuple[int, State | None]:
         copy = self._made(writes)
         service().databases.add(database, copy)
-        return 1, _state_of(copy)
+        # Of one that was deleted before, the position is not told.
+        return (0, None) if database == DELETED else (1, _state_of(copy))
+
+    def _delete(self, database: str, _writes: str) -> tuple[int, State]:
+        event = {"manage": "delete", "database": database, "timeout_ms": TIMEOUT_MS}
+        kept = local.invoke(event)["kept"]
+        with self._kept.open("a") as told:
+            told.write(f"{kept}\n")
+        return int(kept[-16:], 16) + 1, []
+
+    def _undelete(self, database: str, _writes: str) -> tuple[int, None]:
+        told = self._kept.read_text().splitlines() if self._kept.exists() else []
+        if not told:
+            raise BadEvent("nothing is kept")
+        self._brought_back = kept = random.choice(told)
+        event = {"manage": "undelete", "database": database, "kept": kept}
+        local.invoke({**event, "timeout_ms": TIMEOUT_MS})
+        return _position(database), None
 
     def _replace(self, database: str, writes: str) -> tuple[int, State]:
         return _replaced(database, self._made(writes))

@@ -38,6 +38,8 @@ class Answer:
     state: State | None = None
     refusal: str = ""
     code: str = ""
+    kept: int = 0
+    """The transaction whose state was brought back."""
 
 
 @dataclass(slots=True)
@@ -48,6 +50,8 @@ class Counts:
     acknowledged: int = 0
     replaced: int = 0
     added: int = 0
+    deleted: int = 0
+    brought_back: int = 0
     vacuumed: int = 0
     reads: int = 0
     refusals: int = 0
@@ -100,22 +104,47 @@ def _audit(answers: list[Answer], log: Replayed, counts: Counts) -> None:
     counts.acknowledged += len(acknowledged)
     counts.replaced += kinds["replace"] + kinds["restore"]
     counts.added += kinds["add"]
+    counts.deleted += kinds["delete"]
+    counts.brought_back += kinds["undelete"]
     counts.vacuumed += kinds["vacuum"]
     counts.reads += kinds["read"] + kinds["copy"]
     counts.refusals += len(answers) - len(answered)
     counts.corrupt += sum(one.code == "DATABASE_CORRUPT" for one in answers)
-    counts.another_state += sum(_is_of_another_state(one, log.states) for one in answered)
-    counts.against_time += sum(_against_time(answered))
-    counts.lost += sum(one.position not in log.made.get(one.writes, ()) for one in acknowledged)
+    placed = [one for one in answered if one.position]
+    counts.another_state += sum(_is_of_another_state(one, log.states) for one in placed)
+    counts.against_time += sum(_against_time(placed))
+    counts.against_time += sum(_missed(answers, placed, log.states))
+    counts.lost += sum(_is_lost(one, log.made) for one in acknowledged)
     counts.twice += sum(len(places) > 1 for places in log.made.values()) + log.made_again
     certain = [one for one in answers if one.refusal == "nothing"]
     counts.refused_and_there += sum(one.writes in log.made for one in certain)
-    positions = Counter(one.position for one in acknowledged)
+    positions = Counter(one.position for one in acknowledged if one.position)
     counts.one_position_twice += sum(number > 1 for number in positions.values())
 
 
 def _is_of_another_state(one: Answer, states: Mapping[int, State]) -> bool:
+    if one.kept and states.get(one.kept) != states.get(one.position):
+        return True
     return one.position not in states or one.state not in (None, states[one.position])
+
+
+def _is_lost(one: Answer, made: Mapping[str, list[int]]) -> bool:
+    """Return whether what was acknowledged is not in the log; where its place was not told,
+    anywhere."""
+    return one.position not in made.get(one.writes, ()) if one.position else one.writes not in made
+
+
+def _missed(
+    answers: list[Answer], placed: list[Answer], states: Mapping[int, State]
+) -> Iterator[bool]:
+    """For each that found no database, whether there was one at each position from the newest
+    that had come before it began."""
+    absent = [0, *(position for position, state in states.items() if not state)]
+    ends = sorted((one.ended_ns, one.position) for one in placed)
+    for one in answers:
+        if one.code == "DATABASE_NOT_FOUND":
+            newest = max((at for ended_ns, at in ends if ended_ns < one.began_ns), default=0)
+            yield max(absent) < newest
 
 
 def _against_time(answered: list[Answer]) -> Iterator[bool]:
@@ -133,6 +162,7 @@ def _replayed(kept: Path, copy: Path) -> Replayed:
     """Replay what was kept of a log, by plain writes and plain SQLite.
 
     What replaces a database writes a value that was never there, beside others that perhaps were.
+    One that is deleted is empty, and what is brought back is a state that was there before.
     """
     replayed = Replayed({}, defaultdict(list))
     copy.unlink(missing_ok=True)
@@ -148,7 +178,8 @@ def _replayed(kept: Path, copy: Path) -> Replayed:
             new = set(state) - set(before)
             if header.is_snapshot and state != before:
                 new = {value for value in new if value not in replayed.made}
-                replayed.made_again += not new
+                is_brought_back = not before and state in replayed.states.values()
+                replayed.made_again += bool(state) and not new and not is_brought_back
             for value in new:
                 replayed.made[value].append(header.last)
             replayed.states[header.last] = before = state

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from storage.connection import Session
+from storage.log import removal
 from storage.log.bookmark import Bookmark
 from storage.log.capture import Capture, Changes, Size
 from storage.log.following import Following
@@ -84,6 +85,17 @@ def the_reaper_only_clears_the_lease(patch: Patch) -> None:
 
 def reads_do_not_ask_the_log(patch: Patch) -> None:
     patch.setattr(Replica, "is_within", lambda self, _age_s: self.txid > 0)
+
+
+def what_is_brought_back_replaces_what_is_there(patch: Patch) -> None:
+    """Whoever brings a database back does not look whether there is one of that name."""
+    brought_back = removal.brought_back
+
+    def bringing(replica: Replica, kept: str, **options: Any) -> Any:
+        replica.is_there = False
+        return brought_back(replica, kept, **options)
+
+    patch.setattr(removal, "brought_back", bringing)
 
 
 def a_replacement_is_no_new_generation(patch: Patch) -> None:

@@ -25,7 +25,7 @@ NEVER = {
     "crashed", "corrupt", "another_state", "against_time", "lost", "twice", "refused_and_there",
     "one_position_twice",
 }  # fmt: skip
-HAPPENED = {"acknowledged", "reads", "replaced", "added", "kills"}
+HAPPENED = {"acknowledged", "reads", "replaced", "added", "deleted", "kills"}
 REQUESTS = 50_000 if FULL else 2_500
 
 FAULTS = Faults(lost_request=0.02, lost_answer=0.02, late=0.02)
@@ -108,6 +108,7 @@ def test_a_history_of_requests_is_strictly_serializable(
     tally.keep("history", f"of a log in a {kind}", counts)
     assert_is_serial(counts, REQUESTS)
     assert counts.freezes > 0
+    assert counts.brought_back > 0
     assert counts.removed > 0
 
 
@@ -120,6 +121,16 @@ def test_reads_that_do_not_ask_the_log_are_found(
 
     assert counts.against_time > 0
     record_planted("log: reads do not ask the log", "a history of requests")
+
+
+@pytest.mark.timeout(tally.TIMEOUT_S)
+def test_what_is_brought_back_over_a_database_is_found(
+    memory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counts = run("table", memory, monkeypatch, REQUESTS_OF_CONTROL, without="absence")
+
+    assert counts.twice > 0
+    record_planted("log: what is brought back replaces what is there", "a history of requests")
 
 
 @pytest.mark.timeout(tally.TIMEOUT_S)

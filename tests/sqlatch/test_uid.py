@@ -105,7 +105,7 @@ def test_of_all_nodes_in_use_no_other_is_given(tmp_path: Path) -> None:
     with sqlite3.connect(path) as connection:
         connection.executemany(
             "INSERT INTO uid_nodes VALUES (?, ?)",
-            [(node, 1 << 60) for node in range(1, 1 << NODE_BITS)],
+            [(node, 1 << 60) for node in range(1, (1 << NODE_BITS) - 1)],
         )
 
     with pytest.raises(sqlite3.IntegrityError, match="node <"):

@@ -4,11 +4,12 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from sqlatch.kernel.errors import BadEvent
-from storage.log import compaction
+from storage.log import compaction, replacement
 from storage.log.bucket_archive import BucketArchive
 from storage.log.cloud import InTable
 from storage.log.slots import Slot
@@ -108,24 +109,34 @@ def test_of_two_that_delete_at_once_the_second_finds_nothing(store: Store, start
     assert start().names() == []
 
 
+@pytest.mark.parametrize("after", ["newest", "lay_ready"])
 def test_a_file_and_a_writer_that_take_the_free_name_at_once_are_not_mixed(
-    store: Store, engine: InTable, start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    store: Store,
+    engine: InTable,
+    start: Start,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    after: str,
 ) -> None:
     remove(store)
-    put_new = engine._table.put_new
+    owner: Any = {"newest": engine._names, "lay_ready": replacement}[after]
+    step, other = getattr(owner, after), start()
 
-    def write_before(item: dict[str, object]) -> object:
-        monkeypatch.setattr(engine._table, "put_new", put_new)
-        with closing(opened(start())) as first, first.write(granted(), creates=True) as transaction:
+    def write_behind(*arguments: Any, **options: Any) -> Any:
+        found = step(*arguments, **options)
+        with closing(opened(other)) as first, first.write(granted(), creates=True) as transaction:
             transaction.connection.run("CREATE TABLE t (n, text)")
             transaction.commit()
-        return put_new(item)  # type: ignore[arg-type]
+        return found
 
-    monkeypatch.setattr(engine._table, "put_new", write_before)
-
-    with pytest.raises(BadEvent, match="exists"):
-        engine.add("main", copy_of(tmp_path / "new.db", "new", rows=7))
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, after, write_behind)
+        with pytest.raises(BadEvent, match="exists"):
+            engine.add("main", copy_of(tmp_path / "new.db", "new", rows=7))
     assert texts(store) == []
+    with closing(opened(start())) as late:
+        assert texts(late) == []
 
 
 def test_a_pass_of_the_reaper_over_deleted_logs_asks_for_their_names_once(
