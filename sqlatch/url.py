@@ -63,7 +63,10 @@ def target_of(url: str) -> Target:
     except ValueError as error:
         raise BadUrl(f"not a URL: {error}") from error
     if parts.scheme not in {"lambda", "http", "https"}:
-        raise BadUrl(f"the URL begins with {parts.scheme!r}; there are {SHAPES}")
+        begins = (
+            f"the URL begins with {parts.scheme!r}" if parts.scheme else "the URL has no scheme"
+        )
+        raise BadUrl(f"{begins}; there are {SHAPES}")
     if "@" in parts.netloc:
         raise BadUrl("a URL holds no user or password: give a token beside it")
     if parts.fragment:
@@ -82,7 +85,9 @@ def _database_of(path: str) -> tuple[str, str]:
     prefix, slash, database = path.removesuffix("/").rpartition("/")
     database = unquote(database)
     if not slash or not database:
-        raise BadUrl(f"the URL names no database; there are {SHAPES}")
+        raise BadUrl(
+            f"the URL names no database: put /main behind it, or another; there are {SHAPES}"
+        )
     if not _DATABASE.fullmatch(database):
         raise BadUrl(f"{database!r} is not a database name: [a-z0-9][a-z0-9_-]{{0,62}}")
     return prefix, database

@@ -29,6 +29,7 @@ from sqlatch.command.schema import (
     parents_first,
     tables,
 )  # fmt: skip
+from sqlatch.kernel.hints import did_you_mean
 
 ENCODING = "UTF-8"
 DEFERRED = "PRAGMA defer_foreign_keys = ON;\n"
@@ -80,7 +81,8 @@ def _chosen(
     known = {folded(table.name) for table in found}
     for name in (*names, *left_out):
         if folded(name) not in known:
-            raise click.UsageError(f"there is no table {name!r}")
+            hint = did_you_mean(name, [table.name for table in found])
+            raise click.UsageError(f"there is no table {name!r}{hint}")
     wanted, unwanted = set(map(folded, names)), set(map(folded, left_out))
     return [
         table

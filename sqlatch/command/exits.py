@@ -9,7 +9,7 @@ import click
 
 from sqlatch.command.output import printable
 from sqlatch.errors import DatabaseNotFound, ReadOnly, SqlatchError, Timeout, Unauthorized
-from sqlatch.failures import UNKNOWN, BadUrl, FunctionNotFound, NotPermitted
+from sqlatch.failures import UNKNOWN, BadUrl, FunctionNotFound, NotPermitted, Unreachable
 from sqlatch.result import Result
 
 
@@ -31,6 +31,7 @@ _NEXT_STEPS: dict[type[SqlatchError], str] = {
     DatabaseNotFound: "; the first statement that writes makes it",
     ReadOnly: "; leave --read-only out to write",
     Timeout: "; --timeout SECONDS gives it longer",
+    Unreachable: "; check host and port, and start the service: `sqlatch serve` on this machine",
     Unauthorized: "; give a token in SQLATCH_TOKEN, or by a profile of `sqlatch use`",
 }
 

@@ -1,5 +1,6 @@
 """`sqlatch export`: a table or the rows of a query into a file, of any size."""
 
+import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -20,10 +21,14 @@ from sqlatch.command.output import printable
 from sqlatch.command.query import values_of
 from sqlatch.command.reading import BINARY, ByKey, InPages, NotAKey, Reading
 from sqlatch.command.rows import rows_of
-from sqlatch.command.schema import quoted, table_named
+from sqlatch.command.schema import quoted, table_named, tables
 from sqlatch.errors import DatabaseChanged
+from sqlatch.kernel.hints import did_you_mean
 
 STDOUT = "-"
+NAME = re.compile(r"\w+")
+"""No query is a single word."""
+
 FORMS = ("csv", "jsonl", "parquet")
 ALL_FORMS = tuple(dict.fromkeys((*FORMS, *LINK_FORMS)))
 
@@ -75,22 +80,33 @@ def export(
         rows = _by_link(address, what, values, form, Path(to), resume=resume)
         click.echo(printable(f"{rows:,} rows in {to}"), err=True)
         return
-    with address.open(writes=False) as client, _shown() as told:
+    with address.open(writes=False) as client, _shown() as told, _failures(to):
         reading = _reading(client, what, values, keys)
         said = [address.url, what, form, parameters, list(keys), null]
         one = Export(client, reading, _writer(form, null), told)
-        try:
-            if to == STDOUT:
-                one.write(sys.stdout.buffer)
-            else:
-                one.write_file(Path(to), Journal.of(Path(to), said, resume=resume))
-        except DatabaseChanged as error:
-            raise Failure(
-                f"{error.code}: {error.message}; or give --key", Exit.TRY_AGAIN
-            ) from error
-        except (CannotWrite, NotAKey) as error:
-            raise Failure(f"{error}", Exit.BAD_DATA) from error
+        if to == STDOUT:
+            one.write(sys.stdout.buffer)
+        else:
+            one.write_file(Path(to), Journal.of(Path(to), said, resume=resume))
     _say(one, to)
+
+
+@contextmanager
+def _failures(to: str) -> Iterator[None]:
+    """Say why an export ends in the words of the command line."""
+    try:
+        yield
+    except DatabaseChanged as error:
+        raise Failure(f"{error.code}: {error.message}; or give --key", Exit.TRY_AGAIN) from error
+    except OSError as error:
+        if to == STDOUT:
+            raise
+        raise Failure(
+            f"{to} could not be written: {error.strerror}; mend that, and go on with --resume",
+            Exit.NOT_SHOWN,
+        ) from error
+    except (CannotWrite, NotAKey) as error:
+        raise Failure(f"{error}", Exit.BAD_DATA) from error
 
 
 def _by_link(
@@ -132,6 +148,9 @@ def _writer(form: str, null: str | None) -> Form:
 def _reading(client: Client, what: str, values: Any, keys: tuple[str, ...]) -> Reading:
     """Return how to read a table, by its key if it has one, or the rows of a query."""
     table = None if values is not None else table_named(client, what)
+    if table is None and NAME.fullmatch(what):
+        hint = did_you_mean(what, [one.name for one in tables(client)])
+        raise Failure(f"there is no table {what!r}{hint}", Exit.REFUSED)
     if table is None or table.kind == "view":
         sql = what if table is None else f"SELECT * FROM {quoted(table.name)}"  # noqa: S608 (quoted)
         if keys:

@@ -117,6 +117,12 @@ def _failures(file: Path) -> Iterator[None]:
         raise Failure(str(error), Exit.USAGE) from error
     except CannotResume as error:
         raise Failure(f"{error}; --restart forgets it", Exit.BAD_DATA) from error
+    except OSError as error:
+        raise Failure(
+            f"{_shown(file)}, or the journal beside it: {error.strerror}; mend that, and run the"
+            " same command again",
+            Exit.BAD_DATA,
+        ) from error
     except SqlatchError as error:
         raise failure_of(error, writes=True) from error
 

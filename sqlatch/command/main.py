@@ -34,6 +34,11 @@ def run(arguments: Sequence[str]) -> int:
     except click.ClickException as error:
         error.show()
         return error.exit_code
+    except OSError as error:
+        # A file of the user's own: what fails on the way to a service is no OSError any more.
+        where = f"{error.filename}: " if error.filename else ""
+        click.echo(f"Error: {where}{error.strerror or error}", err=True)
+        return Exit.NOT_SHOWN
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})

@@ -80,7 +80,9 @@ def serve(
             server = Server(pool.answer, port, origins=origins, threads=workers)
         except OSError as error:
             raise Failure(
-                f"port {port} cannot be served: {error.strerror}; --port names another", Exit.USAGE
+                f"port {port} cannot be served: {os.strerror(error.errno or 0)}; --port names"
+                " another",
+                Exit.USAGE,
             ) from error
         signal.signal(signal.SIGTERM, lambda *_: server.stop())
         signal.signal(signal.SIGINT, lambda *_: server.stop())

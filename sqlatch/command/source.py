@@ -198,7 +198,7 @@ def _texts(source: Csv | JsonLines) -> Generator[str, None, None]:
                 line = line.removeprefix(BOM) if number == 1 else line
                 yield line.decode(source.encoding)
         except UnicodeDecodeError as error:
-            why = f"not {source.encoding}: byte {error.start + 1} of it"
+            why = f"not {source.encoding}: byte {error.start + 1} of it; --encoding says another"
             raise BadLine(number, why) from error
         except BROKEN as error:
             raise BadLine(number + 1, f"the file cannot be read: {error}") from error

@@ -69,5 +69,9 @@ def _told() -> Iterator[None]:
         raise Failure(
             f"{missing} is not installed: pip install 'sqlatch[cli,tokens]'", Exit.USAGE
         ) from error
+    except FileNotFoundError as error:
+        raise Failure(
+            f"there is no {error.filename}; `sqlatch token key` makes a key", Exit.USAGE
+        ) from error
     except (OSError, ValueError, OverflowError) as error:
         raise Failure(str(error), Exit.USAGE) from error

@@ -1,6 +1,7 @@
 """The way over HTTP: urllib3's connections, signed by IAM or with a token, and kept."""
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -17,6 +18,8 @@ from sqlatch.url import HttpTarget
 
 CONNECTIONS_MAX = 10
 READ_BYTES = 64 * 1024
+
+_OBJECT = re.compile(r"^\w+\(host=.*?\): ")
 
 
 class HttpTransport:
@@ -117,8 +120,13 @@ def _translated(origin: str) -> Iterator[None]:
         exceptions.ProxyError,
         exceptions.LocationValueError,
     ) as error:
-        raise Unreachable(f"no connection to {origin}: {error}") from error
+        raise Unreachable(f"no connection to {origin}: {_why(error)}") from error
     except exceptions.TimeoutError as error:
         raise CallTimedOut(f"the answer from {origin} was not complete in time") from error
     except exceptions.HTTPError as error:
         raise AnswerCutOff(f"the answer from {origin} was cut off: {error}") from error
+
+
+def _why(error: Exception) -> str:
+    """Return the words of an error of urllib3 without the object that they begin with."""
+    return _OBJECT.sub("", str(error))

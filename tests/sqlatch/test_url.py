@@ -38,7 +38,7 @@ def test_a_url_names_a_function_or_a_host_and_a_database(url: str, target: Targe
 
 
 BAD = [
-    ("", "begins with ''"),
+    ("", "has no scheme"),
     ("sqlite:///main.db", "begins with 'sqlite'"),
     ("localhost:8000/main", "begins with 'localhost'"),
     ("lambda:main", "names no database"),
