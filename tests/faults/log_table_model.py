@@ -3,10 +3,11 @@
 Two writers, a reader and a reaper. A request or its answer may be lost, a put may land late, and
 any process may sleep: time passes in ticks of half of the time that records are kept, and who has
 not heard in this tick that its place is the newest is stale. A process that dies is one that takes
-no further step, so every crash between two steps is among the orders.
+no further step, so every crash between two steps is among the orders. A database may be replaced:
+its new content is laid ready, and then a record names it, behind which the log goes on.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple, Self
 
@@ -29,6 +30,11 @@ class Rules:
     known_since_the_put_was_sent: bool = True
     refusal_after_doubt_is_checked: bool = True
     known_since_the_first_put: bool = True
+    content_comes_first: bool = True
+    named_content_is_read: bool = True
+    reaper_reads_it_too: bool = True
+    content_stays: bool = True
+    content_covers_nothing: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,25 +47,30 @@ class Limits:
     lost: int = 0
     late: int = 0
     snapshots: int = 1
+    replacements: int = 0
 
 
 class Record(NamedTuple):
-    """A record, and the commits that its writer knew."""
+    """A record, and the commits that its writer knew. One that `replaces` names its content."""
 
     commit: int
     base: tuple[int, ...]
+    replaces: bool = False
 
 
 class Process(NamedTuple):
     """What a process does next, and what it knows.
 
-    `taken` are the commits of its copy; it `is_fresh` if that was the newest state in this tick.
+    `taken` are the commits of its copy, `has` those that are its content, as it was replaced last;
+    it `is_fresh` if that was the newest state in this tick.
     `found` are records that it has read and not yet believed, `in_time` if that was in this tick,
     or a put that is still to be checked.
     """
 
     step: str = "idle"
     taken: tuple[int, ...] = ()
+    has: tuple[int, ...] = ()
+    replaces: bool = False
     is_fresh: bool = False
     in_time: bool = False
     found: tuple[tuple[int, Record], ...] = ()
@@ -75,7 +86,8 @@ class World(NamedTuple):
     """All that there is at one moment.
 
     `log` is the truth: of each number the record that was put first. `items` are those in the
-    table, `floor` is what its item 0 says, `covered` what the newest snapshot has. `seen` is up to
+    table, `floor` is what its item 0 says, `covered` what the newest snapshot has, and `content`
+    what is in it. `ready` are the numbers and commits for which content lies ready. `seen` is up to
     where the reaper had seen the log, now, a tick ago, and so on. `late` is a put that is still in
     the network.
     """
@@ -86,6 +98,8 @@ class World(NamedTuple):
     floor: int = 0
     removing: int = 0
     covered: int = 0
+    content: tuple[int, ...] = ()
+    ready: tuple[tuple[int, int], ...] = ()
     seen: tuple[int, ...] = (0,) * (KEEP_TICKS + 1)
     late: tuple[tuple[int, Record], ...] = ()
     promised: tuple[int, ...] = ()
@@ -95,6 +109,7 @@ class World(NamedTuple):
     lost_left: int = 0
     late_left: int = 0
     snapshots_left: int = 0
+    replacements_left: int = 0
 
     def with_process(self, number: int, process: Process) -> Self:
         processes = (*self.processes[:number], process, *self.processes[number + 1 :])
@@ -121,8 +136,19 @@ class World(NamedTuple):
     def promising(self, commit: int) -> Self:
         return self._replace(promised=tuple(sorted({*self.promised, commit})))
 
+    def laying(self, process: Process) -> Self:
+        ready = {*self.ready, (len(process.taken) + 1, process.commit)}
+        return self._replace(ready=tuple(sorted(ready)))
+
     def refusing(self, commit: int) -> Self:
         return self._replace(refused=tuple(sorted({*self.refused, commit})))
+
+
+def content_of(records: Iterable[Record], before: tuple[int, ...] = ()) -> tuple[int, ...]:
+    """Return the commits of which something is in a database, behind these records."""
+    for record in records:
+        before = (record.commit,) if record.replaces else (*before, record.commit)
+    return before
 
 
 class Violation(Exception):
@@ -138,6 +164,7 @@ def search(rules: Rules, limits: Limits) -> int:
         lost_left=limits.lost,
         late_left=limits.late,
         snapshots_left=limits.snapshots,
+        replacements_left=limits.replacements,
     )
     seen = {start}
     waiting = [start]
@@ -168,12 +195,18 @@ def _check(world: World) -> None:
     for number, record in enumerate(world.log):
         if record.base != commits[:number]:
             raise Violation("a record was made on another state than that before it")
-    for process in world.processes:
-        if process.taken != commits[: len(process.taken)]:
-            raise Violation("a process knows what is not the beginning of the log")
+    _check_processes(world, commits)
     for number, record in enumerate(world.log, 1):
         if number > world.covered and world.item(number) != record:
             raise Violation("a record is gone, or replaced, and no snapshot has it")
+
+
+def _check_processes(world: World, commits: tuple[int, ...]) -> None:
+    for process in world.processes:
+        if process.taken != commits[: len(process.taken)]:
+            raise Violation("a process knows what is not the beginning of the log")
+        if process.has != content_of(world.log[: len(process.taken)]):
+            raise Violation("a copy has another content than the log at its place")
 
 
 def _successors(world: World, rules: Rules) -> Iterator[World]:
@@ -195,6 +228,16 @@ def _idle(world: World, number: int, process: Process, rules: Rules) -> Iterator
         begun = world._replace(commits_left=commit - 1)
         yield begun.with_process(number, writing._replace(step="put"))
         yield begun.with_process(number, writing._replace(step="ask", then="put"))
+    if world.commits_left and world.replacements_left:
+        begun = begun._replace(replacements_left=world.replacements_left - 1)
+        replacing = writing._replace(replaces=True)
+        yield begun.with_process(number, replacing._replace(step="ask", then="lay"))
+
+
+def _lay(world: World, number: int, process: Process, rules: Rules) -> Iterator[World]:
+    """Lay the content ready that the record is to name."""
+    laid = world.laying(process) if rules.content_comes_first else world
+    yield laid.with_process(number, process._replace(step="put"))
 
 
 def _ask(world: World, number: int, process: Process, rules: Rules) -> Iterator[World]:
@@ -220,10 +263,16 @@ def _believe(world: World, number: int, process: Process, rules: Rules) -> Itera
     if numbers != list(range(first, first + len(numbers))):
         yield world.with_process(number, process._replace(step="anew", found=()))
         return
+    replacements = [item for item in process.found if item[1].replaces]
+    if replacements and rules.named_content_is_read:
+        yield _begun_with(world, number, process, *replacements[-1])
+        return
     taken = process.taken + tuple(record.commit for _number, record in process.found)
+    has = process.has + tuple(record.commit for _number, record in process.found)
     known = process._replace(
-        taken=taken, is_fresh=process.in_time, in_time=False, found=(), step=process.then, then=""
-    )
+        taken=taken, has=has, is_fresh=process.in_time, in_time=False, found=(), step=process.then,
+        then="",
+    )  # fmt: skip
     if process.then == "read done":
         if not set(process.promised_before) <= set(taken):
             raise Violation("a read misses what was acknowledged before it began")
@@ -232,14 +281,28 @@ def _believe(world: World, number: int, process: Process, rules: Rules) -> Itera
     yield world.with_process(number, known)
 
 
+def _begun_with(world: World, number: int, process: Process, place: int, record: Record) -> World:
+    """Begin with the content that a record names, or with a snapshot that leads further."""
+    if (place, record.commit) in world.ready:
+        known = [each.commit for found, each in process.found if found <= place]
+        taken = (*process.taken, *known)
+        begun = process._replace(taken=taken, has=(record.commit,), is_fresh=False)
+        return world.with_process(number, begun._replace(step="ask", found=(), in_time=False))
+    if place > world.covered:
+        raise Violation("the content that a record names is not there")
+    return world.with_process(number, process._replace(step="anew", found=()))
+
+
 def _anew(world: World, number: int, process: Process, rules: Rules) -> Iterator[World]:
     """Begin from the newest snapshot, of which nobody knows how long ago it was the newest."""
     taken = tuple(record.commit for record in world.log[: world.covered])
-    yield world.with_process(number, process._replace(taken=taken, is_fresh=False, step="ask"))
+    begun = process._replace(taken=taken, has=world.content, is_fresh=False, step="ask")
+    yield world.with_process(number, begun)
 
 
 def _put(world: World, number: int, process: Process, rules: Rules) -> Iterator[World]:
-    record, place = Record(process.commit, process.taken), len(process.taken) + 1
+    record = Record(process.commit, process.taken, process.replaces)
+    place = len(process.taken) + 1
     again = process._replace(
         step="put" if rules.unanswered_is_put_again else "give up",
         in_time=process.in_time or not process.has_sent,
@@ -288,8 +351,9 @@ def _give_up(world: World, number: int, process: Process, rules: Rules) -> Itera
 def _given_up(process: Process) -> Process:
     """The outcome is unknown. The next request begins with a question."""
     return process._replace(
-        step="ask", then="idle", commit=0, may_land=False, has_sent=False, in_time=False
-    )
+        step="ask", then="idle", commit=0, replaces=False, may_land=False, has_sent=False,
+        in_time=False,
+    )  # fmt: skip
 
 
 def _committed(world: World, number: int, process: Process, rules: Rules) -> Iterator[World]:
@@ -310,21 +374,28 @@ def _first(world: World, number: int, process: Process, rules: Rules) -> Iterato
 
 
 def _acknowledged(world: World, number: int, process: Process, *, is_fresh: bool) -> World:
-    taken = (*process.taken, process.commit)
-    done = Process("idle", taken=taken, is_fresh=is_fresh)
-    return world.promising(process.commit).with_process(number, done)
+    world = world.promising(process.commit)
+    if process.replaces:
+        # The copy has nothing of it yet.
+        done = Process("ask", taken=process.taken, has=process.has, then="idle")
+        return world.laying(process).with_process(number, done)
+    taken, has = (*process.taken, process.commit), (*process.has, process.commit)
+    done = Process("idle", taken=taken, has=has, is_fresh=is_fresh)
+    return world.with_process(number, done)
 
 
 def _refused(
     world: World, number: int, process: Process, winner: tuple[int, Record], rules: Rules
 ) -> World:
     """Take the winner's record, and run again: by a new commit, if there are any left."""
-    taken = process.taken
-    if process.is_fresh or not rules.stale_loser_believes_no_winner:
-        taken = (*taken, winner[1].commit)
+    taken, has = process.taken, process.has
+    is_believed = process.is_fresh or not rules.stale_loser_believes_no_winner
+    if is_believed and not winner[1].replaces:
+        taken, has = (*taken, winner[1].commit), (*has, winner[1].commit)
     then = process._replace(
-        step="idle", taken=taken, commit=0, may_land=False, has_sent=False, in_time=False
-    )
+        step="idle", taken=taken, has=has, commit=0, replaces=False, may_land=False,
+        has_sent=False, in_time=False,
+    )  # fmt: skip
     return world.refusing(process.commit).with_process(number, then)
 
 
@@ -344,10 +415,21 @@ def _reap(world: World, number: int, process: Process, rules: Rules) -> Iterator
     """Cover what is in the log by a snapshot, raise the floor, remove: each a step."""
     if world.covered < len(world.log) and world.snapshots_left:
         seen = (len(world.log), *world.seen[1:])
+        behind = world.log[world.covered :]
         yield world._replace(
-            covered=len(world.log), seen=seen, snapshots_left=world.snapshots_left - 1
+            covered=len(world.log),
+            content=_merged(world, behind, rules),
+            seen=seen,
+            snapshots_left=world.snapshots_left - 1,
         )
+    for place, commit in world.ready:
+        if place <= world.covered or not rules.content_stays:
+            others = tuple(each for each in world.ready if each != (place, commit))
+            yield world._replace(ready=others)
     old = world.seen[-1] if rules.reaper_waits else world.seen[0]
+    if not rules.content_covers_nothing:
+        named = [place for place, commit in world.ready if _names(world, place, commit)]
+        old = max(old, *named) if named else old
     floor = min(old, len(world.log) - (1 if rules.newest_stays else 0))
     if floor > world.removing:
         yield world._replace(
@@ -360,6 +442,20 @@ def _reap(world: World, number: int, process: Process, rules: Rules) -> Iterator
         yield left
 
 
+def _merged(world: World, behind: tuple[Record, ...], rules: Rules) -> tuple[int, ...]:
+    """Return the content of the next snapshot; Violation where it cannot be made."""
+    if not rules.reaper_reads_it_too:
+        return world.content + tuple(record.commit for record in behind)
+    for place, record in enumerate(behind, world.covered + 1):
+        if record.replaces and (place, record.commit) not in world.ready:
+            raise Violation("the content that a record names is not there")
+    return content_of(behind, world.content)
+
+
+def _names(world: World, place: int, commit: int) -> bool:
+    return place <= len(world.log) and world.log[place - 1].commit == commit
+
+
 Step = Callable[[World, int, Process, Rules], Iterator[World]]
 
 _STEPS: dict[str, Step] = {
@@ -367,6 +463,7 @@ _STEPS: dict[str, Step] = {
     "ask": _ask,
     "floor": _floor,
     "anew": _anew,
+    "lay": _lay,
     "put": _put,
     "first": _first,
     "give up": _give_up,

@@ -10,12 +10,16 @@ from tests.faults.report import FULL, record, record_planted
 QUICK = {
     "sleeps": Limits(commits=3),
     "no answers": Limits(commits=2, lost=1, late=1),
+    "replacements": Limits(commits=2, replacements=1),
 }
 LONG = {
     "sleeps of four": Limits(commits=4),
     "reads": Limits(commits=3, reads=1),
     "late puts of four": Limits(commits=4, late=1),
     "late and lost": Limits(commits=3, late=1, lost=1),
+    "replacements of three": Limits(commits=3, replacements=1),
+    "two replacements": Limits(commits=2, replacements=2, snapshots=2),
+    "late replacements": Limits(commits=2, replacements=1, late=1, lost=1),
 }
 SEARCHES = {**QUICK, **LONG} if FULL else QUICK
 
@@ -43,6 +47,14 @@ PLANTED = {
     "known_since_the_first_put": (
         "what a repeated put says is taken for known since then",
         LONG["late puts of four"],
+    ),
+    "content_comes_first": ("a record names what is laid ready later", QUICK["replacements"]),
+    "named_content_is_read": ("a replacement is applied to what was", QUICK["replacements"]),
+    "reaper_reads_it_too": ("a snapshot has what was replaced", QUICK["replacements"]),
+    "content_stays": ("what lies ready is deleted too soon", QUICK["replacements"]),
+    "content_covers_nothing": (
+        "records go before a replacement has a name of its own",
+        QUICK["replacements"],
     ),
 }
 
