@@ -64,7 +64,7 @@ def test_a_key_is_never_written_over(sqlatch: Sqlatch, here: Path, there: str) -
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--private", "none"], "No such file or directory: 'none'"),
+        (["--private", "none"], "there is no none; `sqlatch token key` makes a key"),
         (["--private", "public"], "the private key cannot be read"),
         (["--days", "0"], "a lifetime is 1 to"),
         (["--days", "367"], "a lifetime is 1 to"),
