@@ -13,6 +13,7 @@ import pytest
 
 from sqlatch.client import Client, connect
 from sqlatch.command.main import run
+from sqlatch.tokens import new_key, sign
 from tests import local_server
 
 ROOT = Path(__file__).parents[2]
@@ -45,9 +46,23 @@ def databases(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def served(databases: Path) -> Iterator[str]:
-    with serving(databases) as url:
+def key() -> tuple[str, str]:
+    """The private and the public key of the tokens that the services of these tests take."""
+    return new_key()
+
+
+@pytest.fixture(scope="session")
+def served(databases: Path, key: tuple[str, str]) -> Iterator[str]:
+    with serving(databases, SQLATCH_TOKEN_KEYS=key[1]) as url:
         yield url
+
+
+@pytest.fixture
+def token(key: tuple[str, str], monkeypatch: pytest.MonkeyPatch) -> str:
+    """A token for everything, which commands send."""
+    token = sign(key[0], access="rw", databases="*", lifetime_s=3_600)
+    monkeypatch.setenv("SQLATCH_TOKEN", token)
+    return token
 
 
 @pytest.fixture(scope="session")

@@ -16,11 +16,12 @@ from sqlatch.client import Client, connect
 from sqlatch.command import copying, rows
 from sqlatch.command.writing import MARK, Fenced, Requests, unfinished
 from sqlatch.errors import Constraint, StatementError
-from sqlatch.tokens import new_key, sign
 from sqlatch.transports.http import HttpTransport
 from tests.command.conftest import ROOT, Sqlatch, serving
 from tests.command.databases import KINDS, generated, whole
 from tests.sqlatch.fault_proxy import holding
+
+pytestmark = pytest.mark.usefixtures("token")
 
 FLIGHTS = (
     "CREATE TABLE airlines (carrier TEXT PRIMARY KEY, name TEXT NOT NULL) WITHOUT ROWID;"
@@ -37,11 +38,6 @@ FLIGHTS = (
 
 REQUESTS = 6
 """With which a copy has made its tables, and is far from its end."""
-
-
-@pytest.fixture(scope="module")
-def key() -> tuple[str, str]:
-    return new_key()
 
 
 @pytest.fixture(scope="module")
@@ -65,12 +61,6 @@ def of_logs(tmp_path_factory: pytest.TempPathFactory, key: tuple[str, str]) -> I
         SQLATCH_COPIES=str(copies),
     ) as url:
         yield url
-
-
-@pytest.fixture(autouse=True)
-def _token(key: tuple[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
-    token = sign(key[0], access="rw", databases="*", lifetime_s=3_600)
-    monkeypatch.setenv("SQLATCH_TOKEN", token)
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 import json
 import os
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,25 +10,9 @@ import pytest
 from sqlatch.client import Client, connect
 from sqlatch.command.copy import Copy
 from sqlatch.errors import DatabaseNotFound
-from sqlatch.tokens import new_key, sign
-from tests.command.conftest import Sqlatch, serving
+from tests.command.conftest import Sqlatch
 
-
-@pytest.fixture(scope="module")
-def key() -> tuple[str, str]:
-    return new_key()
-
-
-@pytest.fixture(scope="module")
-def served(databases: Path, key: tuple[str, str]) -> Iterator[str]:
-    with serving(databases, SQLATCH_TOKEN_KEYS=key[1]) as url:
-        yield url
-
-
-@pytest.fixture(autouse=True)
-def _token(key: tuple[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
-    token = sign(key[0], access="rw", databases="*", lifetime_s=3_600)
-    monkeypatch.setenv("SQLATCH_TOKEN", token)
+pytestmark = pytest.mark.usefixtures("token")
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -14,9 +13,10 @@ import apsw
 import pytest
 
 from sqlatch.command import rows
-from sqlatch.tokens import new_key, sign
-from tests.command.conftest import Sqlatch, serving
+from tests.command.conftest import Sqlatch
 from tests.command.databases import KINDS, whole
+
+pytestmark = pytest.mark.usefixtures("token")
 
 FLIGHTS = """
 CREATE TABLE airlines (carrier TEXT PRIMARY KEY, name TEXT NOT NULL);
@@ -30,23 +30,6 @@ WITH RECURSIVE i (n) AS (VALUES (1) UNION ALL SELECT n + 1 FROM i WHERE n < 6000
   INSERT INTO flights SELECT n, iif(n % 2, 'AA', 'UA'), n / 7.0, x'00ff' FROM i;
 DELETE FROM log;
 """
-
-
-@pytest.fixture(scope="module")
-def key() -> tuple[str, str]:
-    return new_key()
-
-
-@pytest.fixture(scope="module")
-def served(databases: Path, key: tuple[str, str]) -> Iterator[str]:
-    with serving(databases, SQLATCH_TOKEN_KEYS=key[1]) as url:
-        yield url
-
-
-@pytest.fixture(autouse=True)
-def _token(key: tuple[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
-    token = sign(key[0], access="rw", databases="*", lifetime_s=3_600)
-    monkeypatch.setenv("SQLATCH_TOKEN", token)
 
 
 @pytest.fixture

@@ -1,10 +1,7 @@
 """Objects that are made of parts, on moto; and answers that fail behind a good status."""
 
-from collections.abc import Iterator
 from contextlib import closing
-from uuid import uuid4
 
-import boto3
 import pytest
 
 from sqlatch.kernel.aws import errors
@@ -17,18 +14,6 @@ pytestmark = pytest.mark.usefixtures("keys")
 
 LONG = bytes(range(256)) * (PART_BYTES_MIN // 256)
 KEY = "a b/new é.ltx"
-
-
-@pytest.fixture
-def bucket(moto_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bucket]:
-    name = f"bucket-{uuid4()}"
-    monkeypatch.setenv("AWS_ENDPOINT_URL", moto_url)
-    sdk = boto3.client("s3")
-    sdk.create_bucket(Bucket=name)
-    sdk.close()
-    bucket = Bucket(name)
-    yield bucket
-    bucket.close()
 
 
 def test_an_object_is_made_of_parts_that_are_sent_and_copied(bucket: Bucket) -> None:

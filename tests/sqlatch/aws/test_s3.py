@@ -1,9 +1,5 @@
 """Calls to S3, on moto; and answers that are none."""
 
-from collections.abc import Iterator
-from uuid import uuid4
-
-import boto3
 import pytest
 
 from sqlatch.kernel.aws import errors
@@ -14,18 +10,6 @@ from tests.sqlatch.aws.test_dynamodb import answer
 pytestmark = pytest.mark.usefixtures("keys")
 
 KEYS = ["a/b/1.ltx", "a b+c&d=e%20?#", "é/ü.ltx", "x//y/./z/../w", "~-_.!*'()", "a\tb"]
-
-
-@pytest.fixture
-def bucket(moto_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bucket]:
-    name = f"bucket-{uuid4()}"
-    monkeypatch.setenv("AWS_ENDPOINT_URL", moto_url)
-    sdk = boto3.client("s3")
-    sdk.create_bucket(Bucket=name)
-    sdk.close()
-    bucket = Bucket(name)
-    yield bucket
-    bucket.close()
 
 
 @pytest.mark.parametrize("key", KEYS)
