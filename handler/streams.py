@@ -202,7 +202,8 @@ def answer_direct(
     )
     at = _database(service, endpoint.database, caller, record, ends_at_s)
     try:
-        said = _said(service, at, caller, endpoint, body_of(direct))
+        with _noted(at):
+            said = _said(service, at, caller, endpoint, body_of(direct))
     except RequestRefused as refusal:
         if refusal.code == IdempotencyConflict.code:
             raise IdempotencyConflict(refusal.message) from refusal
@@ -245,18 +246,26 @@ def _answer(
     access.allow(endpoint.database)
     caller = Caller(access.identity, access.writes, headers.get("idempotency-key"), form)
     at = _database(service, endpoint.database, caller, record, ends_at_s)
-    if (at_least := headers.get("sqlatch-at-least")) is not None:
-        at.reach(freshness_of(position_in(at_least), None, service.settings))
-    return _said(service, at, caller, endpoint, http.content_of(event))
+    with _noted(at):
+        if (at_least := headers.get("sqlatch-at-least")) is not None:
+            at.reach(freshness_of(position_in(at_least), None, service.settings))
+        return _said(service, at, caller, endpoint, http.content_of(event))
 
 
 def _said(
     service: Service, at: StreamDatabase, caller: Caller, endpoint: Endpoint, body: bytes
 ) -> Answer:
     door = Door(service.batons, at, caller, bytes_max=service.settings.result_bytes_max)
-    said = door.answer(endpoint, body)
-    at.note_log()
-    return said
+    return door.answer(endpoint, body)
+
+
+@contextmanager
+def _noted(at: StreamDatabase) -> Iterator[None]:
+    """Note what a request cost, also one that fails: else the next one would be told to have."""
+    try:
+        yield
+    finally:
+        at.note_log()
 
 
 def _database(

@@ -13,6 +13,7 @@ from handler.log import Record
 from handler.reaper import reap
 from handler.service import Service, service
 from locking.lease import GRACE_S, Claim
+from storage.engine import Work
 from tests.conftest import Ask, forget
 from tests.handler.test_costs import UNWANTED, first_request, loaded_after
 from tests.handler.test_messages import failed, insert, record
@@ -140,7 +141,12 @@ def test_a_libsql_client_is_told_of_positions_in_headers(
     assert post("SELECT n FROM t", **at_least("12")) == (400, None)
     monkeypatch.setenv("SQLATCH_TIMEOUT_MS", "300")
     forget(service)
+    other = Service(service().settings)
+    event = QueryEvent(query="DELETE FROM t WHERE n = 9")
+    other.answer(event, Record("other", "direct"), ends_at_s=time.time() + 60)
+    other.close()
     assert post("INSERT INTO t VALUES (2)", **at_least("f" * 16)) == (504, None)
+    assert service().databases.work() == Work(), "it was noted with the request that failed"
     assert numbers(ask) == [1]
 
 
