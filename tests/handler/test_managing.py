@@ -11,6 +11,9 @@ from handler.service import service
 from sqlatch.tokens import new_key, sign
 from tests.conftest import Ask, forget
 from tests.faults.machine import Time
+from tests.hrana.client import Client
+from tests.hrana.conftest import PUBLIC as KEY
+from tests.hrana.conftest import token
 
 PRIVATE, PUBLIC = new_key()
 
@@ -142,3 +145,25 @@ def test_the_reaper_forgets_what_was_deleted_long_ago(
         assert refused(undelete)["field"] == "kept"
     else:
         assert ask(undelete)["kept"] == kept
+
+
+@pytest.mark.usefixtures("made")
+@pytest.mark.parametrize("comes_back", [False, True])
+def test_a_transaction_whose_database_is_deleted_meanwhile_commits_only_to_what_came_back(
+    ask: Ask, monkeypatch: pytest.MonkeyPatch, *, comes_back: bool
+) -> None:
+    monkeypatch.setenv("SQLATCH_TOKEN_KEYS", KEY)
+    forget(service)
+    stream = Client(token()).stream()
+    stream.execute("BEGIN")
+    stream.execute("INSERT INTO t VALUES (1)")
+    kept = ask(manage="delete", database="main")["kept"]
+    if comes_back:
+        ask(manage="undelete", database="main", kept=kept)
+
+    commit = stream.execute if comes_back else stream.refused
+    commit("COMMIT")
+
+    assert names(ask) == (["main", "other"] if comes_back else ["other"])
+    if comes_back:
+        assert ask(query="SELECT n FROM t")["rows"] == [[1]]
