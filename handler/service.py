@@ -3,7 +3,7 @@
 import os
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import cache, cached_property, partial
 from math import inf
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
@@ -171,7 +171,7 @@ class Service:
         recoveries, was_short = 0, False
         while True:
             try:
-                with within(deadline_s):
+                with within(deadline_s) if self.settings.log else nullcontext():
                     return action(*arguments, **options)
             except RecoveryNeeded as needed:
                 if recoveries == RECOVERIES_MAX:
