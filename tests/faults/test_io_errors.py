@@ -33,7 +33,7 @@ FAULTS = {
 FAULTS_OF_CI = ("EIO", "ENOSPC", "failing sync", "transfer cut in half", "file that seems to end")
 
 
-EVERY_IN_A_LOG = 1 if tally.FULL else 29
+EVERY_IN_A_LOG = 1 if tally.FULL else 67
 EVERY_IN_SHORT = 97
 
 

@@ -10,8 +10,8 @@ from tests.faults.engines import IN_A_LOG, IN_PLACE
 from tests.faults.machine import LostAnswers
 
 SEEDS = 12 if tally.FULL else 2
-TWICE_EVERY = 1 if tally.FULL else 20
-TWICE_IN_A_LOG_EVERY = 10 if tally.FULL else 150
+TWICE_EVERY = 1 if tally.FULL else 47
+TWICE_IN_A_LOG_EVERY = 10 if tally.FULL else 400
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(tally.TIMEOUT_S)]
 each_way = pytest.mark.parametrize("act", [once.ask, once.deliver, once.deliver_group, once.commit])

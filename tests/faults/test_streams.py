@@ -10,7 +10,7 @@ from tests.faults.streams import SCENARIOS, Scenario
 
 SEEDS = 12 if tally.FULL else 1
 EVERY_IN_SHORT = 5
-EVERY_IN_A_LOG = 1 if tally.FULL else 9
+EVERY_IN_A_LOG = 1 if tally.FULL else 23
 TWICE_EVERY = 3 if tally.FULL else 13
 
 each_scenario = pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
