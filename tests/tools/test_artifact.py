@@ -90,7 +90,9 @@ def test_every_module_of_the_artifact_loads_where_nothing_else_is(code: Path) ->
 
 def test_of_sqlatch_the_artifact_has_what_a_request_loads_and_nothing_else(code: Path) -> None:
     calls = ("handler.links", "locking.dynamodb", "storage.log.cloud", "storage.log.upload")
-    aws = (f"sqlatch.kernel.aws.{name}" for name in ("multipart", "proxy", "s3", "tls"))
+    aws = (
+        f"sqlatch.kernel.aws.{name}" for name in ("multipart", "presigned", "proxy", "s3", "tls")
+    )
     loaded = loaded_in(code, f"import handler.query, {', '.join((*calls, *aws))}")
 
     of_sqlatch = {name for name in loaded if name.split(".")[0] == "sqlatch"}
