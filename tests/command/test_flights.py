@@ -10,7 +10,7 @@ import pytest
 from pyarrow import parquet
 
 from examples.tables import open_records
-from sqlatch.client import Client
+from sqlatch.client import Client, connect
 from sqlatch.kernel.values import Row
 from tests.command.conftest import Sqlatch
 
@@ -45,6 +45,22 @@ def test_flights_go_in_as_parquet_and_out_as_csv_and_in_again(
     assert len(wanted) == count
     assert list(client.iterate("SELECT * FROM again ORDER BY rowid")) == wanted
     assert types_of(client, "flights") == types_of(client, "again")
+
+
+def test_flights_are_dumped_and_restored(
+    sqlatch: Sqlatch, client: Client, url: str, tmp_path: Path
+) -> None:
+    csv, dump = tmp_path / "flights.csv", tmp_path / "flights.sql"
+    flights(csv, TEN_DAYS)
+    assert sqlatch("load", "--create", str(csv)).code == 0
+    dump.write_text(sqlatch("dump").out, encoding="utf-8")
+
+    assert sqlatch("restore", "-u", f"{url}-again", str(dump)).code == 0
+
+    everything = "SELECT * FROM flights ORDER BY rowid"
+    with connect(f"{url}-again") as again:
+        assert list(again.iterate(everything)) == list(client.iterate(everything))
+        assert types_of(again, "flights") == types_of(client, "flights")
 
 
 def types_of(client: Client, table: str) -> list[Row]:

@@ -1,6 +1,7 @@
 """The command line in a terminal: what is seen there, and Ctrl-C."""
 
 import re
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -32,11 +33,17 @@ def terminal(tmp_path: Path, url: str) -> Iterator[Terminal]:
             child = pexpect.spawn(
                 sys.executable, ["-m", "sqlatch", *arguments], cwd=ROOT, timeout=ANSWERS_S,
                 encoding="utf-8", dimensions=(24, 80), env=environment | variables,
+                preexec_fn=_hears_ctrl_c,
             )  # fmt: skip
             stack.callback(child.close, force=True)
             return child
 
         yield terminal
+
+
+def _hears_ctrl_c() -> None:
+    """Take SIGINT as a terminal's program does, though these tests may run in the background."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @pytest.fixture
