@@ -125,6 +125,10 @@ class Archive:
         """
         return start_among([file for file in self.files() if among(file)])
 
+    def start_up_to(self, position: int) -> Start | None:
+        """Return the snapshot and what continues it that lead furthest, and not past a position."""
+        return self.start(lambda file: file.last <= position)
+
     def start_of(self, base: bytes) -> Start | None:
         """Return the start; before, take in the snapshot of that name, if its maker has died."""
         if base:

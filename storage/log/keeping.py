@@ -42,5 +42,5 @@ def keep_state(replica: Replica, deadline_s: float, *, for_days: bool) -> None:
 
 def state_at(archive: Archive, txid: int) -> Start | None:
     """Return the files that end with the state after a transaction, if there are such files."""
-    start = archive.start(lambda file: file.last <= txid)
+    start = archive.start_up_to(txid)
     return start if start is not None and start.last == txid else None

@@ -10,7 +10,7 @@ from typing import NoReturn
 from sqlatch.kernel.errors import BadEvent, DatabaseNotFound, ReadOnly
 from storage.engine import Commit, Moment, Position, Store, position_text
 from storage.log import ltx
-from storage.log.archive import Archive, Start
+from storage.log.archive import Archive, LtxFile, Start, start_among
 from storage.log.log import Gone, Place, Record
 from storage.log.pack import Packed, PackFile
 from storage.log.replica import Replica
@@ -60,8 +60,8 @@ class History:
     def start_at(self, position: int) -> Start | None:
         """Return the files that lead furthest up to a position; DatabaseNotFound if the database
         was deleted there."""
-        start = self.archive.start(lambda file: file.last <= position)
-        if start is not None and start.snapshot.holds_nothing and start.snapshot.last == position:
+        start = self.archive.start_up_to(position)
+        if start is not None and _is_deleted_at(start, position):
             raise DatabaseNotFound(
                 f"at position {position_text(position)} there was no database {self.name!r}: it was"
                 " deleted there"
@@ -84,16 +84,11 @@ class History:
             if len(found) >= most:
                 return found[:most]
         lowest = found[-1].position if found else before or self.newest(deadline_s) + 1
-        kept = {file.last: file for file in self.archive.files() if file.last < lowest}
-        reached = [last for last in sorted(kept, reverse=True) if self._is_reached(last)]
-        more = [Commit(Position(last), kept[last].at_ms, None) for last in reached]
+        files = [file for file in self.archive.files() if file.last < lowest]
+        at_ms = {file.last: file.at_ms for file in files if _leads_to(files, file.last)}
+        newest_first = sorted(at_ms, reverse=True)
+        more = [Commit(Position(last), at_ms[last], None) for last in newest_first]
         return (found + more)[:most]
-
-    def _is_reached(self, position: int) -> bool:
-        start = self.archive.start(lambda file: file.last <= position)
-        if start is None or start.last != position:
-            return False
-        return not (start.snapshot.holds_nothing and start.snapshot.last == position)
 
     def _newest_first(
         self, packs: list[PackFile], before: int | None, deadline_s: float
@@ -106,8 +101,8 @@ class History:
     def unpacked(self, packs: list[PackFile], deadline_s: float) -> list[Packed]:
         """Return the records that are only in the log."""
         start = self.archive.start()
-        last = packs[-1].last if packs else start.last if start else 0
-        return list(self._in_log(last, deadline_s))
+        ends = [pack.last for pack in packs] or [start.last if start else 0]
+        return list(self._in_log(max(ends), deadline_s))
 
     def behind(self, txid: int, deadline_s: float) -> Iterator[Packed]:
         """Yield the records behind a transaction, one after the other; Gone if one is not kept."""
@@ -139,6 +134,16 @@ class History:
                 if start is None or start.last <= txid:
                     raise
                 yield from self._in_log(start.last, deadline_s)
+
+
+def _leads_to(files: list[LtxFile], position: int) -> bool:
+    """Return whether some of the files have the state at a position, and it is a database."""
+    start = start_among([file for file in files if file.last <= position])
+    return start is not None and start.last == position and not _is_deleted_at(start, position)
+
+
+def _is_deleted_at(start: Start, position: int) -> bool:
+    return start.snapshot.holds_nothing and start.snapshot.last == position
 
 
 def _commit(record: Packed) -> Commit:
@@ -205,12 +210,14 @@ class PastArchive(Archive):
         super().__init__(archive.directory)
         self._archive = archive
         self._position = position
-        self.files = archive.files  # type: ignore[method-assign]
+
+    def files(self) -> list[LtxFile]:
+        return self._archive.files()
 
     def start_of(self, base: bytes) -> Start | None:
         if base:
             self._archive.adopt(base)
-        return self._archive.start(lambda file: file.last <= self._position)
+        return self.start_up_to(self._position)
 
 
 class Pasts:

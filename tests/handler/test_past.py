@@ -14,6 +14,8 @@ from handler.log import Record
 from handler.reaper import reap
 from handler.service import service
 from storage.log import compaction
+from storage.log.archive import Archive
+from storage.log.bucket_archive import BucketArchive
 from tests.conftest import Ask, forget
 from tests.dynamodb_server import CREDENTIALS, create_log
 from tests.faults import cloud_server
@@ -215,3 +217,23 @@ def test_a_database_that_was_deleted_and_made_again_has_its_whole_past(
     assert (error["code"], error["retryable"]) == ("DATABASE_NOT_FOUND", False)
     assert refused(branch="new", database="main", at=gone_at)["code"] == "DATABASE_NOT_FOUND"
     assert history(ask)[0] == made
+
+
+def test_a_history_of_files_alone_is_listed_once(
+    ask: Ask, moments: Moments, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SQLATCH_HISTORY_DAYS", "0")
+    monkeypatch.setattr(compaction, "RECORDS_KEPT_S", -1)
+    forget(service)
+    for _pass in range(8):
+        pass_of_the_reaper()
+        moments.add(1)
+    listings = []
+    for archive in (Archive, BucketArchive):
+        files = archive.files
+        monkeypatch.setattr(
+            archive, "files", lambda self, files=files: listings.append(1) or files(self)
+        )
+
+    assert history(ask)[:2] == moments.positions[:-3:-1]
+    assert len(listings) < 6
