@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from sqlatch.kernel import nfs
-from storage.log.durable import ARRIVING, BUFFER_BYTES, storage_errors, sync, write_whole
+from storage.log.durable import ARRIVING, BUFFER_BYTES, delete, storage_errors, sync, write_whole
+from storage.log.log import HISTORY_S
 from storage.log.ltx import Header
 from storage.log.reading import FileRanges, Ranges
 
@@ -99,11 +100,19 @@ class Start:
 class Archive:
     """The files of one database. StorageError where the directory does not answer.
 
-    `check` is called before each piece of a file that is written, and may raise to give it up.
+    `check` is called before each piece of a file that is written, and may raise to give it up. Each
+    commit can be read for `history_s`; with 0 only the states of the files.
     """
 
-    def __init__(self, directory: Path, check: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        check: Callable[[], None] = lambda: None,
+        *,
+        history_s: float = HISTORY_S,
+    ) -> None:
         self.directory = directory
+        self.history_s = history_s
         self._above: tuple[Path, ...] = (directory, directory.parent)
         """The directories that a level, or what holds it, may be new in, the nearest first."""
         self._check = check
@@ -170,7 +179,8 @@ class Archive:
 
     def of(self, database: str) -> "Archive":
         """Return the files of another database, which lie beside these."""
-        return Archive(self.directory.parents[1] / database / self.directory.name)
+        home = self.directory.parents[1]
+        return Archive(home / database / self.directory.name, history_s=self.history_s)
 
     def adopt(self, base: bytes) -> None:
         """Take such a snapshot in: its log is there. Whoever misses it may ask, once or twice."""
@@ -218,7 +228,7 @@ class Archive:
             for path in left:
                 with suppress(FileNotFoundError):  # it has its name, or another deleted it
                     if path.stat().st_ctime <= written_by_s:
-                        _delete(path)
+                        delete(path)
 
     def _levels(self) -> list[Path]:
         try:
@@ -281,12 +291,3 @@ def _is_passed(base: Path, last: int) -> bool:
     """Return whether what lies ready, or its unfinished file, is of a state up to `last`."""
     names = [_NAME.search(path.name) for path in base.glob("*/*")]
     return all(found is not None and int(found[2], 16) <= last for found in names)
-
-
-def _delete(path: Path) -> None:
-    if path.is_dir():
-        import shutil
-
-        shutil.rmtree(path)
-    else:
-        path.unlink()

@@ -26,6 +26,7 @@ from storage.log.archive import (
     Start,
     start_among,
 )
+from storage.log.log import HISTORY_S
 from storage.log.ltx import Header
 from storage.log.objects import Objects, Stored, answered_in_time
 
@@ -100,8 +101,9 @@ class BucketArchive(Archive):
         check: Callable[[], None] = lambda: None,
         *,
         keeps_list: bool = False,
+        history_s: float = HISTORY_S,
     ) -> None:
-        super().__init__(Path(database), check)
+        super().__init__(Path(database), check, history_s=history_s)
         self._objects = objects
         self._keeps_list = keeps_list
         self._listed: list[LtxFile] | None = None
@@ -152,7 +154,7 @@ class BucketArchive(Archive):
         return arriving
 
     def of(self, database: str) -> "BucketArchive":
-        return BucketArchive(self._objects, database)
+        return BucketArchive(self._objects, database, history_s=self.history_s)
 
     def start_of(self, base: bytes) -> Start | None:
         """See `Archive`. What was listed a moment ago has the snapshot that lies ready too."""

@@ -93,7 +93,7 @@ class InTable:
         log = self._log(name, time.time, place, log_id)
         if self._goes_on(log):
             raise copies.is_taken(name)
-        archive, base, txid = BucketArchive(self._objects, name), base_name(), place.txid + 1
+        archive, base, txid = self._archive(name), base_name(), place.txid + 1
         if newest is None:
             check_no_files(archive)
         lay(archive, base, txid)
@@ -111,7 +111,7 @@ class InTable:
                 name,
                 self._slot.path / name,
                 partial(self._log, name, now),
-                BucketArchive(self._objects, name),
+                self._archive(name),
                 now=now,
                 work=self.work,
             )
@@ -122,7 +122,7 @@ class InTable:
 
         with _answered():
             deleted = self._names.deleted()
-        return forget_some(self, deleted, partial(BucketArchive, self._objects), before_s)
+        return forget_some(self, deleted, self._archive, before_s)
 
     def _goes_on(self, log: DynamoLog) -> bool:
         try:
@@ -143,7 +143,7 @@ class InTable:
         """
         from storage.log.compaction import tended
 
-        files = partial(BucketArchive, self._objects, name, keeps_list=True)
+        files = partial(self._archive, name, keeps_list=True)
         with tended(files, name, deadline_s) as archive:
             try:
                 floor = self._compact(name, archive, deadline_s)
@@ -161,8 +161,8 @@ class InTable:
         start = archive.start()
         place = Place(epoch=0, offset=0, txid=start.last if start else 0)
         log = self._log(name, time.time, place, None)
-        take_in_all(archive, log, self._history_s, deadline_s)
-        floor = compact(archive, [], time.time(), self._history_s)
+        take_in_all(archive, log, deadline_s)
+        floor = compact(archive, time.time())
         return log.remove(floor, deadline_s)
 
     def _delete_large(self, name: str, floor: int) -> None:
@@ -173,6 +173,13 @@ class InTable:
         for each in answered_in_time(lambda: list(self._objects.list(prefix))):
             if int(each.key.removeprefix(prefix)[:16], 16) <= floor:
                 answered_in_time(partial(self._objects.delete, each.key))
+
+    def _archive(
+        self, name: str, check: Callable[[], None] = lambda: None, *, keeps_list: bool = False
+    ) -> BucketArchive:
+        return BucketArchive(
+            self._objects, name, check, keeps_list=keeps_list, history_s=self._history_s
+        )
 
     def _log(
         self, name: str, now: Callable[[], float], place: Place, log_id: bytes | None

@@ -67,40 +67,36 @@ def tended(
         check()
 
 
-def take_in_all(archive: Archive, log: Log, keep_s: float, end_s: float, to: float = inf) -> None:
+def take_in_all(archive: Archive, log: Log, deadline_s: float, to: float = inf) -> None:
     """Take in the records of a log up to a number. It stands where the files of the archive end."""
     has_more = True
     while has_more:
-        if records := [each.content for each in log.sync(end_s) if each.txid <= to]:
-            take_in(archive, records, keep_s)
+        if records := [each.content for each in log.sync(deadline_s) if each.txid <= to]:
+            take_in(archive, records)
         has_more = log.has_more and log.place.txid < to
 
 
-def compact(
-    archive: Archive, records: Sequence[bytes], now_s: float, history_s: float = HISTORY_S
-) -> int:
-    """Merge the records behind those that the archive has, write a snapshot if one is due, and
-    delete files. Return the transaction up to which the log itself may be deleted.
+def compact(archive: Archive, now_s: float) -> int:
+    """Merge files where there are many, write a snapshot if one is due, and delete files. Return
+    the transaction up to which the log itself may be deleted.
 
     A snapshot that the archive's `check` gave up is still due then, and all else is done.
     """
-    if records:
-        take_in(archive, records, history_s)
     merge_levels(archive)
     start = archive.start()
     if start and snapshot_is_due(start, now_s):
-        archive.packs.delete_before(now_s - history_s)
+        archive.packs.delete_before(now_s - archive.history_s)
         with suppress(Timeout):
             write_snapshot(archive, start)
-    archive.delete(not_kept(archive.files(), now_s, history_s))
+    archive.delete(not_kept(archive.files(), now_s, archive.history_s))
     archive.delete_unfinished(now_s - DAY_S)
     long_covered = archive.start(lambda file: file.written_s <= now_s - RECORDS_KEPT_S)
     return long_covered.last if long_covered else 0
 
 
-def take_in(archive: Archive, records: Sequence[bytes], history_s: float) -> None:
+def take_in(archive: Archive, records: Sequence[bytes]) -> None:
     """Merge records into one file, and keep them as they are for their time. Damaged."""
-    if history_s:
+    if archive.history_s:
         archive.packs.keep(records)
     merge(archive, records)
 

@@ -41,6 +41,16 @@ def sync(directory: Path) -> None:
         os.close(descriptor)
 
 
+def delete(path: Path) -> None:
+    """Delete a file, or a directory with what is in it."""
+    if path.is_dir():
+        import shutil
+
+        shutil.rmtree(path)
+    else:
+        path.unlink()
+
+
 @contextmanager
 def storage_errors() -> Iterator[None]:
     """Tell an error of the system in the block as a StorageError."""

@@ -91,7 +91,7 @@ class InLog:
         """
         from storage.log.compaction import tended
 
-        files = partial(Archive, self._directory / name / ARCHIVE)
+        files = partial(self._archive, name)
         with tended(files, name, deadline_s) as archive:
             for _snapshot in range(SNAPSHOTS_TAKEN_MAX):
                 try:
@@ -147,8 +147,8 @@ class InLog:
         start = archive.start()
         place = Place(epoch=0, offset=0, txid=start.last if start else 0)
         with closing(self._log(name, place)) as log:
-            take_in_all(archive, log, self._history_s, deadline_s)
-            floor = compact(archive, [], time.time(), self._history_s)
+            take_in_all(archive, log, deadline_s)
+            floor = compact(archive, time.time())
             log.remove(not_needed(log.segments(), floor))
 
     def _is_there(self, name: str) -> bool:
@@ -168,8 +168,8 @@ class InLog:
     def _log(self, name: str, place: Place) -> DirectoryLog:
         return DirectoryLog(self._directory / name / LOG, at=place, now=time.time)
 
-    def _archive(self, name: str) -> Archive:
-        return Archive(self._directory / name / ARCHIVE)
+    def _archive(self, name: str, check: Callable[[], None] = lambda: None) -> Archive:
+        return Archive(self._directory / name / ARCHIVE, check, history_s=self._history_s)
 
     def _entries(self) -> list[os.DirEntry[str]]:
         try:

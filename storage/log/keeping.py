@@ -6,7 +6,7 @@ Behind a snapshot that takes the place of a database the reaper finds the record
 from sqlatch.kernel.errors import StorageError
 from storage.log.archive import Archive, Start
 from storage.log.compaction import take_in_all, write_snapshot
-from storage.log.log import HISTORY_S, Gone, Place
+from storage.log.log import Gone, Place
 from storage.log.replica import Replica
 
 SNAPSHOTS_TAKEN_MAX = 8
@@ -24,7 +24,7 @@ def keep_state(replica: Replica, deadline_s: float, *, for_days: bool) -> None:
         start = archive.start()
         log = replica.open_log(Place(epoch=0, offset=0, txid=start.last if start else 0), None)
         try:
-            take_in_all(archive, log, HISTORY_S, deadline_s, txid)
+            take_in_all(archive, log, deadline_s, txid)
         except Gone as gone:
             archive.adopt(gone.base)
             continue

@@ -18,7 +18,7 @@ from sqlatch.kernel.aws.errors import ConditionFailed, TimedOut
 from sqlatch.kernel.errors import StorageError
 from storage.log import ltx
 from storage.log.bucket_archive import BucketArchive
-from storage.log.compaction import DAY_S, compact
+from storage.log.compaction import DAY_S, compact, take_in
 from storage.log.dynamodb import DynamoLog
 from storage.log.log import BEGINNING, COMMIT_ID_BYTES, Conflict, Gone, InDoubt, Place, Record
 from storage.log.objects import Objects, Stored
@@ -366,7 +366,9 @@ class Reaper(Instance):
         log = self.opened(Place(0, 0, start.last if start else 0))
         records = [record.content for record in log.sync(self.soon_s)]
         now_s = self.world.now_s
-        floor = compact(self.archive, records, now_s)
+        if records:
+            take_in(self.archive, records)
+        floor = compact(self.archive, now_s)
         if self.world.nested < NESTED_MAX and self.world.chance.random() < STALLS:
             self.world.stall()
         self.truth.look()

@@ -36,7 +36,6 @@ from sqlatch.kernel.errors import BadEvent, SqlatchError, StorageError
 from storage.log import compaction
 from storage.log.archive import Archive
 from storage.log.engine import ARCHIVE
-from storage.log.log import HISTORY_S
 from tests.faults import log_plants
 from tests.faults.history_audit import READ, Answer, State
 from tests.faults.history_logs import Keeper, hurry
@@ -151,12 +150,10 @@ def _reap(directory: Path) -> None:
     """Run the reaper until this process is killed. What it is to remove is kept before."""
     compact = compaction.compact
 
-    def compacting(
-        archive: Archive, records: Sequence[bytes], now_s: float, history_s: float = HISTORY_S
-    ) -> int:
+    def compacting(archive: Archive, now_s: float) -> int:
         home = archive.directory
         _keeper(directory, home.parent.name if home.name == ARCHIVE else home.name).keep()
-        return compact(archive, records, now_s, history_s)
+        return compact(archive, now_s)
 
     compaction.compact = compacting
     passes = os.open(directory / "reaped", os.O_WRONLY | os.O_CREAT | os.O_APPEND)

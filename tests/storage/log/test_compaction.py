@@ -250,7 +250,8 @@ def test_many_files_of_a_level_become_one_of_the_next(archive: Archive, history:
     compaction.merge(archive, history.records)
     for _ in range(2 * compaction.FILES_OF_A_LEVEL_MAX + 1):
         history.fill(3)
-        compaction.compact(archive, history.records[-1:], now_s)
+        compaction.take_in(archive, history.records[-1:])
+        compaction.compact(archive, now_s)
 
     start = started(archive)
 
@@ -440,14 +441,14 @@ def test_a_log_is_kept_short(archive: Archive, history: History) -> None:
         history.fill(500, size_bytes=5_000)
         start = archive.start()
         covered = start.last if start else 0
-        records = history.records[covered:]
-        floors.append(compaction.compact(archive, records, half_an_hour_later_s))
+        compaction.take_in(archive, history.records[covered:])
+        floors.append(compaction.compact(archive, half_an_hour_later_s))
     snapshots = [file for file in archive.files() if file.level == 9]
     left = archive.directory / "9" / ".0-1.ltx.5.arriving"
     left.touch()
-    floors.append(compaction.compact(archive, [], half_an_hour_later_s + 2_000))
+    floors.append(compaction.compact(archive, half_an_hour_later_s + 2_000))
     assert left.exists()
-    compaction.compact(archive, [], half_an_hour_later_s + 40 * DAY_S)
+    compaction.compact(archive, half_an_hour_later_s + 40 * DAY_S)
 
     assert floors == [0, 0, 0, 0, 0, 0, 7]
     assert len(snapshots) > 2
@@ -471,14 +472,14 @@ def test_a_snapshot_that_is_given_up_is_still_due_and_all_else_is_done(
         raise Timeout("too late")
 
     late = Archive(archive.directory, give_up)
-    assert compaction.compact(late, [], month_later_s) == history.last
+    assert compaction.compact(late, month_later_s) == history.last
     assert compaction.snapshot_is_due(started(archive), month_later_s)
     assert not left.exists()
 
-    assert compaction.compact(archive, [], month_later_s) == history.last
+    assert compaction.compact(archive, month_later_s) == history.last
     assert not compaction.snapshot_is_due(started(archive), month_later_s)
 
 
 def test_without_records_nothing_is_written(archive: Archive) -> None:
-    assert compaction.compact(archive, [], NOW_S) == 0
+    assert compaction.compact(archive, NOW_S) == 0
     assert not archive.directory.exists()

@@ -81,9 +81,15 @@ def die_after(changes: int) -> None:
     sys.addaudithook(count)
 
 
+def compact(archive: Archive, records: list[bytes], now_s: float) -> None:
+    if records:
+        compaction.take_in(archive, records)
+    compaction.compact(archive, now_s)
+
+
 def dying(archive: Archive, records: list[bytes], now_s: float, steps: int) -> None:
     die_after(steps)
-    compaction.compact(archive, records, now_s)
+    compact(archive, records, now_s)
 
 
 def test_a_process_that_dies_at_any_step_leaves_a_whole_archive(
@@ -92,7 +98,7 @@ def test_a_process_that_dies_at_any_step_leaves_a_whole_archive(
     now_s = history.path.stat().st_ctime + MONTH_S
     covered = history.last - 3
     undisturbed = Archive(shutil.copytree(tmp_path / "before", tmp_path / "undisturbed"))
-    compaction.compact(undisturbed, history.records[covered:], now_s)
+    compact(undisturbed, history.records[covered:], now_s)
 
     for steps in count():
         archive = Archive(shutil.copytree(tmp_path / "before", tmp_path / f"after-{steps}"))
@@ -101,7 +107,7 @@ def test_a_process_that_dies_at_any_step_leaves_a_whole_archive(
         assert last in {covered, history.last}
         assert state == history.state(last)
 
-        compaction.compact(archive, history.records[last:], now_s)
+        compact(archive, history.records[last:], now_s)
         archive.delete_unfinished(now_s)
         assert restored(archive) == (history.last, history.state(history.last))
         assert contents(archive) == contents(undisturbed)
@@ -111,6 +117,31 @@ def test_a_process_that_dies_at_any_step_leaves_a_whole_archive(
     assert status == 0
     # Three files are written, and those that they make unnecessary are deleted.
     assert steps > 40
+
+
+def test_each_commit_that_a_process_merged_can_be_read_wherever_it_dies(
+    history: History, tmp_path: Path
+) -> None:
+    """A log goes on being merged behind the files: whatever they lead up to is in the packs."""
+    covered = history.last - 3
+
+    for steps in count():
+        archive = Archive(shutil.copytree(tmp_path / "before", tmp_path / f"after-{steps}"))
+        status = exit_of(forked(partial(dying_as_it_takes_in, archive, history, steps)))
+        last, _state = restored(archive)
+        packed = [one for pack in archive.packs.all() for one in archive.packs.read(pack)]
+        kept = {one.txid for one in packed}
+        assert kept >= set(range(covered + 1, last + 1))
+        if status != DIED:
+            break
+
+    assert status == 0
+    assert steps > 5
+
+
+def dying_as_it_takes_in(archive: Archive, history: History, steps: int) -> None:
+    die_after(steps)
+    compaction.take_in(archive, history.records[-3:])
 
 
 def test_processes_that_compact_at_the_same_time_do_no_harm(
@@ -123,7 +154,7 @@ def test_processes_that_compact_at_the_same_time_do_no_harm(
         for last in range(history.last - 3 + more, history.last + 1):
             start = archive.start()
             assert start is not None
-            compaction.compact(archive, history.records[start.last : last], now_s)
+            compact(archive, history.records[start.last : last], now_s)
             compaction.write_snapshot(archive, start)
 
     children = [forked(partial(work, process % 2)) for process in range(4)]

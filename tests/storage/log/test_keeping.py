@@ -34,6 +34,15 @@ def test_the_files_lead_up_to_the_last_state(store: Store, logs: Path) -> None:
     ]  # fmt: skip
 
 
+def test_commits_that_need_not_be_kept_are_not(store: Store, logs: Path) -> None:
+    store._replica.archive.history_s = 0
+
+    keep_state(store._replica, time.time() + 60, for_days=True)
+
+    assert state_at(store._replica.archive, 2) is not None
+    assert not (logs / "main" / ARCHIVE / "history").exists()
+
+
 def test_a_state_that_is_not_in_the_files_is_told(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -154,7 +154,7 @@ def test_the_state_before_a_deletion_is_kept_for_a_week(
     write(store, "INSERT INTO t VALUES (1)")
     kept = remove(store)
 
-    compaction.compact(archive_of(logs), [], time.time() + days * DAY_S)
+    compaction.compact(archive_of(logs), time.time() + days * DAY_S)
 
     store.bring_back(kept, granting())
     assert read(store) == [1]

@@ -51,7 +51,7 @@ def test_a_state_that_only_lay_ready_is_kept_when_the_bucket_is_tidied(
     kept = remove(store)
     engine.tend("main", time.time() + 60)
     archive = BucketArchive(cloud.objects, "main")
-    compaction.compact(archive, [], time.time() + 2 * DAY_S)
+    compaction.compact(archive, time.time() + 2 * DAY_S)
 
     store.bring_back(kept, granted())
 
