@@ -7,27 +7,22 @@ from functools import partial
 from pathlib import Path
 from typing import cast
 
-from sqlatch.kernel.errors import StorageError
 from storage import copies
-from storage.engine import Commit, Moment, Position, Work
-from storage.engine import Table as Ours
 from storage.log.answers import NoAnswer
-from storage.log.archive import Archive
 from storage.log.bucket_archive import BucketArchive
 from storage.log.dynamodb import EPOCH, LARGE, DynamoLog
-from storage.log.log import BEGINNING, HISTORY_S, Conflict, Gone, InDoubt, Place, base_name
+from storage.log.log import BEGINNING, HISTORY_S, Conflict, Gone, InDoubt, Place
+from storage.log.logs import Logs
 from storage.log.names import Names, is_database
 from storage.log.objects import Objects, answered_in_time
-from storage.log.replica import Replica
 from storage.log.slots import Slot
 from storage.log.table import Item, Table
-from storage.log.timeline import Timeline
 
 ADD_S = 10.0
 """The time for the question whether a database is there that was to be added."""
 
 
-class InTable:
+class InTable(Logs):
     """The databases of a table and a bucket, and their copies, which are this machine's."""
 
     needs_lease = False
@@ -35,16 +30,10 @@ class InTable:
     def __init__(
         self, table: Table, objects: Objects, slot: Slot, history_s: float = HISTORY_S
     ) -> None:
-        self.work = Work()
-        self._history_s = history_s
+        super().__init__(slot, history_s)
         self._table = table
         self._objects = objects
-        self._slot = slot
         self._names = Names(table)
-        self._replicas: dict[str, Replica] = {}
-
-    def open(self, name: str, *, table: Ours, now: Callable[[], float]) -> Timeline:
-        return Timeline(name, self._replica(name, now), table=table, now=now)
 
     def names(self) -> list[str]:
         with _answered():
@@ -63,29 +52,7 @@ class InTable:
                     sizes[name] += found.size_bytes
         return sizes
 
-    def add(self, name: str, copy: Path) -> None:
-        from storage.log.replacement import lay_ready
-
-        scratch = self._slot.path / f"{name}.arriving"
-        self._begin(name, partial(lay_ready, copy, scratch, at_ms=int(time.time() * 1000)))
-
-    def history(
-        self, name: str, *, before: Position | None, most: int, deadline_s: float
-    ) -> list[Commit]:
-        from storage.log.past import History
-
-        return History(self._replica(name, time.time)).commits(before, most, deadline_s)
-
-    def branch(self, name: str, to: str, moment: Moment | None, deadline_s: float) -> Position:
-        from storage.log.branch import branch
-
-        begin = partial(self._begin, to)
-        return branch(self._replica(name, time.time), moment, deadline_s, begin)
-
-    def _begin(self, name: str, lay: Callable[[Archive, bytes, int], None]) -> None:
-        """Have a snapshot laid ready, and begin the log with a record that names it."""
-        from storage.log.replacement import check_no_files
-
+    def _beginning(self, name: str) -> tuple[int, Callable[[bytes], bool]]:
         newest = answered_in_time(partial(self._names.newest, name))
         if is_database(newest):
             raise copies.is_taken(name)
@@ -93,29 +60,17 @@ class InTable:
         log = self._log(name, time.time, place, log_id)
         if self._goes_on(log):
             raise copies.is_taken(name)
-        archive, base, txid = self._archive(name), base_name(), place.txid + 1
-        if newest is None:
-            check_no_files(archive)
-        lay(archive, base, txid)
-        try:
-            log.replace(base)
-        except Conflict as error:
-            raise copies.is_taken(name) from error
-        except InDoubt as error:
-            if not self._has_begun(log, txid, base):
-                raise copies.is_taken(name) from error
 
-    def _replica(self, name: str, now: Callable[[], float]) -> Replica:
-        if name not in self._replicas:
-            self._replicas[name] = Replica(
-                name,
-                self._slot.path / name,
-                partial(self._log, name, now),
-                self._archive(name),
-                now=now,
-                work=self.work,
-            )
-        return self._replicas[name]
+        def begin(base: bytes) -> bool:
+            try:
+                log.replace(base)
+            except Conflict:
+                return False
+            except InDoubt:
+                return self._has_begun(log, place.txid + 1, base)
+            return True
+
+        return place.txid, begin
 
     def forget_deleted(self, before_s: float) -> int:
         from storage.log.removal import forget_some
@@ -142,17 +97,12 @@ class InTable:
         Timeout if a snapshot is due that was not written by the deadline.
         """
         from storage.log.compaction import tended
+        from storage.log.keeping import with_snapshots_taken_in
 
         files = partial(self._archive, name, keeps_list=True)
         with tended(files, name, deadline_s) as archive:
-            try:
-                floor = self._compact(name, archive, deadline_s)
-            except Gone as gone:
-                # It goes on behind a snapshot that is not among the others yet.
-                archive.adopt(gone.base)
-                with _gap_told(name):
-                    floor = self._compact(name, archive, deadline_s)
-            self._delete_large(name, floor)
+            compact = partial(self._compact, name, archive, deadline_s)
+            self._delete_large(name, with_snapshots_taken_in(archive, name, compact))
 
     def _compact(self, name: str, archive: BucketArchive, deadline_s: float) -> int:
         """Merge and remove; return the number of the last record that was removed."""
@@ -213,14 +163,3 @@ def _answered() -> Iterator[None]:
         yield
     except NoAnswer as error:
         raise error.as_error("the log") from error
-
-
-@contextmanager
-def _gap_told(name: str) -> Iterator[None]:
-    try:
-        yield
-    except Gone as error:
-        raise StorageError(
-            f"the log of database {name!r} goes on only later than its files end, and the bucket"
-            f" has no file that leads there: {error}"
-        ) from error

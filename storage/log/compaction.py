@@ -1,5 +1,4 @@
-"""Compaction keeps a log short: it merges records into files and files into snapshots, and deletes
-what is not needed any more."""
+"""Compaction merges records into files and snapshots, and deletes what is not needed any more."""
 
 import heapq
 import time
@@ -87,7 +86,7 @@ def compact(archive: Archive, now_s: float) -> int:
     if start and snapshot_is_due(start, now_s):
         archive.packs.delete_before(now_s - archive.history_s)
         with suppress(Timeout):
-            write_snapshot(archive, start)
+            write_snapshot(archive, next_base(start))
     archive.delete(not_kept(archive.files(), now_s, archive.history_s))
     archive.delete_unfinished(now_s - DAY_S)
     long_covered = archive.start(lambda file: file.written_s <= now_s - RECORDS_KEPT_S)
@@ -134,6 +133,11 @@ def snapshot_is_due(start: Start, now_s: float) -> bool:
     tail_bytes_max = max(TAIL_BYTES_MAX, TAIL_SHARE_MAX * start.snapshot.size_bytes)
     age_s = now_s - start.snapshot.written_s
     return bool(start.tail) and (tail_bytes > tail_bytes_max or age_s >= SNAPSHOT_AGE_MAX_S)
+
+
+def next_base(start: Start) -> Start:
+    """Return what the next snapshot is written of: one that lies ready alone, to keep its state."""
+    return Start(start.snapshot, ()) if start.snapshot.lies_ready else start
 
 
 def write_snapshot(

@@ -3,14 +3,20 @@
 Behind a snapshot that takes the place of a database the reaper finds the records before it no more.
 """
 
+from collections.abc import Callable
+from contextlib import closing
+from typing import TypeVar
+
 from sqlatch.kernel.errors import StorageError
 from storage.log.archive import Archive, Start
-from storage.log.compaction import take_in_all, write_snapshot
+from storage.log.compaction import next_base, take_in_all, write_snapshot
 from storage.log.log import Gone, Place
 from storage.log.replica import Replica
 
 SNAPSHOTS_TAKEN_MAX = 8
-"""More replacements of one database do not come while its last state is kept."""
+"""More replacements of one database do not come while its log is read."""
+
+T = TypeVar("T")
 
 
 def keep_state(replica: Replica, deadline_s: float, *, for_days: bool) -> None:
@@ -20,24 +26,45 @@ def keep_state(replica: Replica, deadline_s: float, *, for_days: bool) -> None:
     written as one that stays, which takes its size in time.
     """
     archive, txid = replica.archive.of(replica.name), replica.txid
-    for _snapshot in range(SNAPSHOTS_TAKEN_MAX):
+
+    def take_in() -> None:
         start = archive.start()
-        log = replica.open_log(Place(epoch=0, offset=0, txid=start.last if start else 0), None)
-        try:
+        place = Place(epoch=0, offset=0, txid=start.last if start else 0)
+        with closing(replica.open_log(place, None)) as log:
             take_in_all(archive, log, deadline_s, txid)
-        except Gone as gone:
-            archive.adopt(gone.base)
-            continue
-        finally:
-            log.close()
-        start = archive.start()
-        if for_days and start is not None and start.snapshot.lies_ready:
-            write_snapshot(archive, start)
-        break
+
+    with_snapshots_taken_in(archive, replica.name, take_in)
+    start = archive.start()
+    if for_days and start is not None and start.snapshot.lies_ready:
+        write_snapshot(archive, next_base(start))
     if state_at(archive, txid) is None:
         raise StorageError(
             f"the last state of database {replica.name!r} could not be kept; try again"
         )
+
+
+def with_snapshots_taken_in(archive: Archive, name: str, step: Callable[[], T]) -> T:
+    """Return what `step` does, which reads the log from where the files end.
+
+    Where the log goes on behind a snapshot that its maker has not taken in, that is taken in before
+    `step` is called again.
+    """
+    taken = set[bytes]()
+    while len(taken) < SNAPSHOTS_TAKEN_MAX:
+        try:
+            return step()
+        except Gone as gone:
+            if gone.base in taken:
+                raise StorageError(
+                    f"the log of database {name!r} goes on only later than its files end, and"
+                    f" there is no file that leads there: {gone}"
+                ) from gone
+            taken.add(gone.base)
+            archive.adopt(gone.base)
+    raise StorageError(
+        f"the log of database {name!r} was replaced {SNAPSHOTS_TAKEN_MAX} times while it was"
+        " merged; try again"
+    )
 
 
 def state_at(archive: Archive, txid: int) -> Start | None:

@@ -1,16 +1,18 @@
 """The past of a database: copies that follow its history up to a moment, and no further."""
 
+import heapq
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from itertools import takewhile
+from itertools import chain, groupby, islice, takewhile
+from math import inf
 from pathlib import Path
 from typing import NoReturn
 
 from sqlatch.kernel.errors import BadEvent, DatabaseNotFound, ReadOnly
 from storage.engine import Commit, Moment, Position, Store, position_text
 from storage.log import ltx
-from storage.log.archive import Archive, LtxFile, Start, start_among
+from storage.log.archive import SNAPSHOT_LEVEL, Archive, LtxFile, Start
 from storage.log.log import Gone, Place, Record
 from storage.log.pack import Packed, PackFile
 from storage.log.replica import Replica
@@ -73,30 +75,27 @@ class History:
         self._replica.catch_up(deadline_s)
         return self._replica.txid
 
-    def commits(self, before: int | None, most: int, deadline_s: float) -> list[Commit]:
-        """Return the newest states that can be read, before a position if one is given."""
-        packs = self.archive.packs.all()
-        found: list[Commit] = []
-        for records in self._newest_first(packs, before, deadline_s):
-            for record in reversed(records):
-                if record.txid < (found[-1].position if found else before or record.txid + 1):
-                    found.append(_commit(record))
-            if len(found) >= most:
-                return found[:most]
-        lowest = found[-1].position if found else before or self.newest(deadline_s) + 1
-        files = [file for file in self.archive.files() if file.last < lowest]
-        at_ms = {file.last: file.at_ms for file in files if _leads_to(files, file.last)}
-        newest_first = sorted(at_ms, reverse=True)
-        more = [Commit(Position(last), at_ms[last], None) for last in newest_first]
-        return (found + more)[:most]
+    def commits(self, before: float, most: int, deadline_s: float) -> list[Commit]:
+        """Return the newest states that can be read, of those before a position."""
+        states = heapq.merge(
+            self._of_records(before, deadline_s), self._of_files(before), key=_newest_first
+        )
+        return [next(same) for _position, same in islice(groupby(states, _newest_first), most)]
 
-    def _newest_first(
-        self, packs: list[PackFile], before: int | None, deadline_s: float
-    ) -> Iterator[list[Packed]]:
-        yield self.unpacked(packs, deadline_s)
-        for pack in sorted(packs, key=lambda pack: pack.last, reverse=True):
-            if before is None or pack.first < before:
-                yield self.archive.packs.read(pack)
+    def _of_records(self, before: float, deadline_s: float) -> Iterator[Commit]:
+        packs = self.archive.packs.all()
+        newest_first = sorted(packs, key=lambda pack: pack.last, reverse=True)
+        read = (self.archive.packs.read(pack) for pack in newest_first if pack.first < before)
+        for records in chain([self.unpacked(packs, deadline_s)], read):
+            for record in reversed(records):
+                if record.txid < before:
+                    before = record.txid
+                    yield Commit(Position(record.txid), record.at_ms, len(record.content))
+
+    def _of_files(self, before: float) -> Iterator[Commit]:
+        for file in reversed(list(_led_to(self.archive.files()))):
+            if file.last < before:
+                yield Commit(Position(file.last), file.at_ms, None)
 
     def unpacked(self, packs: list[PackFile], deadline_s: float) -> list[Packed]:
         """Return the records that are only in the log."""
@@ -136,18 +135,22 @@ class History:
                 yield from self._in_log(start.last, deadline_s)
 
 
-def _leads_to(files: list[LtxFile], position: int) -> bool:
-    """Return whether some of the files have the state at a position, and it is a database."""
-    start = start_among([file for file in files if file.last <= position])
-    return start is not None and start.last == position and not _is_deleted_at(start, position)
+def _led_to(files: list[LtxFile]) -> Iterator[LtxFile]:
+    """Yield the files that end with a state of a database which they lead to, oldest first."""
+    reached: float = inf
+    for file in sorted(files, key=lambda file: (file.last, -file.level)):
+        if file.level == SNAPSHOT_LEVEL or file.first <= reached + 1 <= file.last:
+            reached = file.last
+            if not file.holds_nothing:
+                yield file
 
 
 def _is_deleted_at(start: Start, position: int) -> bool:
     return start.snapshot.holds_nothing and start.snapshot.last == position
 
 
-def _commit(record: Packed) -> Commit:
-    return Commit(Position(record.txid), record.at_ms, len(record.content))
+def _newest_first(commit: Commit) -> int:
+    return -commit.position
 
 
 class PastLog:

@@ -21,7 +21,7 @@ def replacement(replica: Replica, copy: Path, deadline_s: float) -> Ready:
 
     Before, the database as it is gets into the files of the log, so that it can be read again.
     """
-    keep_state(replica, deadline_s, for_days=False)
+    keep_state(replica, deadline_s, for_days=replica.archive.history_s > 0)
     base, scratch = base_name(), replica.file.path.with_name("arriving")
     at_ms = int(replica.now() * 1000)
     lay_ready(copy, scratch, replica.archive, base, replica.txid + 1, at_ms=at_ms)
@@ -34,13 +34,12 @@ def go_on(log: Log, archive: Archive, base: bytes) -> None:
     archive.adopt(base)
 
 
-def check_no_files(archive: Archive) -> None:
-    """StorageError if there are files, with which each copy of a log that begins would begin."""
-    if archive.start() is not None:
-        raise StorageError(
-            f"the files of {archive.directory} belong to another log, which is gone: restore that"
-            " one, or move them away"
-        )
+def files_of_another(archive: Archive) -> StorageError:
+    """Return the error for files with which each copy of a log that begins would begin."""
+    return StorageError(
+        f"the files of {archive.directory} belong to another log, which is gone: restore that one,"
+        " or move them away"
+    )
 
 
 def lay_ready(
