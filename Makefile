@@ -8,10 +8,10 @@ SAM := .venv-sam/bin/sam
 # A worker for each processor and one more (tests/conftest.py), up to four; an idle one takes over
 # what another has still to do.
 PARALLEL := -n auto --maxprocesses 4 --dist worksteal
-OWN_MARKERS := e2e or slow or clients or django or wheel or nfs
+OWN_MARKERS := console or e2e or slow or clients or django or wheel or nfs
 
 .PHONY: help demo test faults nfs django django6 django-suite check mutants openapi bench format lock \
-	build build-transfer e2e clients wheel release smoke sam-local clean
+	build build-transfer e2e clients console bundle wheel release smoke sam-local clean
 
 help:  ## list the commands
 	@grep -E '^[a-z0-9-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 16
@@ -94,6 +94,12 @@ smoke: env-dev  ## try every door of a deployed stack, and say where to look (ST
 
 clients: env-dev env-clients env-npm  ## libSQL clients from npm and PyPI against the local server (needs Node)
 	@$(BIN)/python -m pytest -m clients $(PYTEST_ARGS) tests/clients
+
+console: env-dev env-browser env-chromium env-console  ## the console in Chromium, and its bundle made again (needs Node)
+	@$(BIN)/python -m pytest -m console $(PYTEST_ARGS) tests/console
+
+bundle: env-dev env-console  ## bundle the page of the console from console/
+	@$(BIN)/python -m tools.console sqlatch/kernel/page
 
 wheel: env-dev  ## build dist/sqlatch-*.whl, and prove it in an environment of its own
 	@rm -rf dist

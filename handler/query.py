@@ -137,12 +137,14 @@ def _http(event: Any, record: Record, ends_at_s: float) -> dict[str, Any]:
 
 
 def _streamed(event: Any, record: Record, ends_at_s: float) -> dict[str, Any] | None:
-    """Return the answer to a libSQL client; None if the path is not one of its protocol."""
+    """Return the answer to a libSQL client, or a file of the console; None for any other path."""
     from events import http
 
-    _method, path = http.route(event)
+    method, path = http.route(event)
     if http.path_and_database(path)[0] in http.ROUTES:
         return None
+    if method == "GET" and (page := _console(path, event, record)) is not None:
+        return page
     from hrana.paths import endpoint_of
 
     endpoint = endpoint_of(path)
@@ -151,6 +153,19 @@ def _streamed(event: Any, record: Record, ends_at_s: float) -> dict[str, Any] | 
     from handler import streams
 
     return streams.answer(service(), endpoint, event, record, ends_at_s=ends_at_s)
+
+
+def _console(path: str, event: Any, record: Record) -> dict[str, Any] | None:
+    """Return a file of the console; None if it is off, or the path is not one of its own."""
+    from events import http
+    from sqlatch.kernel import console
+
+    if not (console.is_asked(path) and service().settings.console):
+        return None
+    page = console.answer(path, accepts_gzip=http.accepts(http.headers_of(event)))
+    if page is not None:
+        record.kind = "console"
+    return page
 
 
 def _sqs(event: Any, record: Record, ends_at_s: float) -> dict[str, Any]:

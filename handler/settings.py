@@ -113,6 +113,10 @@ class Settings:
             " unset: all"
         },
     )
+    console: bool = field(
+        default=False,
+        metadata={"description": "serve the console, a page in the browser, at GET /console"},
+    )
 
     def __post_init__(self) -> None:
         if not self.leases and self.log_table is None:
@@ -214,6 +218,7 @@ _parse = schema.parser(
     token_keys=schema.text(),
     http_auth=schema.one_of(["none", "token"]),
     jwt_databases_claim=schema.text(),
+    console=schema.boolean(),
 )
 
 

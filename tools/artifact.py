@@ -30,6 +30,8 @@ larger than all the rest."""
 VECTORS = Path("requirements/vectors.txt")
 
 ROOMS = ("events", "handler", "hrana", "locking", "sqlexec", "storage", "sqlatch/kernel")
+PAGE = Path("sqlatch/kernel/page")
+"""The files of the console."""
 LEFT_OUT = ("handler/local*.py",)
 """The server for local use does not run on Lambda. The rest of `sqlatch` is the client, which the
 service never imports: only its `__init__.py` is packed beside the kernel."""
@@ -120,6 +122,7 @@ def _code() -> Iterator[Path]:
         for path in sorted(Path(room).rglob("*.py")):
             if not any(fnmatch(str(path), pattern) for pattern in LEFT_OUT):
                 yield path
+    yield from sorted(PAGE.iterdir())
 
 
 def _dependencies(architecture: str, python: str, locked: Sequence[Path]) -> Path:

@@ -176,7 +176,15 @@ def _run(command: Sequence[str | Path], *, environment: dict[str, str] | None = 
         sys.exit(f"failed: {' '.join(map(str, command))}")
 
 
+def _chromium() -> None:
+    """The browser of the tests, from the Debian archive, which keeps only its newest version."""
+    if shutil.which("chromium") is None:
+        _run(["apt-get", "-qq", "update"])
+        _run(["apt-get", "-qq", "install", "-y", "--no-install-recommends", "chromium"])
+
+
 _CLIENTS = Path("tests/clients")
+_CONSOLE = Path("console")
 
 ENVIRONMENTS = {
     "uv": Made(
@@ -200,6 +208,13 @@ ENVIRONMENTS = {
         Path("build/clients/installed"),
         (_CLIENTS / "package.json", _CLIENTS / "package-lock.json"),
         partial(_node_modules, Path("build/clients"), _CLIENTS),
+    ),
+    "browser": _environment(".venv", "browser"),
+    "chromium": Made(Path("build/chromium/installed"), (), _chromium),
+    "console": Made(
+        Path("build/console/installed"),
+        (_CONSOLE / "package.json", _CONSOLE / "package-lock.json"),
+        partial(_node_modules, Path("build/console"), _CONSOLE),
     ),
 }
 

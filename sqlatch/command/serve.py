@@ -71,6 +71,7 @@ def serve(
     place = environment.get("SQLATCH_LOG") or environment["SQLATCH_DATABASES"]
     home = _made_home(environment)
     token = _token(home, environment)
+    environment.setdefault("SQLATCH_CONSOLE", "true")
     pool = Workers(environment, ["--json"] if as_json else [])
     schedule = Schedule(pool.answer, reap_every_min * 60)
     try:
@@ -88,7 +89,7 @@ def serve(
         signal.signal(signal.SIGINT, lambda *_: server.stop())
         if reap_every_min:
             schedule.start()
-        _tell(server.url, place, token)
+        _tell(server.url, place, token, environment)
         server.run()
     finally:
         schedule.end()
@@ -156,11 +157,15 @@ def _token(home: Path | None, environment: dict[str, str]) -> str | None:
     return token
 
 
-def _tell(url: str, place: str, token: str | None) -> None:
+def _tell(url: str, place: str, token: str | None, environment: Mapping[str, str]) -> None:
+    shows_page = environment["SQLATCH_CONSOLE"].lower() in ("true", "1")
     exported = f"SQLATCH_URL={url}/main/" + (f" SQLATCH_TOKEN={token}" if token else "")
     click.echo(
         f"sqlatch {__version__} serves {place} at {url}; Ctrl-C ends it. In another terminal:\n\n"
         f"export {exported}\n"
         "sqlatch query 'CREATE TABLE notes (text)'\n"
     )
+    if shows_page:
+        # Behind the #, which a browser sends to nobody.
+        click.echo(f"In the browser: {url}/console" + (f"#token={token}" if token else "") + "\n")
     sys.stdout.flush()

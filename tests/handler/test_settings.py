@@ -31,6 +31,7 @@ def test_defaults_need_only_the_directory() -> None:
         "token_keys": "",
         "http_auth": "none",
         "jwt_databases_claim": "",
+        "console": False,
     }
 
 

@@ -93,7 +93,9 @@ def test_of_sqlatch_the_artifact_has_what_a_request_loads_and_nothing_else(code:
     aws = (
         f"sqlatch.kernel.aws.{name}" for name in ("multipart", "presigned", "proxy", "s3", "tls")
     )
-    loaded = loaded_in(code, f"import handler.query, {', '.join((*calls, *aws))}")
+    loaded = loaded_in(
+        code, f"import handler.query, {', '.join((*calls, *aws, 'sqlatch.kernel.console'))}"
+    )
 
     of_sqlatch = {name for name in loaded if name.split(".")[0] == "sqlatch"}
     assert of_sqlatch == {name for name in modules_in(code) if name.split(".")[0] == "sqlatch"}

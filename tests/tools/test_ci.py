@@ -45,8 +45,8 @@ def test_it_passes_when_every_call_has_passed(checkout: Path) -> None:
 
     assert ran.returncode == 0
     assert called(checkout) == {
-        "build", "check", "clients", "django", "django-suite QUICK=1", "e2e", "faults SLOW=1",
-        "nfs", "test", "wheel",
+        "build", "check", "clients", "console", "django", "django-suite QUICK=1", "e2e",
+        "faults SLOW=1", "nfs", "test", "wheel",
     }  # fmt: skip
     assert ran.stdout.count(": ok in ") == len(called(checkout))
 
@@ -58,7 +58,7 @@ def test_what_failed_is_shown_last_and_the_others_are_called_all_the_same(checko
     ran = run(checkout, nfs=long, e2e=long)
 
     assert ran.returncode == 1
-    assert len(called(checkout)) == 10
+    assert len(called(checkout)) == 11
     _calls, _first, shown = ran.stdout.partition("== make nfs has not passed")
     assert len(shown) < SUMMARY_BYTES_MAX
     assert shown.splitlines()[-3:] == [

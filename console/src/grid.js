@@ -1,0 +1,336 @@
+// A grid of rows of which only those in sight are elements. Each row has the same height, so that
+// the first one in sight is a division away.
+
+import { h, copy } from "./dom.js";
+import { compare, count, number, shown, typeOf } from "./values.js";
+import { separatedByTabs } from "./formats.js";
+
+const ROW = 28;
+const BEYOND = 8;
+const SAMPLE = 200;
+const WIDTH_MIN = 64;
+const WIDTH_MAX = 380;
+const CHARACTER = 7.3;
+const NEAR_END = 200;
+
+let grids = 0;
+
+export class Grid {
+  /** `onOpen(row, column)` is called by Enter or a double click, `onNearEnd` close to the last row. */
+  constructor({ label, onOpen = () => {}, onNearEnd = () => {}, onSort = null, onActive = () => {} }) {
+    Object.assign(this, { onOpen, onNearEnd, onSort, onActive });
+    this.id = `grid${++grids}`;
+    this.head = h("div", { class: "grid-row grid-head-row", role: "row" });
+    this.body = h("div", { class: "grid-body", role: "rowgroup" });
+    this.element = h(
+      "div",
+      { class: "grid", role: "grid", tabindex: 0, "aria-label": label, "aria-multiselectable": "true" },
+      h("div", { class: "grid-head", role: "rowgroup" }, this.head),
+      this.body,
+    );
+    this.element.addEventListener("scroll", () => this._later(), { passive: true });
+    this.element.addEventListener("keydown", (event) => this._key(event));
+    this.body.addEventListener("pointerdown", (event) => this._down(event));
+    this.body.addEventListener("pointermove", (event) => event.buttons === 1 && this._drag(event));
+    this.body.addEventListener("dblclick", () => this._open());
+    this.element.addEventListener("copy", (event) => { event.preventDefault(); this.copy(); });
+    new ResizeObserver(() => this._later()).observe(this.element);
+    this._shown = new Map();
+    this._spare = [];
+    this.show([], []);
+  }
+
+  /** Show other columns and rows. */
+  show(columns, rows) {
+    Object.assign(this, { columns, rows, order: null, sorted: null, active: null, anchor: null });
+    this.widths = columns.map((name, index) => this._width(name, index));
+    this._drawHead();
+    this.element.scrollTop = 0;
+    this._drawAll();
+  }
+
+  /** Show rows that came behind the others, which `rows` has already. */
+  grew() {
+    if (this.sorted && !this.onSort) this._sort();
+    this._drawAll();
+  }
+
+  /** Return the row at a place in sight's order. */
+  row(place) {
+    return this.rows[this.order === null ? place : this.order[place]];
+  }
+
+  /** Return the index in `rows` of a place in sight's order. */
+  indexOf(place) {
+    return this.order === null ? place : this.order[place];
+  }
+
+  /** Copy the selected cells, separated by tabs. */
+  copy(form = separatedByTabs) {
+    const { columns, rows } = this.selected();
+    if (rows.length === 0) return;
+    copy(form(columns, rows), rows.length * columns.length === 1 ? "1 cell" : `${count(rows.length, "row")} of ${count(columns.length, "column")}`);
+  }
+
+  /** Return the columns and rows that are selected, or everything where nothing is. */
+  selected() {
+    const range = this._range();
+    if (range === null) return { columns: this.columns, rows: this.rows.map((_row, place) => this.row(place)) };
+    const columns = this.columns.slice(range.left, range.right + 1);
+    const rows = [];
+    for (let place = range.top; place <= range.bottom; place++) rows.push(this.row(place).slice(range.left, range.right + 1));
+    return { columns, rows };
+  }
+
+  _width(name, index) {
+    let characters = name.length + 3;
+    for (let place = 0; place < Math.min(SAMPLE, this.rows.length); place++) {
+      characters = Math.max(characters, shown(this.rows[place][index]).length);
+    }
+    return Math.round(Math.min(WIDTH_MAX, Math.max(WIDTH_MIN, characters * CHARACTER + 22)));
+  }
+
+  _drawHead() {
+    const cells = this.columns.map((name, index) => {
+      const mark = h("span", { class: "grid-mark", "aria-hidden": "true" });
+      const cell = h(
+        "div",
+        { class: "grid-cell grid-name", role: "columnheader", "aria-colindex": index + 2, "aria-sort": "none", title: name, onclick: () => this.sort(index) },
+        h("span", { class: "grid-name-text" }, name), mark,
+        h("span", { class: "grid-grip", onpointerdown: (event) => this._resize(event, index), onclick: (event) => event.stopPropagation() }),
+      );
+      cell.classList.toggle("number", this.rows.length > 0 && isNumeric(this.rows, index));
+      return cell;
+    });
+    this.head.replaceChildren(h("div", { class: "grid-cell grid-number", role: "columnheader", "aria-colindex": 1, "aria-label": "Row" }), ...cells);
+    this.element.setAttribute("aria-colcount", String(this.columns.length + 1));
+    this._setWidths();
+  }
+
+  _setWidths() {
+    const first = Math.max(44, String(this.rows.length).length * 8 + 24);
+    this.element.style.setProperty("--columns", `${first}px ${this.widths.map((width) => `${width}px`).join(" ")}`);
+    this.element.style.setProperty("--first", `${first}px`);
+    this.body.style.width = this.head.style.width = `${first + this.widths.reduce((sum, width) => sum + width, 0)}px`;
+  }
+
+  _resize(event, index) {
+    event.preventDefault();
+    event.stopPropagation();
+    const [start, width] = [event.clientX, this.widths[index]];
+    const move = ({ clientX }) => {
+      this.widths[index] = Math.max(36, width + clientX - start);
+      this._setWidths();
+    };
+    addEventListener("pointermove", move);
+    addEventListener("pointerup", () => removeEventListener("pointermove", move), { once: true });
+  }
+
+  /** Sort by a column: upwards, then downwards, then as the rows came. */
+  sort(index) {
+    const next = this.sorted?.index !== index ? "ascending" : this.sorted.way === "ascending" ? "descending" : null;
+    this.sorted = next && { index, way: next };
+    [...this.head.children].slice(1).forEach((cell, place) => {
+      const way = place === this.sorted?.index ? this.sorted.way : "none";
+      cell.setAttribute("aria-sort", way);
+      cell.querySelector(".grid-mark").textContent = { ascending: "↑", descending: "↓", none: "" }[way];
+    });
+    if (this.onSort) return this.onSort(this.sorted);
+    this._sort();
+    this._drawAll();
+  }
+
+  _sort() {
+    if (!this.sorted) {
+      this.order = null;
+      return;
+    }
+    const { index, way } = this.sorted;
+    const sign = way === "ascending" ? 1 : -1;
+    this.order = Uint32Array.from(this.rows.keys()).sort((a, b) => sign * compare(this.rows[a][index], this.rows[b][index]) || a - b);
+  }
+
+  _drawAll() {
+    for (const row of this._shown.values()) this._spare.push(row);
+    this._shown.clear();
+    this.body.replaceChildren();
+    this.body.style.height = `${this.rows.length * ROW}px`;
+    this.element.setAttribute("aria-rowcount", String(this.rows.length + 1));
+    this._setWidths();
+    this._draw();
+  }
+
+  _later() {
+    this._frame ??= requestAnimationFrame(() => {
+      this._frame = null;
+      this._draw();
+    });
+  }
+
+  _draw() {
+    const top = Math.floor(this.element.scrollTop / ROW);
+    const first = Math.max(0, top - BEYOND);
+    const last = Math.min(this.rows.length, top + Math.ceil(this.element.clientHeight / ROW) + BEYOND);
+    for (const [place, row] of this._shown) {
+      if (place < first || place >= last) {
+        this._shown.delete(place);
+        this._spare.push(row);
+        row.remove();
+      }
+    }
+    const added = document.createDocumentFragment();
+    for (let place = first; place < last; place++) {
+      if (!this._shown.has(place)) {
+        const row = this._filled(place);
+        this._shown.set(place, row);
+        added.append(row);
+      }
+    }
+    this.body.append(added);
+    this._drawSelection();
+    if (last > this.rows.length - NEAR_END && this.rows.length > 0) this.onNearEnd();
+  }
+
+  _filled(place) {
+    const row = this._spare.pop() ?? h("div", { class: "grid-row", role: "row" });
+    while (row.children.length > this.columns.length + 1) row.lastChild.remove();
+    while (row.children.length < this.columns.length + 1) row.append(document.createElement("div"));
+    row.setAttribute("aria-rowindex", String(place + 2));
+    row.classList.toggle("odd", place % 2 === 1);
+    row.style.transform = `translateY(${place * ROW}px)`;
+    const values = this.row(place);
+    const [head] = row.children;
+    head.className = "grid-cell grid-number";
+    head.setAttribute("role", "rowheader");
+    head.textContent = count(place + 1);
+    for (let index = 0; index < values.length; index++) {
+      const cell = row.children[index + 1];
+      cell.className = `grid-cell ${typeOf(values[index])}`;
+      cell.setAttribute("role", "gridcell");
+      cell.setAttribute("aria-colindex", String(index + 2));
+      cell.id = `${this.id}-${place}-${index}`;
+      cell.textContent = shown(values[index]);
+    }
+    return row;
+  }
+
+  _range() {
+    if (this.active === null) return null;
+    const [a, b] = [this.active, this.anchor ?? this.active];
+    return {
+      top: Math.min(a.place, b.place), bottom: Math.max(a.place, b.place),
+      left: Math.min(a.index, b.index), right: Math.max(a.index, b.index),
+    };
+  }
+
+  _drawSelection() {
+    const range = this._range();
+    for (const [place, row] of this._shown) {
+      const isIn = range !== null && place >= range.top && place <= range.bottom;
+      if (!isIn && !row.classList.contains("chosen")) continue;
+      row.classList.toggle("chosen", isIn);
+      for (let index = 0; index < this.columns.length; index++) {
+        const cell = row.children[index + 1];
+        const isChosen = isIn && index >= range.left && index <= range.right;
+        cell.classList.toggle("selected", isChosen);
+        cell.classList.toggle("active", isChosen && place === this.active.place && index === this.active.index);
+        if (isChosen) cell.setAttribute("aria-selected", "true");
+        else cell.removeAttribute("aria-selected");
+      }
+    }
+    const cell = this.active && `${this.id}-${this.active.place}-${this.active.index}`;
+    if (cell && this._shown.has(this.active.place)) this.element.setAttribute("aria-activedescendant", cell);
+    else this.element.removeAttribute("aria-activedescendant");
+  }
+
+  _at(event) {
+    const box = this.body.getBoundingClientRect();
+    const place = Math.min(this.rows.length - 1, Math.max(0, Math.floor((event.clientY - box.top) / ROW)));
+    let x = event.clientX - box.left - Math.max(44, String(this.rows.length).length * 8 + 24);
+    const isNumber = event.target.closest?.(".grid-number") !== null;
+    let index = 0;
+    while (index < this.widths.length - 1 && x >= this.widths[index]) x -= this.widths[index++];
+    return { place, index, isNumber };
+  }
+
+  _down(event) {
+    if (event.button !== 0 || this.rows.length === 0) return;
+    const { place, index, isNumber } = this._at(event);
+    if (isNumber) {
+      this.active = { place, index: 0 };
+      this.anchor = { place, index: this.columns.length - 1 };
+    } else {
+      this.anchor = event.shiftKey ? (this.anchor ?? this.active) : null;
+      this.active = { place, index };
+    }
+    this._drawSelection();
+    this.onActive();
+  }
+
+  _drag(event) {
+    if (this.active === null) return;
+    const { place, index } = this._at(event);
+    if (place === this.active.place && index === this.active.index) return;
+    this.anchor ??= this.active;
+    this.active = { place, index };
+    this._drawSelection();
+  }
+
+  _open() {
+    if (this.active !== null) this.onOpen(this.active.place, this.active.index);
+  }
+
+  _key(event) {
+    if (event.target !== this.element || this.rows.length === 0) return;
+    const mod = event.ctrlKey || event.metaKey;
+    if (mod && event.key === "a") {
+      this.anchor = { place: 0, index: 0 };
+      this.active = { place: this.rows.length - 1, index: this.columns.length - 1 };
+      event.preventDefault();
+      return this._drawSelection();
+    }
+    if (event.key === "Enter" && !mod) return this._open();
+    const to = this._target(event.key, mod);
+    if (to === null) return;
+    event.preventDefault();
+    this.anchor = event.shiftKey ? (this.anchor ?? this.active) : null;
+    this.active = to;
+    this._reveal();
+    this._draw();
+    this.onActive();
+  }
+
+  _target(key, mod) {
+    const { place, index } = this.active ?? { place: 0, index: 0 };
+    if (this.active === null && /^(Arrow|Page|Home|End)/.test(key)) return { place: 0, index: 0 };
+    const page = Math.max(1, Math.floor(this.element.clientHeight / ROW) - 2);
+    const [lastPlace, lastIndex] = [this.rows.length - 1, this.columns.length - 1];
+    const moved = {
+      ArrowUp: [mod ? 0 : place - 1, index], ArrowDown: [mod ? lastPlace : place + 1, index],
+      ArrowLeft: [place, mod ? 0 : index - 1], ArrowRight: [place, mod ? lastIndex : index + 1],
+      PageUp: [place - page, index], PageDown: [place + page, index],
+      Home: [mod ? 0 : place, 0], End: [mod ? lastPlace : place, lastIndex],
+    }[key];
+    if (moved === undefined) return null;
+    return { place: Math.min(lastPlace, Math.max(0, moved[0])), index: Math.min(lastIndex, Math.max(0, moved[1])) };
+  }
+
+  _reveal() {
+    const { place, index } = this.active;
+    const { element } = this;
+    const [top, height] = [place * ROW, element.clientHeight - ROW * 1.3];
+    if (top < element.scrollTop) element.scrollTop = top;
+    else if (top + ROW > element.scrollTop + height) element.scrollTop = top + ROW - height;
+    const left = this.widths.slice(0, index).reduce((sum, width) => sum + width, 0);
+    const first = Math.max(44, String(this.rows.length).length * 8 + 24);
+    if (left < element.scrollLeft) element.scrollLeft = left;
+    else if (left + this.widths[index] > element.scrollLeft + element.clientWidth - first) {
+      element.scrollLeft = left + this.widths[index] - element.clientWidth + first;
+    }
+  }
+}
+
+function isNumeric(rows, index) {
+  const some = rows.slice(0, 50).map((row) => row[index]).filter((value) => value !== null);
+  return some.length > 0 && some.every((value) => !Number.isNaN(Number(number(value))));
+}

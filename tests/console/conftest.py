@@ -1,0 +1,138 @@
+"""The console in Debian's Chromium, on some of the flights, as a person would use it."""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.local_server import ROOT, serving
+
+SCREENS = ROOT / "build" / "screens"
+FLIGHTS = 20_000
+CHROMIUM = "/usr/bin/chromium"
+OPTIONS = [
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+]
+TIMEOUT_MS = 60_000
+"""Of each wait: a busy machine may take ten times as long as a quiet one."""
+
+Open = Callable[..., Any]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "tests/console/" in str(item.path):
+            item.add_marker(pytest.mark.console)
+
+
+@pytest.fixture(scope="session")
+def databases(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a directory with the database of the demo."""
+    directory = tmp_path_factory.mktemp("databases")
+    subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "examples.flights",
+            "--databases",
+            directory,
+            "--rows",
+            f"{FLIGHTS}",
+        ],
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        check=True,
+    )
+    return directory
+
+
+@pytest.fixture(scope="session")
+def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the file in which the server logs."""
+    return tmp_path_factory.mktemp("log") / "server.jsonl"
+
+
+@pytest.fixture(scope="session")
+def link(databases: Path, log: Path) -> Iterator[str]:
+    """Serve the databases; the link that the server prints."""
+    settings = {name: value for name, value in os.environ.items() if "SQLATCH" not in name}
+    settings |= {"SQLATCH_HTTP_AUTH": "token", "SQLATCH_RESULT_BYTES_MAX": "40000000"}
+    with (
+        log.open("w") as lines,
+        serving("--databases", str(databases), "--json", environment=settings, log=lines) as said,
+    ):
+        url = re.sub(r"/main/$", "", said["SQLATCH_URL"])
+        yield f"{url}/console#token={said['SQLATCH_TOKEN']}"
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=OPTIONS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def opened(browser: Any, link: str) -> Iterator[Open]:
+    """Open the page; no request of it may leave its own origin, and nothing may be refused."""
+    said: list[str] = []
+    asked: list[str] = []
+    contexts = []
+
+    def opened(
+        fragment: str = "", *, theme: str = "light", width: int = 1280, **options: Any
+    ) -> Any:
+        context = browser.new_context(
+            color_scheme=theme,
+            viewport={"width": width, "height": 800},
+            permissions=["clipboard-read", "clipboard-write"],
+            reduced_motion="reduce",
+            **options,
+        )
+        contexts.append(context)
+        context.set_default_timeout(TIMEOUT_MS)
+        page = context.new_page()
+        page.on("console", lambda message: said.append(message.text))
+        page.on("pageerror", lambda error: said.append(str(error)))
+        page.on("request", lambda request: asked.append(request.url))
+        page.goto(link + fragment)
+        page.get_by_role("navigation").wait_for()
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+    origin = link.partition("/console")[0]
+    assert [url for url in asked if not url.startswith((f"{origin}/", f"blob:{origin}/"))] == []
+    assert [url for url in asked if "token" in url] == []
+    # A refusal of the service is an HTTP status, which Chromium writes down too.
+    assert [text for text in said if not text.startswith("Failed to load resource")] == []
+
+
+def screen(page: Any, name: str) -> None:
+    """Write a picture of the page to build/screens."""
+    SCREENS.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=SCREENS / f"{name}.png")
+
+
+def run(page: Any, sql: str) -> None:
+    """Put SQL into the editor in place of all, and run it."""
+    page.get_by_role("textbox", name="SQL").click()
+    page.keyboard.press("Control+a")
+    page.keyboard.insert_text(sql)
+    page.keyboard.press("Control+Enter")
+
+
+def status(page: Any, *texts: str) -> None:
+    """Wait until the line of the result says these texts."""
+    for text in texts:
+        page.locator(".status", has_text=text).wait_for()
