@@ -1,4 +1,4 @@
-"""What the engines that keep databases as logs have in common, wherever a log lies."""
+"""The common part of the engines that keep databases as logs, wherever a log lies."""
 
 import time
 from abc import ABC, abstractmethod
