@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic_core import from_json, to_json
 
+from events import url
 from events.request import Request, parse
 from events.values import escapes_bytes
 from events.whole import BranchEvent, HealthEvent, ManageEvent
@@ -29,12 +30,12 @@ GZIP_BYTES_MIN = 1_024
 GZIP_LEVEL = 1
 """The fastest: it takes a fifth of level 9's time on rows, and gives up a few percent of size."""
 
-ROUTES = {
-    "/{database}/query": "POST",
-    "/{database}/read": "POST",
-    "/query": "POST",
-    "/read": "POST",
-    "/health": "GET",
+ROUTES: dict[str, tuple[str, ...]] = {
+    "/{database}/query": ("POST",),
+    "/{database}/read": ("POST", "GET", "HEAD"),
+    "/query": ("POST",),
+    "/read": ("POST", "GET", "HEAD"),
+    "/health": ("GET",),
 }
 """The paths with a database are for IAM, which cannot look into a body."""
 
@@ -75,10 +76,13 @@ class BadRequest(BadEvent):
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A request as it came through the door."""
+    """A request as it came through the door. One that caches understand `may_be_kept`, and brings
+    the `etags` of the answers that its caller has."""
 
     request: Request
     accepts_gzip: bool
+    may_be_kept: bool = False
+    etags: frozenset[str] = frozenset()
 
 
 def unwrap(event: Mapping[str, Any]) -> Call:
@@ -91,13 +95,15 @@ def unwrap(event: Mapping[str, Any]) -> Call:
         raise BadRequest(
             f"no such path: {whole!r}; there are {', '.join(ROUTES)}{hint}", status=404
         )
-    if method != ROUTES[path]:
-        raise BadRequest(f"send {ROUTES[path]} to {whole}, not {method}", status=405)
+    if method not in ROUTES[path]:
+        methods = " or ".join(ROUTES[path])
+        raise BadRequest(f"send {methods} to {whole}, not {method}", status=405)
     accepts_gzip = accepts(headers)
     if path == "/health":
         return Call(HealthEvent(health=True), accepts_gzip)
-    fields = _fields(event)
-    if "idempotency-key" in headers:
+    is_url = method != "POST"
+    fields = url.fields_in(event) if is_url else _fields(event)
+    if "idempotency-key" in headers and not is_url:
         fields.setdefault("idempotency_key", headers["idempotency-key"])
     if "sqlatch-at-least" in headers:
         fields.setdefault("at_least", headers["sqlatch-at-least"])
@@ -105,8 +111,8 @@ def unwrap(event: Mapping[str, Any]) -> Call:
         fields["read_only"] = True
     if database is not None and fields.setdefault("database", database) != database:
         raise BadEvent(
-            f"the path is for database {database!r}, and the body names {fields['database']!r}:"
-            " leave it out of the body",
+            f"the path is for database {database!r}, and the {'URL' if is_url else 'body'} names"
+            f" {fields['database']!r}: leave it out there",
             field="database",
         )
     request = parse(fields)
@@ -118,7 +124,7 @@ def unwrap(event: Mapping[str, Any]) -> Call:
             " alone may not",
             field="branch" if isinstance(request, BranchEvent) else "manage",
         )
-    return Call(request, accepts_gzip)
+    return Call(request, accepts_gzip, is_url, url.etags_in(headers) if is_url else frozenset())
 
 
 def wrap(reply: Mapping[str, Any], *, status: int = 200, accepts_gzip: bool) -> dict[str, Any]:
@@ -133,16 +139,17 @@ def wrap_body(
     status: int,
     accepts_gzip: bool,
     position: str | None = None,
+    for_caches: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
-    """A body in that shape, with the position that it tells of.
+    """A body in that shape, with the position that it tells of, and what caches may do with it.
 
     ResultTooLarge for a kept reply that was first given through another door, where it was shorter.
     """
-    headers = {"content-type": content_type, "cache-control": "no-store"}
+    headers = {"content-type": content_type, "cache-control": "no-store", **(for_caches or {})}
     if position is not None:
         headers["sqlatch-position"] = position
     if accepts_gzip and len(body) >= GZIP_BYTES_MIN:
-        headers |= {"content-encoding": "gzip", "vary": "accept-encoding"}
+        headers = {"vary": "accept-encoding", **headers, "content-encoding": "gzip"}
         packed = base64.b64encode(gzip.compress(body, GZIP_LEVEL, mtime=0)).decode("ascii")
         return {"statusCode": status, "headers": headers, "body": packed, "isBase64Encoded": True}
     size_bytes = len(body) + escapes_bytes(body) + AROUND_BODY_BYTES
@@ -160,6 +167,11 @@ def wrap_body(
         "body": body.decode(),
         "isBase64Encoded": False,
     }
+
+
+def not_modified(headers: Mapping[str, str]) -> dict[str, Any]:
+    """The answer to a caller that has the right one already."""
+    return {"statusCode": 304, "headers": dict(headers), "body": "", "isBase64Encoded": False}
 
 
 def wrap_error(error: SqlatchError) -> dict[str, Any]:
@@ -207,6 +219,19 @@ def jwt_claims(event: Mapping[str, Any]) -> Mapping[str, Any]:
     for name in ("requestContext", "authorizer", "jwt", "claims"):
         part = part.get(name) if isinstance(part, Mapping) else None
     return part if isinstance(part, Mapping) else {}
+
+
+def is_open(event: Mapping[str, Any]) -> bool:
+    """Return whether a request came without credentials, so that anybody could send it."""
+    context = event.get("requestContext")
+    return (
+        isinstance(context, Mapping)
+        and "http" in context
+        and not context.get("authorizer")
+        and not context.get("authentication")
+        and "authorization" not in headers_of(event)
+        and not url.is_signed(event)
+    )
 
 
 def base_url(event: Mapping[str, Any]) -> str:

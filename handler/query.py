@@ -121,6 +121,10 @@ def _http(event: Any, record: Record, ends_at_s: float) -> dict[str, Any]:
         if not isinstance(request, QueryEvent):
             reply = _about_a_database(request, record, ends_at_s)
             return http.wrap(reply, accepts_gzip=call.accepts_gzip)
+        if call.may_be_kept:
+            from handler.caching import answer
+
+            return answer(service(), event, call, request, record, ends_at_s=ends_at_s)
         body = service().answer_encoded(
             request, record, ends_at_s=ends_at_s, in_text=not call.accepts_gzip
         )

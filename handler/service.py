@@ -36,13 +36,13 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 T = TypeVar("T")
+Run = Callable[[QueryEvent, Job, Record, float], Outcome] | None
 
 RECOVERIES_MAX = 2
 """The most recoveries in one request: more would mean that the database's writers keep dying."""
 
 RECOVERY_CHECK_S = 0.1
-"""How long to wait for the recovery lease before checking again whether another process has
-recovered the database."""
+"""How long to wait for that lease before checking again whether another has recovered it."""
 
 
 class Service:
@@ -104,7 +104,7 @@ class Service:
 
     def answer(self, event: QueryEvent, record: Record, *, ends_at_s: float) -> dict[str, Any]:
         """The reply to a request. Nothing of it runs past `ends_at_s`, in epoch seconds."""
-        outcome, meta = self._outcome(event, record, ends_at_s, ReplyForm.OBJECTS)
+        outcome, meta = self.outcome(event, record, ends_at_s, ReplyForm.OBJECTS)
         if outcome.replayed is None:
             return {**reply_of(event, outcome.results), "meta": meta}
         return {**from_json(outcome.replayed), "meta": meta}
@@ -114,7 +114,7 @@ class Service:
     ) -> bytes:
         """The same as JSON; `in_text` if it becomes a text within JSON, which makes it longer."""
         form = ReplyForm.IN_TEXT if in_text else ReplyForm.ENCODED
-        outcome, meta = self._outcome(event, record, ends_at_s, form)
+        outcome, meta = self.outcome(event, record, ends_at_s, form)
         if outcome.replayed is None:
             return encoded({**reply_of(event, outcome.results), "meta": meta})
         return with_part(outcome.replayed, "meta", meta)
@@ -221,8 +221,8 @@ class Service:
 
         return Grant(deadline_s, lease.held.fence, check, lease.doubt, lease.settle)
 
-    def _outcome(
-        self, event: QueryEvent, record: Record, ends_at_s: float, form: ReplyForm
+    def outcome(
+        self, event: QueryEvent, record: Record, ends_at_s: float, form: ReplyForm, run: Run = None
     ) -> tuple[Outcome, Meta]:
         started_s = self.clock.now()
         job = job_of(event, self.settings, form=form)
@@ -231,7 +231,7 @@ class Service:
         record.statements = len(job.statements)
         try:
             outcome = self.recovering(
-                event.database, record, deadline_s, self._run, event, job, record, deadline_s
+                event.database, record, deadline_s, run or self._run, event, job, record, deadline_s
             )
         finally:
             if self.settings.log:

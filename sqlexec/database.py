@@ -21,6 +21,8 @@ from storage.translate import DatabaseReplaced, WriteRefused, moved_meanwhile
 
 if TYPE_CHECKING:
     from sqlexec.outflow import Begin
+    from sqlexec.versions import ReadIn
+    from storage.version import Version
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -45,7 +47,16 @@ class Database:
         position is waited for, that is over before GrantNeeded is raised, so that nobody else waits
         for a lease meanwhile.
         """
-        return self._again_if_moved(self._read, job, deadline_s)
+        return self._again_if_moved(self._read, job, deadline_s, self._read_in)
+
+    def read_unless(
+        self, job: Job, is_known: Callable[["Version"], bool], deadline_s: float
+    ) -> Outcome:
+        """Do the same, with the version of the state; Unchanged if that is known."""
+        from sqlexec.versions import ReadUnless
+
+        read = ReadUnless(is_known, self._store, self._read_in)
+        return self._again_if_moved(self._read, job, deadline_s, read)
 
     def read_page(self, job: Job, page: str, deadline_s: float) -> Outcome:
         """Read a page of a statement: see `pages`."""
@@ -184,12 +195,12 @@ class Database:
             # Made anew when it is asked for: its file system is gone with it.
             self.__dict__.pop("interactive").close()
 
-    def _read(self, job: Job, deadline_s: float) -> Outcome:
+    def _read(self, job: Job, deadline_s: float, read_in: "ReadIn") -> Outcome:
         kind = self._plans.kind(job.statements)
         if kind is None and not self._store.exists():
             kind = self._kind_in_memory(job.statements, deadline_s)
         if kind is None or kind is Kind.READ:
-            return self._on_reader(partial(self._read_in, job, kind), deadline_s, job.freshness)
+            return self._on_reader(partial(read_in, job, kind), deadline_s, job.freshness)
         if job.freshness.at_least:
             self._on_reader(lambda _session: None, deadline_s, job.freshness)
         raise GrantNeeded("a statement writes", kind)

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlatch.kernel.values import Parameters, Row
 from storage.engine import NEWEST, Freshness, Position
+from storage.version import Version
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,10 +132,12 @@ class Outcome:
     """The results of a request, or the kept reply of the first one that bore the same key.
 
     `wrote` says whether it was run under a grant; a kept reply was not run again. `position` is
-    that of the state which was read, where it is not the database's own.
+    that of the state which was read, where it is not the database's own. `version` is that of a
+    read which was asked for it, its text empty where the rows do not follow from the state.
     """
 
     results: list[Result]
     wrote: bool
     replayed: str | None = None
     position: Position | None = None
+    version: Version | None = None

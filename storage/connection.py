@@ -62,7 +62,7 @@ class Session:
         self._database = database
         self._now = now
         self._finishes = False
-        self._policy = Policy()
+        self.policy = Policy()
         self._schema_version: Value = None
         self._uids = uids.Uids(self, now=now, pins=pins)
         try:
@@ -97,14 +97,14 @@ class Session:
         it there prepared, and so past the policy.
         """
         cursor = self.connection.cursor()
-        self._policy.is_in_force = False
+        self.policy.is_in_force = False
         try:
             cursor.execute(sql, values, prepare_flags=apsw.SQLITE_PREPARE_PERSISTENT)
             return cursor.fetchall()
         except FOREIGN_ERRORS as error:
             raise in_our_words(error, self._database) from error
         finally:
-            self._policy.is_in_force = True
+            self.policy.is_in_force = True
 
     def finish(self, sql: str) -> None:
         """Run what ends a transaction or a savepoint. The deadline ends only its wait for a lock:
@@ -166,22 +166,22 @@ class Session:
     @property
     def defines(self) -> bool:
         """True if the statement prepared last, in `user()`, is one of data definition."""
-        return self._policy.defines
+        return self.policy.defines
 
     @property
     def changes(self) -> bool:
         """True if it is an INSERT, an UPDATE or a DELETE."""
-        return self._policy.changes
+        return self.policy.changes
 
     @property
     def inserts(self) -> bool:
         """True if it is an INSERT. A virtual table that it opens prepares some of its own."""
-        return any(not self._is_shadow(table) for table in self._policy.inserted)
+        return any(not self._is_shadow(table) for table in self.policy.inserted)
 
     @property
     def inspects(self) -> bool:
         """True if it is a PRAGMA."""
-        return self._policy.inspects
+        return self.policy.inspects
 
     def user(self, sql: str = "", sets: int = 0) -> "_UserStatement":
         """A cursor for a user's statement, under the policy, reset at the end.
@@ -201,15 +201,15 @@ class Session:
 
     def translated(self, error: Exception, sql: str) -> Exception:
         """Return the service's error for one of apsw's in a user's statement."""
-        said = in_our_words(error, self._database, refusal=self._policy.refusal)
-        self._policy.refusal = ""
+        said = in_our_words(error, self._database, refusal=self.policy.refusal)
+        self.policy.refusal = ""
         if isinstance(said, UnknownName):
             said.add_hint(hint_of(said, sql, self.run))
         return said
 
     def prepare(self, sql: str, look: Look, *, can_cache: bool) -> None:
         """Prepare a user's statement, look at it, and do not run it."""
-        self._policy.note_anew()
+        self.policy.note_anew()
         with self.user(sql) as cursor:
             cursor.exec_trace = look
             try:
@@ -223,7 +223,7 @@ class Session:
 
     def _configure(self, *, keeps_journal: bool) -> None:
         connection = self.connection
-        connection.authorizer = self._policy
+        connection.authorizer = self.policy
         connection.set_progress_handler(self._is_to_stop, PROGRESS_OPCODES)
         connection.set_busy_handler(self._wait_for_lock)
         connection.config(apsw.SQLITE_DBCONFIG_DEFENSIVE, 1)

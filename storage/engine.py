@@ -15,6 +15,7 @@ from sqlatch.kernel.errors import DatabaseCorrupt, StorageError
 from storage.connection import Session
 from storage.pins import Pins
 from storage.translate import DatabaseReplaced, RecoveryNeeded
+from storage.version import Version
 
 Position = NewType("Position", int)
 """The place of a commit in the history of its database: a later commit has a greater one."""
@@ -193,6 +194,9 @@ class Store(Protocol):
 
         Two instances that see the same state have the same text; every commit makes another one.
         """
+
+    def version(self) -> Version:
+        """Return the version of that state, which no other database that bears the name has."""
 
     def write(
         self, grant: Grant, *, creates: bool = False, foreign_keys: bool = True

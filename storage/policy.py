@@ -93,7 +93,8 @@ class Policy:
     SQLite asks it when a statement is prepared; `refusal` says why it was refused, if it was.
     `defines` says whether it makes, changes or drops a table, an index, a trigger or a view,
     `changes` whether it is itself, and no trigger of it, an INSERT, an UPDATE or a DELETE,
-    `inserted` into which tables it inserts, `inspects` whether it is a PRAGMA.
+    `inserted` into which tables it inserts, `inspects` whether it is a PRAGMA. `functions` and
+    `tables` are the names of those that it calls and reads, those of views included.
     """
 
     def __init__(self) -> None:
@@ -101,12 +102,16 @@ class Policy:
         self.refusal = ""
         self.defines = False
         self.inspects = False
+        self.functions: set[str] = set()
+        self.tables: set[str] = set()
         self._changes: set[tuple[int, str]] = set()
 
     def note_anew(self) -> None:
         """Forget what the statement before does: the facts add up while one is prepared."""
         self.defines = False
         self.inspects = False
+        self.functions.clear()
+        self.tables.clear()
         self._changes.clear()
 
     @property
@@ -130,6 +135,10 @@ class Policy:
             return apsw.SQLITE_OK
         self.defines |= operation in _DEFINE
         self.inspects |= operation == apsw.SQLITE_PRAGMA
+        if operation == apsw.SQLITE_FUNCTION:
+            self.functions.add(second or "")
+        elif operation == apsw.SQLITE_READ:
+            self.tables.add(first or "")
         if operation in _CHANGES and by is None:
             self._changes.add((operation, first or ""))
         refusal = _refusal(operation, first or "", second)

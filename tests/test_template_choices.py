@@ -310,18 +310,20 @@ def test_what_does_not_belong_together_is_refused(
     assert refusals(TEMPLATE, chosen(choice)) == refused_by
 
 
+READS = {f"{method}/{path}" for method in ("GET", "HEAD", "POST")
+         for path in ("read", "orders/read", "bills/read")}  # fmt: skip
+
 ROUTE = "arn:<AWS::Partition>:execute-api:<AWS::Region>:<AWS::AccountId>:<HttpApi>/$default/"
 
 
 @pytest.mark.parametrize(
     ("policy", "tag", "permitted"),
     [
-        ("ReaderPolicy", None, {"POST/read", "POST/orders/read", "POST/bills/read", "GET/health",
-                                "ReadFunction:live"}),
-        ("WriterPolicy", None, {"POST/read", "POST/orders/read", "POST/bills/read", "GET/health",
-                                "POST/query", "POST/orders/query", "POST/bills/query",
-                                "ReadFunction:live", "QueryFunction:live"}),
-        ("TenantPolicy", "orders", {"POST/orders/query", "POST/orders/read"}),
+        ("ReaderPolicy", None, {*READS, "GET/health", "ReadFunction:live"}),
+        ("WriterPolicy", None, {*READS, "GET/health", "POST/query", "POST/orders/query",
+                                "POST/bills/query", "ReadFunction:live", "QueryFunction:live"}),
+        ("TenantPolicy", "orders", {"POST/orders/query", "POST/orders/read", "GET/orders/read",
+                                    "HEAD/orders/read"}),
         ("TenantPolicy", "bill", set()),
         ("TenantPolicy", None, set()),
     ],
@@ -331,8 +333,8 @@ def test_a_caller_s_policy_permits_just_its_part(
 ) -> None:
     document = TEMPLATE["Resources"][policy]["Properties"]["PolicyDocument"]
     asked = {
-        *("POST/query", "POST/read", "GET/health", "GET/query", "POST/orders/v3/pipeline"),
-        *("POST/orders/query", "POST/orders/read", "POST/bills/query", "POST/bills/read"),
+        *("POST/query", "GET/health", "GET/query", "POST/orders/v3/pipeline", *READS),
+        *("POST/orders/query", "POST/bills/query", "PUT/read", "GET/orders/query"),
         *("QueryFunction", "QueryFunction:live", "ReadFunction", "ReadFunction:live"),
         *("ReaperFunction", "ReaperFunction:live"),
     }

@@ -26,8 +26,8 @@ from events.reply import (
 from events.request import QUERY
 from events.values import parameters_in
 from sqlatch.kernel.version import __version__
-
-REFERENCES = "#/components/schemas/{model}"
+from tools import operations
+from tools.operations import REFERENCES, reference
 
 VALUE: JsonSchemaValue = {
     "description": "A value of SQLite: a blob and an infinite real are objects. true binds as 1.",
@@ -89,7 +89,7 @@ def document() -> dict[str, Any]:
         "Value": VALUE,
         "Parameters": PARAMETERS,
         **{kind.__name__: _typed(kind) for kind in REPLIES},
-        "Reply": {"anyOf": [_reference(f"{kind}Reply") for kind in ("Query", "Batch", "Linked")]},
+        "Reply": {"anyOf": [reference(f"{kind}Reply") for kind in ("Query", "Batch", "Linked")]},
         "Error": _error(),
         "Health": HEALTH,
     }
@@ -101,11 +101,20 @@ def document() -> dict[str, Any]:
             "description": "SQL over AWS Lambda, on SQLite files. One request is one transaction.",
         },
         "paths": {
-            "/query": {"post": _QUERY},
-            "/read": {"post": _READ},
-            "/{database}/query": {"parameters": [DATABASE], "post": _QUERY},
-            "/{database}/read": {"parameters": [DATABASE], "post": _READ},
-            "/health": {"get": _health()},
+            "/query": {"post": operations.QUERY},
+            "/read": {
+                "post": operations.READ,
+                "get": operations.in_url(),
+                "head": operations.in_url(),
+            },
+            "/{database}/query": {"parameters": [operations.DATABASE], "post": operations.QUERY},
+            "/{database}/read": {
+                "parameters": [operations.DATABASE],
+                "post": operations.READ,
+                "get": operations.in_url("database"),
+                "head": operations.in_url("database"),
+            },
+            "/health": {"get": operations.health()},
         },
         "components": {"schemas": schemas},
     }
@@ -119,24 +128,20 @@ def _typed(kind: Any) -> JsonSchemaValue:
         # It is a ResultReply too: nothing is said twice.
         fields = {"meta": fields["meta"]}
         own = {"type": "object", "required": ["meta"], "properties": fields}
-        return {**description, "allOf": [_reference("ResultReply"), own]}
+        return {**description, "allOf": [reference("ResultReply"), own]}
     required = sorted(kind.__required_keys__)
     return {**description, "type": "object", "required": required, "properties": fields}
 
 
 def _of_type(kind: Any) -> JsonSchemaValue:
     if is_typeddict(kind):
-        return _reference(kind.__name__)
+        return reference(kind.__name__)
     if get_origin(kind) is list:
         (item,) = get_args(kind)
         return {"type": "array", "items": {} if item is Any else _of_type(item)}
     kinds = get_args(kind) or (kind,)
     names = [_JSON_TYPES[one] for one in kinds]
     return {"type": names if len(names) > 1 else names[0]}
-
-
-def _reference(model: str) -> JsonSchemaValue:
-    return {"$ref": REFERENCES.format(model=model)}
 
 
 _JSON_TYPES = {
@@ -171,7 +176,7 @@ def _linked(part: Any) -> Any:
     if not isinstance(part, dict):
         return part
     if "$comment" in part:
-        return _reference(part["$comment"])
+        return reference(part["$comment"])
     return {
         name: one.replace(r"\z", "$")
         if name == "pattern" and isinstance(one, str)
@@ -198,76 +203,6 @@ def _error() -> JsonSchemaValue:
             }
         },
     }
-
-
-def _operation(summary: str, *, idempotent: bool) -> dict[str, Any]:
-    key = {
-        "name": "Idempotency-Key",
-        "in": "header",
-        "required": False,
-        "description": "As idempotency_key in the body.",
-        "schema": {"type": "string", "minLength": 1, "maxLength": 255},
-    }
-    position = {
-        "name": "Sqlatch-At-Least",
-        "in": "header",
-        "required": False,
-        "description": "As at_least in the body.",
-        "schema": {"type": "string", "pattern": "^[0-9a-f]{16}$"},
-    }
-    statuses: dict[int, list[str]] = {}
-    for code, status in sorted(http.STATUS.items()):
-        statuses.setdefault(status, []).append(code)
-    return {
-        "summary": summary,
-        "parameters": [key, position] if idempotent else [position],
-        "requestBody": {"required": True, "content": _json("Request")},
-        "responses": {
-            "200": {
-                "description": "What the statements gave.",
-                "headers": {"Sqlatch-Position": POSITION_HEADER},
-                "content": _json("Reply"),
-            },
-            **{
-                str(status): {"description": ", ".join(codes), "content": _json("Error")}
-                for status, codes in sorted(statuses.items())
-            },
-        },
-    }
-
-
-def _health() -> dict[str, Any]:
-    return {
-        "summary": "Tell how the service is.",
-        "responses": {
-            "200": {"description": "It is well.", "content": _json("Health")},
-            "401": {"description": "UNAUTHORIZED", "content": _json("Error")},
-            "503": {"description": "It is degraded.", "content": _json("Health")},
-        },
-    }
-
-
-DATABASE = {
-    "name": "database",
-    "in": "path",
-    "required": True,
-    "description": "The database of the request, which the body may leave out.",
-    "schema": {"$ref": "#/components/schemas/Request/properties/database"},
-}
-
-
-POSITION_HEADER = {
-    "description": "As meta.position; not there where databases are files.",
-    "schema": {"type": "string"},
-}
-
-
-def _json(model: str) -> dict[str, Any]:
-    return {"application/json": {"schema": _reference(model)}}
-
-
-_QUERY = _operation("Read or write.", idempotent=True)
-_READ = _operation("Read; what would write is refused.", idempotent=False)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

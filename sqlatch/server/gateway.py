@@ -24,7 +24,7 @@ METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"}
 CORS_HEADERS = {
     "access-control-allow-methods": "GET, POST",
     "access-control-allow-headers": (
-        "authorization, content-type, idempotency-key, sqlatch-at-least"
+        "authorization, content-type, idempotency-key, if-none-match, sqlatch-at-least"
     ),
     "access-control-max-age": "3600",
 }
@@ -53,7 +53,9 @@ class Gateway:
             content = base64.b64decode(content)
         status = HTTPStatus(answer["statusCode"])
         said = {**answer["headers"], **self._for_page(headers)}
-        said["content-length"] = str(len(content))
+        said.setdefault("vary", "origin")
+        if status != HTTPStatus.NOT_MODIFIED:  # its length would be that of the answer it is about
+            said["content-length"] = str(len(content))
         start_response(f"{status.value} {status.phrase}", list(said.items()))
         return [] if method == "HEAD" or not content else [content]
 
@@ -83,14 +85,13 @@ class Gateway:
             return {}
         return {
             "access-control-allow-origin": origin,
-            "access-control-expose-headers": "sqlatch-position",
-            "vary": "origin",
+            "access-control-expose-headers": "etag, sqlatch-position",
         }
 
 
 def refusal(status: int, message: str) -> Answer:
     """Return an answer that says why a request did not reach the service, as API Gateway does."""
-    headers = {"content-type": "application/json"}
+    headers = {"content-type": "application/json", "cache-control": "no-store"}
     return {"statusCode": status, "headers": headers, "body": json.dumps({"message": message})}
 
 

@@ -10,7 +10,7 @@ import apsw
 
 from sqlatch.kernel import nfs
 from sqlatch.kernel.errors import StorageError
-from storage.translate import FOREIGN_ERRORS, in_our_words
+from storage.translate import FOREIGN_ERRORS, DatabaseReplaced, in_our_words
 
 SUFFIX = ".db"
 
@@ -51,6 +51,14 @@ class Files:
             except FileNotFoundError:
                 return None
         return (found.st_dev, found.st_ino) if stat.S_ISREG(found.st_mode) else None
+
+    def changed_ns(self, name: str) -> int:
+        """Return when the file was changed last, which no program can set; DatabaseReplaced."""
+        with self.storage_errors():
+            try:
+                return os.lstat(self.path(name)).st_ctime_ns
+            except FileNotFoundError as error:
+                raise DatabaseReplaced("there is no such file any more") from error
 
     def open_directory(self) -> None:
         """Make the NFS client ask the server again what is in the directory."""

@@ -11,11 +11,12 @@ from sqlatch.kernel import nfs
 from sqlatch.kernel.errors import StorageError
 from storage.connection import Session
 from storage.engine import NEWEST, Begun, Freshness, Grant, Position, Table, closed_on_failure
-from storage.header import header_digest
+from storage.header import counts_commits, header_digest
 from storage.inplace import copies, removal
 from storage.inplace.files import Files
 from storage.pins import Pins
 from storage.translate import DatabaseReplaced, NeedsMemory, RecoveryNeeded, WriteRefused
+from storage.version import Version
 
 IDENTITY_CHECKED_EVERY_S = 1.0
 """How long a warm reader may show a file that was moved away. At a write SQLite itself looks."""
@@ -98,6 +99,13 @@ class Store:
         """Return the file's inode, which each machine sees alike, and the digest of its header."""
         assert self._reader is not None
         return self._state(self._reader)
+
+    def version(self) -> Version:
+        """Return the state with the time of the last change: an older file that was put in place
+        of this one, and written to, may count as many commits. None in WAL mode."""
+        assert self._reader is not None
+        text = f"{self.state()}-{self._files.changed_ns(self.name):x}"
+        return Version(text if counts_commits(self._reader) else "", self._now())
 
     def _state(self, session: Session) -> str:
         assert self._identity is not None

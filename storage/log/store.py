@@ -11,18 +11,9 @@ from typing import TYPE_CHECKING
 import apsw
 
 from sqlatch.kernel.errors import LeaseLost, SqlatchError
-from storage import copies
+from storage import copies, engine
 from storage.connection import Session
-from storage.engine import (
-    NEWEST,
-    Begun,
-    Freshness,
-    Grant,
-    Position,
-    Table,
-    closed_on_failure,
-    position_text,
-)  # fmt: skip
+from storage.engine import NEWEST, Begun, Freshness, Grant, Position, Table, closed_on_failure
 from storage.header import header_digest
 from storage.log import connections
 from storage.log.capture import Capture, Changes
@@ -32,6 +23,7 @@ from storage.log.log import COMMIT_ID_BYTES, Conflict, InDoubt, in_doubt
 from storage.log.replica import Replica
 from storage.pins import Pins
 from storage.translate import DatabaseReplaced
+from storage.version import Version
 
 if TYPE_CHECKING:
     from storage.log.replacement import Ready
@@ -92,7 +84,13 @@ class Store:
         """Return the position, and the digest of the header: another database that was created
         under the name may have the same position."""
         assert self._reader is not None
-        return f"{position_text(self._replica.txid)}-{header_digest(self._reader)}"
+        return f"{engine.position_text(self._replica.txid)}-{header_digest(self._reader)}"
+
+    def version(self) -> Version:
+        """Return the state with the id of the log: another one may be put in its place."""
+        log_id = self._replica.log.database_id
+        text = "" if log_id is None else f"{log_id.hex()}-{self.state()}"
+        return Version(text, self._replica.checked_at_s)
 
     @contextmanager
     def write(

@@ -8,6 +8,7 @@ from storage.engine import NEWEST, Freshness
 from storage.log.store import Store
 
 if TYPE_CHECKING:
+    from storage import engine
     from storage.log.past import Pasts
 
 
@@ -15,12 +16,16 @@ class Timeline(Store):
     """See `Store`. A snapshot may be that of a moment of the past."""
 
     def snapshot(self, deadline_s: float, freshness: Freshness = NEWEST) -> Session:
+        self._seen: engine.Store = self
         if freshness.at is None:
             return super().snapshot(deadline_s, freshness)
-        past = self._pasts.at(freshness.at, deadline_s)
-        session = past.snapshot(deadline_s)
-        self.position = past.position
+        self._seen = self._pasts.at(freshness.at, deadline_s)
+        session = self._seen.snapshot(deadline_s)
+        self.position = self._seen.position
         return session
+
+    def state(self) -> str:
+        return super().state() if self._seen is self else self._seen.state()
 
     def close(self) -> None:
         super().close()

@@ -101,7 +101,9 @@ def test_the_stage_is_no_part_of_the_path(ask: Ask) -> None:
     assert ask(v2("GET", "/dev/health", stage="dev"))["statusCode"] == 200
 
 
-@pytest.mark.parametrize(("route", "method"), ROUTES.items())
+@pytest.mark.parametrize(
+    ("route", "method"), [(route, one) for route, methods in ROUTES.items() for one in methods]
+)
 @pytest.mark.parametrize("database", ["main", "v2"])
 def test_a_route_that_is_open_for_others_leads_nowhere(
     route: str, method: str, database: str, ask: Ask
@@ -110,8 +112,11 @@ def test_a_route_that_is_open_for_others_leads_nowhere(
     path = route.format(database=database)
     body = json.dumps({"query": "SELECT 1", "database": database})
 
+    parts = {"rawQueryString": "query=SELECT+1"} if path.endswith("/read") else {}
+    if route == "/read":
+        parts["rawQueryString"] += f"&database={database}"
     for key, status in ((f"{method} {route}", 200), (f"{method} /{{libsql+}}", 404)):
-        assert ask(v2(method, path, body, routeKey=key))["statusCode"] == status
+        assert ask(v2(method, path, body, routeKey=key, **parts))["statusCode"] == status
 
 
 def test_read_refuses_writes(ask: Ask) -> None:
@@ -259,7 +264,7 @@ def test_gzip_is_used_only_where_the_client_takes_it(header: str, *, taken: bool
         (v2("POST", "/nope", "{}"), (404, "BAD_EVENT", "no such path")),
         (v2("GET", "/query"), (405, "BAD_EVENT", "send POST to /query")),
         (v2("POST", "/health", "{}"), (405, "BAD_EVENT", "send GET to /health")),
-        (v1("DELETE", "/read"), (405, "BAD_EVENT", "send POST to /read")),
+        (v1("DELETE", "/read"), (405, "BAD_EVENT", "send POST or GET or HEAD to /read")),
         (v2("POST", "/query"), (400, "BAD_EVENT", "the body is empty")),
         (v2("POST", "/query", ""), (400, "BAD_EVENT", "the body is empty")),
         (v2("POST", "/query", "{"), (400, "BAD_EVENT", "the body is not JSON")),

@@ -106,8 +106,35 @@ def test_a_page_that_may_call_is_answered_and_told_so(server: HTTPConnection, or
     assert (asked, answered) == (204, 200)
     for one in (preflight, answer):
         assert f"access-control-allow-origin: {origin}" in one.lower()
-        assert "access-control-expose-headers: sqlatch-position" in one.lower()
+        assert "access-control-expose-headers: etag, sqlatch-position" in one.lower()
     assert "access-control-allow-headers: authorization, content-type" in preflight.lower()
+
+
+def test_a_read_in_a_url_is_answered_as_caches_understand_it(server: HTTPConnection) -> None:
+    server.request("POST", "/query", WRITE)
+    assert server.getresponse().read()
+    asked = ["GET /read?query=SELECT%20n%20FROM%20t&max_age_ms=5000 HTTP/1.1", "host: localhost"]
+    status, first = raw(server, *asked)
+    etag = next(line for line in first.split("\r\n") if line.lower().startswith("etag: "))[6:]
+    known = f"if-none-match: {etag}"
+
+    again = raw(server, *asked, known)
+    head = raw(server, asked[0].replace("GET", "HEAD"), asked[1])
+    by_a_page = raw(server, *asked, known, f"origin: {PAGE}")
+
+    assert (status, again[0], head[0], by_a_page[0]) == (200, 304, 200, 304)
+    assert [one.endswith("\r\n\r\n") for one in (again[1], head[1])] == [True, True]
+    assert "content-length" not in again[1].lower()
+    for one in (first, again[1], head[1], by_a_page[1]):
+        assert "max-age=5, must-revalidate" in one
+        assert "vary: accept-encoding, authorization, origin, sqlatch-at-least" in one.lower()
+    assert f"access-control-allow-origin: {PAGE}" in by_a_page[1].lower()
+
+
+def test_a_refusal_of_the_gateway_is_not_kept(server: HTTPConnection) -> None:
+    _status, answer = raw(server, "GET /read?query=SELECT%201 HTTP/1.1", "host: evil.example")
+
+    assert "cache-control: no-store" in answer.lower()
 
 
 def test_a_client_that_hangs_up_leaves_no_traceback(

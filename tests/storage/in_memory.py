@@ -29,6 +29,7 @@ from storage.engine import (
 )
 from storage.pins import Pins
 from storage.translate import DatabaseReplaced, RecoveryNeeded
+from storage.version import Version
 
 FLAGS = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_MEMORY
 
@@ -127,6 +128,9 @@ class MemoryStore:
     def state(self) -> str:
         assert self._reader is not None
         return str(self._reader[0])
+
+    def version(self) -> Version:
+        return Version(f"{id(self._shared)}-{self.state()}", self._now())
 
     @contextmanager
     def write(
