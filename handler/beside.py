@@ -8,9 +8,11 @@ from locking.clock import Clock
 from storage import vectors
 
 if TYPE_CHECKING:
+    from handler.leaders_files import LeadersFiles
     from handler.turn import Turn
     from hrana.files import Files
     from hrana.table import Table
+    from sqlatch.kernel.node import Nodes
     from storage.engine import Engine
 
 
@@ -25,9 +27,31 @@ def engine_of(settings: Settings) -> "Engine":
         from storage.log.cloud import in_table
 
         return in_table(*settings.log_table, settings.copies_directory, settings.history_s)
+    if settings.nodes:
+        from storage.follower.engine import follower
+
+        return follower(
+            settings.nodes,
+            settings.log_token,
+            settings.copies_directory,
+            settings.max_age_ms / 1000,
+        )
     from storage.inplace.engine import InPlace
 
     return InPlace(settings.home)
+
+
+def leader_of(settings: Settings) -> "Nodes":
+    """Return the nodes that are asked what is not for this one."""
+    from sqlatch.kernel.node import Nodes
+
+    return Nodes(settings.nodes, settings.log_token)
+
+
+def leaders_files_of(leader: "Nodes") -> "LeadersFiles":
+    from handler.leaders_files import LeadersFiles
+
+    return LeadersFiles(leader)
 
 
 def memory_bytes(environment: Mapping[str, str]) -> int | None:
@@ -46,6 +70,8 @@ def _choose_vectors(settings: Settings) -> None:
 
 def stream_files_of(settings: Settings, clock: Clock) -> "Files":
     """Return the files of streams, in the directory of the databases or the table of their logs."""
+    if settings.nodes:
+        return leaders_files_of(leader_of(settings))
     if settings.log_table is None:
         from hrana.directory import StreamFiles
 

@@ -65,7 +65,7 @@ def job_of(
         key,
         group,
         NEWEST
-        if event.at_least is None and not event.max_age_ms and event.at is None
+        if event.at_least is None and event.max_age_ms is None and event.at is None
         else freshness_of(event.at_least, event.max_age_ms, settings, at=event.at),
     )
 
@@ -88,7 +88,7 @@ def freshness_of(
     """Return which states a request may see; BadEvent if there are no positions."""
     if at is not None:
         return Freshness(at=moment_of(at, settings))
-    if at_least is None and not max_age_ms:
+    if at_least is None and max_age_ms is None:
         return NEWEST
     if at_least is not None and not settings.log:
         raise BadEvent(
@@ -97,7 +97,7 @@ def freshness_of(
             field="at_least",
         )
     position = None if at_least is None else Position(at_least)
-    return Freshness(position, (max_age_ms or 0) / 1000)
+    return Freshness(position, None if max_age_ms is None else max_age_ms / 1000)
 
 
 def moment_of(at: "int | datetime", settings: Settings) -> Moment:

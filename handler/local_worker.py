@@ -5,13 +5,15 @@ import logging
 import os
 import signal
 import sys
+import threading
 import time
 import traceback
-from typing import Any
+from typing import IO, Any
 
 from handler import log
 from handler.beside import engine_of
 from handler.local import invoke
+from handler.service import service
 from handler.settings import Settings, SettingsError
 from sqlatch.kernel.errors import SqlatchError
 
@@ -20,7 +22,10 @@ CHECK = "check"
 
 AS_JSON = "--json"
 
-REAP = "reap"
+MANY = "--many"
+"""Answer events at the same time: those of nodes that follow this one, which mostly wait."""
+
+LOG, REAP = "log", "reap"
 REAPED = {
     "leases_reaped": "expired leases",
     "hot_journals_recovered": "journals rolled back",
@@ -47,11 +52,31 @@ def main() -> None:
     answers = os.fdopen(os.dup(1), "wb")
     # What a library prints goes to the log, not into the answers.
     os.dup2(2, 1)
+    if MANY in sys.argv:
+        _answer_many(answers)
+        return
     for line in sys.stdin.buffer:
         event = json.loads(line)
         answer = _problem() if event == CHECK else _answer(event)
-        answers.write(json.dumps(answer).encode() + b"\n")
-        answers.flush()
+        _write(answers, answer)
+
+
+def _answer_many(answers: IO[bytes]) -> None:
+    """Answer events that are numbered, each in a thread of its own, as soon as it can be."""
+    writing = threading.Lock()
+
+    def run(number: int, event: dict[str, Any]) -> None:
+        answer = _answer(event)
+        with writing:
+            _write(answers, [number, answer])
+
+    for line in sys.stdin.buffer:
+        threading.Thread(target=run, args=json.loads(line), daemon=True).start()
+
+
+def _write(answers: IO[bytes], answer: Any) -> None:
+    answers.write(json.dumps(answer).encode() + b"\n")
+    answers.flush()
 
 
 class Plain(logging.Formatter):
@@ -86,13 +111,16 @@ def _reaped(fields: dict[str, Any]) -> list[str]:
 
 
 def _is_of_interest(record: logging.LogRecord) -> bool:
-    """Return False for a run of the reaper that found nothing to do."""
+    """Return False for a run of the reaper that found nothing to do, and for a read of a log."""
     fields = record.__dict__.get("fields", {})
+    if fields.get("kind") == LOG and "code" not in fields:
+        return False
     return fields.get("kind") != REAP or "code" in fields or bool(_reaped(fields))
 
 
 def _answer(event: dict[str, Any]) -> dict[str, Any]:
     try:
+        service().databases.feed()
         return invoke(event)
     except Exception:
         traceback.print_exc()

@@ -19,8 +19,8 @@ from sqlatch.kernel.errors import Fact, SqlatchError
 from storage.fingerprint import fingerprint
 from storage.tally import RAN, Ran
 
-SERVER_SIDE = frozenset({"DATABASE_BUSY", "DATABASE_CORRUPT", "LEASE_LOST", "STORAGE_ERROR",
-                         "TIMEOUT"})  # fmt: skip
+SERVER_SIDE = frozenset({"DATABASE_BUSY", "DATABASE_CORRUPT", "LEADER_UNREACHABLE", "LEASE_LOST",
+                         "STORAGE_ERROR", "TIMEOUT"})  # fmt: skip
 """Codes that the service answers for; LEASE_BUSY is counted apart, the others are the caller's."""
 
 FAILURES_MAX, SHAPES_MAX = 100, 20

@@ -19,7 +19,7 @@ def permission(service: Service, event: Mapping[str, Any]) -> Callable[[Request]
 
     In two steps, so that a body is parsed only for a caller who may ask something.
     """
-    access = _access(service, event)
+    access = access_of(service, event)
     if access is None:
         return lambda request: request
 
@@ -43,7 +43,7 @@ def permission(service: Service, event: Mapping[str, Any]) -> Callable[[Request]
     return permitted
 
 
-def _access(service: Service, event: Mapping[str, Any]) -> "Access | None":
+def access_of(service: Service, event: Mapping[str, Any]) -> "Access | None":
     """Return what the token of a caller permits; None where API Gateway alone decides."""
     settings = service.settings
     if settings.http_auth == "token":

@@ -8,6 +8,7 @@ from events.whole import BranchEvent, HealthEvent, HistoryEvent, ManageEvent
 from handler.log import Logged, Record
 from handler.service import service
 from sqlatch.kernel.errors import BadEvent, SqlatchError
+from storage.nodes import ForLeader
 
 REPLY_RESERVE_S = 0.5
 """Of an invocation's time, what is kept for commit, release and reply after the last statement."""
@@ -37,13 +38,15 @@ def lambda_handler(event: Any, context: Context) -> dict[str, Any]:
         ends_at_s = service().clock.now() + (
             context.get_remaining_time_in_millis() / 1000 - REPLY_RESERVE_S
         )
-        if door is Door.HTTP:
-            return _http(event, record, ends_at_s)
         if door is Door.SQS:
             return _sqs(event, record, ends_at_s)
         if door is Door.SCHEDULE:
             raise BadEvent("a schedule calls the reaper, not the query function")
-        return _direct(event, record, ends_at_s)
+        answer = _http if door is Door.HTTP else _direct
+        try:
+            return answer(event, record, ends_at_s)
+        except ForLeader:
+            return _forwarded(event, door, record, ends_at_s)
 
 
 def door_of(event: object) -> Door:
@@ -79,6 +82,18 @@ def _direct(event: Any, record: Record, ends_at_s: float) -> dict[str, Any]:
         return service().answer(request, record, ends_at_s=ends_at_s)
     except SqlatchError as error:
         # Lambda tells a direct caller the class and the text of an error, and nothing else.
+        raise error.told() from error.__cause__
+
+
+def _forwarded(event: Any, door: Door, record: Record, ends_at_s: float) -> dict[str, Any]:
+    """Return the answer of the node that leads."""
+    from handler import forward
+
+    if door is Door.HTTP:
+        return forward.http_request(service(), event, record, ends_at_s=ends_at_s)
+    try:
+        return forward.direct(service(), event, record, ends_at_s=ends_at_s)
+    except SqlatchError as error:
         raise error.told() from error.__cause__
 
 
@@ -141,7 +156,7 @@ def _http(event: Any, record: Record, ends_at_s: float) -> dict[str, Any]:
 
 
 def _streamed(event: Any, record: Record, ends_at_s: float) -> dict[str, Any] | None:
-    """Return the answer to a libSQL client, or a file of the console; None for any other path."""
+    """Return the answer to a libSQL client, to a node that follows, or a file of the console."""
     from events import http
 
     method, path = http.route(event)
@@ -149,6 +164,11 @@ def _streamed(event: Any, record: Record, ends_at_s: float) -> dict[str, Any] | 
         return None
     if method == "GET" and (page := _console(path, event, record)) is not None:
         return page
+    if path.startswith("/log"):
+        from handler import following
+
+        if following.is_for(path):
+            return following.answer(service(), event, record, ends_at_s=ends_at_s)
     from hrana.paths import endpoint_of
 
     endpoint = endpoint_of(path)

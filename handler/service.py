@@ -4,7 +4,7 @@ import os
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from functools import cache, cached_property, partial
+from functools import cache, partial
 from math import inf
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
@@ -15,6 +15,7 @@ from events.request import QueryEvent
 from handler.beside import engine_of, memory_bytes
 from handler.job import job_of, reply_of
 from handler.log import Record
+from handler.parts import Parts
 from handler.settings import Settings
 from locking.clock import Clock
 from sqlatch.kernel.errors import DatabaseBusy, LeaseBusy, ReadOnly, Timeout
@@ -23,16 +24,11 @@ from sqlexec.statement import GrantNeeded, Job, Kind, Outcome
 from storage.deadline import within
 from storage.engine import Grant, position_text
 from storage.memory import limit_memory
+from storage.nodes import ForLeader, Tail
 from storage.translate import DEADLINE_PASSED, NeedsMemory, Overtaken, RecoveryNeeded
 
 if TYPE_CHECKING:
-    from handler.tokens import Tokens
-    from handler.turn import Turn
-    from hrana.baton import Batons
-    from hrana.files import Files
     from locking.lease import HeldLease, Lease
-    from locking.leases import Leases
-    from sqlatch.kernel.aws.s3 import Bucket
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -45,62 +41,27 @@ RECOVERY_CHECK_S = 0.1
 """How long to wait for that lease before checking again whether another has recovered it."""
 
 
-class Service:
+class Service(Parts):
     """The service of one process: databases kept open, leases, settings, clock."""
 
     def __init__(self, settings: Settings, *, clock: Clock | None = None) -> None:
-        self.settings = settings
-        self.clock = clock or Clock()
+        super().__init__(settings, clock or Clock())
         limit_memory(memory_bytes(os.environ))
         self.databases = Databases(
             engine_of(settings), now=self.clock.now, may_create=settings.create == "on-write"
         )
         self._holder = f"{os.environ.get('AWS_LAMBDA_FUNCTION_NAME') or socket.gethostname()}"
 
-    @cached_property
-    def leases(self) -> "Leases":
-        """Made when the first lease is taken: a process that only reads loads no calls to AWS."""
-        from locking.leases import Leases
-        from locking.tables import open_table
-
-        return Leases(open_table(self.settings.leases), clock=self.clock)
-
     def held_leases(self) -> "list[HeldLease]":
         """Return the leases that stand; none where the engine needs none."""
         return self.leases.held() if self.databases.needs_lease else []
 
-    @cached_property
-    def tokens(self) -> "Tokens":
-        """Made when the first token is checked: most requests bring none."""
-        from handler.tokens import Tokens
-
-        return Tokens(self.settings.token_keys)
-
-    @cached_property
-    def batons(self) -> "Batons":
-        """Made when the first stream comes."""
-        from hrana.baton import Batons
-
-        return Batons(self.stream_files)
-
-    @cached_property
-    def stream_files(self) -> "Files":
-        from handler.beside import stream_files_of
-
-        return stream_files_of(self.settings, self.clock)
-
-    @cached_property
-    def results(self) -> "Bucket":
-        """The bucket of whole results."""
-        from sqlatch.kernel.aws.s3 import Bucket
-
-        return Bucket(self.settings.results_place[0])
-
-    @cached_property
-    def turn(self) -> "Turn":
-        from handler.beside import turn_of
-
-        return turn_of(self.settings, self.clock)
+    def tail(self, database: str) -> "Tail":
+        """The log of a database, for nodes that follow this one."""
+        with self.making:
+            if database not in self.tails:
+                self.tails[database] = self.databases.tail(database)
+            return self.tails[database]
 
     def answer(self, event: QueryEvent, record: Record, *, ends_at_s: float) -> dict[str, Any]:
         """The reply to a request. Nothing of it runs past `ends_at_s`, in epoch seconds."""
@@ -131,6 +92,8 @@ class Service:
         """
         if self.settings.read_only:
             raise ReadOnly.of_statement()
+        if self.databases.follows:
+            raise ForLeader
         if not self.databases.needs_lease:
             yield self._optimistic_grant(deadline_s)
             return

@@ -12,6 +12,7 @@ LEASES_FILE = ".leases.sqlite"
 IN_A_DIRECTORY = "directory:"
 IN_A_TABLE = re.compile(r"dynamodb:([^,]+),s3://([^/]+)/?(.*)")
 IN_A_BUCKET = "s3://"
+AT_A_NODE = re.compile(r"https?://[^\s,]+(,https?://[^\s,]+)*")
 IN_LAMBDA = "AWS_LAMBDA_RUNTIME_API"
 """Set by Lambda's runtime, and by its emulator."""
 
@@ -31,8 +32,23 @@ class Settings:
         default="",
         metadata={
             "description": "`directory:<path>` or `dynamodb:<table>,s3://<bucket>/<prefix>`: each"
-            " database is a log of its transactions there, in place of a file; unset: the files of"
-            " SQLATCH_DATABASES"
+            " database is a log of its transactions there, in place of a file; `https://<node>`,"
+            " or several separated by commas: the logs of another node, which this one follows;"
+            " unset: the files of SQLATCH_DATABASES"
+        },
+    )
+    log_token: str = field(
+        default="",
+        metadata={
+            "description": "token for the node that is followed, one that may write to all; unset:"
+            " requests to it are signed by IAM where AWS answers"
+        },
+    )
+    max_age_ms: int = field(
+        default=1_000,
+        metadata={
+            "description": "how old a state a read may get that does not say, at a node that"
+            " follows another one"
         },
     )
     copies: Path | None = field(
@@ -119,7 +135,7 @@ class Settings:
     )
 
     def __post_init__(self) -> None:
-        if not self.leases and self.log_table is None:
+        if not self.leases and self.log_table is None and not self.nodes:
             object.__setattr__(self, "leases", f"sqlite:{self.home / LEASES_FILE}")
 
     @property
@@ -133,6 +149,11 @@ class Settings:
         """The table, the bucket and the prefix in it of the logs, None where they are elsewhere."""
         found = IN_A_TABLE.fullmatch(self.log)
         return None if found is None else (found[1], found[2], found[3] and f"{found[3]}/")
+
+    @property
+    def nodes(self) -> tuple[str, ...]:
+        """The URLs of the node whose logs are followed; empty where there is none."""
+        return tuple(self.log.split(",")) if AT_A_NODE.fullmatch(self.log) else ()
 
     @property
     def history_s(self) -> float:
@@ -172,7 +193,8 @@ class Settings:
             for name in cls.__dataclass_fields__
             if environment.get(variable_of(name))
         }
-        needs_lease = not IN_A_TABLE.fullmatch(given.get("log", ""))
+        log = given.get("log", "")
+        needs_lease = not (IN_A_TABLE.fullmatch(log) or AT_A_NODE.fullmatch(log))
         if needs_lease and "leases" not in given and environment.get(IN_LAMBDA):
             raise SettingsError(
                 "SQLATCH_LEASES: is not set; on Lambda it is dynamodb:<table>,"
@@ -190,7 +212,7 @@ _NO_DATABASES = (
     "SQLATCH_DATABASES: is not set: directory of the database files, `<name>.db` (or SQLATCH_LOG)"
 )
 _FORMS = {
-    "log": "directory:<path> or dynamodb:<table>,s3://<bucket>/<prefix>",
+    "log": "directory:<path>, dynamodb:<table>,s3://<bucket>/<prefix> or https://<node>",
     "leases": "dynamodb:<table> or sqlite:<file>",
     "results": "s3://<bucket>/<prefix>",
 }
@@ -201,7 +223,9 @@ _parse = schema.parser(
     Settings,
     strict=False,
     databases=schema.then(Path, schema.text()),
-    log=schema.text(pattern=f"^({IN_A_DIRECTORY}.|{IN_A_TABLE.pattern}$)"),
+    log=schema.text(pattern=f"^({IN_A_DIRECTORY}.|{IN_A_TABLE.pattern}$|{AT_A_NODE.pattern}$)"),
+    log_token=schema.text(),
+    max_age_ms=schema.integer(ge=0),
     copies=schema.then(Path, schema.text()),
     leases=schema.text(pattern="^(dynamodb|sqlite):."),
     read_only=schema.boolean(),

@@ -264,7 +264,7 @@ class Database:
                 return apply(session)
             except StatementError:
                 # A schema that is allowed to be old refuses nothing: not a write to a new table.
-                if freshness.max_age_s:
+                if self._store.max_age_s if freshness.max_age_s is None else freshness.max_age_s:
                     session = self._store.snapshot(deadline_s, replace(freshness, max_age_s=0))
                 if session.schema_has_changed():
                     return apply(session)

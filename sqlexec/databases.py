@@ -7,8 +7,10 @@ from sqlexec.database import Database
 from sqlexec.idempotency import TABLE
 from sqlexec.interactive import not_found
 from sqlexec.plan import Plans
-from storage.engine import Commit, Engine, Moment, Position, Work
+from storage.engine import Commit, Engine, Moment, Position
 from storage.memory import keeps_too_much, kept_bytes_max, sqlite_bytes
+from storage.nodes import Tail
+from storage.work import Work
 
 FREED_BYTES_MIN = 16 * 1024 * 1024
 """Of less a statement that ran short would make nothing: it is about what one database keeps."""
@@ -46,6 +48,23 @@ class Databases:
     def needs_lease(self) -> bool:
         """Return whether only one may write to a database at a time."""
         return self._engine.needs_lease
+
+    @property
+    def follows(self) -> bool:
+        """Return whether they are another node's."""
+        return self._engine.follows
+
+    def saw(self, name: str, position: Position) -> None:
+        """A caller of this machine was told of a position by the leader: no read is older."""
+        self._engine.saw(name, position)
+
+    def feed(self) -> None:
+        """Read on in the background from now on, where that is of use: the process goes on."""
+        self._engine.feed()
+
+    def tail(self, name: str) -> Tail:
+        """Return the end of a database's log, for nodes that follow it; BadEvent without logs."""
+        return self._engine.tail(name)
 
     def names(self) -> list[str]:
         """Return the names of the databases that exist, sorted."""

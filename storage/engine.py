@@ -4,18 +4,19 @@ One contract test holds every engine to it (`tests/storage/test_contract.py`). A
 reports is one of the contract's errors by then. Deadlines are in epoch seconds.
 """
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NewType, Protocol
 
 from sqlatch.kernel.errors import DatabaseCorrupt, StorageError
 from storage.connection import Session
+from storage.nodes import Tail
 from storage.pins import Pins
 from storage.translate import DatabaseReplaced, RecoveryNeeded
 from storage.version import Version
+from storage.work import Work
 
 Position = NewType("Position", int)
 """The place of a commit in the history of its database: a later commit has a greater one."""
@@ -58,12 +59,13 @@ class Commit:
 class Freshness:
     """The states that a read may see: none before `at_least`, none older than `max_age_s`.
 
-    Older is one that another commit had replaced by then. 0: the newest state. With `at`, the
-    state is that of a moment of the past, and of nothing else.
+    Older is one that another commit had replaced by then. 0: the newest state. None: what the
+    engine has for those who do not say, which is the newest state where it can be asked for. With
+    `at`, the state is that of a moment of the past, and of nothing else.
     """
 
     at_least: Position | None = None
-    max_age_s: float = 0.0
+    max_age_s: float | None = None
     at: Moment | None = None
 
 
@@ -106,37 +108,6 @@ class Grant:
     optimistic: bool = False
 
 
-@dataclass(slots=True)
-class Work:
-    """Counts of an engine that keeps logs, since they were last taken: records applied to copies,
-    appends attempted, the bytes of their records, and the time and bytes of copies that were
-    fetched from snapshots.
-    """
-
-    records_applied: int = 0
-    attempts: int = 0
-    bytes_shipped: int = 0
-    hydration_ms: float = 0.0
-    bytes_fetched: int = 0
-
-    def taken(self) -> "Work":
-        """Return the counts, which begin anew."""
-        taken = replace(self)
-        self.records_applied = self.attempts = self.bytes_shipped = self.bytes_fetched = 0
-        self.hydration_ms = 0.0
-        return taken
-
-    @contextmanager
-    def hydrating(self, size_bytes: int) -> Iterator[None]:
-        """Count what is fetched in the block."""
-        started_s = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.hydration_ms += (time.perf_counter() - started_s) * 1000
-            self.bytes_fetched += size_bytes
-
-
 class KeepsChanging(Exception):
     """Commits made a copy begin again too often: hold a grant while it is made."""
 
@@ -171,6 +142,9 @@ class Store(Protocol):
     """
 
     name: str
+
+    max_age_s: float
+    """The age of a state that a read gets which does not say; 0 but at a follower."""
 
     @property
     def position(self) -> Position | None:
@@ -255,6 +229,9 @@ class Engine(Protocol):
     needs_lease: bool
     """Only one may write to a database at a time. If not, every grant is optimistic."""
 
+    follows: bool
+    """The databases are another node's, which everything is asked that is not a read: ForLeader."""
+
     def open(self, name: str, *, table: Table, now: Callable[[], float]) -> Store:
         """Return one database. It gets the table with its first write."""
 
@@ -277,6 +254,15 @@ class Engine(Protocol):
 
         Return the position of that state. BadEvent if the name is taken, or the state is not kept.
         """
+
+    def saw(self, name: str, position: Position) -> None:
+        """A caller of this machine was told of a position by the leader: no read is older."""
+
+    def feed(self) -> None:
+        """Read on in the background from now on, where that is of use: the process goes on."""
+
+    def tail(self, name: str) -> Tail:
+        """Return the end of a database's log, for nodes that follow it; BadEvent without logs."""
 
     def forget_deleted(self, before_s: float) -> int:
         """Remove the copies of databases that were deleted before then. Returns how many."""

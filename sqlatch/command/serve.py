@@ -62,6 +62,7 @@ def serve(
     """
     _check_that_it_can_run()
     from sqlatch.server.http import Server
+    from sqlatch.server.log_worker import AT_ONCE
     from sqlatch.server.schedule import Schedule
     from sqlatch.server.workers import Workers
 
@@ -72,13 +73,13 @@ def serve(
     home = _made_home(environment)
     token = _token(home, environment)
     environment.setdefault("SQLATCH_CONSOLE", "true")
-    pool = Workers(environment, ["--json"] if as_json else [])
+    pool = Workers(environment, ["--json"] if as_json else [], at_once=workers)
     schedule = Schedule(pool.answer, reap_every_min * 60)
     try:
         if problem := pool.problem():
             raise Failure(f"nothing is served: {problem}", Exit.REFUSED)
         try:
-            server = Server(pool.answer, port, origins=origins, threads=workers)
+            server = Server(pool.answer, port, origins=origins, threads=workers + AT_ONCE)
         except OSError as error:
             raise Failure(
                 f"port {port} cannot be served: {os.strerror(error.errno or 0)}; --port names"
@@ -148,6 +149,8 @@ def _token(home: Path | None, environment: dict[str, str]) -> str | None:
 
     if environment.get("SQLATCH_TOKEN_KEYS"):
         return None
+    if environment.get("SQLATCH_LOG", "").startswith(("http://", "https://")):
+        return environment.get("SQLATCH_LOG_TOKEN")  # the keys are those of the other node
     if home is None:
         private, public = new_key()
         token = credentials.signed_by(private)

@@ -17,6 +17,7 @@ SqlatchError
   DatabaseBusy            DATABASE_BUSY
   StorageError            STORAGE_ERROR
   DatabaseCorrupt         DATABASE_CORRUPT
+  LeaderUnreachable       LEADER_UNREACHABLE
 """
 
 import json
@@ -231,6 +232,15 @@ class DatabaseCorrupt(SqlatchError):
     """SQLite says that the file is malformed, or is no database."""
 
     code = "DATABASE_CORRUPT"
+
+
+class LeaderUnreachable(SqlatchError):
+    """The node that writes, or has the newest state, does not answer; says which."""
+
+    code = "LEADER_UNREACHABLE"
+    retryable = True
+
+    leader: str
 
 
 def kinds() -> list[type[SqlatchError]]:

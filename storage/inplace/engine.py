@@ -3,17 +3,21 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from sqlatch.kernel.errors import BadEvent
 from storage.copies import no_history
-from storage.engine import Commit, Moment, Position, Table, Work
+from storage.engine import Commit, Moment, Position, Table
 from storage.inplace import copies, removal
 from storage.inplace.files import Files
 from storage.inplace.store import Store
+from storage.nodes import Tail
+from storage.work import Work
 
 
 class InPlace:
     """The databases of a directory, `<name>.db` each."""
 
     needs_lease = True
+    follows = False
 
     def __init__(self, directory: Path) -> None:
         self._files = Files(directory)
@@ -38,6 +42,17 @@ class InPlace:
 
     def branch(self, name: str, to: str, moment: Moment | None, deadline_s: float) -> Position:
         raise no_history(name)
+
+    def saw(self, name: str, position: Position) -> None:
+        """Nothing: each read asks for the newest state."""
+
+    def feed(self) -> None:
+        """Nothing: each read asks for the newest state."""
+
+    def tail(self, name: str) -> Tail:
+        raise BadEvent(
+            "databases are files here, which nobody can follow: keep them as logs (SQLATCH_LOG)"
+        )
 
     def tend(self, name: str, deadline_s: float) -> None:
         """Nothing: a file grows by what is in it, and is as quick to open as it was."""

@@ -35,6 +35,8 @@ class Store:
     time and chance are what they say.
     """
 
+    max_age_s = 0.0
+
     def __init__(
         self,
         name: str,

@@ -26,6 +26,7 @@ class InTable(Logs):
     """The databases of a table and a bucket, and their copies, which are this machine's."""
 
     needs_lease = False
+    poll_s = 0.25  # each look is a call
 
     def __init__(
         self, table: Table, objects: Objects, slot: Slot, history_s: float = HISTORY_S

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 import apsw
 
 from sqlatch.kernel.errors import StorageError
-from storage.engine import Work
 from storage.log.archive import LtxFile
 from storage.log.capture import Capture
 from storage.log.hydration import Hydrator, LazyFiles, Read, map_of, snapshot_of
 from storage.log.ltx import Damaged, Header, scan
+from storage.work import Work
 
 if TYPE_CHECKING:
     from storage.log.reading import Ranges

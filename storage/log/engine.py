@@ -29,6 +29,7 @@ class InLog(Logs):
     """
 
     needs_lease = True
+    poll_s = 0.005
 
     def __init__(self, directory: Path, copies: Path, history_s: float = HISTORY_S) -> None:
         super().__init__(Slot(str(directory.resolve()), copies), history_s)

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from sqlatch.kernel.errors import SqlatchError, Timeout
 from storage.deadline import within
@@ -25,7 +25,7 @@ def reach(
     Timeout if it does not by the deadline. A database that does not exist is not waited for.
     """
     at_least = freshness.at_least or 0
-    if replica.txid < at_least or not replica.is_within(freshness.max_age_s):
+    if replica.txid < at_least or not replica.is_within(freshness.max_age_s or 0.0):
         replica.catch_up(deadline_s)
     while 0 < replica.txid < at_least:
         left_s = deadline_s - now()
@@ -38,7 +38,8 @@ def reach(
                 position=newest,
             )
         time.sleep(min(left_s, POLL_S))
-        replica.catch_up(deadline_s)
+        with suppress(Timeout):  # of a question so near the deadline
+            replica.catch_up(deadline_s)
 
 
 @contextmanager

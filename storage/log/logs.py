@@ -8,12 +8,14 @@ from math import inf
 from pathlib import Path
 
 from storage import copies
-from storage.engine import Commit, Moment, Position, Table, Work
+from storage.engine import Commit, Moment, Position, Table
 from storage.log.archive import Archive
 from storage.log.log import HISTORY_S, Log, Place, base_name
 from storage.log.replica import Replica
 from storage.log.slots import Slot
 from storage.log.timeline import Timeline
+from storage.nodes import Tail
+from storage.work import Work
 
 Lay = Callable[[Archive, bytes, int], None]
 """Writes a snapshot that is to lie ready: among which files, by which name, of which position."""
@@ -24,6 +26,11 @@ class Logs(ABC):
 
     An engine says where a log and its files lie, and how one begins. See `Engine`.
     """
+
+    follows = False
+
+    poll_s: float
+    """The time between two looks at a log for a node that follows it."""
 
     def __init__(self, slot: Slot, history_s: float = HISTORY_S) -> None:
         self.work = Work()
@@ -53,6 +60,18 @@ class Logs(ABC):
 
         begin = partial(self._begin, to)
         return branch(self._replica(name, time.time), moment, deadline_s, begin)
+
+    def saw(self, name: str, position: Position) -> None:  # noqa: B027
+        """Nothing: each read asks for the newest state."""
+
+    def feed(self) -> None:  # noqa: B027
+        """Nothing: each read asks for the newest state."""
+
+    def tail(self, name: str) -> Tail:
+        from storage.follower.served import ServedLog
+
+        open_log = partial(self._log, name, time.time)
+        return ServedLog(open_log, self._archive(name), poll_s=self.poll_s)
 
     def _begin(self, name: str, lay: Lay) -> None:
         """Have a snapshot laid, and make a log that begins behind it.

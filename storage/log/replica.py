@@ -7,7 +7,6 @@ from pathlib import Path
 import apsw
 
 from sqlatch.kernel.errors import DatabaseCorrupt, StorageError
-from storage.engine import Work
 from storage.log.archive import Archive
 from storage.log.bookmark import Bookmark
 from storage.log.copy_file import CopyFile, as_told, told
@@ -15,6 +14,7 @@ from storage.log.copy_lock import CopyLock
 from storage.log.log import Gone, Log, Place, Record
 from storage.log.ltx import Damaged, decode
 from storage.translate import in_our_words
+from storage.work import Work
 
 Ask = Callable[[Log], list[Record]]
 NO_SNAPSHOT = "and there is no snapshot that it continues: restore it from a backup"
@@ -61,12 +61,12 @@ class Replica:
 
     @property
     def txid(self) -> int:
-        """The number of the last transaction in the copy; 0: there is none."""
+        """The number of the last transaction in the copy, or 0."""
         return self._bookmark.place.txid
 
     def is_within(self, max_age_s: float) -> bool:
-        """Return whether the copy was the newest state less than that time ago."""
-        # A clock may be set back: then nothing is known of the time since.
+        """Return whether the copy was the newest state less than that time ago. If a clock was set
+        back, nothing is known of the time since."""
         return 0 <= self.now() - self.checked_at_s < max_age_s
 
     def catch_up(self, deadline_s: float) -> None:

@@ -28,14 +28,14 @@ from storage.version import Version
 if TYPE_CHECKING:
     from storage.log.replacement import Ready
 
-AS_IT_IS = Freshness(max_age_s=inf)
-"""The copy as it stands; the log was asked just before."""
-
+AS_IT_IS = Freshness(max_age_s=inf)  # the log was asked just before
 _FIND_TABLE = "SELECT 1 FROM sqlite_schema WHERE lower(name) = ?"
 
 
 class Store:
     """A connection that cannot write and one that can, on the replica that an instance has."""
+
+    max_age_s = 0.0
 
     def __init__(
         self,
@@ -81,8 +81,7 @@ class Store:
         return self._reader
 
     def state(self) -> str:
-        """Return the position, and the digest of the header: another database that was created
-        under the name may have the same position."""
+        """Return the position and the digest of the header, since a position may come again."""
         assert self._reader is not None
         return f"{engine.position_text(self._replica.txid)}-{header_digest(self._reader)}"
 

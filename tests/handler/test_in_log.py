@@ -13,7 +13,7 @@ from handler.log import Record
 from handler.reaper import reap
 from handler.service import Service, service
 from locking.lease import GRACE_S, Claim
-from storage.engine import Work
+from storage.work import Work
 from tests.conftest import Ask, forget
 from tests.handler.test_costs import UNWANTED, first_request, loaded_after
 from tests.handler.test_messages import failed, insert, record

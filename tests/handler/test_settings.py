@@ -15,6 +15,8 @@ def test_defaults_need_only_the_directory() -> None:
     assert asdict(settings) == {
         "databases": Path("/mnt/databases"),
         "log": "",
+        "log_token": "",
+        "max_age_ms": 1_000,
         "copies": None,
         "leases": "sqlite:/mnt/databases/.leases.sqlite",
         "read_only": False,
@@ -39,7 +41,7 @@ def test_defaults_need_only_the_directory() -> None:
     ("name", "value", "message"),
     [
         ("databases", "", "SQLATCH_DATABASES: is not set: directory of the database files"),
-        ("log", "elsewhere:x", "SQLATCH_LOG: must be directory:<path> or dynamodb:"),
+        ("log", "elsewhere:x", "SQLATCH_LOG: must be directory:<path>, dynamodb:"),
         ("leases", "redis:x", "SQLATCH_LEASES: must be dynamodb:<table> or sqlite:<file>"),
         ("read_only", "perhaps", "SQLATCH_READ_ONLY: Input should be a valid boolean"),
         ("create", "always", "SQLATCH_CREATE: Input should be 'on-write' or 'never'"),

@@ -23,13 +23,14 @@ from storage.engine import (
     Moment,
     Position,
     Table,
-    Work,
     WriteTransaction,
     closed_on_failure,
 )
+from storage.nodes import Tail
 from storage.pins import Pins
 from storage.translate import DatabaseReplaced, RecoveryNeeded
 from storage.version import Version
+from storage.work import Work
 
 FLAGS = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_MEMORY
 
@@ -53,6 +54,7 @@ class InMemory:
     """One instance's view of databases that it shares with others."""
 
     needs_lease = True
+    follows = False
 
     def __init__(self, shared: Shared) -> None:
         self._shared = shared
@@ -84,12 +86,23 @@ class InMemory:
     def branch(self, name: str, to: str, moment: Moment | None, deadline_s: float) -> Position:
         raise no_history(name)
 
+    def saw(self, name: str, position: Position) -> None:
+        """Nothing: each read asks for the newest state."""
+
+    def feed(self) -> None:
+        """Nothing: each read asks for the newest state."""
+
+    def tail(self, name: str) -> Tail:
+        raise NotImplementedError
+
     def tend(self, name: str, deadline_s: float) -> None:
         pass
 
 
 class MemoryStore:
     """A connection that reads and one that writes, each on a copy of some image."""
+
+    max_age_s = 0.0
 
     def __init__(
         self,

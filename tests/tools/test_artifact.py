@@ -89,7 +89,10 @@ def test_every_module_of_the_artifact_loads_where_nothing_else_is(code: Path) ->
 
 
 def test_of_sqlatch_the_artifact_has_what_a_request_loads_and_nothing_else(code: Path) -> None:
-    calls = ("handler.links", "locking.dynamodb", "storage.log.cloud", "storage.log.upload")
+    calls = (
+        "handler.links", "locking.dynamodb", "storage.follower.engine", "storage.log.cloud",
+        "storage.log.upload",
+    )  # fmt: skip
     aws = (
         f"sqlatch.kernel.aws.{name}" for name in ("multipart", "presigned", "proxy", "s3", "tls")
     )

@@ -74,11 +74,13 @@ class Connection:
         *,
         deadline_s: float | None = None,
         silence_s: float | None = None,
+        may_repeat: bool = True,
     ) -> Answer:
         """Send a request and return its answer, whatever its status.
 
         `deadline_s` in epoch seconds. Unavailable if there is no whole answer until then, or if the
-        other side says nothing for `silence_s` (SILENCE_S if it is not given).
+        other side says nothing for `silence_s` (SILENCE_S if it is not given). One that must not
+        arrive twice is not sent again: CutOff.
         """
         silence_s = SILENCE_S if silence_s is None else silence_s
         call_s = CALL_S if deadline_s is None else min(deadline_s - time.time(), CALL_S)
@@ -87,7 +89,9 @@ class Connection:
         if kept is not None:
             try:
                 return self._converse(kept, request, ends_at_s, silence_s, is_kept=True)
-            except _Stale:
+            except _Stale as stale:
+                if not may_repeat:
+                    raise CutOff("a kept connection ended without an answer") from stale
                 return self._ask_again(request, ends_at_s, silence_s)
         connection = connected(self._endpoint, self._proxy, ends_at_s)
         return self._converse(connection, request, ends_at_s, silence_s, is_kept=False)

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from storage.engine import Work
 from storage.log import copy_file, hydration, ltx
 from storage.log.archive import Archive, LtxFile
 from storage.log.copy_file import CopyFile, needed
 from storage.log.ltx import Damaged, Header, encode
+from storage.work import Work
 
 PAGES = 300
 

@@ -13,13 +13,14 @@ import apsw
 import pytest
 
 from sqlatch.kernel.errors import DatabaseBusy, DatabaseCorrupt, StorageError
-from storage.engine import Table, Work
+from storage.engine import Table
 from storage.log import directory, following
 from storage.log.archive import Archive
 from storage.log.bookmark import Bookmark
 from storage.log.engine import InLog
 from storage.log.replica import Replica
 from storage.log.store import Store
+from storage.work import Work
 from tests.grants import granted
 from tests.journal import leave_in_mid_commit
 from tests.storage.log.logs import fences, log_in, newest

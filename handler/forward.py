@@ -1,0 +1,122 @@
+"""A request that is one for the node that leads: sent there as it came, and its answer back."""
+
+import base64
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from events import http
+from handler.log import Record
+from handler.service import Service
+from sqlatch.kernel.aws.answer import OK, Answer
+from sqlatch.kernel.aws.errors import NotConnected, Unavailable
+from sqlatch.kernel.aws.signature import Request
+from sqlatch.kernel.errors import LeaderUnreachable, error_of
+from storage.engine import Position
+
+HOPS = "sqlatch-hops"
+"""The number of nodes that have sent a request on."""
+HOPS_MAX = 3
+
+SENT_ON = frozenset(
+    {"accept-encoding", "authorization", "content-type", "idempotency-key", "sqlatch-at-least"}
+)
+"""The headers that belong to the request, and not to the connection that it came over."""
+
+SENT_BACK = frozenset(
+    {"cache-control", "content-encoding", "content-type", "retry-after", "sqlatch-position", "vary",
+     "www-authenticate"}
+)  # fmt: skip
+
+
+def http_request(
+    service: Service, event: Mapping[str, Any], record: Record, *, ends_at_s: float
+) -> dict[str, Any]:
+    """Return the answer of the leader to a request that came over HTTP."""
+    headers = http.headers_of(event)
+    method, path = http.route(event)
+    sent = {name: value for name, value in headers.items() if name in SENT_ON}
+    body = _body(event)
+    try:
+        answer = _asked(
+            service,
+            Request(method, path, str(event.get("rawQueryString", "")), sent, body),
+            hops=int(headers.get(HOPS, "0")),
+            ends_at_s=ends_at_s,
+            may_repeat="idempotency-key" in headers,
+        )
+    except LeaderUnreachable as error:
+        record.note(error)
+        return http.wrap_error(error)
+    _note(service, record, answer)
+    return {
+        "statusCode": answer.status,
+        "headers": {name: value for name, value in answer.headers.items() if name in SENT_BACK},
+        "body": base64.b64encode(answer.body).decode("ascii"),
+        "isBase64Encoded": True,
+    }
+
+
+def direct(
+    service: Service, event: Mapping[str, Any], record: Record, *, ends_at_s: float
+) -> dict[str, Any]:
+    """Return the reply of the leader to a request that was invoked directly, or raise its error."""
+    headers = {"content-type": "application/json"}
+    path, content = "/query", event
+    if "pipeline" in event:
+        path, content = f"/{event['database']}/v3/pipeline", event["pipeline"]
+        if (key := event.get("idempotency_key")) is not None:
+            headers["idempotency-key"] = str(key)
+    answer = _asked(
+        service,
+        Request("POST", path, "", headers, json.dumps(content).encode()),
+        hops=0,
+        ends_at_s=ends_at_s,
+        may_repeat="idempotency_key" in event,
+    )
+    _note(service, record, answer)
+    said: dict[str, Any] = json.loads(answer.body)
+    if answer.status != OK and (error := error_of(said.get("error", {}))) is not None:
+        raise error
+    return said
+
+
+def _asked(
+    service: Service, request: Request, *, hops: int, ends_at_s: float, may_repeat: bool
+) -> Answer:
+    leader = service.leader
+    if hops >= HOPS_MAX:
+        raise LeaderUnreachable(
+            f"{hops} nodes have sent the request on, and none of them leads: which one does?",
+            leader=leader.url,
+            outcome="nothing",
+        )
+    request.headers[HOPS] = str(hops + 1)  # type: ignore[index]
+    try:
+        return leader.ask(
+            request,
+            deadline_s=ends_at_s,
+            silence_s=ends_at_s - service.clock.now(),
+            may_repeat=may_repeat,
+        )
+    except Unavailable as error:
+        outcome = "nothing" if isinstance(error, NotConnected) else "unknown"
+        raise LeaderUnreachable(
+            f"the node that leads, {leader.url}, does not answer: {error}",
+            leader=leader.url,
+            outcome=outcome,
+        ) from error
+
+
+def _note(service: Service, record: Record, answer: Answer) -> None:
+    record.kind = "forward"
+    position = answer.headers.get("sqlatch-position")
+    if position is not None:
+        record.position = position
+        if record.database:
+            service.databases.saw(record.database, Position(int(position, 16)))
+
+
+def _body(event: Mapping[str, Any]) -> bytes:
+    body = str(event.get("body") or "")
+    return base64.b64decode(body) if event.get("isBase64Encoded") else body.encode()

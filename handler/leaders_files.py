@@ -1,0 +1,66 @@
+"""The keys and the files of streams at a node that follows another one: they are the leader's.
+
+So each node can go on with a stream of any other. What is kept in files is for the leader.
+"""
+
+import base64
+import json
+import time
+from functools import cached_property
+
+from handler.following import KEY, ROOT
+from sqlatch.kernel.aws.answer import OK
+from sqlatch.kernel.aws.errors import Unavailable
+from sqlatch.kernel.aws.signature import Request
+from sqlatch.kernel.errors import LeaderUnreachable
+from sqlatch.kernel.node import Nodes
+from storage.nodes import ForLeader
+
+CALL_S = 5.0
+
+
+class LeadersFiles:
+    """See `hrana.files.Files`."""
+
+    def __init__(self, leader: Nodes) -> None:
+        self._leader = leader
+
+    def key(self) -> bytes:
+        return base64.b64decode(self._said["key"])
+
+    @property
+    def token_keys(self) -> str:
+        """The public keys that tokens are checked with at the leader."""
+        return self._said["token_keys"]
+
+    @cached_property
+    def _said(self) -> dict[str, str]:
+        try:
+            request = Request("GET", f"{ROOT}/{KEY}")
+            answer = self._leader.ask(request, deadline_s=time.time() + CALL_S)
+            if answer.status == OK:
+                said: dict[str, str] = json.loads(answer.body)
+                return said
+        except Unavailable as error:
+            reason = str(error)
+        else:
+            reason = f"it answers with HTTP {answer.status}: is SQLATCH_LOG_TOKEN one for all?"
+        raise LeaderUnreachable(
+            f"the keys are those of the node {self._leader.url}: {reason}",
+            leader=self._leader.url,
+        )
+
+    def put(self, kind: str, content: bytes) -> str:
+        raise ForLeader
+
+    def append(self, name: str, size_bytes: int, content: bytes) -> bool:
+        raise ForLeader
+
+    def touch(self, name: str) -> None:
+        raise ForLeader
+
+    def get(self, name: str, size_bytes: int | None = None) -> bytes | None:
+        raise ForLeader
+
+    def clear(self, _now_s: float) -> int:
+        return 0

@@ -1,0 +1,88 @@
+"""The parts of a service beside its databases. Each is made when it is needed first.
+
+Most requests need none of them, and to load them is most of a cold start.
+"""
+
+import threading
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from handler.settings import Settings
+from locking.clock import Clock
+
+if TYPE_CHECKING:
+    from handler.tokens import Tokens
+    from handler.turn import Turn
+    from hrana.baton import Batons
+    from hrana.files import Files
+    from locking.leases import Leases
+    from sqlatch.kernel.aws.s3 import Bucket
+    from sqlatch.kernel.node import Nodes
+    from storage.nodes import Tail
+
+
+class Parts:
+    """The parts of a service of these settings."""
+
+    def __init__(self, settings: Settings, clock: Clock) -> None:
+        self.settings = settings
+        self.clock = clock
+        self.tails: dict[str, Tail] = {}
+        self.making = threading.Lock()
+
+    @cached_property
+    def leases(self) -> "Leases":
+        """Made when the first lease is taken: a process that only reads loads no calls to AWS."""
+        from locking.leases import Leases
+        from locking.tables import open_table
+
+        return Leases(open_table(self.settings.leases), clock=self.clock)
+
+    @cached_property
+    def tokens(self) -> "Tokens":
+        """Made when the first token is checked: most requests bring none."""
+        from handler.tokens import Tokens
+
+        return Tokens(self.token_keys)
+
+    @property
+    def token_keys(self) -> str:
+        """The public keys that tokens are checked with: at a follower those of the leader."""
+        if self.settings.nodes and not self.settings.token_keys:
+            from handler.beside import leaders_files_of
+
+            return leaders_files_of(self.leader).token_keys
+        return self.settings.token_keys
+
+    @cached_property
+    def batons(self) -> "Batons":
+        """Made when the first stream comes."""
+        from hrana.baton import Batons
+
+        return Batons(self.stream_files)
+
+    @cached_property
+    def stream_files(self) -> "Files":
+        from handler.beside import stream_files_of
+
+        return stream_files_of(self.settings, self.clock)
+
+    @cached_property
+    def results(self) -> "Bucket":
+        """The bucket of whole results."""
+        from sqlatch.kernel.aws.s3 import Bucket
+
+        return Bucket(self.settings.results_place[0])
+
+    @cached_property
+    def leader(self) -> "Nodes":
+        """The nodes that are asked what is not for this one."""
+        from handler.beside import leader_of
+
+        return leader_of(self.settings)
+
+    @cached_property
+    def turn(self) -> "Turn":
+        from handler.beside import turn_of
+
+        return turn_of(self.settings, self.clock)

@@ -1,0 +1,79 @@
+"""One database at a follower: read from its copy, which may be a moment old."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from math import inf
+
+from sqlatch.kernel.errors import LeaderUnreachable
+from storage.connection import Session
+from storage.engine import NEWEST, Freshness, Position, Table
+from storage.follower.feed import Feed
+from storage.follower.seen import Seen
+from storage.log.freshness import ASK_S
+from storage.log.replica import Replica
+from storage.log.store import Store
+from storage.nodes import ForLeader
+from storage.pins import Pins
+
+
+class FollowerStore(Store):
+    """See `Store`. Whoever would write, or asks for the past, is one for the leader.
+
+    A read that does not say how old its state may be gets one that is `max_age_s` old at most; if
+    the leader does not answer, the one that is there.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        replica: Replica,
+        *,
+        table: Table,
+        now: Callable[[], float],
+        max_age_s: float,
+        feed: Callable[[], Feed | None],
+        seen: Seen,
+        pins: Pins | None = None,
+    ) -> None:
+        super().__init__(name, replica, table=table, now=now, pins=pins)
+        self.max_age_s = max_age_s
+        self._feed = feed
+        self._seen = seen
+
+    def pinned(self, pins: Pins) -> "FollowerStore":
+        return FollowerStore(
+            self.name,
+            self._replica,
+            table=self._table,
+            now=self._now,
+            max_age_s=self.max_age_s,
+            feed=self._feed,
+            seen=self._seen,
+            pins=pins,
+        )
+
+    def snapshot(self, deadline_s: float, freshness: Freshness = NEWEST) -> Session:
+        if freshness.at is not None:
+            raise ForLeader
+        self._take_arrived(deadline_s)
+        at_least = Position(max(freshness.at_least or 0, self._seen.position))
+        if freshness.max_age_s is not None:
+            return super().snapshot(deadline_s, replace(freshness, at_least=at_least))
+        wanted = Freshness(at_least, self.max_age_s)
+        if self._replica.txid < max(at_least, 1):
+            return super().snapshot(deadline_s, wanted)
+        try:
+            return super().snapshot(min(deadline_s, self._now() + ASK_S), wanted)
+        except LeaderUnreachable:
+            return super().snapshot(deadline_s, Freshness(at_least, inf))
+
+    def _take_arrived(self, deadline_s: float) -> None:
+        feed = self._feed()
+        if feed is None:
+            return
+        records, known_s = feed.take(self._replica.txid)
+        if records:
+            self._replica.take(records, deadline_s)
+            self._replica.reread()
+        if known_s is not None:
+            self._replica.checked_at_s = max(self._replica.checked_at_s, known_s)

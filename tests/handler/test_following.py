@@ -1,0 +1,157 @@
+"""A node that follows another one: reads are its own, all else goes to the leader and back."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+import urllib3
+
+from sqlatch import dbapi
+from sqlatch.client import Client
+from sqlatch.dbapi.stream import stmt_of
+from sqlatch.errors import Constraint, DatabaseNotFound, StatementError
+from tests.handler.nodes import Node, following, leading
+
+
+@pytest.fixture(scope="module")
+def leader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
+    with leading(tmp_path_factory.mktemp("leader")) as node:
+        yield node
+
+
+@pytest.fixture(scope="module")
+def node(leader: Node, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
+    with following(leader, tmp_path_factory.mktemp("node")) as node:
+        yield node
+
+
+@pytest.fixture
+def ours(leader: Node, request: pytest.FixtureRequest) -> Iterator[Client]:
+    with leader.client(_database(request)) as client:
+        client.execute("CREATE TABLE t (n INTEGER UNIQUE)")
+        yield client
+
+
+@pytest.fixture
+def theirs(node: Node, ours: Client, request: pytest.FixtureRequest) -> Iterator[Client]:
+    with node.client(_database(request)) as client:
+        yield client
+
+
+def test_a_write_at_the_node_is_one_of_the_leader_and_is_read_at_once(
+    ours: Client, theirs: Client
+) -> None:
+    written = theirs.execute("INSERT INTO t VALUES (1)")
+    assert written.meta["wrote"]
+    assert theirs.query("SELECT n FROM t").rows == [(1,)]
+    assert ours.query("SELECT n FROM t").rows == [(1,)]
+
+
+def test_every_process_of_the_node_reads_what_one_of_them_sent_on(
+    ours: Client, theirs: Client
+) -> None:
+    for n in range(20):
+        theirs.execute("INSERT INTO t VALUES (?)", [n])
+        for _process in range(3):
+            assert theirs.query("SELECT count(*) FROM t").rows == [(n + 1,)]
+
+
+def test_a_caller_who_goes_from_node_to_node_sees_its_writes(ours: Client, theirs: Client) -> None:
+    for n in range(20):
+        position = ours.execute("INSERT INTO t VALUES (?)", [n]).meta["position"]
+        read = theirs.query("SELECT count(*) FROM t", at_least=position)
+        assert read.rows == [(n + 1,)]
+
+
+def test_errors_of_the_leader_come_back(ours: Client, theirs: Client) -> None:
+    theirs.execute("INSERT INTO t VALUES (1)")
+    with pytest.raises(Constraint, match="UNIQUE"):
+        theirs.execute("INSERT INTO t VALUES (1)")
+    with pytest.raises(StatementError):
+        theirs.execute("INSERT INTO none VALUES (1)")
+    with pytest.raises(StatementError):
+        theirs.query("SELECT * FROM none")
+
+
+def test_a_write_with_a_key_is_done_once_whichever_node_it_is_sent_to(
+    ours: Client, theirs: Client
+) -> None:
+    for client in (theirs, ours, theirs):
+        client.execute("INSERT INTO t VALUES (1)", idempotency_key="once")
+    assert theirs.query("SELECT n FROM t").rows == [(1,)]
+
+
+def test_a_database_is_made_by_a_write_at_the_node(node: Node, leader: Node) -> None:
+    with node.client("new") as theirs, leader.client("new") as ours:
+        with pytest.raises(DatabaseNotFound):
+            theirs.query("SELECT 1")
+        theirs.execute("CREATE TABLE t (n)")
+        assert theirs.query("SELECT count(*) FROM t").rows == [(0,)]
+        assert ours.query("SELECT count(*) FROM t").rows == [(0,)]
+
+
+def test_requests_about_a_database_as_a_whole_go_to_the_leader(
+    ours: Client, theirs: Client, leader: Node
+) -> None:
+    position = theirs.execute("INSERT INTO t VALUES (1)").meta["position"]
+    theirs.execute("DELETE FROM t")
+    assert [commit.position for commit in theirs.history(most=2)][1] == position
+    assert theirs.query("SELECT n FROM t", at=position).rows == [(1,)]
+    theirs.branch("a-branch", at=position)
+    with leader.client("a-branch") as branch:
+        assert branch.query("SELECT n FROM t").rows == [(1,)]
+
+
+def test_libsql_reads_are_the_nodes_own_and_writes_the_leaders(
+    ours: Client, theirs: Client, node: Node, request: pytest.FixtureRequest
+) -> None:
+    with closing(_dbapi(node, request)) as connection:
+        cursor = connection.cursor()
+        cursor.execute("INSERT INTO t VALUES (1)")
+        connection.commit()
+        assert cursor.execute("SELECT n FROM t").fetchall() == [(1,)]
+        cursor.execute("INSERT INTO t VALUES (2)")
+        connection.rollback()
+        assert cursor.execute("SELECT n FROM t").fetchall() == [(1,)]
+        cursor.execute("SELECT max(n) FROM t")
+        (highest,) = cursor.fetchone()
+        cursor.execute("INSERT INTO t VALUES (?)", [highest + 1])
+        connection.commit()
+    assert ours.query("SELECT n FROM t ORDER BY n").rows == [(1,), (2,)]
+
+
+def test_a_transaction_may_go_on_at_another_node(
+    ours: Client, leader: Node, node: Node, request: pytest.FixtureRequest
+) -> None:
+    with closing(_dbapi(node, request)) as one, closing(_dbapi(leader, request)) as other:
+        cursor = one.cursor()
+        cursor.execute("SELECT count(*) FROM t")
+        cursor.execute("INSERT INTO t VALUES (1)")
+        stream = one._stream
+        other._stream.move_to(stream.baton, in_transaction=stream.in_transaction)
+        other._stream.run(stmt_of("COMMIT"))
+    assert ours.query("SELECT n FROM t").rows == [(1,)]
+
+
+@pytest.mark.parametrize("path", ["/log", "/log/main", "/log/main/files", "/log/.key"])
+def test_a_log_needs_a_token_that_may_write(leader: Node, path: str, tmp_path: Path) -> None:
+    with leading(tmp_path, SQLATCH_HTTP_AUTH="token") as guarded:
+        for headers, status in (({}, 401), ({"authorization": f"Bearer {guarded.token}"}, 200)):
+            answer = urllib3.request("GET", guarded.url + path, headers=headers)
+            assert answer.status == status
+
+
+def test_a_path_below_the_log_that_is_none_is_not_found(leader: Node) -> None:
+    for path in ("/log/main/other", "/log/MAIN", "/log/.keys"):
+        assert urllib3.request("GET", leader.url + path).status in {400, 404}, path
+    assert urllib3.request("POST", f"{leader.url}/log/main").status == 404
+
+
+def _database(request: pytest.FixtureRequest) -> str:
+    return f"d{abs(hash(request.node.name))}"
+
+
+def _dbapi(node: Node, request: pytest.FixtureRequest) -> Any:
+    return dbapi.connect(f"{node.url}/{_database(request)}/", token=node.token)

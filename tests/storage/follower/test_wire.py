@@ -1,0 +1,32 @@
+"""The form of records and of files on their way to another node."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from storage.follower import wire
+from storage.log.archive import LIES_READY_S, LtxFile
+
+FILE = LtxFile(Path("main/ltx/1/2-3.ltx"), 1, 2, 3, size_bytes=400, at_ms=5, written_s=6.5)
+
+
+def test_records_come_back_as_they_were() -> None:
+    contents = [b"one", b"", b"three" * 1000]
+    assert list(wire.unpacked(wire.packed(contents))) == contents
+
+
+def test_a_record_that_is_cut_is_left_out() -> None:
+    body = wire.packed([b"one", b"two"])
+    for length in range(len(body)):
+        whole = list(wire.unpacked(body[:length]))
+        assert whole == [b"one"] * (length >= 7)
+
+
+def test_a_length_that_is_cut_is_not_known() -> None:
+    assert wire.length_at(b"\0\0\0") is None
+    assert wire.length_at(b"\0\0\1\0") == 256
+
+
+def test_a_file_comes_back_under_its_path() -> None:
+    for file in (FILE, replace(FILE, written_s=LIES_READY_S)):
+        said = wire.file_in(wire.file_out(file, "1/2-3.ltx"))
+        assert LtxFile(**said) == replace(file, path=Path("1/2-3.ltx"))  # type: ignore[arg-type]
