@@ -31,8 +31,7 @@ _FIND_TABLE = "SELECT 1 FROM sqlite_schema WHERE lower(name) = ?"
 class Store:
     """A connection that cannot write and one that can, on one file, both kept warm.
 
-    What writes asks for a grant. A database gets the `table` with its first write. With `pins`
-    time and chance are what they say.
+    A database gets the `table` with its first write. Time and chance are what `pins` say.
     """
 
     max_age_s = 0.0
