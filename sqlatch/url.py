@@ -88,9 +88,14 @@ def _database_of(path: str) -> tuple[str, str]:
         raise BadUrl(
             f"the URL names no database: put /main behind it, or another; there are {SHAPES}"
         )
-    if not _DATABASE.fullmatch(database):
-        raise BadUrl(f"{database!r} is not a database name: [a-z0-9][a-z0-9_-]{{0,62}}")
+    check_database(database)
     return prefix, database
+
+
+def check_database(name: str) -> None:
+    """BadUrl for what cannot be the name of a database."""
+    if not _DATABASE.fullmatch(name):
+        raise BadUrl(f"{name!r} is not a database name: [a-z0-9][a-z0-9_-]{{0,62}}")
 
 
 def _lambda(netloc: str, prefix: str, database: str, region: str | None) -> LambdaTarget:

@@ -7,7 +7,7 @@ from sqlexec.database import Database
 from sqlexec.idempotency import TABLE
 from sqlexec.interactive import not_found
 from sqlexec.plan import Plans
-from storage.engine import Commit, Engine, Moment, Position
+from storage.engine import Commit, Engine, Granted, Moment, Position
 from storage.memory import keeps_too_much, kept_bytes_max, sqlite_bytes
 from storage.nodes import Tail
 from storage.work import Work
@@ -89,6 +89,15 @@ class Databases:
         """Make another database of the state at a moment; return the position of that state."""
         self._check_there(name)
         return self._engine.branch(name, to, moment, deadline_s)
+
+    def export(self, name: str, directory: Path, deadline_s: float) -> Position:
+        """Write the history of a database as a Litestream replica, into a directory that is new."""
+        self._check_there(name)
+        return self._engine.export(name, directory, deadline_s)
+
+    def replay(self, name: str, directory: Path, granted: Granted) -> Position:
+        """Make a database of a Litestream replica, each of its states a commit."""
+        return self._engine.replay(name, directory, granted)
 
     def _check_there(self, name: str) -> None:
         if not self.get(name).exists():

@@ -108,6 +108,10 @@ class Grant:
     optimistic: bool = False
 
 
+Granted = Callable[[float], AbstractContextManager[Grant]]
+"""Gives the right to write to a database, until a deadline at most."""
+
+
 class KeepsChanging(Exception):
     """Commits made a copy begin again too often: hold a grant while it is made."""
 
@@ -263,6 +267,18 @@ class Engine(Protocol):
 
     def tail(self, name: str) -> Tail:
         """Return the end of a database's log, for nodes that follow it; BadEvent without logs."""
+
+    def export(self, name: str, directory: Path, deadline_s: float) -> Position:
+        """Write the history of a database as a Litestream replica, into a directory that is new.
+
+        Return the position of its last state. `deadline_s` is that of each question to the log.
+        """
+
+    def replay(self, name: str, directory: Path, granted: Granted) -> Position:
+        """Make a database of a Litestream replica, each state of it a commit at its time.
+
+        BadEvent if the name is taken. Return the position of the last one.
+        """
 
     def forget_deleted(self, before_s: float) -> int:
         """Remove the copies of databases that were deleted before then. Returns how many."""

@@ -20,6 +20,7 @@ def test_a_table_that_was_dropped_comes_back(tmp_path: Path) -> None:
             run(block)
         found, counted = (run(block) for block in blocks(STEPS["3"], "sh"))
         restored, back = (run(block) for block in blocks(STEPS["4"], "sh"))
+        taken, again = (run(block) for block in blocks(STEPS["5"], "sh"))
 
     assert re.findall("[0-9a-f]{16}", found) == [f"{number:016x}" for number in (5, 4, 3, 2, 1)]
     assert re.findall("[0-9]", counted) == ["3"]
@@ -27,3 +28,5 @@ def test_a_table_that_was_dropped_comes_back(tmp_path: Path) -> None:
     assert re.findall(r"(Ada|Bob)\W+(\w+)", back) == [
         ("Ada", "milk"), ("Bob", "salt"), ("Ada", "tea"),
     ]  # fmt: skip
+    assert taken.splitlines()[-1] == "3"
+    assert again == "shop-again has the states of replica, up to position 0000000000000006\n"

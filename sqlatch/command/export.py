@@ -20,6 +20,7 @@ from sqlatch.command.linked import LINK_FORMS, write_linked
 from sqlatch.command.output import printable
 from sqlatch.command.query import values_of
 from sqlatch.command.reading import BINARY, ByKey, InPages, NotAKey, Reading
+from sqlatch.command.replica import or_a_replica
 from sqlatch.command.rows import rows_of
 from sqlatch.command.schema import quoted, table_named, tables
 from sqlatch.errors import DatabaseChanged
@@ -37,6 +38,7 @@ Told = Callable[[int, int], None]
 
 
 @click.command()
+@or_a_replica
 @with_address
 @click.option("-o", "--output", "to", metavar="FILE", default=STDOUT, help="`-`, if not given.")
 @click.option("--format", "form", type=click.Choice(ALL_FORMS), help="Else by the suffix, or csv.")
@@ -48,7 +50,7 @@ Told = Callable[[int, int], None]
 @click.option("--null", metavar="TEXT", help="The cell of a CSV that is NULL; an empty one else.")
 @click.option("--resume", is_flag=True, help="Go on with an export to the same file that stopped.")
 @click.option("--link", is_flag=True, help="Have the service write the file: csv, jsonl, or .gz.")
-@click.argument("what", metavar="TABLE|QUERY")
+@click.argument("what", metavar="TABLE|QUERY|NAME")
 def export(
     *,
     address: DatabaseAddress,
@@ -69,6 +71,8 @@ def export(
 
     With --link the service reads all of it at one state, up to 1 GB, and the file is fetched by a
     link that ends.
+
+    With --litestream DIR a whole database is written, with its history, and WHAT is its name.
     """
     form = form or _form_of(to, LINK_FORMS if link else FORMS)
     if to == STDOUT and (resume or link or form == "parquet"):

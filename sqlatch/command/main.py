@@ -15,6 +15,7 @@ from sqlatch.command.load import load
 from sqlatch.command.manage import create, databases, delete, rename, undelete
 from sqlatch.command.mcp import mcp
 from sqlatch.command.query import query
+from sqlatch.command.replica import import_replica
 from sqlatch.command.restore import restore
 from sqlatch.command.serve import serve
 from sqlatch.command.shell import shell
@@ -59,6 +60,6 @@ def health(*, address: DatabaseAddress) -> int:
 
 for each in (
     query, shell, load, export, dump, restore, copy, databases, create, delete, undelete, rename,
-    history, branch, use, token, mcp, serve, top,
+    history, branch, import_replica, use, token, mcp, serve, top,
 ):  # fmt: skip
     commands.add_command(each)

@@ -60,7 +60,7 @@ def serve(
 
     The settings of the service are variables of the environment, SQLATCH_ROWS_MAX and others.
     """
-    _check_that_it_can_run()
+    check_that_it_can_run()
     from sqlatch.server.http import Server
     from sqlatch.server.log_worker import AT_ONCE
     from sqlatch.server.schedule import Schedule
@@ -109,7 +109,8 @@ def service_environment(
     return settings
 
 
-def _check_that_it_can_run() -> None:
+def check_that_it_can_run() -> None:
+    """Failure where the service cannot run on this machine."""
     if sys.platform == "win32":
         raise Failure(
             "the server needs the file locks of POSIX, which Windows does not have: run it in WSL"

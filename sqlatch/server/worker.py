@@ -31,7 +31,7 @@ class Worker:
         process = subprocess.Popen(
             # -P: a module in the current directory is not loaded in place of one of the service.
             [sys.executable, "-P", "-m", "handler.local_worker", *options],
-            env={**environment, "PYTHONPATH": _python_path(environment)},
+            env={**environment, "PYTHONPATH": python_path(environment)},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )
@@ -65,7 +65,7 @@ class Worker:
         return code
 
 
-def _python_path(environment: Mapping[str, str]) -> str:
+def python_path(environment: Mapping[str, str]) -> str:
     """Return the path on which a worker finds the packages of the service, and only a worker.
 
     In the wheel they lie in a directory of their own, in a checkout beside this package.

@@ -4,8 +4,9 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
+from sqlatch.kernel.errors import BadEvent
 from sqlatch.kernel.node import Nodes
-from storage.engine import Commit, Moment, Position, Table
+from storage.engine import Commit, Granted, Moment, Position, Table
 from storage.follower.feed import Feed
 from storage.follower.remote import RemoteArchive, RemoteLog, Upstream, names
 from storage.follower.seen import Seen
@@ -70,6 +71,12 @@ class Follower:
     def branch(self, name: str, to: str, moment: Moment | None, deadline_s: float) -> Position:
         raise ForLeader
 
+    def export(self, name: str, directory: Path, deadline_s: float) -> Position:
+        raise _no_log()
+
+    def replay(self, name: str, directory: Path, granted: Granted) -> Position:
+        raise _no_log()
+
     def forget_deleted(self, _before_s: float) -> int:
         return 0
 
@@ -120,6 +127,12 @@ class Follower:
             log = RemoteLog(name, self._upstream, at=at, database_id=replica.log.database_id)
             self._feeds[name] = Feed(log, self._max_age_s / 2)
         return self._feeds[name]
+
+
+def _no_log() -> BadEvent:
+    return BadEvent(
+        "the log is another node's: name the directory, or the table, in which that keeps it"
+    )
 
 
 def follower(urls: Sequence[str], token: str, copies: Path, max_age_s: float) -> Follower:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from sqlatch.kernel.errors import BadEvent
 from storage.copies import no_history
-from storage.engine import Commit, Moment, Position, Table
+from storage.engine import Commit, Granted, Moment, Position, Table
 from storage.inplace import copies, removal
 from storage.inplace.files import Files
 from storage.inplace.store import Store
@@ -41,6 +41,12 @@ class InPlace:
         raise no_history(name)
 
     def branch(self, name: str, to: str, moment: Moment | None, deadline_s: float) -> Position:
+        raise no_history(name)
+
+    def export(self, name: str, directory: Path, deadline_s: float) -> Position:
+        raise no_history(name)
+
+    def replay(self, name: str, directory: Path, granted: Granted) -> Position:
         raise no_history(name)
 
     def saw(self, name: str, position: Position) -> None:

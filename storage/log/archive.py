@@ -45,7 +45,10 @@ _NAME = re.compile(r"([0-9a-f]{16})-([0-9a-f]{16})\.ltx")
 
 @dataclass(frozen=True, slots=True)
 class LtxFile:
-    """A file of transactions `first` to `last`, the last of which was made at `at_ms`."""
+    """A file of transactions `first` to `last`.
+
+    `at_ms` is when the last of them was made, or, of a file in a bucket, when it was written.
+    """
 
     path: Path
     level: int
@@ -63,6 +66,10 @@ class LtxFile:
     def holds_nothing(self) -> bool:
         """Return whether it is the snapshot that a deletion leaves, which has no page."""
         return self.level == SNAPSHOT_LEVEL and self.size_bytes < PAGE_BYTES_MIN
+
+    def made_ms(self) -> int:
+        """Return when its last transaction was made."""
+        return self.at_ms
 
     def open(self) -> BinaryIO:
         """Open the file, to be read from its beginning to its end."""

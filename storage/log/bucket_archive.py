@@ -27,7 +27,7 @@ from storage.log.archive import (
     start_among,
 )
 from storage.log.log import HISTORY_S
-from storage.log.ltx import Header
+from storage.log.ltx import HEADER, Header, header_of
 from storage.log.objects import Objects, Stored, answered_in_time
 
 if TYPE_CHECKING:
@@ -59,6 +59,12 @@ class ObjectFile(LtxFile):
     """A file that is an object, whose key is its path. Its time is that at which it was written."""
 
     objects: Objects
+
+    def made_ms(self) -> int:
+        try:
+            return header_of(self.ranges().read(0, HEADER.size)).at_ms
+        except FileNotFoundError:  # deleted since it was listed
+            return self.at_ms
 
     def open(self) -> BinaryIO:
         return self.opened(READ_BYTES // 2)

@@ -8,7 +8,7 @@ from math import inf
 from pathlib import Path
 
 from storage import copies
-from storage.engine import Commit, Moment, Position, Table
+from storage.engine import Commit, Granted, Moment, Position, Table
 from storage.log.archive import Archive
 from storage.log.log import HISTORY_S, Log, Place, base_name
 from storage.log.replica import Replica
@@ -60,6 +60,18 @@ class Logs(ABC):
 
         begin = partial(self._begin, to)
         return branch(self._replica(name, time.time), moment, deadline_s, begin)
+
+    def export(self, name: str, directory: Path, deadline_s: float) -> Position:
+        from storage.log.litestream import export_replica
+        from storage.log.past import History
+
+        return export_replica(History(self._replica(name, time.time)), directory, deadline_s)
+
+    def replay(self, name: str, directory: Path, granted: Granted) -> Position:
+        from storage.log.replay import Replay
+
+        replay = Replay(self._replica(name, time.time), directory, granted)
+        return replay.run(partial(self._begin, name))
 
     def saw(self, name: str, position: Position) -> None:  # noqa: B027
         """Nothing: each read asks for the newest state."""

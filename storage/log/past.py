@@ -2,6 +2,7 @@
 
 import heapq
 import shutil
+from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from itertools import chain, groupby, islice, takewhile
@@ -33,7 +34,7 @@ class History:
     def __init__(self, replica: Replica) -> None:
         self.name = replica.name
         self.archive = replica.archive
-        self._open_log = replica.open_log
+        self.open_log = replica.open_log
         self._now = replica.now
         self._replica = replica
 
@@ -50,14 +51,15 @@ class History:
         packs = self.archive.packs.all()
         later = next((pack for pack in packs if pack.latest_ms > at_ms), None)
         records = self.archive.packs.read(later) if later else self.unpacked(packs, deadline_s)
-        if before := list(takewhile(lambda record: record.at_ms <= at_ms, records)):
-            return before[-1].txid
         passed = [pack.last for pack in packs if pack.latest_ms <= at_ms]
-        if start := self.archive.start(lambda file: file.at_ms <= at_ms):
-            passed.append(start.last)
-        if not passed:
+        passed += [record.txid for record in takewhile(lambda one: one.at_ms <= at_ms, records)]
+        last = max(passed, default=0)
+        behind = [file for file in _led_to(self.archive.files()) if file.last > last]
+        if count := bisect_right(behind, at_ms, key=lambda file: file.made_ms()):
+            last = behind[count - 1].last
+        if not last:
             raise not_kept(self.name, f"nothing of {moment}")
-        return max(passed)
+        return last
 
     def start_at(self, position: int) -> Start | None:
         """Return the files that lead furthest up to a position; DatabaseNotFound if the database
@@ -94,7 +96,7 @@ class History:
 
     def _of_files(self, before: float) -> Iterator[Commit]:
         for file in reversed(list(_led_to(self.archive.files()))):
-            if file.last < before:
+            if file.last < before and not file.holds_nothing:
                 yield Commit(Position(file.last), file.at_ms, None)
 
     def unpacked(self, packs: list[PackFile], deadline_s: float) -> list[Packed]:
@@ -102,6 +104,13 @@ class History:
         start = self.archive.start()
         ends = [pack.last for pack in packs] or [start.last if start else 0]
         return list(self._in_log(max(ends), deadline_s))
+
+    def kept(self, deadline_s: float) -> Iterator[Packed]:
+        """Yield every record that is kept, one after the other."""
+        packs = self.archive.packs.all()
+        for pack in packs:
+            yield from self.archive.packs.read(pack)
+        yield from self.unpacked(packs, deadline_s)
 
     def behind(self, txid: int, deadline_s: float) -> Iterator[Packed]:
         """Yield the records behind a transaction, one after the other; Gone if one is not kept."""
@@ -119,7 +128,7 @@ class History:
 
     def _in_log(self, txid: int, deadline_s: float) -> Iterator[Packed]:
         """Yield the records of the log, those behind a snapshot if it goes on behind one."""
-        with closing(self._open_log(Place(epoch=0, offset=0, txid=txid), None)) as log:
+        with closing(self.open_log(Place(epoch=0, offset=0, txid=txid), None)) as log:
             try:
                 has_more = True
                 while has_more:
@@ -136,13 +145,12 @@ class History:
 
 
 def _led_to(files: list[LtxFile]) -> Iterator[LtxFile]:
-    """Yield the files that end with a state of a database which they lead to, oldest first."""
+    """Yield the files that lead to the state with which they end, oldest first."""
     reached: float = inf
     for file in sorted(files, key=lambda file: (file.last, -file.level)):
         if file.level == SNAPSHOT_LEVEL or file.first <= reached + 1 <= file.last:
             reached = file.last
-            if not file.holds_nothing:
-                yield file
+            yield file
 
 
 def _is_deleted_at(start: Start, position: int) -> bool:

@@ -20,6 +20,7 @@ from storage.engine import (
     Commit,
     Freshness,
     Grant,
+    Granted,
     Moment,
     Position,
     Table,
@@ -84,6 +85,12 @@ class InMemory:
         raise no_history(name)
 
     def branch(self, name: str, to: str, moment: Moment | None, deadline_s: float) -> Position:
+        raise no_history(name)
+
+    def export(self, name: str, directory: Path, deadline_s: float) -> Position:
+        raise no_history(name)
+
+    def replay(self, name: str, directory: Path, granted: Granted) -> Position:
         raise no_history(name)
 
     def saw(self, name: str, position: Position) -> None:

@@ -8,7 +8,9 @@ from uuid import uuid4
 
 import pytest
 
+from storage.log.cloud import InTable
 from storage.log.engine import InLog
+from storage.log.slots import Slot
 from storage.log.store import Store
 from tests.dynamodb_server import CREDENTIALS, create_log
 from tests.faults import cloud_server
@@ -63,3 +65,13 @@ def cloud(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Cl
     name = f"log-{uuid4()}"
     create_log(url, name)
     return Cloud(name)
+
+
+@pytest.fixture(params=["directory", "table"])
+def engine(request: pytest.FixtureRequest, tmp_path: Path) -> InLog | InTable:
+    """An engine on logs, of each kind."""
+    copies = tmp_path / "copies"
+    if request.param == "directory":
+        return InLog(request.getfixturevalue("logs"), copies)
+    cloud = request.getfixturevalue("cloud")
+    return InTable(cloud.table, cloud.objects, Slot("cloud", copies))

@@ -1,7 +1,9 @@
-"""`litestream restore`, a program that is not ours, reads what compaction writes."""
+"""`litestream restore`, a program that is not ours, reads what compaction and exports write."""
 
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,10 +11,17 @@ from pathlib import Path
 import apsw
 import pytest
 
-from storage.log import compaction
+from sqlatch.kernel.errors import BadEvent, DatabaseNotFound
+from storage.engine import Freshness, Moment
+from storage.log import compaction, litestream
 from storage.log.archive import Archive, Start
+from storage.log.cloud import InTable
+from storage.log.engine import InLog
+from storage.log.store import Store
+from tests.grants import granted
 from tests.storage.log import histories
 from tests.storage.log.histories import History
+from tests.storage.log.logs import OURS, add_row, fences
 
 LITESTREAM = Path(sys.executable).with_name("litestream")
 
@@ -192,3 +201,103 @@ def test_pages_that_sqlite_never_wrote_are_restored(
     assert bytes(4096) in [
         history.state(2)[at : at + 4096] for at in range(0, len(history.state(2)), 4096)
     ]
+
+
+Engine = InLog | InTable
+
+
+def soon() -> float:
+    return time.time() + 60
+
+
+def test_each_commit_of_an_export_is_what_a_request_reads_there(
+    engine: Engine, tmp_path: Path
+) -> None:
+    """By number and by time, over a pass of the reaper, a VACUUM and a replacement."""
+    copy = tmp_path / "copy.db"
+    with closing(apsw.Connection(str(copy))) as connection:
+        connection.execute("CREATE TABLE t (n); INSERT INTO t VALUES (-1)")
+    with closing(engine.open("main", table=OURS, now=time.time)) as store:
+        moments = [_committed(store, "CREATE TABLE t (n)")]
+        for step in range(3):
+            moments += [_committed(store) for _commit in range(2)]
+            if step == 0:
+                engine.tend("main", soon())
+            if step == 1:
+                store.vacuum("VACUUM", granted(fence=next(fences)))
+                moments.append(_moment(store))
+                store.replace(copy, granted(fence=next(fences)))
+                moments.append(_moment(store))
+        # Litestream refuses a time behind the last commit.
+        add_row(store)
+
+        position = engine.export("main", tmp_path / "replica", soon())
+
+        assert position == store.position
+        for moment in moments:
+            for options, at in _asked(moment):
+                found = rows_of(restored(tmp_path / "replica", *options), tmp_path / "found.db")
+                session = store.snapshot(soon(), Freshness(at=at))
+                assert found == session.run("SELECT n FROM t ORDER BY rowid"), (moment, options)
+
+
+def _committed(store: Store, *before: str) -> Moment:
+    add_row(store, *before)
+    return _moment(store)
+
+
+def _moment(store: Store) -> Moment:
+    """Return the position of the newest state, and a time behind it and before the next."""
+    time.sleep(0.002)
+    at_ms = int(time.time() * 1000)
+    time.sleep(0.002)
+    return Moment(store.position, at_ms)
+
+
+def _asked(moment: Moment) -> Iterator[tuple[tuple[str, str], Moment]]:
+    """Yield how both name it: the options of Litestream, and the moment of a request."""
+    assert moment.position is not None
+    yield txid(moment.position), Moment(moment.position)
+    of_time = Moment(at_ms=moment.at_ms)
+    yield ("-timestamp", str(of_time)), of_time
+
+
+def rows_of(database: bytes, scratch: Path) -> list[tuple[object, ...]]:
+    scratch.write_bytes(database)
+    with closing(apsw.Connection(str(scratch))) as connection:
+        return connection.execute("SELECT n FROM t ORDER BY rowid").fetchall()
+
+
+def test_an_export_is_whole_or_not_there(
+    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path / "out" / "replica"
+    target.parent.mkdir()
+    with closing(engine.open("main", table=OURS, now=time.time)) as store:
+        add_row(store, "CREATE TABLE t (n)")
+        with monkeypatch.context() as patched:
+            patched.setattr(litestream.LitestreamFiles, "start", lambda _self: None)
+            with pytest.raises(DatabaseNotFound):
+                engine.export("main", target, soon())
+        assert list(target.parent.iterdir()) == []
+
+        engine.export("main", target, soon())
+        with pytest.raises(BadEvent, match="is not empty"):
+            engine.export("main", target, soon())
+    assert list(target.parent.iterdir()) == [target]
+
+
+def test_an_export_begins_behind_the_last_deletion(engine: Engine, tmp_path: Path) -> None:
+    with closing(engine.open("main", table=OURS, now=time.time)) as store:
+        add_row(store, "CREATE TABLE t (n)")
+        store.remove(granted(fence=next(fences)), lambda _state: None)
+        with pytest.raises(DatabaseNotFound):
+            engine.export("main", tmp_path / "replica", soon())
+        add_row(store, "CREATE TABLE t (n)")
+        add_row(store)
+
+        assert engine.export("main", tmp_path / "replica", soon()) == 4
+
+    first = min((tmp_path / "replica").rglob("*.ltx"), key=lambda path: path.name[17:])
+    assert first.name == f"{1:016x}-{3:016x}.ltx"
+    assert rows_of(restored(tmp_path / "replica"), tmp_path / "found.db") == [(1,), (1,)]

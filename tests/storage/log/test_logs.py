@@ -18,19 +18,9 @@ from storage.log import logs as logs_of_any
 from storage.log.archive import ARRIVING_BASE
 from storage.log.cloud import InTable
 from storage.log.engine import InLog
-from storage.log.slots import Slot
 from storage.log.store import Store
 from tests.grants import granted
 from tests.storage.log.logs import OURS, add_row, fences
-
-
-@pytest.fixture(params=["directory", "table"])
-def engine(request: pytest.FixtureRequest, tmp_path: Path) -> InLog | InTable:
-    copies = tmp_path / "copies"
-    if request.param == "directory":
-        return InLog(request.getfixturevalue("logs"), copies)
-    cloud = request.getfixturevalue("cloud")
-    return InTable(cloud.table, cloud.objects, Slot("cloud", copies))
 
 
 def opened(engine: InLog | InTable) -> Store:

@@ -2,6 +2,7 @@
 
 import time
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,11 +10,14 @@ import pytest
 from sqlatch.kernel.errors import BadEvent, ReadOnly
 from storage.engine import Freshness, Moment, Position
 from storage.log import compaction
+from storage.log.cloud import InTable
 from storage.log.engine import ARCHIVE, InLog
 from storage.log.log import BEGINNING
 from storage.log.past import History, PastLog
+from storage.log.slots import Slot
 from storage.log.store import Store
 from tests.grants import granted
+from tests.storage.log.clouds import Cloud
 from tests.storage.log.logs import OURS, add_row, fences
 
 
@@ -69,3 +73,27 @@ def test_a_log_that_ends_takes_no_record(store: Store) -> None:
             log.ready(0, fence=1, seal=False)
         with pytest.raises(ReadOnly, match="without `at`"):
             log.outcome(1, b"", 0)
+
+
+def test_the_time_of_a_replacement_is_not_that_at_which_its_files_were_written(
+    cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = InTable(cloud.table, cloud.objects, Slot("cloud", tmp_path / "copies"))
+    listed = cloud.objects.list
+    monkeypatch.setattr(
+        cloud.objects,
+        "list",
+        lambda prefix="": (replace(each, written_s=each.written_s + 60) for each in listed(prefix)),
+    )
+    with closing(engine.open("main", table=OURS, now=time.time)) as store:
+        add_row(store, "CREATE TABLE t (n)")
+        add_row(store)
+        store.copy_out(tmp_path / "copy.db", time.time() + 60)
+        store.replace(tmp_path / "copy.db", granted())
+        now_ms = int(time.time() * 1000) + 1
+
+        for _reaped in range(2):
+            history = History(store._replica)
+            history._now = lambda: now_ms / 1000 + 1
+            assert history.position_at(Moment(at_ms=now_ms), time.time() + 60) == 3
+            engine.tend("main", time.time() + 60)
