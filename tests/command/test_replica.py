@@ -52,9 +52,10 @@ def test_what_cannot_be_done_is_refused(
         (["import", "replica", "shop"], "give --log, or set SQLATCH_LOG"),
         (["import", "--log", "directory:log", "replica", "No/Name"], "is not a database name"),
         (["import", "--log", "elsewhere", "replica", "shop"], "SQLATCH_LOG: must be directory:"),
+        (["import", "--log", "http://node", "replica", "shop"], "the log is another node's"),
         (
             ["export", "--litestream", "out", "--log", f"directory:{tmp_path}", "shop"],
-            "no database",
+            "does not exist",
         ),
         (["export", "shop"], "no database is named"),
     ):
