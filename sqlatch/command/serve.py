@@ -5,6 +5,7 @@ import signal
 import sys
 from collections.abc import Mapping
 from importlib.util import find_spec
+from ipaddress import ip_address
 from pathlib import Path
 
 import click
@@ -15,6 +16,7 @@ from sqlatch.kernel.version import __version__
 NEEDED = ("apsw", "jwt", "pydantic_core", "waitress")
 DIRECTORY = "databases"
 IN_A_DIRECTORY = "directory:"
+LOOPBACK = "127.0.0.1"
 WORKERS = 8
 WORKERS_MAX = 64
 REAP_EVERY_MIN = 1.0
@@ -30,6 +32,14 @@ REAP_EVERY_MIN = 1.0
 @click.option(
     "--log", metavar="ADDRESS",
     help="Keep them as logs: directory:DIR or dynamodb:TABLE,s3://BUCKET/PREFIX; or $SQLATCH_LOG.",
+)  # fmt: skip
+@click.option(
+    "--host", default=LOOPBACK, show_default=True, metavar="ADDRESS",
+    help="Listen on this address of the machine; 0.0.0.0 for all, so that others reach it.",
+)  # fmt: skip
+@click.option(
+    "--name", "names", multiple=True, metavar="HOST",
+    help="Answer requests for this host name too, by which other machines call it; repeatable.",
 )  # fmt: skip
 @click.option("--port", type=click.IntRange(0, 65_535), default=8000, show_default=True)
 @click.option(
@@ -50,13 +60,15 @@ def serve(
     *,
     databases: str | None,
     log: str | None,
+    host: str,
+    names: tuple[str, ...],
     port: int,
     origins: tuple[str, ...],
     workers: int,
     reap_every_min: float,
     as_json: bool,
 ) -> None:
-    """Serve databases of this machine over HTTP, on 127.0.0.1, until Ctrl-C.
+    """Serve databases of this machine over HTTP, until Ctrl-C.
 
     The settings of the service are variables of the environment, SQLATCH_ROWS_MAX and others.
     """
@@ -69,6 +81,7 @@ def serve(
     if databases is not None and log is not None:
         raise click.UsageError("databases are in files or in a log: give --databases or --log")
     environment = service_environment(os.environ, databases, log)
+    _check_that_it_may_listen(host, environment)
     place = environment.get("SQLATCH_LOG") or environment["SQLATCH_DATABASES"]
     home = _made_home(environment)
     token = _token(home, environment)
@@ -79,11 +92,18 @@ def serve(
         if problem := pool.problem():
             raise Failure(f"nothing is served: {problem}", Exit.REFUSED)
         try:
-            server = Server(pool.answer, port, origins=origins, threads=workers + AT_ONCE)
+            server = Server(
+                pool.answer,
+                port,
+                host=host,
+                names=names,
+                origins=origins,
+                threads=workers + AT_ONCE,
+            )
         except OSError as error:
             raise Failure(
                 f"port {port} cannot be served: {os.strerror(error.errno or 0)}; --port names"
-                " another",
+                " another, --host another address",
                 Exit.USAGE,
             ) from error
         signal.signal(signal.SIGTERM, lambda *_: server.stop())
@@ -120,6 +140,22 @@ def check_that_it_can_run() -> None:
     if missing := [name for name in NEEDED if find_spec(name) is None]:
         raise Failure(
             f"{', '.join(missing)} not installed: pip install 'sqlatch[cli,server]'",
+            Exit.USAGE,
+        )
+
+
+def _check_that_it_may_listen(host: str, environment: Mapping[str, str]) -> None:
+    """Refuse an address that others reach where callers need no token."""
+    try:
+        address = ip_address(host)
+    except ValueError as error:
+        raise click.BadParameter(
+            f"{host!r} is not an IP address of this machine; --name names it", param_hint="--host"
+        ) from error
+    if not address.is_loopback and environment.get("SQLATCH_HTTP_AUTH") != "token":
+        raise Failure(
+            f"other machines reach {host}, and without a token anybody would read and write every"
+            " database: set SQLATCH_HTTP_AUTH=token, or listen on 127.0.0.1",
             Exit.USAGE,
         )
 

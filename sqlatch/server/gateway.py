@@ -33,12 +33,16 @@ CORS_HEADERS = {
 class Gateway:
     """A WSGI application that hands requests to `answer` as payload 2.0.
 
-    A web page may call it only from its own address or from one of the `origins`.
+    A web page may call it only from its own address or from one of the `origins`. A request must
+    be for this machine by a loopback name, or by one of `names`.
     """
 
-    def __init__(self, answer: Callable[[Event], Answer], origins: Sequence[str]) -> None:
+    def __init__(
+        self, answer: Callable[[Event], Answer], origins: Sequence[str], names: Sequence[str] = ()
+    ) -> None:
         self._answer = answer
         self._origins = frozenset(origins)
+        self._names = HOSTS | {name.lower() for name in names}
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         headers = _headers_of(environ)
@@ -62,8 +66,10 @@ class Gateway:
     def _refusal(self, method: str, headers: dict[str, str]) -> Answer | None:
         """Refuse what a web page of another site can send."""
         host = headers.get("host", "")
-        if urlsplit(f"//{host}").hostname not in HOSTS:
-            return refusal(403, f"the host {host!r} is not this server: use localhost")
+        if not self._is_ours(host):
+            return refusal(
+                403, f"the host {host!r} is not this server: use localhost, or serve --name HOST"
+            )
         origin = headers.get("origin")
         if origin is not None and not self._is_allowed(origin, host):
             return refusal(403, f"pages of {origin} may not call this server: serve --origin URL")
@@ -73,15 +79,16 @@ class Gateway:
             return refusal(501, f"the method {method!r} is not one of {', '.join(sorted(METHODS))}")
         return None
 
+    def _is_ours(self, host: str) -> bool:
+        return urlsplit(f"//{host}").hostname in self._names
+
     def _is_allowed(self, origin: str, host: str) -> bool:
         return origin in self._origins or origin == f"http://{host}"
 
     def _for_page(self, headers: dict[str, str]) -> dict[str, str]:
         """Return the headers that let a page of another origin read the answer."""
         origin, host = headers.get("origin"), headers.get("host", "")
-        if origin is None or urlsplit(f"//{host}").hostname not in HOSTS:
-            return {}
-        if not self._is_allowed(origin, host):
+        if origin is None or not self._is_ours(host) or not self._is_allowed(origin, host):
             return {}
         return {
             "access-control-allow-origin": origin,

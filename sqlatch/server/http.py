@@ -5,6 +5,7 @@ import select
 import socket
 import threading
 from collections.abc import Callable, Sequence
+from ipaddress import ip_address
 from typing import Any
 
 from waitress import create_server, wasyncore
@@ -28,24 +29,31 @@ END_S = 5
 
 
 class Server:
-    """A server of one gateway; `threads` requests are answered at a time, and others wait."""
+    """A server of one gateway; `threads` requests are answered at a time, and others wait.
+
+    It listens on the address `host` of this machine, which others call by `names`.
+    """
 
     def __init__(
         self,
         answer: Callable[[Event], Answer],
         port: int,
         *,
+        host: str = HOST,
+        names: Sequence[str] = (),
         origins: Sequence[str] = (),
         threads: int = 1,
         idle_s: int = IDLE_S,
     ) -> None:
         # That requests wait for a worker is no warning.
         logging.getLogger("waitress.queue").setLevel(logging.ERROR)
-        listening = socket.create_server((HOST, port), backlog=BACKLOG)
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        listening = socket.create_server((host, port), family=family, backlog=BACKLOG)
         self.port: int = listening.getsockname()[1]
+        self.url = f"http://{authority(host, names)}:{self.port}"
         self._sockets: dict[int, Any] = {}
         self._server = create_server(
-            Gateway(answer, origins),
+            Gateway(answer, origins, [host, *names]),
             map=self._sockets,
             sockets=[listening],
             threads=threads,
@@ -66,10 +74,6 @@ class Server:
         # Held to wake the loop and to close what wakes it; a signal handler may come in between.
         self._waking = threading.RLock()
 
-    @property
-    def url(self) -> str:
-        return f"http://{HOST}:{self.port}"
-
     def run(self) -> None:
         """Serve until `stop` is called."""
         # poll() takes any number of sockets; Windows has only select().
@@ -88,3 +92,15 @@ class Server:
             self._stopping = True
             if self._sockets:
                 self._server.pull_trigger()
+
+
+def authority(host: str, names: Sequence[str]) -> str:
+    """Return what a URL names the server by: its first name, else its address.
+
+    Of every address of the machine (0.0.0.0 or ::) the loopback one is named.
+    """
+    if names:
+        return names[0]
+    if ip_address(host).is_unspecified:
+        host = "::1" if ":" in host else HOST
+    return f"[{host}]" if ":" in host else host

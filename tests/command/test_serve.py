@@ -16,7 +16,7 @@ from sqlatch.client import connect
 from sqlatch.command.exits import Exit
 from sqlatch.command.main import run
 from sqlatch.command.serve import service_environment
-from sqlatch.errors import StatementError
+from sqlatch.errors import StatementError, Unauthorized
 from sqlatch.server.credentials import KEY_FILE, TOKEN_FILE
 from tests.local_server import ROOT, exported
 
@@ -158,3 +158,39 @@ def test_the_extra_installs_the_service_with_the_versions_that_it_is_tested_with
 
     assert extra - {"click>=8.1"} == {*groups["service"], *waitress}
     assert all("==" in one for one in extra - {"click>=8.1"})
+
+
+@pytest.mark.parametrize(
+    ("host", "said"),
+    [
+        ("0.0.0.0", "set SQLATCH_HTTP_AUTH=token, or listen on 127.0.0.1"),
+        ("::", "set SQLATCH_HTTP_AUTH=token, or listen on 127.0.0.1"),
+        ("node1", "'node1' is not an IP address of this machine; --name names it"),
+    ],
+)
+def test_an_address_that_others_reach_is_refused_where_no_token_is_needed(
+    host: str,
+    said: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    assert run(["serve", "--port", "0", "--host", host]) == Exit.USAGE
+
+    assert said in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_address_that_others_reach_is_served_to_those_with_a_token(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SQLATCH_HTTP_AUTH", "token")
+    with served(tmp_path, "--host", "0.0.0.0", "--name", "node1") as (variables, _log):
+        assert variables["SQLATCH_URL"].startswith("http://node1:")
+        url = variables["SQLATCH_URL"].replace("node1", "127.0.0.1")
+        with connect(url, token=variables["SQLATCH_TOKEN"]) as client:
+            assert client.execute("CREATE TABLE t (n)").meta["wrote"]
+        with connect(url) as stranger, pytest.raises(Unauthorized):
+            stranger.query("SELECT 1")

@@ -148,3 +148,21 @@ def test_a_client_that_hangs_up_leaves_no_traceback(
 
     assert server.getresponse().status == 200
     assert "Traceback" not in capfd.readouterr().err
+
+
+def test_other_machines_call_it_by_the_names_it_was_given(environment: dict[str, str]) -> None:
+    server = Server(local_server.answer, 0, host="127.0.0.2", names=["Node1.example"])
+    with local_server.running(server):
+        connection = HTTPConnection("127.0.0.2", server.port, timeout=60)
+        answered = {}
+        for host in ("node1.example:8000", "127.0.0.2", "localhost", "node2.example"):
+            connection.request("GET", "/health", headers={"host": host})
+            answer = connection.getresponse()
+            answered[host] = answer.status, b"serve --name HOST" in answer.read()
+        connection.close()
+
+    assert server.url == f"http://Node1.example:{server.port}"
+    assert answered == {
+        "node1.example:8000": (200, False), "127.0.0.2": (200, False), "localhost": (200, False),
+        "node2.example": (403, True),
+    }  # fmt: skip

@@ -9,7 +9,7 @@ from threading import Thread
 
 import pytest
 
-from sqlatch.server.http import Server
+from sqlatch.server.http import Server, authority
 from tests import local_server
 from tests.conftest import Ask
 
@@ -111,3 +111,20 @@ def test_an_end_that_is_asked_for_late_finds_nothing_to_wake(ask: Ask) -> None:
     thread.join()
 
     server.stop()
+
+
+@pytest.mark.parametrize(
+    ("host", "names", "named"),
+    [
+        ("127.0.0.1", [], "127.0.0.1"),
+        ("0.0.0.0", [], "127.0.0.1"),
+        ("::", [], "[::1]"),
+        ("::1", [], "[::1]"),
+        ("10.0.0.5", [], "10.0.0.5"),
+        ("0.0.0.0", ["node1", "10.0.0.5"], "node1"),
+    ],
+)
+def test_a_url_names_the_server_by_what_leads_to_it(
+    host: str, names: list[str], named: str
+) -> None:
+    assert authority(host, names) == named
