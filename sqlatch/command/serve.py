@@ -3,15 +3,20 @@
 import os
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from ipaddress import ip_address
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from sqlatch.command.exits import Exit, Failure
 from sqlatch.kernel.version import __version__
+
+if TYPE_CHECKING:
+    from sqlatch.server.http import Server
+    from sqlatch.server.workers import Workers
 
 NEEDED = ("apsw", "jwt", "pydantic_core", "waitress")
 DIRECTORY = "databases"
@@ -73,8 +78,6 @@ def serve(
     The settings of the service are variables of the environment, SQLATCH_ROWS_MAX and others.
     """
     check_that_it_can_run()
-    from sqlatch.server.http import Server
-    from sqlatch.server.log_worker import AT_ONCE
     from sqlatch.server.schedule import Schedule
     from sqlatch.server.workers import Workers
 
@@ -91,21 +94,7 @@ def serve(
     try:
         if problem := pool.problem():
             raise Failure(f"nothing is served: {problem}", Exit.REFUSED)
-        try:
-            server = Server(
-                pool.answer,
-                port,
-                host=host,
-                names=names,
-                origins=origins,
-                threads=workers + AT_ONCE,
-            )
-        except OSError as error:
-            raise Failure(
-                f"port {port} cannot be served: {os.strerror(error.errno or 0)}; --port names"
-                " another, --host another address",
-                Exit.USAGE,
-            ) from error
+        server = _listening(pool, host, port, names=names, origins=origins, workers=workers)
         signal.signal(signal.SIGTERM, lambda *_: server.stop())
         signal.signal(signal.SIGINT, lambda *_: server.stop())
         if reap_every_min:
@@ -158,6 +147,29 @@ def _check_that_it_may_listen(host: str, environment: Mapping[str, str]) -> None
             " database: set SQLATCH_HTTP_AUTH=token, or listen on 127.0.0.1",
             Exit.USAGE,
         )
+
+
+def _listening(
+    pool: "Workers",
+    host: str,
+    port: int,
+    *,
+    names: Sequence[str],
+    origins: Sequence[str],
+    workers: int,
+) -> "Server":
+    from sqlatch.server.http import Server
+    from sqlatch.server.log_worker import AT_ONCE
+
+    threads = workers + AT_ONCE
+    try:
+        return Server(pool.answer, port, host=host, names=names, origins=origins, threads=threads)
+    except OSError as error:
+        raise Failure(
+            f"port {port} cannot be served: {os.strerror(error.errno or 0)}; --port names"
+            " another, --host another address",
+            Exit.USAGE,
+        ) from error
 
 
 def _made_home(environment: dict[str, str]) -> Path | None:
