@@ -10,6 +10,9 @@ SAM := .venv-sam/bin/sam
 PARALLEL := -n auto --maxprocesses 4 --dist worksteal
 OWN_MARKERS := console or e2e or slow or clients or django or wheel or nfs
 
+# Where bytecode is forbidden, each of a thousand processes compiles all that it imports.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help demo test faults nfs django django6 django-suite check mutants openapi bench format lock \
 	build build-transfer e2e clients console bundle wheel release smoke sam-local clean
 

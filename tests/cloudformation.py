@@ -18,8 +18,8 @@ import yaml
 ROOT = Path(__file__).parent.parent
 
 
-class Loader(yaml.SafeLoader):
-    """A safe loader that knows CloudFormation's tags."""
+class Loader(yaml.CSafeLoader):
+    """A safe loader, libyaml's, that knows CloudFormation's tags."""
 
 
 def load(path: str) -> dict[str, Any]:
