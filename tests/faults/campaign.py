@@ -79,13 +79,16 @@ class Campaign:
             self._check(wreck, where, FIRST[self.counts.directories % len(FIRST)])
         return self.counts
 
-    def run_recovery(self, *, every: int) -> Counts:
-        """Crash at every operation of the recovery from each so many wrecks that need one."""
-        wrecks = [(where, wreck) for where, wreck in self._wrecks() if _needs_recovery(wreck)]
+    def run_recovery(self, *, every: int, apart: int = 1, step: int = 1) -> Counts:
+        """Crash at every operation of the recovery from each so many wrecks that need one.
+
+        The wrecks are of operations that lie so far apart; of the recovery, each `step` is taken.
+        """
+        wrecks = [(where, wreck) for where, wreck in self._wrecks(apart) if _needs_recovery(wreck)]
         first = min(every // 2, len(wrecks) - 1)
         for number, (where, wreck) in enumerate(wrecks[first::every]):
             for act in FIRST:
-                self._recover(wreck, f"{where}; then {act.__name__}", act, number)
+                self._recover(wreck, f"{where}; then {act.__name__}", act, number, step)
         return self.counts
 
     def _wrecks(self, every: int = 1) -> Iterator[tuple[str, Situation]]:
@@ -102,9 +105,9 @@ class Campaign:
             for way, wreck in wrecks.items():
                 yield f"{scenario.name}: operation {point}, {way}", wreck
 
-    def _recover(self, wreck: Situation, where: str, act: Act, number: int) -> None:
+    def _recover(self, wreck: Situation, where: str, act: Act, number: int, step: int) -> None:
         for point, wrecks in crashes(
-            after_the_lease(wreck), self._directory, act, seeds=self._seeds
+            after_the_lease(wreck), self._directory, act, seeds=self._seeds, every=step
         ):
             self.counts.crash_points += 1
             for way, second in wrecks.items():

@@ -13,12 +13,14 @@ from tests.faults.log_scenarios import SCENARIOS as IN_LOGS
 from tests.faults.scenarios import COPIED_IN, LARGE_DATABASE, LARGE_WRITE, SCENARIOS, Scenario
 
 SEEDS = 8 if tally.FULL else 1
-RECOVERED_EVERY = 1 if tally.FULL else 20
+RECOVERED_EVERY, APART = (1, 1) if tally.FULL else (10, 7)
 
 EVERY_IN_SHORT = 17
 EVERY_IN_A_LOG = 1 if tally.FULL else 3
 """Of the operations on a log."""
-RECOVERED_IN_A_LOG_EVERY = 12 if tally.FULL else 1_000
+RECOVERED_IN_A_LOG_EVERY, APART_IN_A_LOG, STEP_IN_A_LOG = (
+    (12, 1, 1) if tally.FULL else (1_000, 7, 2)
+)
 RECOVERED_IN_A_LOG = [*SCENARIOS, *IN_LOGS][:: 1 if tally.FULL else 5]
 
 by_name = pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
@@ -36,7 +38,7 @@ def test_a_crash_leaves_the_state_before_or_after(scenario: Scenario, memory: Pa
 @by_name
 @pytest.mark.timeout(tally.TIMEOUT_S)
 def test_a_crash_during_recovery_changes_nothing(scenario: Scenario, memory: Path) -> None:
-    counts = Campaign(scenario, memory, seeds=1).run_recovery(every=RECOVERED_EVERY)
+    counts = Campaign(scenario, memory, seeds=1).run_recovery(every=RECOVERED_EVERY, apart=APART)
 
     tally.keep("crash during recovery", scenario.name, counts)
     assert counts.hot_journals > 0
@@ -95,7 +97,9 @@ def test_a_crash_during_recovery_in_a_log_changes_nothing(
     scenario: Scenario, memory: Path, small_log: None
 ) -> None:
     campaign = Campaign(scenario, memory, seeds=1, kept=IN_A_LOG)
-    counts = campaign.run_recovery(every=RECOVERED_IN_A_LOG_EVERY)
+    counts = campaign.run_recovery(
+        every=RECOVERED_IN_A_LOG_EVERY, apart=APART_IN_A_LOG, step=STEP_IN_A_LOG
+    )
 
     tally.keep("log, crash during recovery", scenario.name, counts)
     assert scenario in COMPACTIONS or counts.crash_points > 0, "nothing was met"

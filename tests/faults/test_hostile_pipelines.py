@@ -25,7 +25,7 @@ from tests.faults.report import FULL, record
 from tests.forge import PRIVATE, PUBLIC, bearer
 from tests.storage.sessions import sessions_of
 
-EVENTS_SHORT, EVENTS = 1_500, 100_000 if FULL else 10_000
+EVENTS_SHORT, EVENTS = 1_500, 100_000 if FULL else 5_500
 SEED = int(os.environ.get("SQLATCH_FAULTS_SEED", "1"))
 AGAIN = 5_000
 """After so many events the databases are made anew: statements drop tables, and rows pile up."""

@@ -22,6 +22,8 @@ from tests.faults.report import record_planted
 from tests.faults.scenarios import named
 from tests.faults.test_crashes import assert_was_hard
 from tests.faults.test_io_errors import ALL
+from tests.faults.test_io_errors import EVERY as EVERY_CALL
+from tests.faults.test_streams import EVERY as EVERY_OPERATION
 
 Plant = Callable[[pytest.MonkeyPatch], None]
 
@@ -83,7 +85,7 @@ def test_the_campaign_of_io_errors_catches(
     plant(monkeypatch)
 
     with pytest.raises(AssertionError, match=complaint):
-        failing.run(errno.EIO, ALL, lasting=False)
+        failing.run(errno.EIO, ALL, lasting=False, every=EVERY_CALL)
     record_planted(in_words(plant), "I/O errors")
 
 
@@ -103,7 +105,7 @@ def test_the_campaign_of_requests_sent_again_catches(
     plant(monkeypatch)
 
     with pytest.raises(AssertionError, match=complaint):
-        streams.run(sent, memory, seeds=0)
+        streams.run(sent, memory, seeds=0, every=EVERY_OPERATION)
     record_planted(in_words(plant), "requests sent again while others write")
 
 
