@@ -14,7 +14,7 @@ from tests.faults.report import FULL, record, record_planted
 WRITES_A_SECOND_MIN = 25
 CALLS_A_SECOND_MAX = 1_000
 WINDOW_S = 5.0
-THOUSAND_S = 90 if FULL else 60
+THOUSAND_S = 90 if FULL else 75
 
 
 def assert_everybody_writes(contention: Contention) -> None:
