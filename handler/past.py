@@ -1,6 +1,5 @@
 """The history of a database: which of its states can be read, and another one made of one."""
 
-from datetime import UTC, datetime
 from typing import Any
 
 from events.whole import BranchEvent, HistoryEvent
@@ -8,7 +7,7 @@ from handler.job import moment_of
 from handler.log import Record
 from handler.service import Service
 from sqlatch.kernel.errors import ReadOnly
-from storage.engine import Commit, Position, position_text
+from storage.engine import Commit, Position, position_text, time_text
 
 
 def history(
@@ -41,9 +40,8 @@ def branch(
 
 
 def _told(commit: Commit) -> dict[str, Any]:
-    at = datetime.fromtimestamp(commit.at_ms / 1000, UTC).isoformat(timespec="milliseconds")
     return {
         "position": position_text(commit.position),
-        "at": at.replace("+00:00", "Z"),
+        "at": time_text(commit.at_ms),
         "bytes": commit.size_bytes,
     }

@@ -27,6 +27,14 @@ def position_text(position: int) -> str:
     return f"{position:016x}"
 
 
+def time_text(at_ms: int) -> str:
+    """Return a time in epoch milliseconds as callers have it."""
+    from datetime import UTC, datetime
+
+    at = datetime.fromtimestamp(at_ms / 1000, UTC)
+    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
 @dataclass(frozen=True, slots=True)
 class Moment:
     """A moment of a database: a position, or a time, in epoch milliseconds."""
@@ -35,12 +43,7 @@ class Moment:
     at_ms: int = 0
 
     def __str__(self) -> str:
-        if self.position is not None:
-            return position_text(self.position)
-        from datetime import UTC, datetime
-
-        at = datetime.fromtimestamp(self.at_ms / 1000, UTC)
-        return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        return time_text(self.at_ms) if self.position is None else position_text(self.position)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,12 +10,12 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import cached_property, partial
 from io import BufferedReader, RawIOBase
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
 
+from storage.engine import time_text
 from storage.log.archive import (
     ARRIVING_BASE,
     HISTORY,
@@ -138,12 +138,11 @@ class BucketArchive(Archive):
         from storage.log.upload import write_new
 
         path = self._path(level, header)
-        at = datetime.fromtimestamp(header.at_ms / 1000, UTC)
         size_bytes = write_new(
             self._objects,
             str(path),
             self._checked(pieces),
-            {TIMESTAMP: at.isoformat(timespec="milliseconds").replace("+00:00", "Z")},
+            {TIMESTAMP: time_text(header.at_ms)},
             size_bytes=header.pages * header.page_size,
             old=old,
         )

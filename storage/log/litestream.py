@@ -12,9 +12,9 @@ from storage.engine import Position, position_text
 from storage.log import ltx
 from storage.log.archive import SNAPSHOT_LEVEL, Archive, LtxFile
 from storage.log.durable import BUFFER_BYTES
+from storage.log.history import History
 from storage.log.keeping import with_snapshots_taken_in
 from storage.log.log import Place
-from storage.log.past import History
 
 FILES = "ltx"
 """The directory of a replica that holds its levels."""

@@ -50,7 +50,7 @@ class Logs(ABC):
     def history(
         self, name: str, *, before: Position | None, most: int, deadline_s: float
     ) -> list[Commit]:
-        from storage.log.past import History
+        from storage.log.history import History
 
         history = History(self._replica(name, time.time))
         return history.commits(inf if before is None else before, most, deadline_s)
@@ -62,8 +62,8 @@ class Logs(ABC):
         return branch(self._replica(name, time.time), moment, deadline_s, begin)
 
     def export(self, name: str, directory: Path, deadline_s: float) -> Position:
+        from storage.log.history import History
         from storage.log.litestream import export_replica
-        from storage.log.past import History
 
         return export_replica(History(self._replica(name, time.time)), directory, deadline_s)
 

@@ -9,7 +9,7 @@ import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from io import BytesIO
-from typing import BinaryIO
+from typing import IO
 
 import lz4.block
 from fastcrc import crc64
@@ -153,7 +153,7 @@ def decode(content: bytes) -> tuple[Header, dict[int, bytes]]:
     return header, dict(pages)
 
 
-def scan(stream: BinaryIO) -> tuple[Header, Iterator[tuple[int, bytes]]]:
+def scan(stream: IO[bytes]) -> tuple[Header, Iterator[tuple[int, bytes]]]:
     """Return the header of the file in a stream, and its pages one after the other. Damaged.
 
     The checksum is compared behind the last page: only then is what came before it right.
@@ -204,7 +204,7 @@ def _indexed(page: int, offset: int, length: int) -> bytes:
     return _uvarint(page) + _uvarint(offset) + _uvarint(length)
 
 
-def _scanned(header: Header, stream: BinaryIO, checksum: int) -> Iterator[tuple[int, bytes]]:
+def _scanned(header: Header, stream: IO[bytes], checksum: int) -> Iterator[tuple[int, bytes]]:
     previous = 0
     try:
         while not (frame := stream.read(FRAME.size)).startswith(_END_OF_FRAMES):

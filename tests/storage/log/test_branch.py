@@ -1,16 +1,19 @@
 """A state of the past as a snapshot, page by page."""
 
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from sqlatch.kernel.errors import BadEvent
+from sqlatch.kernel.errors import BadEvent, StorageError, Timeout
 from storage.engine import Moment, Position
-from storage.log import ltx
+from storage.log import branch, ltx
 from storage.log.branch import state_at
 from storage.log.engine import InLog
-from storage.log.past import History
+from storage.log.history import History
 from storage.log.store import Store
 from tests.storage.log.logs import OURS, add_row
 
@@ -56,7 +59,7 @@ def test_a_branch_is_whole_or_not_there(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(ltx, "encode", failing)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(StorageError, match="No space"):
         engine.branch("main", "new", None, time.time() + 60)
     monkeypatch.undo()
     assert engine.names() == ["main"]
@@ -65,3 +68,23 @@ def test_a_branch_is_whole_or_not_there(
     assert engine.names() == ["main", "new"]
     with pytest.raises(BadEvent, match="exists"):
         engine.branch("main", "new", None, time.time() + 60)
+
+
+def test_a_branch_ends_with_its_deadline_and_leaves_nothing(
+    engine: InLog, store: Store, logs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encode, deadline_s = ltx.encode, time.time() + 60
+
+    def late(*arguments: Any, **options: Any) -> Iterator[bytes]:
+        whole = encode(*arguments, **options)
+        yield next(whole)
+        monkeypatch.setattr(branch, "time", SimpleNamespace(time=lambda: deadline_s))
+        yield from whole
+
+    engine.tend("main", deadline_s)
+    monkeypatch.setattr(ltx, "encode", late)
+    with pytest.raises(Timeout, match="was not written by the deadline"):
+        engine.branch("main", "new", None, deadline_s)
+
+    assert engine.names() == ["main"]
+    assert [path.name for path in (logs / "new").rglob("*") if path.is_file()] == []

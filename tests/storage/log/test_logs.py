@@ -38,6 +38,7 @@ def test_a_snapshot_that_cannot_be_written_leaves_nothing(
     engine = InLog(logs, tmp_path / "copies")
     with closing(opened(engine)) as store:
         add_row(store, "CREATE TABLE t (n)")
+    engine.tend("main", soon())
     ways: dict[str, Callable[[], object]] = {
         "add": partial(engine.add, "new", _copy(tmp_path)),
         "branch": partial(engine.branch, "main", "new", None, soon()),

@@ -12,8 +12,9 @@ from storage.engine import Freshness, Moment, Position
 from storage.log import compaction
 from storage.log.cloud import InTable
 from storage.log.engine import ARCHIVE, InLog
+from storage.log.history import History
 from storage.log.log import BEGINNING
-from storage.log.past import History, PastLog
+from storage.log.past import PastLog
 from storage.log.slots import Slot
 from storage.log.store import Store
 from tests.grants import granted
