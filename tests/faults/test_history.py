@@ -27,7 +27,7 @@ NEVER = {
 }  # fmt: skip
 HAPPENED = {"acknowledged", "reads", "replaced", "added", "kills"}
 HAPPENED_IN_THE_LONG_FORM = {*HAPPENED, "deleted", "freezes"}
-REQUESTS = 50_000 if FULL else 2_500
+REQUESTS = 50_000 if FULL else 1_250
 
 FAULTS = Faults(lost_request=0.02, lost_answer=0.02, late=0.02)
 STDERR_MAX = 4_000
