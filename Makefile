@@ -95,7 +95,7 @@ sam-local: env-dev env-sam  ## every sample through `sam local invoke` (needs Do
 smoke: env-dev  ## try every door of a deployed stack, and say where to look (STACK=name)
 	@$(BIN)/python -m tools.smoke $(STACK)
 
-clients: env-dev env-clients env-npm  ## libSQL clients from npm and PyPI against the local server (needs Node)
+clients: env-dev env-clients env-nginx env-npm  ## libSQL clients and nginx against the local server (needs Node)
 	@$(BIN)/python -m pytest -m clients $(PYTEST_ARGS) tests/clients
 
 console: env-dev env-browser env-chromium env-console  ## the console in Chromium, and its bundle made again (needs Node)

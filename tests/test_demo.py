@@ -129,6 +129,9 @@ def test_the_data_is_asked_for_as_a_page_says(
 
     with free_ports(1) as (port,), shell(tmp_path, {"8000": port}) as run:
         printed = run(script)
+        for block in blocks(text, "sh"):
+            if "--etag-compare" in block:
+                assert run(block) in blocks(text, "text")
 
     reply = json.loads(printed[printed.index('{"columns"') :])
     for one in (said, reply):

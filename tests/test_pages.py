@@ -28,7 +28,9 @@ RUN = {
     "docs/getting-started-aws.md": ["tests/tools/test_pages_on_aws.py"],
     "docs/getting-started.md": ["tests/wheel/test_getting_started.py"],
     "docs/history.md": ["tests/test_history_page.py"],
-    "docs/http.md": ["tests/test_demo.py", "tests/tools/test_pages_on_aws.py"],
+    "docs/http.md": [
+        "tests/test_demo.py", "tests/tools/test_pages_on_aws.py", "tests/clients/test_caches.py",
+    ],
     "docs/migrating-from-django-distributed.md": [
         "tests/django_routing/project/test_documents.py"
     ],

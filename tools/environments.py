@@ -147,6 +147,26 @@ def _node_modules(directory: Path, package: Path) -> None:
     _run(["npm", "ci", "--prefix", directory, "--no-audit", "--no-fund", "--loglevel=error"])
 
 
+def _debian_package(directory: Path, wanted: Path) -> None:
+    """Unpack a package of Debian, which is not installed: the machine stays as it is.
+
+    apt checks its signature. Debian keeps only the newest of a version, so that is named by a
+    pattern.
+    """
+    shutil.rmtree(directory, ignore_errors=True)
+    directory.mkdir(parents=True)
+    command = ["apt-get", "-qq", "-o", "APT::Sandbox::User=root", "download"]
+    command.append(wanted.read_text().strip())
+    try:
+        if subprocess.run(command, cwd=directory, check=False).returncode:
+            _run(["apt-get", "-qq", "update"])
+            subprocess.run(command, cwd=directory, check=True)
+    except (FileNotFoundError, subprocess.CalledProcessError):
+        sys.exit(f"failed: {' '.join(command)} (this needs Debian 12)")
+    for package in directory.glob("*.deb"):
+        _run(["dpkg", "-x", package, directory])
+
+
 def _python_for_django_6() -> str:
     """The Python that PYTHON_6 names, or the first one that is new enough."""
     pyenv = sorted(Path.home().glob(".pyenv/versions/3.1*/bin/python3"), reverse=True)
@@ -204,6 +224,11 @@ ENVIRONMENTS = {
     "sam": _environment(".venv-sam", "sam"),
     "django-source": _source("build/django/5", ".venv", "django"),
     "django6-source": _source("build/django/6", ".venv-django6", "django6"),
+    "nginx": Made(
+        Path("build/nginx/installed"),
+        (_CLIENTS / "nginx.txt",),
+        partial(_debian_package, Path("build/nginx"), _CLIENTS / "nginx.txt"),
+    ),
     "npm": Made(
         Path("build/clients/installed"),
         (_CLIENTS / "package.json", _CLIENTS / "package-lock.json"),
