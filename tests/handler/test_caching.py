@@ -21,15 +21,18 @@ from tests.conftest import Ask, forget
 from tests.events.test_http import error_of, v2
 from tests.faults.machine import Time
 from tests.forge import PUBLIC, bearer
+from tests.handler.engines import cloud_url as cloud_url
+from tests.handler.engines import engine as engine
 
 Get = Callable[..., dict[str, Any]]
 SELECT = "SELECT n FROM t ORDER BY n"
-ONLY_FILES = pytest.mark.only_with("inplace", because="it is about a file that is changed in place")
-ONLY_LOGS = pytest.mark.only_with("log", "table", because="files have neither positions nor a past")
+ONLY_FILES = pytest.mark.parametrize("engine", ["inplace"], indirect=True)
+ONLY_LOGS = pytest.mark.parametrize("engine", ["log", "table"], indirect=True)
+pytestmark = pytest.mark.usefixtures("engine")
 
 
 @pytest.fixture
-def get(ask: Ask) -> Get:
+def get(engine: str, ask: Ask) -> Get:
     """Send a read in a URL, with headers, about a database with a table `t`."""
     ask(statements=[{"query": "CREATE TABLE t (n)"}, {"query": "INSERT INTO t VALUES (1)"}])
 
@@ -374,7 +377,7 @@ def test_a_database_that_is_made_anew_under_its_name_has_no_etag_of_before(
     assert rows(get(SELECT, knowing(first))) == [[3]]
 
 
-@pytest.mark.only_with("log", because="it removes the directory of a log by hand")
+@pytest.mark.parametrize("engine", ["log"], indirect=True)
 def test_a_log_that_is_put_in_place_of_another_has_no_etag_of_that(
     get: Get, ask: Ask, directory: Path
 ) -> None:
