@@ -19,13 +19,20 @@ HOPS = "sqlatch-hops"
 HOPS_MAX = 3
 
 SENT_ON = frozenset(
-    {"accept-encoding", "authorization", "content-type", "idempotency-key", "sqlatch-at-least"}
+    {
+        "accept-encoding",
+        "authorization",
+        "content-type",
+        "idempotency-key",
+        "if-none-match",
+        "sqlatch-at-least",
+    }
 )
 """The headers that belong to the request, and not to the connection that it came over."""
 
 SENT_BACK = frozenset(
-    {"cache-control", "content-encoding", "content-type", "retry-after", "sqlatch-position", "vary",
-     "www-authenticate"}
+    {"cache-control", "content-encoding", "content-type", "etag", "retry-after", "sqlatch-position",
+     "vary", "www-authenticate"}
 )  # fmt: skip
 
 

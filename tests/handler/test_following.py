@@ -149,6 +149,29 @@ def test_a_path_below_the_log_that_is_none_is_not_found(leader: Node) -> None:
     assert urllib3.request("POST", f"{leader.url}/log/main").status == 404
 
 
+def test_an_etag_of_one_node_is_known_to_the_others(
+    ours: Client, theirs: Client, leader: Node, node: Node, request: pytest.FixtureRequest
+) -> None:
+    position = theirs.execute("INSERT INTO t VALUES (1)").meta["position"]
+
+    def get(one: Node, known: str = "", **fields: str) -> urllib3.BaseHTTPResponse:
+        fields |= {"query": "SELECT n FROM t", "database": _database(request)}
+        headers = {"if-none-match": known, "authorization": f"Bearer {one.token}"}
+        return urllib3.request("GET", f"{one.url}/read", fields=fields, headers=headers)
+
+    first = get(node, at_least=position)
+    etag = first.headers["etag"]
+    again = [get(one, etag, at_least=position) for one in (leader, node)]
+    past = get(node, at=position)  # which the node asks the leader for
+    again.append(get(node, past.headers["etag"], at=position))
+    theirs.execute("INSERT INTO t VALUES (2)")
+
+    assert (first.json()["rows"], past.json()["rows"]) == ([[1]], [[1]])
+    assert [(one.status, one.data) for one in again] == [(304, b"")] * 3
+    assert "immutable" in again[-1].headers["cache-control"]
+    assert get(node, etag).json()["rows"] == [[1], [2]]
+
+
 def _database(request: pytest.FixtureRequest) -> str:
     return f"d{abs(hash(request.node.name))}"
 
