@@ -252,6 +252,6 @@ def test_the_local_server_says_which_setting_is_wrong(
 
     assert run(["serve", "--port", "0"]) == Exit.REFUSED
     assert capsys.readouterr().err == (
-        "Error: nothing is served: SQLATCH_LOG: must be directory:<path> or"
-        " dynamodb:<table>,s3://<bucket>/<prefix>, but it is 'dynamodb:a-table'\n"
+        "Error: nothing is served: SQLATCH_LOG: must be directory:<path>,"
+        " dynamodb:<table>,s3://<bucket>/<prefix> or https://<node>, but it is 'dynamodb:a-table'\n"
     )
