@@ -25,6 +25,9 @@ AS_JSON = "--json"
 MANY = "--many"
 """Answer events at the same time: those of nodes that follow this one, which mostly wait."""
 
+LINE = "line"
+"""In an answer, what its line in the log says: the server counts it."""
+
 LOG, REAP = "log", "reap"
 REAPED = {
     "leases_reaped": "expired leases",
@@ -49,6 +52,8 @@ def main() -> None:
         for handler in log.lines().handlers:
             handler.setFormatter(Plain())
             handler.addFilter(_is_of_interest)
+    last = Last()
+    log.lines().addHandler(last)
     answers = os.fdopen(os.dup(1), "wb")
     # What a library prints goes to the log, not into the answers.
     os.dup2(2, 1)
@@ -57,7 +62,10 @@ def main() -> None:
         return
     for line in sys.stdin.buffer:
         event = json.loads(line)
+        last.fields = None
         answer = _problem() if event == CHECK else _answer(event)
+        if last.fields is not None and isinstance(answer, dict):
+            answer = {**answer, LINE: last.fields}
         _write(answers, answer)
 
 
@@ -92,6 +100,15 @@ class Plain(logging.Formatter):
         return (
             f"{clock} {kind:<6} {database:<12} {fields['duration_ms']:>9,.1f} ms  {_done(fields)}"
         )
+
+
+class Last(logging.Handler):
+    """Keeps the fields of the last line."""
+
+    fields: dict[str, Any] | None = None
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.fields = record.__dict__.get("fields")
 
 
 def _done(fields: dict[str, Any]) -> str:

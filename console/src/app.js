@@ -15,6 +15,7 @@ class App {
   constructor() {
     this.databases = [];
     this.database = "main";
+    this.at = null;
     this.schema = EMPTY;
     this.picker = h("select", { class: "picker", "aria-label": "Database", onchange: () => this.choose(this.picker.value) });
     this.tabs = h("nav", { class: "tabs", "aria-label": "Views" });
@@ -83,7 +84,7 @@ class App {
     fill(
       document.body,
       h("a", { class: "skip", href: "#main", onclick: (event) => { event.preventDefault(); this.main.focus(); } }, "Skip to the view"),
-      h("header", { class: "bar" }, brand(), this.picker, this.tabs, h("span", { class: "bar-rest" }), themeButton(), this.out()),
+      h("header", { class: "bar" }, brand("h1"), this.picker, this.tabs, h("span", { class: "bar-rest" }), themeButton(), this.out()),
       this.main,
     );
     this.main.id = "main";
@@ -109,6 +110,7 @@ class App {
 
   /** Show another database. */
   async choose(database, view = this.view) {
+    if (database !== this.database) this.readAt(null);
     this.database = database;
     sessionStorage.setItem(KEPT_DATABASE, database);
     this.drawPicker();
@@ -159,6 +161,12 @@ class App {
     this.choose(wanted.get("db") ?? this.database, wanted.get("view") ?? this.view).then(ask);
   }
 
+  /** Read a moment of the past in Ask; null for the present. */
+  readAt(commit) {
+    this.at = commit?.position ?? null;
+    this.views.ask.showMoment(commit);
+  }
+
   /** Show a query in Ask; `run` runs it too. */
   ask(text, { run = false, plan = false } = {}) {
     this.show("ask");
@@ -172,8 +180,8 @@ function largest(databases) {
   return (known.length ? known : databases).reduce((best, one) => (best === null || one.bytes > best.bytes ? one : best), null)?.name ?? null;
 }
 
-function brand() {
-  return h("span", { class: "brand" }, icon("M2 3.5h12M2 8h12M2 12.5h7"), "sqlatch");
+function brand(name = "span") {
+  return h(name, { class: "brand" }, icon("M2 3.5h12M2 8h12M2 12.5h7"), "sqlatch");
 }
 
 function themeButton() {

@@ -31,7 +31,8 @@ export class Ask {
       this.history.button,
       h("button", { type: "button", class: "quiet", onclick: () => this._link(), title: "Copy a link that holds this query" }, icon("M6.5 9.5l3-3M7 4.5l1.3-1.3a3 3 0 0 1 4.3 4.3L11.3 8.8M9 11.5l-1.3 1.3a3 3 0 0 1-4.3-4.3L4.7 7.2"), "Link"),
     );
-    const upper = h("section", { class: "upper", "aria-label": "Query" }, this.editor.element, this.parameters.element, tools);
+    this.moment = h("p", { class: "moment-line", role: "status", hidden: true });
+    const upper = h("section", { class: "upper", "aria-label": "Query" }, this.editor.element, this.parameters.element, this.moment, tools);
     const work = h("div", { class: "work" }, upper, this._handle(upper), this.results.element);
     this.element = h("div", { class: "ask" }, this.outline.element, work);
     this.editor.text = sessionStorage.getItem(DRAFT) ?? "";
@@ -45,6 +46,12 @@ export class Ask {
 
   shown() {
     this.editor.focus();
+  }
+
+  /** Say that a moment of the past is read; null for the present. */
+  showMoment(commit) {
+    this.moment.hidden = commit === null;
+    if (commit) fill(this.moment, `Reads the database as it was ${new Date(commit.at).toLocaleString()}. `, button("Back to the present", () => this.app.readAt(null), { class: "link" }));
   }
 
   /** Put a query into the editor. */
@@ -111,10 +118,14 @@ export class Ask {
   }
 
   _handle(upper) {
-    const set = (height) => { upper.style.height = `${Math.max(110, Math.min(innerHeight - 220, height))}px`; };
+    const set = (wanted) => {
+      const height = Math.max(110, Math.min(innerHeight - 220, wanted));
+      upper.style.height = `${height}px`;
+      handle.setAttribute("aria-valuenow", String(Math.round((height / innerHeight) * 100)));
+    };
     const keys = { ArrowUp: -24, ArrowDown: 24 };
-    return h("div", {
-      class: "handle", role: "separator", tabindex: 0, "aria-orientation": "horizontal", "aria-label": "Height of the editor",
+    const handle = h("div", {
+      class: "handle", role: "separator", tabindex: 0, "aria-valuenow": 36, "aria-orientation": "horizontal", "aria-label": "Height of the editor",
       onpointerdown: (event) => {
         event.preventDefault();
         const [start, height] = [event.clientY, upper.offsetHeight];
@@ -124,5 +135,6 @@ export class Ask {
       },
       onkeydown: (event) => { if (keys[event.key]) { event.preventDefault(); set(upper.offsetHeight + keys[event.key]); } },
     });
+    return handle;
   }
 }

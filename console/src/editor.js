@@ -1,7 +1,7 @@
 // The editor of SQL: CodeMirror 6, in a shadow root, where its styles are constructed sheets. A
 // <style> element, which it would add to the page itself, is what the page's policy forbids.
 
-import { autocompletion, closeBrackets, closeBracketsKeymap, completionKeymap } from "@codemirror/autocomplete";
+import { autocompletion, closeBrackets, closeBracketsKeymap, closeCompletion, completionKeymap } from "@codemirror/autocomplete";
 import { defaultKeymap, history, historyKeymap, indentWithTab } from "@codemirror/commands";
 import { sql, SQLite } from "@codemirror/lang-sql";
 import { bracketMatching, HighlightStyle, syntaxHighlighting } from "@codemirror/language";
@@ -62,7 +62,7 @@ export class Editor {
     const root = this.element.attachShadow({ mode: "open" });
     this._language = new Compartment();
     this._label = new Compartment();
-    const run = (command) => () => (command(), true);
+    const run = (command) => (view) => (closeCompletion(view), command(), true);
     this.view = new EditorView({
       root,
       parent: root,

@@ -102,7 +102,7 @@ export class Grid {
       cell.classList.toggle("number", this.rows.length > 0 && isNumeric(this.rows, index));
       return cell;
     });
-    this.head.replaceChildren(h("div", { class: "grid-cell grid-number", role: "columnheader", "aria-colindex": 1, "aria-label": "Row" }), ...cells);
+    this.head.replaceChildren(h("div", { class: "grid-cell grid-number", role: "columnheader", "aria-colindex": 1, "aria-label": "Row" }, "#"), ...cells);
     this.element.setAttribute("aria-colcount", String(this.columns.length + 1));
     this._setWidths();
   }
@@ -289,7 +289,10 @@ export class Grid {
       event.preventDefault();
       return this._drawSelection();
     }
-    if (event.key === "Enter" && !mod) return this._open();
+    if (event.key === "Enter" && !mod) {
+      event.preventDefault();
+      return this._open();
+    }
     const to = this._target(event.key, mod);
     if (to === null) return;
     event.preventDefault();
@@ -302,7 +305,7 @@ export class Grid {
 
   _target(key, mod) {
     const { place, index } = this.active ?? { place: 0, index: 0 };
-    if (this.active === null && /^(Arrow|Page|Home|End)/.test(key)) return { place: 0, index: 0 };
+    if (this.active === null && key.startsWith("Arrow")) return { place: 0, index: 0 };
     const page = Math.max(1, Math.floor(this.element.clientHeight / ROW) - 2);
     const [lastPlace, lastIndex] = [this.rows.length - 1, this.columns.length - 1];
     const moved = {

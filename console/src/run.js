@@ -5,7 +5,7 @@
 
 import { confirmed, h } from "./dom.js";
 import { BadValue } from "./parameters.js";
-import { bound } from "./sql.js";
+import { bound, verb } from "./sql.js";
 import { read, Refusal, write } from "./session.js";
 
 export const ROWS_MAX = 100_000;
@@ -14,7 +14,7 @@ const ROWS_MAX_OF_SEVERAL = 10_000;
 
 export class Run {
   constructor(app, statements, parameters) {
-    Object.assign(this, { app, statements, parameters, database: app.database });
+    Object.assign(this, { app, statements, parameters, database: app.database, at: app.at ?? undefined });
     this.aborting = new AbortController();
   }
 
@@ -40,10 +40,10 @@ export class Run {
 
   async _answered() {
     try {
-      const { reply, bytes } = await this._send(read, this._request(this.statements.length === 1));
+      const { reply, bytes } = await this._send(read, { ...this._request(this.statements.length === 1 && !this.at), at: this.at });
       return this._outcome(reply, bytes);
     } catch (error) {
-      const mayWrite = error.code === "READ_ONLY" || error.code === "DATABASE_NOT_FOUND";
+      const mayWrite = !this.at && (error.code === "READ_ONLY" || error.code === "DATABASE_NOT_FOUND");
       if (!mayWrite) throw error;
       if (!(await this._permitted(error.code === "DATABASE_NOT_FOUND"))) return null;
     }
@@ -64,13 +64,14 @@ export class Run {
       title: `Write to ${this.database}?`,
       body: [first && h("p", {}, first), h("pre", { class: "sql" }, this.statements.map(({ text }) => `${text};`).join("\n\n").slice(0, 20_000)), more && h("p", {}, more)],
       yes: "Write",
-      isDangerous: true,
+      isDangerous: this.statements.some((one) => ["DROP", "DELETE", "ALTER"].includes(verb(one))),
     });
   }
 
   _request(inPages) {
     if (this.statements.length === 1) {
       const one = this._statement(this.statements[0]);
+      if (this.at) return { ...one, rows_max: ROWS_MAX_OF_SEVERAL };
       return inPages ? { ...one, page: "first", rows_max: ROWS_MAX } : one;
     }
     return { statements: this.statements.map((one) => this._statement(one)), rows_max: ROWS_MAX_OF_SEVERAL };

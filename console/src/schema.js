@@ -20,7 +20,7 @@ const INDEXES = `SELECT list.name, one.name, one."unique", one.origin, one.parti
 FROM pragma_table_list AS list JOIN pragma_index_list(list.name) AS one JOIN pragma_index_info(one.name) AS info
 WHERE list.schema = 'main' AND ${OWN} ORDER BY list.name, one.seq, info.seqno`;
 
-export const EMPTY = { tables: [], indexes: [], triggers: [] };
+export const EMPTY = { tables: [], indexes: [], triggers: [], isLog: false };
 
 /** Return the schema of a database; an empty one where there is no such database yet. */
 export async function schemaOf(database) {
@@ -39,6 +39,7 @@ export async function schemaOf(database) {
   const made = indexesOf(indexes, sql);
   for (const table of tables.values()) table.indexes = made.filter((index) => index.table === table.name);
   return {
+    isLog: reply.meta.position !== undefined,
     tables: [...tables.values()],
     indexes: made.filter((index) => index.sql !== null),
     triggers: definitions.filter(([, type]) => type === "trigger").map(([name, , table, text]) => ({ name, table, sql: text })),

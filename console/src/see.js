@@ -1,7 +1,142 @@
-import { h } from "./dom.js";
+// See: what is in the database, as a drawing and table by table.
+
+import { Browse } from "./browse.js";
+import { button, fill, h } from "./dom.js";
+import { drawing } from "./drawing.js";
+import { keyOf, rowsOf } from "./schema.js";
+import { bytesText, count } from "./values.js";
 
 export class See {
-  constructor() { this.element = h("div", {}); }
-  schemaChanged() {}
-  shown() {}
+  constructor(app) {
+    this.app = app;
+    this.counts = new Map();
+    this.list = h("nav", { class: "see-list", "aria-label": "In this database" });
+    this.main = h("section", { class: "see-main", "aria-label": "Contents" });
+    this.element = h("div", { class: "see" }, this.list, this.main);
+    this.chosen = null;
+  }
+
+  schemaChanged() {
+    if (this.countedOf !== this.app.database) {
+      this.counts.clear();
+      this.chosen = null;
+    }
+    this.countedOf = this.app.database;
+    if (this.chosen !== null && this._table(this.chosen) === undefined) this.chosen = null;
+    if (this.element.isConnected) this.shown();
+  }
+
+  shown() {
+    this._draw();
+    this._count();
+  }
+
+  /** Show a table. */
+  open(name) {
+    this.chosen = name;
+    this._draw();
+  }
+
+  _table(name) {
+    return this.app.schema.tables.find((table) => table.name === name);
+  }
+
+  _draw() {
+    const { tables } = this.app.schema;
+    const part = (title, some) => (some.length ? [h("h2", {}, title), h("ul", {}, some.map((one) => this._item(one)))] : []);
+    fill(this.list,
+      h("ul", {}, h("li", {}, button("Drawing", () => this.open(null), { class: "see-item", "aria-current": this.chosen === null ? "true" : null }))),
+      part("Tables", tables.filter(({ kind }) => kind !== "view")),
+      part("Views", tables.filter(({ kind }) => kind === "view")));
+    if (this.chosen === null) this._overview();
+    else this._contents(this._table(this.chosen));
+  }
+
+  _item(table) {
+    const rows = this.counts.get(table.name);
+    return h("li", {}, h("button", { type: "button", class: "see-item", onclick: () => this.open(table.name), "aria-current": this.chosen === table.name ? "true" : null },
+      h("span", { class: "see-name" }, table.name),
+      h("span", { class: "soft" }, rows === undefined || rows === null ? "" : count(rows))));
+  }
+
+  /** Count the rows of each table, one after the other: a large one takes its time. */
+  async _count() {
+    if (this.counting) return;
+    this.counting = true;
+    const { database, schema } = this.app;
+    for (const { name, kind } of schema.tables) {
+      if (kind === "view" || this.counts.has(name)) continue;
+      const rows = await rowsOf(database, name);
+      if (this.app.database !== database) break;
+      this.counts.set(name, rows);
+      if (this.element.isConnected) this._drawCounts();
+    }
+    this.counting = false;
+  }
+
+  _drawCounts() {
+    for (const item of this.list.querySelectorAll(".see-item")) {
+      const name = item.querySelector(".see-name")?.textContent;
+      const rows = this.counts.get(name);
+      if (name && rows !== undefined && rows !== null) item.lastChild.textContent = count(rows);
+    }
+    const place = this.main.querySelector(".see-rows");
+    if (place) place.textContent = this._rowsText();
+  }
+
+  _rowsText() {
+    const known = [...this.counts.values()].filter((rows) => rows !== null && rows !== undefined);
+    return known.length ? `${count(known.reduce((sum, rows) => sum + rows, 0))} rows` : "";
+  }
+
+  _overview() {
+    const { schema, databases, database } = this.app;
+    const bytes = databases.find(({ name }) => name === database)?.bytes;
+    const said = [
+      bytes === null || bytes === undefined ? null : bytesText(bytes),
+      count(schema.tables.filter(({ kind }) => kind !== "view").length, "table"),
+      count(schema.tables.filter(({ kind }) => kind === "view").length, "view"),
+      count(schema.indexes.length, "index").replace("indexs", "indexes"),
+      count(schema.triggers.length, "trigger"),
+    ].filter(Boolean);
+    fill(this.main,
+      h("header", { class: "see-head" }, h("h2", {}, database), h("p", { class: "soft facts-line" }, said.map((one) => h("span", {}, one)), h("span", { class: "see-rows" }, this._rowsText()))),
+      schema.tables.length
+        ? h("div", { class: "drawing-place", tabindex: 0, role: "group", "aria-label": "Tables and the keys between them" }, drawing(schema.tables, (name) => this.open(name)))
+        : h("p", { class: "nothing" }, "No tables yet. A CREATE TABLE in Ask makes the first."));
+  }
+
+  _contents(table) {
+    const switcher = h("div", { class: "switch", role: "group", "aria-label": "Show" });
+    const place = h("div", { class: "see-place" });
+    const views = { Rows: () => new Browse(this.app, table).element, Structure: () => structure(table, this.app.schema) };
+    const choose = (name) => {
+      for (const one of switcher.children) one.setAttribute("aria-pressed", String(one.textContent === name));
+      fill(place, views[name]());
+    };
+    fill(switcher, Object.keys(views).map((name) => button(name, () => choose(name))));
+    const key = keyOf(table);
+    fill(this.main,
+      h("header", { class: "see-head" }, h("h2", {}, table.name),
+        h("p", { class: "soft facts-line" }, h("span", {}, table.kind), h("span", {}, count(table.columns.length, "column")), key.length ? h("span", {}, `key: ${key.join(", ")}`) : null),
+        h("span", { class: "rest" }), switcher),
+      place);
+    choose("Rows");
+  }
+}
+
+function structure(table, schema) {
+  const row = (...cells) => h("tr", {}, cells.map((cell) => h("td", {}, cell)));
+  const head = (...names) => h("thead", {}, h("tr", {}, names.map((name) => h("th", { scope: "col" }, name))));
+  const keys = table.keys.map((key) => row(key.from.join(", "), `${key.parent} (${key.to.join(", ") || "its key"})`, key.onDelete.toLowerCase()));
+  const triggers = schema.triggers.filter((one) => one.table === table.name);
+  return h("div", { class: "structure", tabindex: 0, role: "group", "aria-label": `Structure of ${table.name}` },
+    h("h3", {}, "Columns"),
+    h("table", {}, head("Name", "Type", "Key", "NULL", "Default"), h("tbody", {}, table.columns.map((column) =>
+      row(h("code", {}, column.name), column.type || "any", column.key ? `key ${column.key}` : "", column.isNotNull ? "no" : "yes", column.isGenerated ? "generated" : (column.preset ?? ""))))),
+    table.indexes.length ? [h("h3", {}, "Indexes"), h("table", {}, head("Name", "Columns", "Kind"), h("tbody", {}, table.indexes.map((index) =>
+      row(h("code", {}, index.name), index.columns.map((one) => one ?? "(expression)").join(", "), [index.isUnique ? "unique" : "", index.origin === "pk" ? "primary key" : "", index.isPartial ? "partial" : ""].filter(Boolean).join(", ")))))] : null,
+    keys.length ? [h("h3", {}, "Foreign keys"), h("table", {}, head("Columns", "Refer to", "On delete"), h("tbody", {}, keys))] : null,
+    triggers.length ? [h("h3", {}, "Triggers"), triggers.map((one) => h("pre", { class: "sql" }, one.sql))] : null,
+    table.sql ? [h("h3", {}, "SQL"), h("pre", { class: "sql" }, [table.sql, ...table.indexes.map((index) => index.sql).filter(Boolean)].join(";\n\n"))] : null);
 }

@@ -1,7 +1,137 @@
-import { h } from "./dom.js";
+// Watch: what goes on in the service, and the history of the database.
+
+import { button, confirmed, fill, h, tell } from "./dom.js";
+import { read, sent, write } from "./session.js";
+import { bytesText, count, timeText } from "./values.js";
+
+const EVERY_MS = 5_000;
+const COMMITS = 60;
 
 export class Watch {
-  constructor() { this.element = h("div", {}); }
-  schemaChanged() {}
-  shown() {}
+  constructor(app) {
+    this.app = app;
+    this.counts = h("div", { class: "watch-part" });
+    this.past = h("div", { class: "watch-part" });
+    this.element = h("div", { class: "watch", tabindex: 0, role: "group", "aria-label": "Watch" }, this.counts, this.past);
+  }
+
+  schemaChanged() {
+    if (this.element.isConnected) this.shown();
+  }
+
+  async shown() {
+    this._history();
+    clearTimeout(this.timer);
+    await this._tick();
+  }
+
+  async _tick() {
+    try {
+      this._draw(await this._asked());
+    } catch (error) {
+      fill(this.counts, h("p", { class: "problem" }, error.message));
+    }
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.element.isConnected && !document.hidden && this._tick(), EVERY_MS);
+  }
+
+  /** The local server counts; a function, of which there are many, has its metrics in CloudWatch. */
+  async _asked() {
+    try {
+      return (await sent("console/watch", { method: "GET" })).reply;
+    } catch (error) {
+      if (error.code === "UNAUTHORIZED" || error.code === "UNREACHABLE") throw error;
+      return { health: (await sent("health", { method: "GET" }, [503])).reply };
+    }
+  }
+
+  _draw({ health, since, doors, leases, statements }) {
+    fill(this.counts,
+      h("h2", {}, "Service"),
+      h("p", { class: "soft facts-line" }, [health.status, `sqlatch ${health.version}`, `SQLite ${health.sqlite_version}`, since && `counted since ${new Date(since * 1000).toLocaleTimeString()}`].filter(Boolean).map((one) => h("span", {}, one))),
+      doors ? this._doors(doors, leases) : h("p", { class: "soft" }, "Requests and statements are counted by sqlatch serve. On AWS the stack's dashboard in CloudWatch has them."),
+      h("h3", {}, "Leases"),
+      health.leases.length ? table(["Database", "Holder", "Fence", "Ends"], health.leases.map((one) => [one.database, one.holder, one.fence, one.expired ? "expired" : `in ${timeText(Math.max(0, one.expires_at * 1000 - Date.now()))}`])) : h("p", { class: "soft" }, "None is held now."),
+      statements ? [h("h3", {}, "Statements, by their time in all"), this._statements(statements)] : null,
+      h("h3", {}, "Databases"),
+      table(["Name", "Size"], health.databases.map(({ name, bytes }) => [name, bytesText(bytes)])));
+  }
+
+  _doors(doors, leases) {
+    const { taken, wait_ms: wait, recoveries } = leases;
+    return [
+      table(["Door", "Requests", "Errors", "Half within", "95 % within", "99 % within"], doors.map((one) => [
+        one.door, count(one.requests), one.errors ? `${count(one.errors)} (${Object.entries(one.codes).map(([code, number]) => `${code} ${number}`).join(", ")})` : "0",
+        ...[one.duration_ms.p50, one.duration_ms.p95, one.duration_ms.p99].map((ms) => (ms === null ? "" : timeText(ms))),
+      ])),
+      h("p", { class: "soft facts-line" }, h("span", {}, `${count(taken, "lease")} taken`), wait.p95 === null ? null : h("span", {}, `95 % waited ${timeText(wait.p95)} at most`), h("span", {}, `${count(recoveries)} recoveries`)),
+    ];
+  }
+
+  _statements(statements) {
+    if (statements.length === 0) return h("p", { class: "soft" }, "None yet.");
+    const explain = (one) => button("Explain", async () => {
+      if (one.database !== this.app.database) await this.app.choose(one.database);
+      this.app.ask(one.sql, { plan: true });
+    }, { class: "link" });
+    return table(["Time", "Runs", "Each", "Rows stepped over", "Database", "Statement", "Plan"], statements.map((one) => [
+      timeText(one.duration_ms), count(one.count), timeText(one.duration_ms / Math.max(1, one.count)), count(one.rows_scanned), one.database,
+      h("code", { class: "shape" }, one.sql), explain(one),
+    ]), "statements");
+  }
+
+  /** The history of a database that is a log: a moment of it can be read, or made a database. */
+  async _history() {
+    const { database, schema } = this.app;
+    if (!schema.isLog) return void fill(this.past);
+    try {
+      const { reply } = await read({ history: true, database, most: COMMITS });
+      fill(this.past, h("h2", {}, `History of ${database}`), timeline(reply.commits, (commit) => this._choose(commit)), this._chosen());
+    } catch {
+      fill(this.past);
+    }
+  }
+
+  _choose(commit) {
+    this.commit = commit;
+    fill(this.past.lastChild, h("p", {}, h("strong", {}, new Date(commit.at).toLocaleString()), ` · ${commit.position}`),
+      h("div", { class: "advice-buttons" },
+        button("Read it as it was", () => { this.app.readAt(commit); this.app.show("ask"); }),
+        button("Branch from here…", () => this._branch(commit))));
+  }
+
+  _chosen() {
+    return h("div", { class: "moment" }, h("p", { class: "soft" }, "Choose a moment to read the database as it was, or to branch from it."));
+  }
+
+  async _branch(commit) {
+    const name = h("input", { type: "text", "aria-label": "Name of the branch", placeholder: "draft", pattern: "[a-z0-9][a-z0-9_\\-]{0,62}" });
+    const title = `Branch ${this.app.database} as it was ${new Date(commit.at).toLocaleString()}`;
+    if (!(await confirmed({ title, body: [h("p", {}, "Another database is made, with this name. This one stays as it is."), name], yes: "Branch" }))) return;
+    try {
+      await write({ branch: name.value.trim(), database: this.app.database, at: commit.position });
+      await this.app.load();
+      await this.app.choose(name.value.trim(), "see");
+    } catch (error) {
+      tell(error.message);
+    }
+  }
+}
+
+function timeline(commits, onChoose) {
+  const sizes = commits.map(({ bytes }) => Math.log2((bytes ?? 0) + 2));
+  const most = Math.max(1, ...sizes);
+  const bar = (commit, place) => {
+    const said = `${new Date(commit.at).toLocaleString()}, ${commit.bytes === null ? "a snapshot" : bytesText(commit.bytes)}`;
+    const one = h("button", { type: "button", class: "commit", title: said, "aria-label": said, onclick: () => onChoose(commit) });
+    one.style.setProperty("--height", `${Math.round((sizes[place] / most) * 100)}%`);
+    return h("li", {}, one);
+  };
+  return h("ul", { class: "timeline", "aria-label": "Commits, the oldest first" }, commits.map(bar).reverse());
+}
+
+function table(names, rows, kind = "") {
+  return h("div", { class: "table-place" }, h("table", { class: kind },
+    h("thead", {}, h("tr", {}, names.map((name) => h("th", { scope: "col" }, name)))),
+    h("tbody", {}, rows.map((row) => h("tr", {}, row.map((cell) => h("td", {}, cell)))))));
 }

@@ -15,8 +15,10 @@ from sqlatch.command.exits import Exit, Failure
 from sqlatch.kernel.version import __version__
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sqlatch.server.gateway import Answer, Event
     from sqlatch.server.http import Server
-    from sqlatch.server.workers import Workers
 
 NEEDED = ("apsw", "jwt", "pydantic_core", "waitress")
 DIRECTORY = "databases"
@@ -79,6 +81,7 @@ def serve(
     """
     check_that_it_can_run()
     from sqlatch.server.schedule import Schedule
+    from sqlatch.server.watch import Watch, watched
     from sqlatch.server.workers import Workers
 
     if databases is not None and log is not None:
@@ -89,12 +92,15 @@ def serve(
     home = _made_home(environment)
     token = _token(home, environment)
     environment.setdefault("SQLATCH_CONSOLE", "true")
-    pool = Workers(environment, ["--json"] if as_json else [], at_once=workers)
+    watch = Watch()
+    options = ["--json"] if as_json else []
+    pool = Workers(environment, options, at_once=workers, note=watch.note)
     schedule = Schedule(pool.answer, reap_every_min * 60)
     try:
         if problem := pool.problem():
             raise Failure(f"nothing is served: {problem}", Exit.REFUSED)
-        server = _listening(pool, host, port, names=names, origins=origins, workers=workers)
+        answer = watched(pool.answer, watch) if _shows_page(environment) else pool.answer
+        server = _listening(answer, host, port, names=names, origins=origins, workers=workers)
         signal.signal(signal.SIGTERM, lambda *_: server.stop())
         signal.signal(signal.SIGINT, lambda *_: server.stop())
         if reap_every_min:
@@ -150,7 +156,7 @@ def _check_that_it_may_listen(host: str, environment: Mapping[str, str]) -> None
 
 
 def _listening(
-    pool: "Workers",
+    answer: "Callable[[Event], Answer]",
     host: str,
     port: int,
     *,
@@ -163,7 +169,7 @@ def _listening(
 
     threads = workers + AT_ONCE
     try:
-        return Server(pool.answer, port, host=host, names=names, origins=origins, threads=threads)
+        return Server(answer, port, host=host, names=names, origins=origins, threads=threads)
     except OSError as error:
         raise Failure(
             f"port {port} cannot be served: {os.strerror(error.errno or 0)}; --port names"
@@ -209,15 +215,18 @@ def _token(home: Path | None, environment: dict[str, str]) -> str | None:
     return token
 
 
+def _shows_page(environment: Mapping[str, str]) -> bool:
+    return environment["SQLATCH_CONSOLE"].lower() in ("true", "1", "yes", "on", "t", "y")
+
+
 def _tell(url: str, place: str, token: str | None, environment: Mapping[str, str]) -> None:
-    shows_page = environment["SQLATCH_CONSOLE"].lower() in ("true", "1")
     exported = f"SQLATCH_URL={url}/main/" + (f" SQLATCH_TOKEN={token}" if token else "")
     click.echo(
         f"sqlatch {__version__} serves {place} at {url}; Ctrl-C ends it. In another terminal:\n\n"
         f"export {exported}\n"
         "sqlatch query 'CREATE TABLE notes (text)'\n"
     )
-    if shows_page:
+    if _shows_page(environment):
         # Behind the #, which a browser sends to nobody.
         click.echo(f"In the browser: {url}/console" + (f"#token={token}" if token else "") + "\n")
     sys.stdout.flush()

@@ -3,7 +3,8 @@
 import sys
 import threading
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from sqlatch.server import log_worker
 from sqlatch.server.gateway import Answer, Event, refusal
@@ -12,6 +13,9 @@ from sqlatch.server.worker import Worker, WorkerEnded
 
 CHECK = "check"
 """In place of an event: the worker answers with what is wrong with its settings, or null."""
+
+LINE = "line"
+"""In an answer: what the worker's log says of the request."""
 
 
 class Workers:
@@ -22,11 +26,17 @@ class Workers:
     """
 
     def __init__(
-        self, environment: Mapping[str, str], options: Sequence[str] = (), *, at_once: int = 1
+        self,
+        environment: Mapping[str, str],
+        options: Sequence[str] = (),
+        *,
+        at_once: int = 1,
+        note: Callable[[Mapping[str, Any]], None] | None = None,
     ) -> None:
         self._turns = threading.BoundedSemaphore(at_once + 1)
         self._environment = environment
         self._options = options
+        self._note = note
         self._idle: deque[Worker] = deque()
         self._all: set[Worker] = set()
         self._logs = LogWorker(environment, options)
@@ -60,6 +70,9 @@ class Workers:
                     return refusal(500, "the worker that had the request has ended")
                 continue
             self._idle.append(worker)
+            line = answer.pop(LINE, None)
+            if line is not None and self._note is not None:
+                self._note(line)
             return answer
 
     def end(self) -> None:

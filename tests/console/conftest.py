@@ -5,8 +5,9 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 
@@ -61,12 +62,17 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def link(databases: Path, log: Path) -> Iterator[str]:
     """Serve the databases; the link that the server prints."""
+    with log.open("w") as lines, served(databases, lines) as link:
+        yield link
+
+
+@contextmanager
+def served(databases: Path, log: IO[str]) -> Iterator[str]:
+    """Serve inside the block; the link that the server prints."""
     settings = {name: value for name, value in os.environ.items() if "SQLATCH" not in name}
     settings |= {"SQLATCH_HTTP_AUTH": "token", "SQLATCH_RESULT_BYTES_MAX": "40000000"}
-    with (
-        log.open("w") as lines,
-        serving("--databases", str(databases), "--json", environment=settings, log=lines) as said,
-    ):
+    options = ("--databases", str(databases), "--json")
+    with serving(*options, environment=settings, log=log) as said:
         url = re.sub(r"/main/$", "", said["SQLATCH_URL"])
         yield f"{url}/console#token={said['SQLATCH_TOKEN']}"
 
@@ -89,14 +95,13 @@ def opened(browser: Any, link: str) -> Iterator[Open]:
     contexts = []
 
     def opened(
-        fragment: str = "", *, theme: str = "light", width: int = 1280, **options: Any
+        fragment: str = "", *, theme: str = "light", width: int = 1280, at: str = link
     ) -> Any:
         context = browser.new_context(
             color_scheme=theme,
             viewport={"width": width, "height": 800},
             permissions=["clipboard-read", "clipboard-write"],
             reduced_motion="reduce",
-            **options,
         )
         contexts.append(context)
         context.set_default_timeout(TIMEOUT_MS)
@@ -104,15 +109,14 @@ def opened(browser: Any, link: str) -> Iterator[Open]:
         page.on("console", lambda message: said.append(message.text))
         page.on("pageerror", lambda error: said.append(str(error)))
         page.on("request", lambda request: asked.append(request.url))
-        page.goto(link + fragment)
-        page.get_by_role("navigation").wait_for()
+        page.goto(at + fragment)
+        page.get_by_role("navigation", name="Views").wait_for()
         return page
 
     yield opened
     for context in contexts:
         context.close()
-    origin = link.partition("/console")[0]
-    assert [url for url in asked if not url.startswith((f"{origin}/", f"blob:{origin}/"))] == []
+    assert [url for url in asked if not url.startswith(("http://127.0.0.1:", "blob:"))] == []
     assert [url for url in asked if "token" in url] == []
     # A refusal of the service is an HTTP status, which Chromium writes down too.
     assert [text for text in said if not text.startswith("Failed to load resource")] == []
@@ -121,14 +125,20 @@ def opened(browser: Any, link: str) -> Iterator[Open]:
 def screen(page: Any, name: str) -> None:
     """Write a picture of the page to build/screens."""
     SCREENS.mkdir(parents=True, exist_ok=True)
-    page.screenshot(path=SCREENS / f"{name}.png")
+    page.screenshot(path=SCREENS / f"{name}.png", caret="initial")
+
+
+def type_in(page: Any, sql: str) -> None:
+    """Put SQL into the editor in place of all that is there."""
+    page.get_by_role("textbox", name="SQL").click()
+    page.keyboard.press("Control+a")
+    page.keyboard.press("Delete")
+    page.keyboard.insert_text(sql)
 
 
 def run(page: Any, sql: str) -> None:
-    """Put SQL into the editor in place of all, and run it."""
-    page.get_by_role("textbox", name="SQL").click()
-    page.keyboard.press("Control+a")
-    page.keyboard.insert_text(sql)
+    """Put SQL into the editor, and run it."""
+    type_in(page, sql)
     page.keyboard.press("Control+Enter")
 
 
@@ -136,3 +146,14 @@ def status(page: Any, *texts: str) -> None:
     """Wait until the line of the result says these texts."""
     for text in texts:
         page.locator(".status", has_text=text).wait_for()
+
+
+def cells(page: Any, columns: int) -> list[list[str]]:
+    """Return the rows in sight, as texts."""
+    texts = page.get_by_role("gridcell").all_text_contents()
+    return [texts[first : first + columns] for first in range(0, len(texts), columns)]
+
+
+def copied(page: Any) -> str:
+    """Return the text on the clipboard."""
+    return str(page.evaluate("() => navigator.clipboard.readText()"))
