@@ -39,6 +39,9 @@ ROUTES: dict[str, tuple[str, ...]] = {
 }
 """The paths with a database are for IAM, which cannot look into a body."""
 
+LOG_ROUTES = {"/-/log": ("GET",), "/-/log/{path+}": ("GET",)}
+"""The paths of nodes that follow this one, which are no part of the contract for callers."""
+
 _OF_DATABASE = re.compile(r"/([^/]+)(/query|/read)")
 
 OPEN_ROUTE = "{libsql+}"

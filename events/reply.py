@@ -45,7 +45,8 @@ class LinkReply(TypedDict):
 class Meta(TypedDict):
     """The `meta` of a reply. `lease_wait_ms` is null where no lease was taken.
 
-    `position` is that of the state which was read or made, where databases are kept in a log.
+    `position` is that of the state which was read or made, where databases are kept in a log;
+    `age_ms` is the time since that state was the newest, as far as a node knows that follows.
     """
 
     database: str
@@ -54,6 +55,7 @@ class Meta(TypedDict):
     lease_wait_ms: float | None
     replayed: bool
     position: NotRequired[str]
+    age_ms: NotRequired[int]
 
 
 class QueryReply(ResultReply):

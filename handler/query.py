@@ -160,15 +160,15 @@ def _streamed(event: Any, record: Record, ends_at_s: float) -> dict[str, Any] | 
     from events import http
 
     method, path = http.route(event)
-    if http.path_and_database(path)[0] in http.ROUTES:
-        return None
-    if method == "GET" and (page := _console(path, event, record)) is not None:
-        return page
-    if path.startswith("/log"):
+    if path.startswith("/-/"):
         from handler import following
 
         if following.is_for(path):
             return following.answer(service(), event, record, ends_at_s=ends_at_s)
+    if http.path_and_database(path)[0] in http.ROUTES:
+        return None
+    if method == "GET" and (page := _console(path, event, record)) is not None:
+        return page
     from hrana.paths import endpoint_of
 
     endpoint = endpoint_of(path)
@@ -197,4 +197,6 @@ def _sqs(event: Any, record: Record, ends_at_s: float) -> dict[str, Any]:
     from handler.messages import answer_messages
 
     messages = sqs.unwrap(event)
+    if service().databases.follows:
+        raise BadEvent("a node that follows another one takes no queue: connect it to the leader")
     return dict(sqs.wrap(answer_messages(service(), messages, record, ends_at_s=ends_at_s)))

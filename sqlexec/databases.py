@@ -9,7 +9,7 @@ from sqlexec.interactive import not_found
 from sqlexec.plan import Plans
 from storage.engine import Commit, Engine, Granted, Moment, Position
 from storage.memory import keeps_too_much, kept_bytes_max, sqlite_bytes
-from storage.nodes import Tail
+from storage.nodes import Following, Tail
 from storage.work import Work
 
 FREED_BYTES_MIN = 16 * 1024 * 1024
@@ -53,6 +53,10 @@ class Databases:
     def follows(self) -> bool:
         """Return whether they are another node's."""
         return self._engine.follows
+
+    def following(self, name: str) -> Following | None:
+        """Return how far a database has followed; None where it is not another node's."""
+        return self._engine.following(name)
 
     def saw(self, name: str, position: Position) -> None:
         """A caller of this machine was told of a position by the leader: no read is older."""

@@ -12,7 +12,7 @@ from typing import NewType, Protocol
 
 from sqlatch.kernel.errors import DatabaseCorrupt, StorageError
 from storage.connection import Session
-from storage.nodes import Tail
+from storage.nodes import Following, Tail
 from storage.pins import Pins
 from storage.translate import DatabaseReplaced, RecoveryNeeded
 from storage.version import Version
@@ -261,6 +261,9 @@ class Engine(Protocol):
 
         Return the position of that state. BadEvent if the name is taken, or the state is not kept.
         """
+
+    def following(self, name: str) -> Following | None:
+        """Return how far a database has followed; None where it is not another node's."""
 
     def saw(self, name: str, position: Position) -> None:
         """A caller of this machine was told of a position by the leader: no read is older."""

@@ -10,6 +10,19 @@ class ForLeader(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Following:
+    """The copy of a node that follows: its position, 0 if there is none yet, and the time since
+    that was the newest, as far as is known.
+
+    `failure`: why the other node did not answer, when it was asked last.
+    """
+
+    position: int
+    age_s: float
+    failure: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Part:
     """A part of a log as it travels to a node that follows it; `status` and headers are HTTP's."""
 

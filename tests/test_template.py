@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from events.http import OPEN_ROUTE, ROUTES
+from events.http import LOG_ROUTES, OPEN_ROUTE, ROUTES
 from handler.log import Record
 from handler.settings import Settings
 from tests.cloudformation import ABSENT, ROOT, given, load, rendered
@@ -279,11 +279,13 @@ def test_the_routes_of_the_gateway_are_those_of_the_function() -> None:
     paths = RESOURCES["HttpApi"]["Properties"]["DefinitionBody"]["paths"]
     closed = {path: list(one) for path, one in paths.items() if OPEN_ROUTE not in path}
 
-    assert closed == {path: [one.lower() for one in methods] for path, methods in ROUTES.items()}
+    routes = {**ROUTES, **LOG_ROUTES}
+    assert closed == {path: [one.lower() for one in methods] for path, methods in routes.items()}
 
 
 @pytest.mark.parametrize(
-    ("path", "method"), [(path, one.lower()) for path, methods in ROUTES.items() for one in methods]
+    ("path", "method"),
+    [(path, one.lower()) for path, methods in (ROUTES | LOG_ROUTES).items() for one in methods],
 )
 def test_no_route_is_open(path: str, method: str) -> None:
     definition = RESOURCES["HttpApi"]["Properties"]["DefinitionBody"]["paths"][path]

@@ -14,7 +14,7 @@ from typing import Any
 from sqlatch.server.gateway import Answer, Event, refusal
 from sqlatch.server.worker import Worker
 
-PATH = "/log"
+PATH = "/-/log"
 OPTION = "--many"
 AT_ONCE = 64
 """Questions at the same time; each waits in a thread of the server and one of this worker."""

@@ -1,5 +1,6 @@
 """The engine of a follower: every database is another node's, and a copy of it is here."""
 
+import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -14,7 +15,7 @@ from storage.follower.store import FollowerStore
 from storage.log.log import BEGINNING, Place
 from storage.log.replica import Replica
 from storage.log.slots import Slot
-from storage.nodes import ForLeader, Tail
+from storage.nodes import Following, ForLeader, Tail
 from storage.work import Work
 
 POLL_S = 0.05
@@ -50,6 +51,12 @@ class Follower:
 
     def feed(self) -> None:
         self._has_feeds = True
+
+    def following(self, name: str) -> Following:
+        replica, feed = self._replica(name, time.time), self._feeds.get(name)
+        age_s = max(0.0, time.time() - replica.checked_at_s)
+        failure = "" if feed is None or feed.failure is None else feed.failure.message
+        return Following(replica.txid, age_s, failure)
 
     def saw(self, name: str, position: Position) -> None:
         self._seen_of(name).note(position)

@@ -38,7 +38,7 @@ class Feed:
         self._arrived_bytes = 0
         self._known_s: float | None = None
         self._taken_s = now()
-        self._begins_at: int | None = None
+        self._wanted = self._end = log.place.txid
         self._is_closed = False
         self.failure: SqlatchError | None = None
         """Why the other node did not answer the last time; None if it did."""
@@ -51,31 +51,29 @@ class Feed:
         None: it is not known. From here on the feed goes on behind them.
         """
         with self._changed:
-            self._taken_s = self._now()
-            while self._arrived and self._arrived[0].txid <= after:
-                self._arrived_bytes -= len(self._arrived.popleft().content)
-            expected = self._arrived[0].txid - 1 if self._arrived else self._log.place.txid
-            if expected != after:
-                if expected > after or self._begins_at is None:
-                    self._begins_at = after
-                self._forget()
-                self._changed.notify()
-                return [], None
+            self._taken_s, self._wanted = self._now(), after
+            self._drop_what_is_there()
             records = list(self._arrived)
+            self._wanted = records[-1].txid if records else after
             self._arrived.clear()
             self._arrived_bytes = 0
             self._changed.notify()
-            return records, self._known_s
+            return records, self._known_s if self._wanted >= self._end else None
 
     def close(self) -> None:
         with self._changed:
             self._is_closed = True
             self._changed.notify()
 
-    def _forget(self) -> None:
-        self._arrived.clear()
-        self._arrived_bytes = 0
-        self._known_s = None
+    def _drop_what_is_there(self) -> None:
+        """Drop what the copy has by now; everything, if that does not follow it."""
+        while self._arrived and self._arrived[0].txid <= self._wanted:
+            self._arrived_bytes -= len(self._arrived.popleft().content)
+        if self._arrived and self._arrived[0].txid != self._wanted + 1:
+            self._arrived.clear()
+            self._arrived_bytes = 0
+            self._known_s = None
+            self._end = self._wanted
 
     def _run(self) -> None:
         pause_s = PAUSE_S
@@ -85,41 +83,41 @@ class Feed:
                 records = self._log.wait(self._wait_s, asked_s + self._wait_s + CALL_S)
             except Gone:
                 # Whoever reads meets the same, and begins anew.
-                self._wait(until_asked=True)
+                self._wait(self._has_gone_on)
                 continue
             except SqlatchError as error:
                 self.failure = error
-                self._wait(pause_s)
+                self._wait(bool, pause_s)
                 pause_s = min(2 * pause_s, PAUSE_S_MAX)
                 continue
             pause_s, self.failure = PAUSE_S, None
             with self._changed:
-                if self._begins_at is not None:
-                    continue  # these are behind another place
                 self._arrived.extend(records)
                 self._arrived_bytes += sum(len(record.content) for record in records)
+                self._end = self._log.place.txid
                 if not self._log.has_more:
                     self._known_s = asked_s if records else asked_s + self._wait_s
+                self._drop_what_is_there()
 
     def _may_go_on(self) -> bool:
-        """Wait for room. Begin at another place if that was asked for."""
+        """Wait for room. Go on behind what has arrived, or behind the copy."""
         with self._changed:
             while self._has_enough() and not self._is_closed:
                 self._known_s = None
                 self._changed.wait()
-            if self._begins_at is not None:
-                self._log.place = Place(self._log.place.epoch, 0, self._begins_at)
-                self._begins_at = None
+            if not self._arrived and self._end != self._wanted:
+                self._end, self._known_s = self._wanted, None
+                self._log.place = Place(self._log.place.epoch, 0, self._wanted)
             return not self._is_closed
 
     def _has_enough(self) -> bool:
         is_idle = self._now() - self._taken_s > IDLE_S
         return self._arrived_bytes >= PIECE_BYTES or is_idle
 
-    def _wait(self, pause_s: float | None = None, *, until_asked: bool = False) -> None:
+    def _has_gone_on(self) -> bool:
+        return self._wanted != self._log.place.txid
+
+    def _wait(self, until: Callable[[], bool], pause_s: float | None = None) -> None:
         with self._changed:
             self._known_s = None
-            if until_asked:
-                self._changed.wait_for(lambda: self._begins_at is not None or self._is_closed)
-            else:
-                self._changed.wait(pause_s)
+            self._changed.wait_for(lambda: until() or self._is_closed, pause_s)

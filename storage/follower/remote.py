@@ -148,7 +148,7 @@ class RemoteLog:
 
     def _asked(self, asked: dict[str, str | int], deadline_s: float, wait_s: float) -> Answer:
         answer = self._upstream.get(
-            f"/log/{self._database}", asked, deadline_s=deadline_s, wait_s=wait_s
+            f"{wire.ROOT}/{self._database}", asked, deadline_s=deadline_s, wait_s=wait_s
         )
         if answer.status == GONE:
             base = bytes.fromhex(answer.headers.get(wire.BASE, ""))
@@ -167,7 +167,7 @@ class RemoteArchive(Archive):
 
     def __init__(self, upstream: Upstream, database: str) -> None:
         super().__init__(Path(database))
-        self._parts = _Parts(upstream, f"/log/{database}/files")
+        self._parts = _Parts(upstream, f"{wire.ROOT}/{database}/files")
         self._base = b""
 
     def files(self) -> list[LtxFile]:
@@ -220,7 +220,7 @@ class _Parts:
 
 def names(upstream: Upstream, deadline_s: Callable[[], float] = bound_s) -> dict[str, int]:
     """Return the databases of the other node with their sizes, in bytes."""
-    answer = upstream.get("/log", {}, deadline_s=deadline_s())
+    answer = upstream.get(wire.ROOT, {}, deadline_s=deadline_s())
     if answer.status != OK:
         raise told(upstream.nodes.url, answer)
     found: dict[str, int] = json.loads(answer.body)["databases"]

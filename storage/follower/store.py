@@ -1,12 +1,11 @@
 """One database at a follower: read from its copy, which may be a moment old."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from math import inf
 
 from sqlatch.kernel.errors import LeaderUnreachable
 from storage.connection import Session
-from storage.engine import NEWEST, Freshness, Position, Table
+from storage.engine import NEWEST, Freshness, Table
 from storage.follower.feed import Feed
 from storage.follower.seen import Seen
 from storage.log.freshness import ASK_S
@@ -56,16 +55,25 @@ class FollowerStore(Store):
         if freshness.at is not None:
             raise ForLeader
         self._take_arrived(deadline_s)
-        at_least = Position(max(freshness.at_least or 0, self._seen.position))
         if freshness.max_age_s is not None:
-            return super().snapshot(deadline_s, replace(freshness, at_least=at_least))
-        wanted = Freshness(at_least, self.max_age_s)
-        if self._replica.txid < max(at_least, 1):
+            self._see(deadline_s)
+            return super().snapshot(deadline_s, freshness)
+        wanted = Freshness(freshness.at_least, self.max_age_s)
+        if self._replica.txid < (freshness.at_least or 1):
             return super().snapshot(deadline_s, wanted)
+        soon_s = min(deadline_s, self._now() + ASK_S)
         try:
-            return super().snapshot(min(deadline_s, self._now() + ASK_S), wanted)
+            self._see(soon_s)
+            return super().snapshot(soon_s, wanted)
         except LeaderUnreachable:
-            return super().snapshot(deadline_s, Freshness(at_least, inf))
+            return super().snapshot(deadline_s, Freshness(freshness.at_least, inf))
+
+    def _see(self, deadline_s: float) -> None:
+        """Bring the copy to the state that callers of this machine were told of."""
+        if self._replica.txid < self._seen.position:
+            self._replica.catch_up(deadline_s)
+            if self._replica.txid < self._seen.position:
+                self._seen.forget()  # the leader has another log by now
 
     def _take_arrived(self, deadline_s: float) -> None:
         feed = self._feed()

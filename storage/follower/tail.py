@@ -15,7 +15,7 @@ OPEN_MAX = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Following:
+class Found:
     """Records behind a place, in order; whether there are more; the id of the log, if known."""
 
     records: list[Record]
@@ -56,7 +56,7 @@ class Tail:
 
     def behind(
         self, after: int, log_id: bytes | None, *, until_s: float, deadline_s: float
-    ) -> Following:
+    ) -> Found:
         """Return what is behind a position, of about PIECE_BYTES; wait for it until then; Gone."""
         while True:
             with self._lock:
@@ -93,7 +93,7 @@ class Tail:
         while self._ranges:
             self._ranges.popitem()[1].close()
 
-    def _behind(self, after: int, log_id: bytes | None, deadline_s: float) -> Following:
+    def _behind(self, after: int, log_id: bytes | None, deadline_s: float) -> Found:
         if self._log is None or not self._reaches(after):
             return self._read_apart(after, log_id, deadline_s)
         if log_id is not None and self._log.database_id not in (None, log_id):
@@ -110,19 +110,19 @@ class Tail:
                 size_bytes += len(record.content)
         self._trim()
         last = records[-1].txid if records else after
-        return Following(records, last < self._log.place.txid, self._log.database_id)
+        return Found(records, last < self._log.place.txid, self._log.database_id)
 
     def _reaches(self, after: int) -> bool:
         assert self._log is not None
         first = self._kept[0].txid - 1 if self._kept else self._log.place.txid
         return first <= after <= self._log.place.txid
 
-    def _read_apart(self, after: int, log_id: bytes | None, deadline_s: float) -> Following:
+    def _read_apart(self, after: int, log_id: bytes | None, deadline_s: float) -> Found:
         """Read at a place of its own. If that leads to the newest record, go on from there."""
         log = self._open_log(Place(epoch=0, offset=0, txid=after), log_id)
         try:
             records = log.sync(deadline_s)
-            found = Following(records, log.has_more, log.database_id)
+            found = Found(records, log.has_more, log.database_id)
         except BaseException:
             log.close()
             raise

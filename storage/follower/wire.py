@@ -1,10 +1,10 @@
 """The form in which a log travels from one node to another: records and names of files over HTTP.
 
-    GET /log                                          the names of the databases and their sizes
-    GET /log/{database}?after=&log=&wait_ms=&offset=  records, one behind the other; 410: Gone
-    GET /log/{database}/files?base=                   the files that a copy begins with
-    GET /log/{database}/files/{path}?first=&bytes=    a part of one
-    GET /log/.key                                     the key that signs the batons of streams
+    GET /-/log                                          the databases and their sizes
+    GET /-/log/{database}?after=&log=&wait_ms=&offset=  records, one behind the other; 410: Gone
+    GET /-/log/{database}/files?base=                   the files that a copy begins with
+    GET /-/log/{database}/files/{path}?first=&bytes=    a part of one
+    GET /-/log/.key                                     the keys of batons and of tokens
 
 A record is its length in 4 bytes, big-endian, then the record, an LTX file, which is checked whole.
 An answer is cut after ANSWER_BYTES_MAX; whoever got only a part of the first record asks for the
@@ -16,6 +16,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from storage.log.archive import LtxFile
+
+ROOT = "/-/log"
 
 ANSWER_BYTES_MAX = 4 << 20
 """Of records or of a file in one answer: as base64 it fits into what Lambda takes back, 6 MB."""

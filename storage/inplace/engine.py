@@ -49,6 +49,9 @@ class InPlace:
     def replay(self, name: str, directory: Path, granted: Granted) -> Position:
         raise no_history(name)
 
+    def following(self, _name: str) -> None:
+        return None
+
     def saw(self, name: str, position: Position) -> None:
         """Nothing: each read asks for the newest state."""
 

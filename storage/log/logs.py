@@ -73,6 +73,9 @@ class Logs(ABC):
         replay = Replay(self._replica(name, time.time), directory, granted)
         return replay.run(partial(self._begin, name))
 
+    def following(self, _name: str) -> None:
+        return None
+
     def saw(self, name: str, position: Position) -> None:  # noqa: B027
         """Nothing: each read asks for the newest state."""
 

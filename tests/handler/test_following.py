@@ -8,10 +8,15 @@ from typing import Any
 import pytest
 import urllib3
 
+from handler.following import answer as answer_log
+from handler.log import Record
+from handler.service import Service
+from handler.settings import Settings
 from sqlatch import dbapi
 from sqlatch.client import Client
 from sqlatch.dbapi.stream import stmt_of
 from sqlatch.errors import Constraint, DatabaseNotFound, StatementError
+from sqlatch.tokens import new_key, sign
 from tests.handler.nodes import Node, following, leading
 
 
@@ -135,18 +140,63 @@ def test_a_transaction_may_go_on_at_another_node(
     assert ours.query("SELECT n FROM t").rows == [(1,)]
 
 
-@pytest.mark.parametrize("path", ["/log", "/log/main", "/log/main/files", "/log/.key"])
-def test_a_log_needs_a_token_that_may_write(leader: Node, path: str, tmp_path: Path) -> None:
-    with leading(tmp_path, SQLATCH_HTTP_AUTH="token") as guarded:
-        for headers, status in (({}, 401), ({"authorization": f"Bearer {guarded.token}"}, 200)):
-            answer = urllib3.request("GET", guarded.url + path, headers=headers)
-            assert answer.status == status
+@pytest.mark.parametrize("path", ["/-/log", "/-/log/main", "/-/log/main/files", "/-/log/.key"])
+def test_a_log_needs_a_token(leader: Node, path: str) -> None:
+    for headers, status in (
+        ({}, 401),
+        ({"authorization": "Bearer none"}, 401),
+        ({"authorization": f"Bearer {leader.token}"}, 200),
+    ):
+        answer = urllib3.request("GET", leader.url + path, headers=headers)
+        assert answer.status == status
 
 
 def test_a_path_below_the_log_that_is_none_is_not_found(leader: Node) -> None:
-    for path in ("/log/main/other", "/log/MAIN", "/log/.keys"):
-        assert urllib3.request("GET", leader.url + path).status in {400, 404}, path
-    assert urllib3.request("POST", f"{leader.url}/log/main").status == 404
+    headers = {"authorization": f"Bearer {leader.token}"}
+    for method, path in (
+        ("GET", "/-/log/main/other"),
+        ("GET", "/-/log/MAIN"),
+        ("GET", "/-/log/.keys"),
+        ("POST", "/-/log/main"),
+    ):
+        assert urllib3.request(method, leader.url + path, headers=headers).status == 404, path
+
+
+@pytest.mark.parametrize(
+    ("access", "databases", "refused"),
+    [
+        ("rw", ["main"], {"/-/log", "/-/log/other", "/-/log/.key"}),
+        ("ro", "*", {"/-/log", "/-/log/main", "/-/log/other", "/-/log/.key"}),
+        ("rw", "*", set()),
+    ],
+)
+def test_a_log_has_more_than_can_be_queried(
+    access: Any, databases: Any, refused: set[str], tmp_path: Path
+) -> None:
+    """Of the gateway's routes that let everybody in too, and whatever the others ask for."""
+    private, public = new_key()
+    token = sign(private, access=access, databases=databases, lifetime_s=600)
+    (tmp_path / "logs").mkdir()
+    service = Service(
+        Settings(log=f"directory:{tmp_path / 'logs'}", copies=tmp_path, token_keys=public)
+    )
+    for path in ("/-/log", "/-/log/main", "/-/log/other", "/-/log/.key"):
+        for route in ("GET /{libsql+}", "$default"):
+            event = {
+                "routeKey": route,
+                "rawPath": path,
+                "headers": {"authorization": f"Bearer {token}"},
+                "requestContext": {"http": {"method": "GET", "path": path}, "stage": "$default"},
+            }
+            record = Record(function_request_id="r", door="http")
+            ends_at_s = service.clock.now() + 5
+            answer = answer_log(service, event, record, ends_at_s=ends_at_s)
+            assert (answer["statusCode"] == 401) == (path in refused), path
+            del event["headers"]
+            assert answer_log(service, event, record, ends_at_s=ends_at_s)["statusCode"] == 401
+            # IAM decides at the route of its own.
+            event["routeKey"] = "GET /-/log"
+            assert answer_log(service, event, record, ends_at_s=ends_at_s)["statusCode"] == 200
 
 
 def test_an_etag_of_one_node_is_known_to_the_others(

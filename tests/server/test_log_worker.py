@@ -12,22 +12,28 @@ import pytest
 
 from sqlatch.server.log_worker import is_for
 from sqlatch.server.workers import Workers
+from sqlatch.tokens import new_key, sign
 from tests import local_server
 
 WAITERS = 12
+
+TOKEN: dict[str, str] = {}
 
 
 @pytest.fixture
 def workers(tmp_path: Path) -> Iterator[Workers]:
     (tmp_path / "logs").mkdir()
     (tmp_path / "copies").mkdir()
+    private, public = new_key()
     workers = Workers(
         {
             **os.environ,
             "SQLATCH_LOG": f"directory:{tmp_path / 'logs'}",
             "SQLATCH_COPIES": str(tmp_path / "copies"),
+            "SQLATCH_TOKEN_KEYS": public,
         }
     )
+    TOKEN["authorization"] = f"Bearer {sign(private, access='rw', databases='*', lifetime_s=600)}"
     yield workers
     workers.end()
 
@@ -35,7 +41,7 @@ def workers(tmp_path: Path) -> Iterator[Workers]:
 def get(workers: Workers, path: str, query: str = "") -> dict[str, Any]:
     event = local_server.event("")
     http = {"method": "GET", "path": path}
-    event |= {"rawPath": path, "rawQueryString": query, "body": ""}
+    event |= {"rawPath": path, "rawQueryString": query, "body": "", "headers": TOKEN}
     event["requestContext"] = {"http": http, "stage": "$default"}
     return workers.answer(event)
 
@@ -48,10 +54,10 @@ def test_questions_that_wait_stand_in_nobodys_way(workers: Workers) -> None:
     write(workers, "CREATE TABLE t (n)")
     with ThreadPoolExecutor(WAITERS) as threads:
         waiting = [
-            threads.submit(get, workers, "/log/main", "after=0000000000000001&wait_ms=20000")
+            threads.submit(get, workers, "/-/log/main", "after=0000000000000001&wait_ms=20000")
             for _ in range(WAITERS)
         ]
-        names = json.loads(_content(get(workers, "/log")))
+        names = json.loads(_content(get(workers, "/-/log")))
         assert list(names["databases"]) == ["main"]
         assert not any(waiter.done() for waiter in waiting)
         write(workers, "INSERT INTO t VALUES (1)")
@@ -62,28 +68,24 @@ def test_questions_that_wait_stand_in_nobodys_way(workers: Workers) -> None:
 
 def test_a_process_that_has_ended_is_started_again(workers: Workers) -> None:
     write(workers, "CREATE TABLE t (n)")
-    assert get(workers, "/log")["statusCode"] == 200
+    assert get(workers, "/-/log")["statusCode"] == 200
     process = workers._logs._process
     assert process is not None
     with ThreadPoolExecutor(1) as thread:
         query = "after=0000000000000001&wait_ms=20000"
-        waiting = thread.submit(get, workers, "/log/main", query)
+        waiting = thread.submit(get, workers, "/-/log/main", query)
         while not process._waiting:
             pass
         process.process.kill()
         assert waiting.result()["statusCode"] == 500
     while not process.has_ended:
         pass
-    assert get(workers, "/log")["statusCode"] == 200
+    assert get(workers, "/-/log")["statusCode"] == 200
 
 
 def test_the_paths_are_those_below_the_log() -> None:
-    assert [is_for({"rawPath": path}) for path in ("/log", "/log/main", "/logs", "/main/log")] == [
-        True,
-        True,
-        False,
-        False,
-    ]
+    paths = {"/-/log": True, "/-/log/main": True, "/-/logs": False, "/log/read": False}
+    assert {path: is_for({"rawPath": path}) for path in paths} == paths
     assert not is_for({"source": "aws.events"})
 
 

@@ -65,7 +65,7 @@ def leading(engine: Engine) -> Iterator[Leader]:
                 self.close_connection = True
                 return
             url = urlsplit(self.path)
-            name, _, rest = url.path.removeprefix("/log").removeprefix("/").partition("/")
+            name, _, rest = url.path.removeprefix("/-/log").removeprefix("/").partition("/")
             if not name:
                 self._answer(200, {}, json.dumps({"databases": engine.sizes_bytes()}).encode())
                 return
