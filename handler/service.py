@@ -211,8 +211,8 @@ class Service(Parts):
         if self.settings.log:
             position = outcome.position or self.databases.get(event.database).position or 0
             record.position = meta["position"] = position_text(position)
-            if (following := self.databases.following(event.database)) is not None:
-                meta["age_ms"] = round(following.age_s * 1000)
+            if (age_s := self.databases.age_s(event.database)) is not None:
+                meta["age_ms"] = round(age_s * 1000)
         return outcome, meta
 
     def _run(self, event: QueryEvent, job: Job, record: Record, deadline_s: float) -> Outcome:

@@ -9,7 +9,7 @@ from sqlexec.interactive import not_found
 from sqlexec.plan import Plans
 from storage.engine import Commit, Engine, Granted, Moment, Position
 from storage.memory import keeps_too_much, kept_bytes_max, sqlite_bytes
-from storage.nodes import Following, Tail
+from storage.nodes import Lag, Tail
 from storage.work import Work
 
 FREED_BYTES_MIN = 16 * 1024 * 1024
@@ -54,9 +54,13 @@ class Databases:
         """Return whether they are another node's."""
         return self._engine.follows
 
-    def following(self, name: str) -> Following | None:
-        """Return how far a database has followed; None where it is not another node's."""
-        return self._engine.following(name)
+    def age_s(self, name: str) -> float | None:
+        """Return the time since the copy of a database was the newest state; None if it is none."""
+        return self._engine.age_s(name)
+
+    def lags(self) -> list[Lag]:
+        """Return how far each database with a copy on this machine is behind the leader."""
+        return self._engine.lags()
 
     def saw(self, name: str, position: Position) -> None:
         """A caller of this machine was told of a position by the leader: no read is older."""

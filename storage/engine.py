@@ -12,7 +12,7 @@ from typing import NewType, Protocol
 
 from sqlatch.kernel.errors import DatabaseCorrupt, StorageError
 from storage.connection import Session
-from storage.nodes import Following, Tail
+from storage.nodes import Lag, Tail
 from storage.pins import Pins
 from storage.translate import DatabaseReplaced, RecoveryNeeded
 from storage.version import Version
@@ -262,8 +262,14 @@ class Engine(Protocol):
         Return the position of that state. BadEvent if the name is taken, or the state is not kept.
         """
 
-    def following(self, name: str) -> Following | None:
-        """Return how far a database has followed; None where it is not another node's."""
+    def age_s(self, name: str) -> float | None:
+        """Return the time since the copy of a database was the newest state, as far as is known.
+
+        None where the databases are not another node's.
+        """
+
+    def lags(self) -> list[Lag]:
+        """Return how far each database with a copy on this machine is behind that node."""
 
     def saw(self, name: str, position: Position) -> None:
         """A caller of this machine was told of a position by the leader: no read is older."""

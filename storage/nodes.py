@@ -10,15 +10,18 @@ class ForLeader(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Following:
-    """The copy of a node that follows: its position, 0 if there is none yet, and the time since
-    that was the newest, as far as is known.
+class Lag:
+    """The newest of a machine's copies of a database, and how far it is behind the leader.
 
-    `failure`: why the other node did not answer, when it was asked last.
+    `records` and `ms` (since the first record that it lacks was written) are None where the leader
+    does not answer, which `failure` then says.
     """
 
+    name: str
     position: int
-    age_s: float
+    copies: int
+    records: int | None
+    ms: int | None
     failure: str = ""
 
 

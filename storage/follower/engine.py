@@ -1,21 +1,25 @@
 """The engine of a follower: every database is another node's, and a copy of it is here."""
 
 import time
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-from sqlatch.kernel.errors import BadEvent
+from sqlatch.kernel.errors import BadEvent, SqlatchError
 from sqlatch.kernel.node import Nodes
 from storage.engine import Commit, Granted, Moment, Position, Table
 from storage.follower.feed import Feed
 from storage.follower.remote import RemoteArchive, RemoteLog, Upstream, names
 from storage.follower.seen import Seen
 from storage.follower.store import FollowerStore
-from storage.log.log import BEGINNING, Place
+from storage.log.bookmark import position_in
+from storage.log.freshness import ASK_S
+from storage.log.log import BEGINNING, Gone, Place
+from storage.log.ltx import header_of
 from storage.log.replica import Replica
 from storage.log.slots import Slot
-from storage.nodes import Following, ForLeader, Tail
+from storage.nodes import ForLeader, Lag, Tail
 from storage.work import Work
 
 POLL_S = 0.05
@@ -52,11 +56,28 @@ class Follower:
     def feed(self) -> None:
         self._has_feeds = True
 
-    def following(self, name: str) -> Following:
-        replica, feed = self._replica(name, time.time), self._feeds.get(name)
-        age_s = max(0.0, time.time() - replica.checked_at_s)
-        failure = "" if feed is None or feed.failure is None else feed.failure.message
-        return Following(replica.txid, age_s, failure)
+    def age_s(self, name: str) -> float:
+        return max(0.0, time.time() - self._replica(name, time.time).checked_at_s)
+
+    def lags(self) -> list[Lag]:
+        positions = defaultdict[str, list[int]](list)
+        for bookmark in self._slot.path.parent.glob("*/*/pos"):
+            if (position := position_in(bookmark)) > 0:
+                positions[bookmark.parent.name].append(position)
+        return [self._lag(name, positions[name]) for name in sorted(positions)]
+
+    def _lag(self, name: str, positions: list[int]) -> Lag:
+        newest = max(positions)
+        log = self._log(name, Place(BEGINNING.epoch, 0, newest), None)
+        try:
+            behind = log.sync(time.time() + ASK_S)
+        except SqlatchError as error:
+            return Lag(name, newest, len(positions), None, None, error.message)
+        except Gone:
+            # What it lacks is in files by now.
+            return Lag(name, newest, len(positions), None, None, "it begins anew when it is read")
+        since_ms = time.time() * 1000 - header_of(behind[0].content).at_ms if behind else 0
+        return Lag(name, newest, len(positions), len(behind), max(0, round(since_ms)))
 
     def saw(self, name: str, position: Position) -> None:
         self._seen_of(name).note(position)

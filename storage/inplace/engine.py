@@ -9,7 +9,7 @@ from storage.engine import Commit, Granted, Moment, Position, Table
 from storage.inplace import copies, removal
 from storage.inplace.files import Files
 from storage.inplace.store import Store
-from storage.nodes import Tail
+from storage.nodes import Lag, Tail
 from storage.work import Work
 
 
@@ -49,8 +49,11 @@ class InPlace:
     def replay(self, name: str, directory: Path, granted: Granted) -> Position:
         raise no_history(name)
 
-    def following(self, _name: str) -> None:
+    def age_s(self, _name: str) -> None:
         return None
+
+    def lags(self) -> list[Lag]:
+        return []
 
     def saw(self, name: str, position: Position) -> None:
         """Nothing: each read asks for the newest state."""

@@ -79,3 +79,12 @@ class Bookmark:
             place.txid, self.target, place.epoch, place.offset, self._boot, self.log_id or b"",
         )  # fmt: skip
         self._map[:] = packed + CRC.pack(crc32(packed))
+
+
+def position_in(path: Path) -> int:
+    """Return the position of the copy that has this bookmark, which another process may be writing;
+    0 if nothing is known of it."""
+    content = path.read_bytes()
+    if len(content) != SIZE or content[LAYOUT.size :] != CRC.pack(crc32(content[: LAYOUT.size])):
+        return 0
+    return int(LAYOUT.unpack_from(content)[2])

@@ -14,7 +14,7 @@ from storage.log.log import HISTORY_S, Log, Place, base_name
 from storage.log.replica import Replica
 from storage.log.slots import Slot
 from storage.log.timeline import Timeline
-from storage.nodes import Tail
+from storage.nodes import Lag, Tail
 from storage.work import Work
 
 Lay = Callable[[Archive, bytes, int], None]
@@ -73,8 +73,11 @@ class Logs(ABC):
         replay = Replay(self._replica(name, time.time), directory, granted)
         return replay.run(partial(self._begin, name))
 
-    def following(self, _name: str) -> None:
+    def age_s(self, _name: str) -> None:
         return None
+
+    def lags(self) -> list[Lag]:
+        return []
 
     def saw(self, name: str, position: Position) -> None:  # noqa: B027
         """Nothing: each read asks for the newest state."""

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from sqlatch.client import Client, connect
 from tests.local_server import serving
@@ -17,8 +18,8 @@ class Node:
     url: str
     token: str
 
-    def client(self, database: str = "main") -> "closing[Client]":
-        return closing(connect(f"{self.url}/{database}/", token=self.token))
+    def client(self, database: str = "main", **options: Any) -> "closing[Client]":
+        return closing(connect(f"{self.url}/{database}/", token=self.token, **options))
 
 
 @contextmanager

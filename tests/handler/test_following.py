@@ -1,21 +1,23 @@
 """A node that follows another one: reads are its own, all else goes to the leader and back."""
 
-from collections.abc import Iterator
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 import urllib3
 
+from handler import query
 from handler.following import answer as answer_log
+from handler.local import LocalContext
 from handler.log import Record
 from handler.service import Service
 from handler.settings import Settings
 from sqlatch import dbapi
 from sqlatch.client import Client
 from sqlatch.dbapi.stream import stmt_of
-from sqlatch.errors import Constraint, DatabaseNotFound, StatementError
+from sqlatch.errors import BadEvent, Constraint, DatabaseNotFound, LeaderUnreachable, StatementError
 from sqlatch.tokens import new_key, sign
 from tests.handler.nodes import Node, following, leading
 
@@ -228,3 +230,57 @@ def _database(request: pytest.FixtureRequest) -> str:
 
 def _dbapi(node: Node, request: pytest.FixtureRequest) -> Any:
     return dbapi.connect(f"{node.url}/{_database(request)}/", token=node.token)
+
+
+def test_health_tells_the_role_and_the_lag(leader: Node, node: Node, ours: Client) -> None:
+    name = ours.database
+    with node.client(name) as theirs:
+        position = theirs.execute("INSERT INTO t VALUES (1)").meta["position"]
+        assert theirs.query("SELECT n FROM t").rows == [(1,)]
+        said = theirs.health()
+    assert (said["role"], said["leader"]) == ("follower", leader.url)
+    (found,) = [each for each in said["databases"] if each["name"] == name]
+    assert (found["position"], found["lag_records"], found["lag_ms"]) == (position, 0, 0)
+    assert found["copies"] >= 1
+    assert ours.health()["role"] == "leader"
+    ours.execute("INSERT INTO t VALUES (2)")
+    ours.execute("INSERT INTO t VALUES (3)")
+
+
+def test_reads_say_how_old_their_state_may_be(theirs: Client) -> None:
+    assert 0 <= theirs.query("SELECT n FROM t", max_age_ms=0).meta["age_ms"] < 10_000
+
+
+def test_a_node_takes_no_queue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    service = Service(Settings(log="http://127.0.0.1:9", copies=tmp_path))
+    monkeypatch.setattr(query, "service", lambda: service)
+    with pytest.raises(BadEvent, match="takes no queue"):
+        query.lambda_handler({"Records": []}, LocalContext())
+
+
+def test_without_its_leader_a_node_reads_on_and_refuses_what_it_cannot_do(tmp_path: Path) -> None:
+    with ExitStack() as alive:
+        with leading(tmp_path) as leader:
+            node = alive.enter_context(following(leader, tmp_path))
+            with node.client() as theirs:
+                theirs.execute("CREATE TABLE t (n)")
+                theirs.execute("INSERT INTO t VALUES (1)")
+                position = theirs.query("SELECT n FROM t").meta["position"]
+        with node.client(timeout_s=1.0) as theirs:
+            read = theirs.query("SELECT n FROM t")
+            assert read.rows == [(1,)]
+            assert read.meta["position"] == position
+            refusals: list[Callable[[], object]] = [
+                lambda: theirs.query("SELECT n FROM t", max_age_ms=0),
+                lambda: theirs.query("SELECT n FROM t", at_least="00000000000000ff"),
+                lambda: theirs.execute("INSERT INTO t VALUES (2)"),
+            ]
+            for refused in refusals:
+                with pytest.raises(LeaderUnreachable) as unreachable:
+                    refused()
+                assert unreachable.value.leader == leader.url
+            said = theirs.health()
+        assert said["status"] == "degraded"
+        (found,) = said["databases"]
+        assert (found["position"], found["lag_records"]) == (position, None)
+        assert found["failure"]

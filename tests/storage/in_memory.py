@@ -27,7 +27,7 @@ from storage.engine import (
     WriteTransaction,
     closed_on_failure,
 )
-from storage.nodes import Tail
+from storage.nodes import Lag, Tail
 from storage.pins import Pins
 from storage.translate import DatabaseReplaced, RecoveryNeeded
 from storage.version import Version
@@ -93,8 +93,11 @@ class InMemory:
     def replay(self, name: str, directory: Path, granted: Granted) -> Position:
         raise no_history(name)
 
-    def following(self, _name: str) -> None:
+    def age_s(self, _name: str) -> None:
         return None
+
+    def lags(self) -> list[Lag]:
+        return []
 
     def saw(self, name: str, position: Position) -> None:
         """Nothing: each read asks for the newest state."""
