@@ -46,7 +46,8 @@ class Meta(TypedDict):
     """The `meta` of a reply. `lease_wait_ms` is null where no lease was taken.
 
     `position` is that of the state which was read or made, where databases are kept in a log;
-    `age_ms` is the time since that state was the newest, as far as a node knows that follows.
+    `age_ms` is the time since that state was the newest, as far as a node that follows
+    knows; null: it has asked nobody since it was started.
     """
 
     database: str
@@ -55,7 +56,7 @@ class Meta(TypedDict):
     lease_wait_ms: float | None
     replayed: bool
     position: NotRequired[str]
-    age_ms: NotRequired[int]
+    age_ms: NotRequired[int | None]
 
 
 class QueryReply(ResultReply):

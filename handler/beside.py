@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from hrana.files import Files
     from hrana.table import Table
     from sqlatch.kernel.node import Nodes
-    from storage.engine import Engine
+    from storage.engines import Engine
 
 
 def engine_of(settings: Settings) -> "Engine":

@@ -15,7 +15,7 @@ from handler.beside import engine_of
 from handler.local import invoke
 from handler.service import service
 from handler.settings import Settings, SettingsError
-from sqlatch.kernel.errors import SqlatchError
+from sqlatch.kernel.errors import LeaderUnreachable, SqlatchError
 
 CHECK = "check"
 """In place of an event: answer with what is wrong with the settings, or null."""
@@ -148,6 +148,8 @@ def _problem() -> str | None:
     """Return what is wrong with the settings or with the place of the databases."""
     try:
         engine_of(Settings.from_environment(os.environ)).sizes_bytes()
+    except LeaderUnreachable:
+        return None  # reads go on with the copies that are here
     except SqlatchError as error:
         return error.message
     except SettingsError as error:

@@ -212,7 +212,7 @@ class Service(Parts):
             position = outcome.position or self.databases.get(event.database).position or 0
             record.position = meta["position"] = position_text(position)
             if (age_s := self.databases.age_s(event.database)) is not None:
-                meta["age_ms"] = round(age_s * 1000)
+                meta["age_ms"] = None if age_s == inf else round(age_s * 1000)
         return outcome, meta
 
     def _run(self, event: QueryEvent, job: Job, record: Record, deadline_s: float) -> Outcome:

@@ -7,7 +7,8 @@ from sqlexec.database import Database
 from sqlexec.idempotency import TABLE
 from sqlexec.interactive import not_found
 from sqlexec.plan import Plans
-from storage.engine import Commit, Engine, Granted, Moment, Position
+from storage.engine import Commit, Granted, Moment, Position
+from storage.engines import Engine
 from storage.memory import keeps_too_much, kept_bytes_max, sqlite_bytes
 from storage.nodes import Lag, Tail
 from storage.work import Work

@@ -8,7 +8,7 @@ from typing import Any
 import openapi_spec_validator
 import pytest
 
-from events.http import OPEN_ROUTE, ROUTES
+from events.http import LOG_ROUTES, OPEN_ROUTE, ROUTES
 from tests.cloudformation import exists, given, load, references, rendered
 
 TEMPLATE = load("template.yaml")
@@ -72,7 +72,7 @@ def test_the_body_of_the_api_is_openapi_whatever_is_chosen(choice: dict[str, str
     openapi_spec_validator.validate(body)
 
     streams = {f"/{OPEN_ROUTE}"} if choice["TokenKeys"] else set()
-    assert set(body["paths"]) == set(ROUTES) | streams
+    assert set(body["paths"]) == set(ROUTES) | set(LOG_ROUTES) | streams
     assert ("x-amazon-apigateway-cors" in body) is bool(choice["CorsOrigins"])
 
 

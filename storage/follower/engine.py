@@ -10,6 +10,7 @@ from sqlatch.kernel.errors import BadEvent, SqlatchError
 from sqlatch.kernel.node import Nodes
 from storage.engine import Commit, Granted, Moment, Position, Table
 from storage.follower.feed import Feed
+from storage.follower.neighbours import begin_with_one
 from storage.follower.remote import RemoteArchive, RemoteLog, Upstream, names
 from storage.follower.seen import Seen
 from storage.follower.store import FollowerStore
@@ -131,6 +132,7 @@ class Follower:
 
     def _replica(self, name: str, now: Callable[[], float]) -> Replica:
         if name not in self._replicas:
+            begin_with_one(self._slot.path / name)
             self._replicas[name] = Replica(
                 name,
                 self._slot.path / name,

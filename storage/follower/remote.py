@@ -27,11 +27,8 @@ EPOCH = 1
 GONE = 410
 NOT_FOUND = 404
 
-SILENCE_S = 2.0
-"""The longest that the other node may say nothing, beyond the time that it was asked to wait."""
-
 CALL_S = 10.0
-"""The longest that a call may take outside of a request."""
+"""The longest that a call may take, beyond the time that the other node was asked to wait."""
 
 
 class Upstream:
@@ -49,7 +46,7 @@ class Upstream:
             answer = self.nodes.ask(
                 Request("GET", path, query),
                 deadline_s=min(deadline_s, time.time() + wait_s + CALL_S),
-                silence_s=wait_s + SILENCE_S,
+                silence_s=wait_s + CALL_S,
             )
         except Unavailable as error:
             if isinstance(error, TimedOut) and time.time() >= deadline_s:

@@ -15,7 +15,7 @@ from functools import partial
 
 from sqlatch.kernel.errors import BadEvent
 from storage.copies import exists_already
-from storage.engine import Engine
+from storage.engines import Engine
 from storage.log.archive import SNAPSHOT_LEVEL, Archive, Start
 from storage.log.compaction import write_snapshot
 from storage.log.keeping import keep_state, state_at

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import suppress
+from math import inf
 from pathlib import Path
 
 import apsw
@@ -52,7 +53,7 @@ class Replica:
         self._lock = CopyLock(name, now)
         self._connections = 0
         self._has_looked = self._is_unasked = self._is_to_go = False
-        self.checked_at_s = float("-inf")
+        self.checked_at_s = -inf
         self._opened_log: Log | None = None
         with told(name):
             directory.mkdir(mode=0o700, exist_ok=True)
@@ -65,9 +66,8 @@ class Replica:
         return self._bookmark.place.txid
 
     def is_within(self, max_age_s: float) -> bool:
-        """Return whether the copy was the newest state less than that time ago. If a clock was set
-        back, nothing is known of the time since."""
-        return 0 <= self.now() - self.checked_at_s < max_age_s
+        """Return whether the copy was the newest state less than that time ago, if clocks agree."""
+        return max_age_s == inf or 0 <= self.now() - self.checked_at_s < max_age_s
 
     def catch_up(self, deadline_s: float) -> None:
         """Apply what is new in the log."""
@@ -107,7 +107,7 @@ class Replica:
             return records
 
         self._follow(ask, deadline_s)
-        self.checked_at_s = float("-inf")  # others may have gone on behind what was asked for
+        self.checked_at_s = -inf  # others may have gone on behind what was asked for
         return is_there
 
     def go_first(self) -> bool:
@@ -147,7 +147,7 @@ class Replica:
         """Throw the copy away, at the latest before the next question to the log. What is open on
         it must be closed, and sees nothing of this."""
         self._have_opened_again()
-        self.checked_at_s = float("-inf")
+        self.checked_at_s = -inf
         self._close_files()
         self._is_to_go = True
         with suppress(OSError):

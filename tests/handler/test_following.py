@@ -284,3 +284,7 @@ def test_without_its_leader_a_node_reads_on_and_refuses_what_it_cannot_do(tmp_pa
         (found,) = said["databases"]
         assert (found["position"], found["lag_records"]) == (position, None)
         assert found["failure"]
+    # A node that is started before its leader is there again reads on as well.
+    with following(leader, tmp_path) as again, again.client(timeout_s=5.0) as theirs:
+        read = theirs.query("SELECT n FROM t")
+    assert (read.rows, read.meta["age_ms"]) == ([(1,)], None)

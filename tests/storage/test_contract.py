@@ -17,7 +17,8 @@ import pytest
 
 from sqlatch.kernel.errors import BadEvent, Constraint, DatabaseBusy, StatementError, Timeout
 from storage import copies
-from storage.engine import NEWEST, Engine, Freshness, Grant, Position, Store, Table
+from storage.engine import NEWEST, Freshness, Grant, Position, Store, Table
+from storage.engines import Engine
 from storage.inplace.engine import InPlace
 from storage.log.cloud import in_table
 from storage.log.engine import InLog

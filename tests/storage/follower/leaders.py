@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from storage.engine import Engine, Store
+from storage.engine import Store
+from storage.engines import Engine
 from storage.nodes import Tail
 from tests import http_server
 from tests.grants import granted
