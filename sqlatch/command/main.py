@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import click
 
 from sqlatch.command.address import DatabaseAddress, with_address
+from sqlatch.command.console import console
 from sqlatch.command.copy import copy
 from sqlatch.command.dump import dump
 from sqlatch.command.exits import Exit
@@ -60,6 +61,6 @@ def health(*, address: DatabaseAddress) -> int:
 
 for each in (
     query, shell, load, export, dump, restore, copy, databases, create, delete, undelete, rename,
-    history, branch, import_replica, use, token, mcp, serve, top,
+    history, branch, import_replica, use, token, mcp, serve, console, top,
 ):  # fmt: skip
     commands.add_command(each)
