@@ -5,6 +5,7 @@ import os
 import shutil
 import sqlite3
 import time
+from collections import Counter
 from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime
@@ -19,6 +20,7 @@ from handler.service import Service, service
 from storage.connection import Session
 from tests.conftest import Ask, forget
 from tests.events.test_http import error_of, v2
+from tests.faults import cloud_server
 from tests.faults.machine import Time
 from tests.forge import PUBLIC, bearer
 from tests.handler.engines import cloud_url as cloud_url
@@ -95,6 +97,19 @@ def test_an_instance_that_never_saw_the_statement_need_not_prepare_it(
     again = get(SELECT, knowing(first))
 
     assert (again["statusCode"], statements) == (304, [])
+
+
+@pytest.mark.parametrize("engine", ["table"], indirect=True)
+def test_what_is_not_modified_costs_one_question_to_the_log(get: Get, cloud_url: str) -> None:
+    first = get()
+
+    def asked(**fields: Any) -> dict[str, int]:
+        before = Counter(cloud_server.counts(cloud_url))
+        assert get(SELECT, knowing(first), **fields)["statusCode"] == 304
+        return dict(Counter(cloud_server.counts(cloud_url)) - before)
+
+    assert asked() == {"Query": 1}
+    assert asked(max_age_ms=86_400_000) == {}
 
 
 def test_the_answer_is_that_of_a_post(get: Get, ask: Ask) -> None:
