@@ -43,10 +43,12 @@ def fields_in(event: Mapping[str, Any]) -> dict[str, Any]:
 
 def _pairs(event: Mapping[str, Any]) -> list[tuple[str, str]]:
     if "httpMethod" in event:  # payload 1.0, decoded
-        several = event.get("multiValueQueryStringParameters") or {}
-        one = event.get("queryStringParameters") or {}
-        named = several or {name: [text] for name, text in one.items()}
-        return [(str(name), str(text)) for name, texts in named.items() for text in texts]
+        named = event.get("multiValueQueryStringParameters") or event.get("queryStringParameters")
+        return [
+            (str(name), str(text))
+            for name, texts in (named.items() if isinstance(named, Mapping) else ())
+            for text in (texts if isinstance(texts, list) else [texts])
+        ]
     text = str(event.get("rawQueryString") or "")
     try:
         text.encode("ascii")

@@ -4,9 +4,11 @@ import base64
 import json
 from functools import cache
 from typing import Any
+from urllib.parse import urlencode
 
 from hypothesis import strategies as st
 
+from events import url
 from tests.writers import ROOT
 
 NAMES = (
@@ -129,7 +131,25 @@ def _in_http(draw: st.DrawFn, sample: str) -> Any:
     event["isBase64Encoded"] = packed if draw(st.integers(0, 9)) else not packed
     path = draw(st.sampled_from(("/query", "/query", "/read", "/health", "/", "/prod/query", "")))
     event["rawPath"] = event["path"] = path
-    return event
+    return _in_url(draw, event) if path == "/read" and draw(st.booleans()) else event
+
+
+def _in_url(draw: st.DrawFn, event: Any) -> Any:
+    """The same as a read in the URL, whose fields are texts."""
+    fields = {name: _in_text(value) for name, value in draw(queries()).items()}
+    if draw(st.integers(0, 3)):
+        fields = {name: text for name, text in fields.items() if name in url.FIELDS}
+    method = draw(st.sampled_from(("GET", "HEAD")))
+    event["headers"]["if-none-match"] = draw(st.sampled_from(("", "*", 'W/"a", "', '"é"')))
+    if "httpMethod" in event:
+        return {**event, "httpMethod": method, "queryStringParameters": fields}
+    text = urlencode(fields, errors="surrogatepass")
+    event["requestContext"]["http"]["method"] = method
+    return {**event, "rawQueryString": draw(st.sampled_from((text, text, text[:-1], f"{text}&a")))}
+
+
+def _in_text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _in_sqs(draw: st.DrawFn, sample: str) -> Any:
