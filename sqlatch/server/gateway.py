@@ -19,6 +19,11 @@ HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
 FORM_TYPES = ("text/plain", "multipart/form-data")
 """Beside the one that curl sends, what a form of any web page can send without asking first."""
 
+FOREIGN_SITES = ("cross-site", "same-site")
+READ = "/read"
+"""A page of another site can ask for this URL as it does for an image, without an origin. The
+answer is hidden from it, but not how long that took."""
+
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"})
 
 CORS_HEADERS = {
@@ -47,7 +52,7 @@ class Gateway:
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         headers = _headers_of(environ)
         method = environ["REQUEST_METHOD"]
-        answer = self._refusal(method, headers)
+        answer = self._refusal(method, environ["REQUEST_URI"], headers)
         if answer is None and method == "OPTIONS":
             answer = {"statusCode": 204, "headers": CORS_HEADERS, "body": ""}
         if answer is None:
@@ -63,7 +68,7 @@ class Gateway:
         start_response(f"{status.value} {status.phrase}", list(said.items()))
         return [] if method == "HEAD" or not content else [content]
 
-    def _refusal(self, method: str, headers: dict[str, str]) -> Answer | None:
+    def _refusal(self, method: str, uri: str, headers: dict[str, str]) -> Answer | None:
         """Refuse what a web page of another site can send."""
         host = headers.get("host", "")
         if not self._is_ours(host):
@@ -73,6 +78,9 @@ class Gateway:
         origin = headers.get("origin")
         if origin is not None and not self._is_allowed(origin, host):
             return refusal(403, f"pages of {origin} may not call this server: serve --origin URL")
+        is_foreign = origin is None and headers.get("sec-fetch-site") in FOREIGN_SITES
+        if is_foreign and urlsplit(uri).path.endswith(READ):
+            return refusal(403, "a page of another site may not read here: serve --origin URL")
         if _media_type(headers.get("content-type", "application/json")) in FORM_TYPES:
             return refusal(415, "the content type is application/json")
         if method not in METHODS:

@@ -131,6 +131,25 @@ def test_a_read_in_a_url_is_answered_as_caches_understand_it(server: HTTPConnect
     assert f"access-control-allow-origin: {PAGE}" in by_a_page[1].lower()
 
 
+@pytest.mark.parametrize(
+    ("said", "status"),
+    [
+        (["sec-fetch-site: cross-site"], 403),
+        (["sec-fetch-site: same-site"], 403),
+        (["sec-fetch-site: same-site", f"origin: {PAGE}"], 200),
+        (["sec-fetch-site: same-origin"], 200),
+        (["sec-fetch-site: none"], 200),
+    ],
+)
+def test_a_page_of_another_site_reads_nothing_as_an_image(
+    server: HTTPConnection, ask: Ask, said: list[str], status: int
+) -> None:
+    ask(query="CREATE TABLE t (n)")
+
+    for path in ("/read?query=SELECT%201", "/main/read?query=SELECT%201"):
+        assert raw(server, f"GET {path} HTTP/1.1", "host: localhost", *said)[0] == status
+
+
 def test_a_refusal_of_the_gateway_is_not_kept(server: HTTPConnection) -> None:
     _status, answer = raw(server, "GET /read?query=SELECT%201 HTTP/1.1", "host: evil.example")
 
