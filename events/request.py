@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args
 from events import schema
 from events.fields import AT_LEAST, DATABASE, MOMENT, PAGE, POSITION, TIMEOUT_MS
 from events.values import parameter_sets_in, parameters_in
-from events.whole import KINDS, BranchEvent, HealthEvent, HistoryEvent, ManageEvent
+from events.whole import KINDS, BranchEvent, HealthEvent, HistoryEvent, LeaderEvent, ManageEvent
 from sqlatch.kernel.errors import BadEvent
 from sqlatch.kernel.hints import did_you_mean
 
@@ -90,7 +90,7 @@ class QueryEvent:
     link: LinkForm | None = None
 
 
-Request = QueryEvent | HealthEvent | ManageEvent | HistoryEvent | BranchEvent
+Request = QueryEvent | HealthEvent | ManageEvent | HistoryEvent | BranchEvent | LeaderEvent
 
 
 def _query_event(found: dict[str, Any]) -> QueryEvent:

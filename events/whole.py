@@ -58,6 +58,23 @@ class BranchEvent:
     timeout_ms: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class LeaderEvent:
+    """The question which node leads, or the order that the node `to` shall, or any other one.
+
+    It is about no database; a client that always names one may.
+    """
+
+    leader: Literal["show", "move"]
+    to: str | None = None
+    database: str = "main"
+    timeout_ms: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.leader == "show" and self.to is not None:
+            raise ValueError("`to` is for move")
+
+
 _parse_manage = schema.parser(
     ManageEvent,
     strict=True,
@@ -85,11 +102,20 @@ _parse_branch = schema.parser(
     timeout_ms=TIMEOUT_MS,
 )
 _parse_health = schema.parser(HealthEvent, strict=True, health=schema.one_of([True]))
+_parse_leader = schema.parser(
+    LeaderEvent,
+    strict=True,
+    leader=schema.one_of(["show", "move"]),
+    to=schema.nullable(schema.text(pattern=r"^https?://[^\s,]{1,500}\z")),
+    database=DATABASE,
+    timeout_ms=TIMEOUT_MS,
+)
 
 KINDS: dict[str, tuple[type, Any]] = {
     "health": (HealthEvent, _parse_health),
     "manage": (ManageEvent, _parse_manage),
     "history": (HistoryEvent, _parse_history),
     "branch": (BranchEvent, _parse_branch),
+    "leader": (LeaderEvent, _parse_leader),
 }
 """The kinds of requests that are none of statements, by the field that tells them."""

@@ -28,6 +28,9 @@ MANY = "--many"
 LINE = "line"
 """In an answer, what its line in the log says: the server counts it."""
 
+LEAD = "--lead"
+"""Answer nothing: stand for the lease of the leader, for this node."""
+
 LOG, REAP = "log", "reap"
 REAPED = {
     "leases_reaped": "expired leases",
@@ -52,6 +55,11 @@ def main() -> None:
         for handler in log.lines().handlers:
             handler.setFormatter(Plain())
             handler.addFilter(_is_of_interest)
+    if LEAD in sys.argv:
+        from handler.candidacy import stand
+
+        stand()
+        return
     last = Last()
     log.lines().addHandler(last)
     answers = os.fdopen(os.dup(1), "wb")

@@ -52,6 +52,7 @@ class Record:
     lease_not_released: bool = False
     leases_taken_over: int = 0
     position: str | None = None
+    term: int | None = None
     records_applied: int = 0
     attempts: int = 0
     bytes_shipped: int = 0
@@ -269,9 +270,8 @@ def _measured(record: Record) -> dict[str, float]:
 
 
 def _gravity(code: str) -> int:
-    if code == "DATABASE_CORRUPT":
-        return 3
-    return ("Refusals", "LeaseBusy", "Errors").index(_error_metric(code))
+    kinds = ("Refusals", "LeaseBusy", "Errors")
+    return 3 if code == "DATABASE_CORRUPT" else kinds.index(_error_metric(code))
 
 
 def _error_metric(code: str) -> str:

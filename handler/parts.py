@@ -11,6 +11,7 @@ from handler.settings import Settings
 from locking.clock import Clock
 
 if TYPE_CHECKING:
+    from handler.leading import Leading
     from handler.tokens import Tokens
     from handler.turn import Turn
     from hrana.baton import Batons
@@ -74,12 +75,28 @@ class Parts:
 
         return Bucket(self.settings.results_place[0])
 
-    @cached_property
+    @property
     def leader(self) -> "Nodes":
-        """The nodes that are asked what is not for this one."""
+        """The nodes that are asked what is not for this one; LeaderUnreachable if none leads."""
+        return self._followed if self.settings.nodes else self.leading.nodes()
+
+    @cached_property
+    def _followed(self) -> "Nodes":
         from handler.beside import leader_of
 
         return leader_of(self.settings)
+
+    @cached_property
+    def leading(self) -> "Leading":
+        """Made with the first write, where there is a leader."""
+        from handler.leading import Leading
+        from locking.tables import open_table
+
+        return Leading(
+            self.settings,
+            clock=self.clock,
+            open_table=lambda: open_table(self.settings.leases),
+        )
 
     @cached_property
     def turn(self) -> "Turn":

@@ -34,7 +34,8 @@ def branch(
         raise ReadOnly.of_statement()
     moment = None if event.at is None else moment_of(event.at, service.settings)
     deadline_s = service.deadline_s(event.timeout_ms, ends_at_s)
-    position = service.databases.branch(event.database, event.branch, moment, deadline_s)
+    with service.as_leader(record):
+        position = service.databases.branch(event.database, event.branch, moment, deadline_s)
     record.position = position_text(position)
     return {"database": event.database, "branch": event.branch, "position": record.position}
 

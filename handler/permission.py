@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from events import http
 from events.request import Request
-from events.whole import BranchEvent, HealthEvent, HistoryEvent, ManageEvent
+from events.whole import BranchEvent, HealthEvent, HistoryEvent, LeaderEvent, ManageEvent
 from handler.service import Service
 from sqlatch.kernel.errors import Unauthorized
 
@@ -33,6 +33,12 @@ def permission(service: Service, event: Mapping[str, Any]) -> Callable[[Request]
                 raise Unauthorized(
                     "a database is made or deleted as a whole with a token that may write to all"
                     " databases"
+                )
+            return request
+        if isinstance(request, LeaderEvent):
+            if request.leader == "move" and (access.databases is not None or not access.writes):
+                raise Unauthorized(
+                    "the leader is moved with a token that may write to all databases"
                 )
             return request
         access.allow(request.database)

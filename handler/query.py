@@ -4,7 +4,7 @@ from enum import Enum
 from typing import Any, Protocol
 
 from events.request import QueryEvent, parse
-from events.whole import BranchEvent, HealthEvent, HistoryEvent, ManageEvent
+from events.whole import BranchEvent, HealthEvent, HistoryEvent, LeaderEvent, ManageEvent
 from handler.log import Logged, Record
 from handler.service import service
 from sqlatch.kernel.errors import BadEvent, SqlatchError
@@ -105,9 +105,15 @@ def _health(record: Record) -> dict[str, Any]:
 
 
 def _about_a_database(
-    request: ManageEvent | HistoryEvent | BranchEvent, record: Record, ends_at_s: float
+    request: ManageEvent | HistoryEvent | BranchEvent | LeaderEvent,
+    record: Record,
+    ends_at_s: float,
 ) -> dict[str, Any]:
-    """Return the reply to a request about a database as a whole."""
+    """Return the reply to a request about a database as a whole, or about the leader."""
+    if isinstance(request, LeaderEvent):
+        from handler.moving import leader
+
+        return leader(service(), request, record)
     if isinstance(request, ManageEvent):
         from handler.managing import manage
 

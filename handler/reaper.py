@@ -34,7 +34,9 @@ def lambda_handler(_event: Any, context: Context) -> dict[str, Any]:
 def reap(service: Service, record: Record, *, ends_at_s: float) -> dict[str, Any]:
     """Go through the leases, then the databases; what was done, and what could not be."""
     failures: list[dict[str, Any]] = []
-    reaped = []
+    reaped: list[str] = []
+    if not service.tends:
+        return _report(record, reaped, 0, 0, failures)
     for database in _expired(service):
         with _noting(database, record, failures):
             _reap_lease(service, database, record, ends_at_s)
@@ -50,12 +52,22 @@ def reap(service: Service, record: Record, *, ends_at_s: float) -> dict[str, Any
     names = service.databases.names()
     _tend_in_turn(service, names, record, failures, ends_at_s)
     service.note_work(record)
+    return _report(record, reaped, streams_cleared, len(names), failures)
+
+
+def _report(
+    record: Record,
+    reaped: Sequence[str],
+    streams_cleared: int,
+    databases: int,
+    failures: list[dict[str, Any]],
+) -> dict[str, Any]:
     return {
         "leases_reaped": reaped,
         "hot_journals_recovered": record.hot_journals_recovered,
         "records_purged": record.records_purged,
         "streams_cleared": streams_cleared,
-        "databases": len(names),
+        "databases": databases,
         "databases_reached": record.databases_reached,
         "failures": failures,
     }

@@ -3,8 +3,8 @@
 import os
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
-from functools import cache, partial
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import cache
 from math import inf
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
@@ -16,6 +16,7 @@ from handler.beside import engine_of, memory_bytes
 from handler.job import job_of, reply_of
 from handler.log import Record
 from handler.parts import Parts
+from handler.right import EVERYBODY, Right
 from handler.settings import Settings
 from locking.clock import Clock
 from sqlatch.kernel.errors import DatabaseBusy, LeaseBusy, ReadOnly, Timeout
@@ -86,6 +87,7 @@ class Service(Parts):
     ) -> Iterator[Grant]:
         """The right to write to a database: its lease, held until the block ends.
 
+        Where a node leads, it is the leader's: ForLeader if that is another one.
         Where the engine needs none, everybody has that right: a commit may be refused (Overtaken).
         Where its last holder never gave it back, the database is recovered first. ReadOnly where
         the service must not write; else as `Leases.hold` says.
@@ -94,18 +96,41 @@ class Service(Parts):
             raise ReadOnly.of_statement()
         if self.databases.follows:
             raise ForLeader
-        if not self.databases.needs_lease:
-            yield self._optimistic_grant(deadline_s)
-            return
+        with self.as_leader(record) as right:
+            if not self.databases.needs_lease:
+                yield self._optimistic_grant(deadline_s, right)
+            else:
+                with self._under_lease(database, record, deadline_s, patience_s, right) as grant:
+                    yield grant
+
+    def as_leader(self, record: Record) -> "AbstractContextManager[Right]":
+        """The right of the node that leads, or of every node if none does; ForLeader."""
+        return self.leading.writing(record) if self.settings.leader else EVERYBODY
+
+    @property
+    def tends(self) -> bool:
+        """Return whether the reaper is to see to the databases here, and not at another node."""
+        if self.settings.leader:
+            return self.leading.leads
+        return not self.databases.follows
+
+    @contextmanager
+    def _under_lease(
+        self, database: str, record: Record, deadline_s: float, patience_s: float, right: Right
+    ) -> Iterator[Grant]:
         holder = f"{self._holder}:{record.function_request_id}"
         lease: Lease | None = None
         try:
             with self.leases.hold(
-                database, holder=holder, deadline_s=deadline_s, patience_s=patience_s
+                database,
+                holder=holder,
+                deadline_s=deadline_s,
+                patience_s=patience_s,
+                term=right.term,
             ) as lease:
                 record.lease_wait_ms = (record.lease_wait_ms or 0) + lease.waited_ms
                 record.leases_taken_over += lease.taken_over
-                grant = self._grant(lease, deadline_s)
+                grant = self._grant(lease, deadline_s, right)
                 if lease.taken_over:
                     was_hot = self.databases.get(database).recover(grant)
                     record.hot_journals_recovered += was_hot
@@ -173,12 +198,16 @@ class Service(Parts):
         if "leases" in self.__dict__:
             self.leases.close()
 
-    def _optimistic_grant(self, deadline_s: float) -> Grant:
-        check = partial(self.check_deadline, deadline_s)
+    def _optimistic_grant(self, deadline_s: float, right: Right) -> Grant:
+        def check() -> None:
+            right.check()
+            self.check_deadline(deadline_s)
+
         return Grant(deadline_s, fence=0, check=check, optimistic=True)
 
-    def _grant(self, lease: "Lease", deadline_s: float) -> Grant:
+    def _grant(self, lease: "Lease", deadline_s: float, right: Right) -> Grant:
         def check() -> None:
+            right.check()
             lease.check()
             self.check_deadline(deadline_s)
 

@@ -1,18 +1,25 @@
 """The settings: environment variables as one frozen dataclass, checked at the first request."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from events import schema
+from handler.addresses import (
+    AT_A_NODE,
+    FORMS,
+    IN_A_BUCKET,
+    IN_A_CLUSTER,
+    IN_A_DIRECTORY,
+    IN_A_TABLE,
+    LEADER,
+    LOG,
+    NODE,
+    misfit,
+)
 
 LEASES_FILE = ".leases.sqlite"
-IN_A_DIRECTORY = "directory:"
-IN_A_TABLE = re.compile(r"dynamodb:([^,]+),s3://([^/]+)/?(.*)")
-IN_A_BUCKET = "s3://"
-AT_A_NODE = re.compile(r"https?://[^\s,]+(,https?://[^\s,]+)*")
 IN_LAMBDA = "AWS_LAMBDA_RUNTIME_API"
 """Set by Lambda's runtime, and by its emulator."""
 
@@ -40,8 +47,29 @@ class Settings:
     log_token: str = field(
         default="",
         metadata={
-            "description": "token for the node that is followed, one that may write to all; unset:"
-            " requests to it are signed by IAM where AWS answers"
+            "description": "token for the node that is followed or that leads, one that may write"
+            " to all; unset: requests to it are signed by IAM where AWS answers"
+        },
+    )
+    leader: str = field(
+        default="",
+        metadata={
+            "description": "`https://<node>`: writes are made there, and sent on to it;"
+            " `lease:<cluster>`: by the one of the nodes that holds the lease of that name; unset:"
+            " everywhere"
+        },
+    )
+    node: str = field(
+        default="",
+        metadata={
+            "description": "URL of this node, at which the others reach it; unset: it never leads"
+        },
+    )
+    leader_lease_s: float = field(
+        default=10,
+        metadata={
+            "description": "seconds for which a leader has the lease, and after which another node"
+            " takes over; it is renewed at a third of them"
         },
     )
     max_age_ms: int = field(
@@ -135,6 +163,8 @@ class Settings:
     )
 
     def __post_init__(self) -> None:
+        for name in ("leader", "node"):
+            object.__setattr__(self, name, getattr(self, name).rstrip("/"))
         if not self.leases and self.log_table is None and not self.nodes:
             object.__setattr__(self, "leases", f"sqlite:{self.home / LEASES_FILE}")
 
@@ -154,6 +184,12 @@ class Settings:
     def nodes(self) -> tuple[str, ...]:
         """The URLs of the node whose logs are followed; empty where there is none."""
         return tuple(self.log.split(",")) if AT_A_NODE.fullmatch(self.log) else ()
+
+    @property
+    def cluster(self) -> str | None:
+        """The cluster whose lease says who leads, None where nothing or a setting says it."""
+        is_one = self.leader.startswith(IN_A_CLUSTER)
+        return self.leader.removeprefix(IN_A_CLUSTER) if is_one else None
 
     @property
     def history_s(self) -> float:
@@ -193,13 +229,8 @@ class Settings:
             for name in cls.__dataclass_fields__
             if environment.get(variable_of(name))
         }
-        log = given.get("log", "")
-        needs_lease = not (IN_A_TABLE.fullmatch(log) or AT_A_NODE.fullmatch(log))
-        if needs_lease and "leases" not in given and environment.get(IN_LAMBDA):
-            raise SettingsError(
-                "SQLATCH_LEASES: is not set; on Lambda it is dynamodb:<table>,"
-                " since a file of leases would lie on NFS"
-            )
+        if (wrong := misfit(given, in_lambda=bool(environment.get(IN_LAMBDA)))) is not None:
+            raise SettingsError(wrong)
         if not given.keys() & {"databases", "log"}:
             raise SettingsError(_NO_DATABASES)
         try:
@@ -211,20 +242,16 @@ class Settings:
 _NO_DATABASES = (
     "SQLATCH_DATABASES: is not set: directory of the database files, `<name>.db` (or SQLATCH_LOG)"
 )
-_FORMS = {
-    "log": "directory:<path>, dynamodb:<table>,s3://<bucket>/<prefix> or https://<node>",
-    "leases": "dynamodb:<table> or sqlite:<file>",
-    "results": "s3://<bucket>/<prefix>",
-}
-"""The forms of settings that are checked with a pattern, for people."""
-
 _AT_LEAST_1 = schema.integer(ge=1)
 _parse = schema.parser(
     Settings,
     strict=False,
     databases=schema.then(Path, schema.text()),
-    log=schema.text(pattern=f"^({IN_A_DIRECTORY}.|{IN_A_TABLE.pattern}$|{AT_A_NODE.pattern}$)"),
+    log=schema.text(pattern=LOG),
     log_token=schema.text(),
+    leader=schema.text(pattern=LEADER),
+    node=schema.text(pattern=NODE),
+    leader_lease_s=schema.real(gt=0),
     max_age_ms=schema.integer(ge=0),
     copies=schema.then(Path, schema.text()),
     leases=schema.text(pattern="^(dynamodb|sqlite):."),
@@ -254,5 +281,5 @@ def variable_of(name: str) -> str:
 def _first_problem(error: schema.ValidationError) -> str:
     problem = error.errors()[0]
     name = str(problem["loc"][0])
-    wanted = f"must be {_FORMS[name]}" if name in _FORMS else problem["msg"]
+    wanted = f"must be {FORMS[name]}" if name in FORMS else problem["msg"]
     return f"{variable_of(name)}: {wanted}, but it is {problem['input']!r}"

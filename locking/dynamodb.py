@@ -14,11 +14,19 @@ from sqlatch.kernel.aws.errors import (
 from sqlatch.kernel.aws.errors import Throttled as AwsThrottled
 from sqlatch.kernel.errors import StorageError
 
-from .lease import GRACE_S, Claim, HeldLease, TableUnavailable, Taken, Throttled
+from .leader import Term
+from .lease import GRACE_S, Claim, HeldLease, TableUnavailable, Taken, Throttled, superseded
 
 PREFIX = "database#"
 PAGES_MAX = 100
 FREE = "attribute_not_exists(lock_id) OR expires_at < :overdue"
+FREE_FOR_LEADER = (
+    "(attribute_not_exists(leader_term) OR leader_term <= :term) AND"
+    f" ({FREE} OR leader_term < :term)"
+)
+SEEN = "version = :seen"
+FIRST = "attribute_not_exists(version)"
+PREFIX_OF_LEADER = "leader#"
 MINE = "lock_id = :lock_id"
 TAKE = (
     "SET lock_id = :lock_id, holder = :holder, acquired_at = :now, expires_at = :expires_at,"
@@ -37,13 +45,15 @@ class DynamoDBTable:
 
     def take(self, claim: Claim) -> Taken | HeldLease:
         first_fence = int(claim.now_s * 1000)
+        leads = claim.term is not None
+        term = {":term": {"N": str(claim.term)}} if leads else {}
         with self._errors():
             try:
                 answer = self._client.update_item(
                     TableName=self._name,
                     Key={"pk": {"S": PREFIX + claim.database}},
-                    UpdateExpression=TAKE,
-                    ConditionExpression=FREE,
+                    UpdateExpression=f"{TAKE}, leader_term = :term" if leads else TAKE,
+                    ConditionExpression=FREE_FOR_LEADER if leads else FREE,
                     ExpressionAttributeValues={
                         ":lock_id": {"S": claim.lock_id},
                         ":holder": {"S": claim.holder},
@@ -53,6 +63,7 @@ class DynamoDBTable:
                         ":first_fence": {"N": str(first_fence)},
                         ":ahead": {"N": str(claim.ahead)},
                         ":one": {"N": "1"},
+                        **term,
                     },
                     ReturnValues="ALL_OLD",
                     ReturnValuesOnConditionCheckFailure="ALL_OLD",
@@ -60,6 +71,9 @@ class DynamoDBTable:
             except ConditionFailed as error:
                 if error.item is None:
                     raise
+                later = int(error.item.get("leader_term", {"N": "0"})["N"])
+                if claim.term is not None and later > claim.term:
+                    raise superseded(claim.database, claim.term, later) from error
                 return _granted_before(claim, _held(error.item))
         before = answer.get("Attributes", {})
         fence = int(before["fence"]["N"]) if "fence" in before else first_fence
@@ -84,6 +98,28 @@ class DynamoDBTable:
             return [
                 _held(item) for item in self._items_held() if item["pk"]["S"].startswith(PREFIX)
             ]
+
+    def leader(self, cluster: str) -> Term | None:
+        with self._errors():
+            key = {"pk": {"S": PREFIX_OF_LEADER + cluster}}
+            answer = self._client.get_item(TableName=self._name, Key=key, ConsistentRead=True)
+        return _term(answer["Item"]) if "Item" in answer else None
+
+    def put_leader(self, cluster: str, term: Term, seen: Term | None) -> bool:
+        condition: dict[str, Any] = {"ConditionExpression": FIRST}
+        if seen is not None:
+            values = {":seen": {"S": seen.version}}
+            condition = {"ConditionExpression": SEEN, "ExpressionAttributeValues": values}
+        with self._errors():
+            try:
+                self._client.put_item(
+                    TableName=self._name,
+                    Item={"pk": {"S": PREFIX_OF_LEADER + cluster}, **_item(term)},
+                    **condition,
+                )
+            except ConditionFailed:
+                return False
+        return True
 
     def close(self) -> None:
         self._client.close()
@@ -141,6 +177,30 @@ def _held(item: dict[str, Any]) -> HeldLease:
         fence=int(item["fence"]["N"]),
         ahead=int(item["ahead"]["N"]) if "ahead" in item else 0,
     )
+
+
+def _term(item: dict[str, Any]) -> Term:
+    return Term(
+        number=int(item["number"]["N"]),
+        version=item["version"]["S"],
+        node=item["node"]["S"],
+        duration_s=float(item["duration_s"]["N"]),
+        since_s=float(item["since_s"]["N"]),
+        renewed_s=float(item["renewed_s"]["N"]),
+        offered=item["offered"]["BOOL"],
+    )
+
+
+def _item(term: Term) -> dict[str, Any]:
+    return {
+        "number": {"N": str(term.number)},
+        "version": {"S": term.version},
+        "node": {"S": term.node},
+        "duration_s": _number(term.duration_s),
+        "since_s": _number(term.since_s),
+        "renewed_s": _number(term.renewed_s),
+        "offered": {"BOOL": term.offered},
+    }
 
 
 def _number(value_s: float) -> dict[str, str]:

@@ -34,7 +34,11 @@ class HeldLease:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """The claim of a contender. `lock_id` is new for each request, the same when it retries."""
+    """The claim of a contender. `lock_id` is new for each request, the same when it retries.
+
+    `term` is that of the leader who asks. It takes over at once what a leader before it holds, and
+    nothing is granted to a leader once a later one had the lease. None: there is no leader.
+    """
 
     database: str
     lock_id: str
@@ -42,6 +46,7 @@ class Claim:
     now_s: float
     expires_at_s: float
     ahead: int = 0
+    term: int | None = None
 
     def held(self, fence: int) -> HeldLease:
         """The lease that stands once this claim is granted."""
@@ -71,7 +76,10 @@ class LeaseTable(Protocol):
     """
 
     def take(self, claim: Claim) -> Taken | HeldLease:
-        """Grant the claim, or say who holds the lease. The same claim again is granted again."""
+        """Grant the claim, or say who holds the lease. The same claim again is granted again.
+
+        LeaseLost if a later leader had the lease.
+        """
 
     def give_back(self, database: str, lock_id: str) -> None:
         """Clear the lease if it is that one; the fence stays."""
@@ -89,6 +97,14 @@ class TableUnavailable(Exception):
 
 class Throttled(TableUnavailable):
     """The table is asked more often than it answers. What was asked has not happened."""
+
+
+def superseded(database: str, term: int, later: int) -> LeaseLost:
+    """Return the error of a leader whose time is over."""
+    return LeaseLost(
+        f"another node leads by now: term {later} has written to {database!r}, and this one is of"
+        f" term {term}; nothing was written"
+    )
 
 
 @dataclass(slots=True)

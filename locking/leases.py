@@ -39,15 +39,18 @@ class Leases:
         deadline_s: float,
         patience_s: float = inf,
         use_s: float | None = None,
+        term: int | None = None,
     ) -> Iterator[Lease]:
         """The lease on a database, until the block ends; waits for it until the deadline.
 
         `holder` says who asks, for others to read. The lease lasts MARGIN_S past the deadline, or
-        past `use_s` after it was taken, for a holder whose use has no deadline of its own.
+        past `use_s` after it was taken, for a holder whose use has no deadline of its own. `term`
+        is that of the leader who asks: LeaseLost if a later one had the lease.
         LeaseBusy if another holds it all that time, or for `patience_s`; StorageError if the table
         does not answer.
         """
-        lease = self._acquire(database, holder, deadline_s, patience_s, use_s)
+        claim = Claim(database, str(uuid4()), holder, 0.0, deadline_s + MARGIN_S, term=term)
+        lease = self._acquire(claim, deadline_s, patience_s, use_s)
         try:
             yield lease
         finally:
@@ -66,15 +69,10 @@ class Leases:
         self._table.close()
 
     def _acquire(
-        self,
-        database: str,
-        holder: str,
-        deadline_s: float,
-        patience_s: float,
-        use_s: float | None,
+        self, claim: Claim, deadline_s: float, patience_s: float, use_s: float | None
     ) -> Lease:
+        database = claim.database
         started_s = self._clock.now()
-        claim = Claim(database, str(uuid4()), holder, started_s, deadline_s + MARGIN_S)
         queue = Queue(self._clock.chance)
         perhaps_taken = False
         while True:

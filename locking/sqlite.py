@@ -3,11 +3,14 @@
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import astuple
+from math import inf
 from pathlib import Path
 
 from sqlatch.kernel.errors import StorageError
 
-from .lease import GRACE_S, Claim, HeldLease, TableUnavailable, Taken
+from .leader import Term
+from .lease import GRACE_S, Claim, HeldLease, TableUnavailable, Taken, superseded
 
 BUSY_S = 1.0
 
@@ -16,6 +19,14 @@ CREATE TABLE IF NOT EXISTS lease (
     database TEXT PRIMARY KEY, lock_id TEXT, holder TEXT, acquired_at REAL, expires_at REAL,
     fence INTEGER NOT NULL
 )
+"""
+SCHEMA_OF_LEADERS = """
+CREATE TABLE IF NOT EXISTS term (database TEXT PRIMARY KEY, number INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS leader (
+    cluster TEXT PRIMARY KEY, number INTEGER NOT NULL, version TEXT NOT NULL, node TEXT NOT NULL,
+    duration_s REAL NOT NULL, since_s REAL NOT NULL, renewed_s REAL NOT NULL,
+    offered INTEGER NOT NULL
+);
 """
 FIND = "SELECT * FROM lease WHERE database = ?"
 TAKE = """
@@ -31,6 +42,11 @@ UPDATE lease SET lock_id = NULL, holder = NULL, acquired_at = NULL, expires_at =
 WHERE database = ? AND lock_id = ?
 """
 
+FIND_TERM = "SELECT number FROM term WHERE database = ?"
+PUT_TERM = "INSERT OR REPLACE INTO term VALUES (?, ?)"
+FIND_LEADER = "SELECT * FROM leader WHERE cluster = ?"
+PUT_LEADER = "INSERT OR REPLACE INTO leader VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+
 
 class SQLiteTable:
     """A file of leases on a local disk. It must not lie on NFS: there WAL does not work."""
@@ -42,6 +58,7 @@ class SQLiteTable:
     def take(self, claim: Claim) -> Taken | HeldLease:
         with self._transaction() as connection:
             before = _held(connection.execute(FIND, (claim.database,)).fetchone())
+            is_later = claim.term is not None and _is_later(connection, claim.database, claim.term)
             granted = connection.execute(
                 TAKE,
                 {
@@ -50,10 +67,12 @@ class SQLiteTable:
                     "holder": claim.holder,
                     "now": claim.now_s,
                     "expires_at": claim.expires_at_s,
-                    "overdue": claim.now_s - GRACE_S,
+                    "overdue": inf if is_later else claim.now_s - GRACE_S,
                     "first_fence": int(claim.now_s * 1000),
                 },
             ).fetchall()
+            if granted and claim.term is not None:
+                connection.execute(PUT_TERM, (claim.database, claim.term))
         if granted:
             return Taken(claim.held(granted[0][0]), taken_over=before is not None)
         assert before is not None, "the condition refuses only where the lease is held"
@@ -70,16 +89,28 @@ class SQLiteTable:
             rows = connection.execute("SELECT * FROM lease WHERE lock_id IS NOT NULL").fetchall()
         return [held for row in rows if (held := _held(row))]
 
+    def leader(self, cluster: str) -> Term | None:
+        with self._transaction("BEGIN") as connection:
+            return _term(connection.execute(FIND_LEADER, (cluster,)).fetchone())
+
+    def put_leader(self, cluster: str, term: Term, seen: Term | None) -> bool:
+        with self._transaction() as connection:
+            stands = _term(connection.execute(FIND_LEADER, (cluster,)).fetchone())
+            if (stands and stands.version) != (seen and seen.version):
+                return False
+            connection.execute(PUT_LEADER, (cluster, *astuple(term)))
+        return True
+
     def close(self) -> None:
         opened, self._opened = self._opened, None
         if opened is not None:
             opened.close()
 
     @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
+    def _transaction(self, begin: str = "BEGIN IMMEDIATE") -> Iterator[sqlite3.Connection]:
         try:
             connection = self._opened or self._open()
-            connection.execute("BEGIN IMMEDIATE")
+            connection.execute(begin)
             try:
                 yield connection
                 connection.execute("COMMIT")
@@ -102,7 +133,26 @@ class SQLiteTable:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute(SCHEMA)
+        connection.executescript(SCHEMA_OF_LEADERS)
         return connection
+
+
+def _is_later(connection: sqlite3.Connection, database: str, term: int) -> bool:
+    """Return whether the leaders who had the lease were earlier ones; LeaseLost if one was later.
+
+    False too if none had it.
+    """
+    row = connection.execute(FIND_TERM, (database,)).fetchone()
+    if row is not None and row[0] > term:
+        raise superseded(database, term, row[0])
+    return row is not None and row[0] < term
+
+
+def _term(row: tuple[str, int, str, str, float, float, float, int] | None) -> Term | None:
+    if row is None:
+        return None
+    _cluster, number, version, node, duration_s, since_s, renewed_s, offered = row
+    return Term(number, version, node, duration_s, since_s, renewed_s, bool(offered))
 
 
 def _held(row: tuple[str, str | None, str, float, float, int] | None) -> HeldLease | None:

@@ -1,14 +1,20 @@
 """The lease table, opened by its address in the settings."""
 
 from pathlib import Path
+from typing import Protocol
 
+from .leader import LeaderTable
 from .lease import LeaseTable
 
 DYNAMODB = "dynamodb:"
 SQLITE = "sqlite:"
 
 
-def open_table(address: str) -> LeaseTable:
+class Table(LeaseTable, LeaderTable, Protocol):
+    """What lies in it: the leases on databases, and those of leaders."""
+
+
+def open_table(address: str) -> Table:
     """The table at `dynamodb:<table>` or `sqlite:<file>`; ValueError for anything else.
 
     What calls AWS is loaded here, at the first write, and not by a process that only reads.

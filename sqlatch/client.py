@@ -208,6 +208,14 @@ class Client:
             lambda: self.transport.invoke({"health": True}, timeout_s=one_s), repeatable=True
         )
 
+    def leader(self) -> dict[str, Any]:
+        """Return which node leads, and the role of the one that was asked."""
+        return self.ask(request.leader())
+
+    def move_leader(self, to: str | None = None) -> dict[str, Any]:
+        """Have the node with the URL `to` lead, or any other than the one that does now."""
+        return self.ask(request.leader_moved(to))
+
     def delete_database(self, *, if_state: str | None = None) -> str:
         """Delete the database; return the name of the copy that the service keeps for 7 days.
 

@@ -82,6 +82,16 @@ def branch(to: str, at: str | datetime | None) -> dict[str, Any]:
     return {"branch": to} | _moment(at)
 
 
+def leader() -> dict[str, Any]:
+    """Return the question which node leads."""
+    return {"leader": "show"}
+
+
+def leader_moved(to: str | None) -> dict[str, Any]:
+    """Return the order that another node shall lead."""
+    return {"leader": "move"} | ({} if to is None else {"to": to})
+
+
 def event(fields: Mapping[str, Any], *, database: str, attempts: Attempts) -> dict[str, Any]:
     """Return the event of a request: with the database, and the time that it may take."""
     return {**fields, "database": database, "timeout_ms": attempts.execution_ms}

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 from uuid import uuid4
 
@@ -208,12 +209,16 @@ class Client:
 
     async def health(self) -> dict[str, Any]:
         """Return the health of the service."""
-        one_s = self.attempts.one_s
-        return await self.attempts.of_awaited(
-            lambda: self.transport.invoke({"health": True}, timeout_s=one_s),
-            repeatable=True,
-            sleep=asyncio.sleep,
-        )
+        asked = partial(self.transport.invoke, {"health": True}, timeout_s=self.attempts.one_s)
+        return await self.attempts.of_awaited(asked, repeatable=True, sleep=asyncio.sleep)
+
+    async def leader(self) -> dict[str, Any]:
+        """Return which node leads, and the role of the one that was asked."""
+        return await self.ask(request.leader())
+
+    async def move_leader(self, to: str | None = None) -> dict[str, Any]:
+        """Have the node with the URL `to` lead, or any other than the one that does now."""
+        return await self.ask(request.leader_moved(to))
 
     async def delete_database(self, *, if_state: str | None = None) -> str:
         """Delete the database; return the name of the copy that the service keeps for 7 days.

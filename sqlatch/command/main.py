@@ -12,6 +12,7 @@ from sqlatch.command.dump import dump
 from sqlatch.command.exits import Exit
 from sqlatch.command.export import export
 from sqlatch.command.history import branch, history
+from sqlatch.command.leader import leader
 from sqlatch.command.load import load
 from sqlatch.command.manage import create, databases, delete, rename, undelete
 from sqlatch.command.mcp import mcp
@@ -61,6 +62,6 @@ def health(*, address: DatabaseAddress) -> int:
 
 for each in (
     query, shell, load, export, dump, restore, copy, databases, create, delete, undelete, rename,
-    history, branch, import_replica, use, token, mcp, serve, console, top,
+    history, branch, import_replica, leader, use, token, mcp, serve, console, top,
 ):  # fmt: skip
     commands.add_command(each)

@@ -103,6 +103,7 @@ def serve(
         server = _listening(answer, host, port, names=names, origins=origins, workers=workers)
         signal.signal(signal.SIGTERM, lambda *_: server.stop())
         signal.signal(signal.SIGINT, lambda *_: server.stop())
+        pool.stand()
         if reap_every_min:
             schedule.start()
         _tell(server.url, place, token, environment)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from sqlatch.server import log_worker
+from sqlatch.server.candidate import CandidateProcess
 from sqlatch.server.gateway import Answer, Event, refusal
 from sqlatch.server.log_worker import LogWorker
 from sqlatch.server.worker import Worker, WorkerEnded
@@ -40,6 +41,7 @@ class Workers:
         self._idle: deque[Worker] = deque()
         self._all: set[Worker] = set()
         self._logs = LogWorker(environment, options)
+        self._candidate = CandidateProcess(environment, options)
 
     def problem(self) -> str | None:
         """Return what is wrong with the settings or with the place of the databases."""
@@ -47,6 +49,10 @@ class Workers:
         problem: str | None = worker.ask(CHECK)
         self._idle.append(worker)
         return problem
+
+    def stand(self) -> None:
+        """Stand for the lease of the leader, if that decides who leads."""
+        self._candidate.start()
 
     def answer(self, event: Event) -> Answer:
         """Return the answer of a worker, in turn."""
@@ -80,6 +86,7 @@ class Workers:
         for worker in list(self._all):
             worker.end()
         self._logs.end()
+        self._candidate.end()
 
     def _start(self) -> Worker:
         worker = Worker(self._environment, self._options)

@@ -154,8 +154,8 @@ def _watch_commits(customer: Customer) -> None:
     grant_of, commit, append = Service._grant, Store._commit, DirectoryLog.append
     expires_at_s = 0.0
 
-    def grant_watched(self: Service, lease: Any, deadline_s: float) -> Any:
-        grant = grant_of(self, lease, deadline_s)
+    def grant_watched(self: Service, lease: Any, deadline_s: float, right: Any) -> Any:
+        grant = grant_of(self, lease, deadline_s, right)
 
         def check() -> None:
             nonlocal expires_at_s

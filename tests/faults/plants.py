@@ -5,16 +5,18 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
+from handler.right import Right
 from handler.service import Service
 from hrana import transaction
 from hrana.answers import Answers, Commit
 from hrana.state import digest_of
 from hrana.stream import Stream
 from locking import waiting
-from locking.lease import Lease, TableUnavailable
+from locking.lease import Claim, Lease, TableUnavailable
 from locking.leases import Leases
 from locking.waiting import waits
 from sqlatch.kernel.errors import StatementError, StorageError
@@ -210,9 +212,16 @@ def storage_called_a_statement_error(patch: Patch) -> None:
 def lease_kept_after_an_error(patch: Patch) -> None:
     @contextmanager
     def hold(
-        self: Leases, database: str, *, holder: str, deadline_s: float, patience_s: float
+        self: Leases,
+        database: str,
+        *,
+        holder: str,
+        deadline_s: float,
+        patience_s: float,
+        term: int | None,
     ) -> Iterator[Lease]:
-        lease = self._acquire(database, holder, deadline_s, patience_s, None)
+        claim = Claim(database, str(uuid4()), holder, 0.0, deadline_s, term=term)
+        lease = self._acquire(claim, deadline_s, patience_s, None)
         yield lease
         lease.released = self._release(database, lease.held.lock_id, until_s=deadline_s)
 
@@ -234,8 +243,8 @@ def grants_checked_without_the_deadline(patch: Patch) -> None:
 def _change_grants(patch: Patch, change: Callable[[Grant, Lease], Grant]) -> None:
     grant_of = Service._grant
 
-    def changed(self: Service, lease: Lease, deadline_s: float) -> Grant:
-        return change(grant_of(self, lease, deadline_s), lease)
+    def changed(self: Service, lease: Lease, deadline_s: float, right: Right) -> Grant:
+        return change(grant_of(self, lease, deadline_s, right), lease)
 
     patch.setattr(Service, "_grant", changed)
 
