@@ -1,4 +1,4 @@
-"""Who leads: the node where writes are made, as each process of a node knows it.
+"""The leader: the node where writes are made, as each process of a node knows it.
 
 `SQLATCH_LEADER` names that node, or the cluster whose lease says it. The lease is held by a process
 of the server (`candidacy.py`), which keeps the `StandingFile`; a process beside no server asks the
@@ -28,7 +28,7 @@ ASKED_S = 1.0
 """How long an answer of the lease table is believed by a process that asks it itself."""
 
 SEEN_S = 3.0
-"""How old what the file says may be: the process that writes it does so every half a second."""
+"""The age at which the file is believed no more: it is written anew every half a second."""
 
 WRITES_S = 5.0
 """How long a node that steps down waits for its running writes; later ones are refused."""
@@ -37,7 +37,7 @@ CHECK_S = 0.01
 
 
 class Leading:
-    """Who leads, for one process."""
+    """The leader as one process knows it."""
 
     def __init__(
         self, settings: Settings, *, clock: Clock, open_table: Callable[[], "LeaderTable"]
@@ -183,7 +183,8 @@ class Leading:
         standing = self.file.read()
         if self._is_ours(standing):
             return standing
-        if self._clock.boot() - standing.seen_boot_s < SEEN_S:
+        is_another = standing.node not in ("", self._settings.node)
+        if is_another and self._clock.boot() - standing.seen_boot_s < SEEN_S:
             return standing
         return self._asked_itself()
 

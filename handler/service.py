@@ -3,7 +3,7 @@
 import os
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
 from functools import cache
 from math import inf
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
@@ -96,16 +96,12 @@ class Service(Parts):
             raise ReadOnly.of_statement()
         if self.databases.follows:
             raise ForLeader
-        with self.as_leader(record) as right:
+        with self.leading.writing(record) if self.settings.leader else EVERYBODY as right:
             if not self.databases.needs_lease:
                 yield self._optimistic_grant(deadline_s, right)
             else:
                 with self._under_lease(database, record, deadline_s, patience_s, right) as grant:
                     yield grant
-
-    def as_leader(self, record: Record) -> "AbstractContextManager[Right]":
-        """The right of the node that leads, or of every node if none does; ForLeader."""
-        return self.leading.writing(record) if self.settings.leader else EVERYBODY
 
     @property
     def tends(self) -> bool:
@@ -200,14 +196,16 @@ class Service(Parts):
 
     def _optimistic_grant(self, deadline_s: float, right: Right) -> Grant:
         def check() -> None:
-            right.check()
+            if right.term is not None:
+                right.check()
             self.check_deadline(deadline_s)
 
         return Grant(deadline_s, fence=0, check=check, optimistic=True)
 
     def _grant(self, lease: "Lease", deadline_s: float, right: Right) -> Grant:
         def check() -> None:
-            right.check()
+            if right.term is not None:
+                right.check()
             lease.check()
             self.check_deadline(deadline_s)
 

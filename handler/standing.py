@@ -24,7 +24,7 @@ TRIES_MAX = 100
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """Who leads, as the node has seen it last; the term is its own until then.
+    """The leader that the node has seen last; the term is its own until then.
 
     Times `_boot_s` are those of `Clock.boot`, others epoch seconds. The own term ends by the clock
     that is further: one stands while a machine is frozen, the other may be set back.

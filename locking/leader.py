@@ -13,7 +13,7 @@ from uuid import uuid4
 from .clock import Clock
 
 GRACE_S = 0.1
-"""How much longer than a term another node waits: two clocks do not run at the same speed.
+"""The time beyond a term that another node waits: two clocks do not run at the same speed.
 
 They differ by 500 millionths at most, as far as Linux lets them.
 """

@@ -11,7 +11,7 @@ SQLITE = "sqlite:"
 
 
 class Table(LeaseTable, LeaderTable, Protocol):
-    """What lies in it: the leases on databases, and those of leaders."""
+    """The table of the leases on databases, and of those of leaders."""
 
 
 def open_table(address: str) -> Table:
