@@ -62,7 +62,8 @@ class Settings:
     node: str = field(
         default="",
         metadata={
-            "description": "URL of this node, at which the others reach it; a node that is to lead needs it"
+            "description": "URL of this node, at which the others reach it; a node that is to lead"
+            " needs it"
         },
     )
     leader_lease_s: float = field(
