@@ -98,12 +98,14 @@ class InTable(Logs):
         Timeout if a snapshot is due that was not written by the deadline.
         """
         from storage.log.compaction import tended
-        from storage.log.keeping import with_snapshots_taken_in
+        from storage.log.keeping import keep_base, with_snapshots_taken_in
 
         files = partial(self._archive, name, keeps_list=True)
         with tended(files, name, deadline_s) as archive:
             compact = partial(self._compact, name, archive, deadline_s)
-            self._delete_large(name, with_snapshots_taken_in(archive, name, compact))
+            taken_in = partial(keep_base, archive)
+            floor = with_snapshots_taken_in(archive, name, compact, taken_in=taken_in)
+            self._delete_large(name, floor)
 
     def _compact(self, name: str, archive: BucketArchive, deadline_s: float) -> int:
         """Merge and remove; return the number of the last record that was removed."""

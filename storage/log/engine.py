@@ -61,11 +61,11 @@ class InLog(Logs):
         Timeout if a snapshot is due that was not written by the deadline.
         """
         from storage.log.compaction import tended
-        from storage.log.keeping import with_snapshots_taken_in
+        from storage.log.keeping import keep_base, with_snapshots_taken_in
 
         with tended(partial(self._archive, name), name, deadline_s) as archive:
             compact = partial(self._compact, name, archive, deadline_s)
-            with_snapshots_taken_in(archive, name, compact)
+            with_snapshots_taken_in(archive, name, compact, taken_in=partial(keep_base, archive))
 
     def _beginning(self, name: str) -> tuple[int, Callable[[bytes], bool]]:
         log = DirectoryLog(self._directory / name / LOG, now=time.time)

@@ -4,10 +4,11 @@ Behind a snapshot that takes the place of a database the reaper finds the record
 """
 
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
+from functools import partial
 from typing import TypeVar
 
-from sqlatch.kernel.errors import StorageError
+from sqlatch.kernel.errors import StorageError, Timeout
 from storage.log.archive import Archive, Start
 from storage.log.compaction import next_base, take_in_all, write_snapshot
 from storage.log.log import Gone, Place
@@ -33,7 +34,7 @@ def keep_state(replica: Replica, deadline_s: float, *, for_days: bool) -> None:
         with closing(replica.open_log(place, None)) as log:
             take_in_all(archive, log, deadline_s, txid)
 
-    with_snapshots_taken_in(archive, replica.name, take_in)
+    with_snapshots_taken_in(archive, replica.name, take_in, taken_in=partial(keep_base, archive))
     start = archive.start()
     if for_days and start is not None and start.snapshot.lies_ready:
         write_snapshot(archive, next_base(start))
@@ -43,11 +44,23 @@ def keep_state(replica: Replica, deadline_s: float, *, for_days: bool) -> None:
         )
 
 
-def with_snapshots_taken_in(archive: Archive, name: str, step: Callable[[], T]) -> T:
+def keep_base(archive: Archive, base: bytes) -> None:
+    """Take a snapshot in, and give one that only lies ready a name of its own: what follows may be
+    the whole database again, and then nothing else would know its state."""
+    archive.adopt(base)
+    start = archive.start()
+    if archive.history_s and start is not None and start.snapshot.lies_ready:
+        with suppress(Timeout):
+            write_snapshot(archive, next_base(start))
+
+
+def with_snapshots_taken_in(
+    archive: Archive, name: str, step: Callable[[], T], *, taken_in: Callable[[bytes], None]
+) -> T:
     """Return what `step` does, which reads the log from where the files end.
 
-    Where the log goes on behind a snapshot that its maker has not taken in, that is taken in before
-    `step` is called again.
+    Where the log goes on behind a snapshot that its maker has not taken in, `taken_in` is called
+    with its name before `step` is called again.
     """
     taken = set[bytes]()
     while len(taken) < SNAPSHOTS_TAKEN_MAX:
@@ -60,7 +73,7 @@ def with_snapshots_taken_in(archive: Archive, name: str, step: Callable[[], T]) 
                     f" there is no file that leads there: {gone}"
                 ) from gone
             taken.add(gone.base)
-            archive.adopt(gone.base)
+            taken_in(gone.base)
     raise StorageError(
         f"the log of database {name!r} was replaced {SNAPSHOTS_TAKEN_MAX} times while it was"
         " merged; try again"

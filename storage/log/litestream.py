@@ -80,7 +80,8 @@ def _take_in(history: History, deadline_s: float) -> Position:
                 has_more = log.has_more
             return log.place.txid
 
-    return Position(with_snapshots_taken_in(history.archive, history.name, read))
+    archive = history.archive
+    return Position(with_snapshots_taken_in(archive, history.name, read, taken_in=archive.adopt))
 
 
 def _copy(file: LtxFile, target: Archive) -> None:

@@ -17,6 +17,9 @@ from storage.log.timeline import Timeline
 from storage.nodes import Lag, Tail
 from storage.work import Work
 
+KEEP_STATE_S = 10.0
+"""The time to keep the deletion that a new database of the same name follows, which has no page."""
+
 Lay = Callable[[Archive, bytes, int], None]
 """Writes a snapshot that is to lie ready: among which files, by which name, of which position."""
 
@@ -105,6 +108,13 @@ class Logs(ABC):
         after, begin = self._beginning(name)
         if has_files and not after:
             raise files_of_another(archive)
+        if after:
+            from storage.log.keeping import keep_state
+
+            deadline_s = time.time() + KEEP_STATE_S
+            replica = self._replica(name, time.time)
+            replica.catch_up(deadline_s)
+            keep_state(replica, deadline_s, for_days=self._history_s > 0)
         try:
             lay(archive, base, after + 1)
         except BaseException:

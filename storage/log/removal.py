@@ -50,13 +50,14 @@ def removal(replica: Replica, deadline_s: float, *, at_ms: int) -> tuple[str, Re
     return kept, (base, partial(go_on, replica.log, replica.archive, base))
 
 
-def brought_back(replica: Replica, kept: str, *, at_ms: int) -> Ready:
+def brought_back(replica: Replica, kept: str, deadline_s: float, *, at_ms: int) -> Ready:
     """Lay the state that a deletion has kept ready, for a database that does not exist."""
     if replica.is_there:
         raise exists_already(replica.name)
     start = _kept_state(replica.archive, kept)
     if start is None:
         raise BadEvent(f"no deleted database is kept as {kept!r}", field="kept")
+    keep_state(replica, deadline_s, for_days=replica.archive.history_s > 0)
     base = base_name()
     arriving = replica.archive.arriving(base)
     write_snapshot(arriving, start, last=replica.txid + 1, at_ms=at_ms)

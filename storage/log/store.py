@@ -160,7 +160,9 @@ class Store:
 
         with closed_on_failure(self):
             self._ready(grant)
-            self._go_on_behind(brought_back(self._replica, kept, at_ms=self._ms()), grant)
+            self._go_on_behind(
+                brought_back(self._replica, kept, grant.deadline_s, at_ms=self._ms()), grant
+            )
 
     def _go_on_behind(self, ready: "Ready", grant: Grant) -> Position:
         """Commit a snapshot that lies ready, in place of the record that is to follow."""

@@ -20,7 +20,7 @@ import traceback
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import closing, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from struct import Struct
@@ -33,6 +33,7 @@ from handler import local, transfer
 from handler.log import Record
 from handler.service import service
 from sqlatch.kernel.errors import BadEvent, SqlatchError, StorageError
+from storage.engine import time_text
 from storage.log import compaction
 from storage.log.archive import Archive
 from storage.log.engine import ARCHIVE
@@ -52,14 +53,23 @@ NEW = 0.03
 NEW_S = 40
 """A share of the requests is for a database that all try to add, another one after that time."""
 
-KINDS = {"read": 70, "write": 20, "copy": 2, "restore": 2, "replace": 3, "vacuum": 1}
-KINDS_OF_REPLACED = {"read": 60, "replace": 35, "copy": 2, "restore": 2, "vacuum": 1}
+KINDS = {"read": 64, "past": 6, "write": 20, "copy": 2, "restore": 2, "replace": 3, "vacuum": 1}
+KINDS_OF_REPLACED = {"read": 54, "past": 6, "replace": 35, "copy": 2, "restore": 2, "vacuum": 1}
 """Where nothing is written in between, one replacement looks to SQLite like the one before."""
 KINDS_OF_NEW = {"read": 4, "add": 2, "create": 1, "write": 3}
 
 DELETED = "deleted"
 SHARE_OF_DELETED = 0.15
-KINDS_OF_DELETED = {"read": 6, "add": 1, "create": 2, "write": 4, "delete": 4, "undelete": 6}
+KINDS_OF_DELETED = {
+    "read": 6, "past": 4, "add": 1, "create": 2, "write": 4, "delete": 4, "undelete": 6,
+}  # fmt: skip
+
+HISTORY_S = 15.0
+"""So long each state can be read, and files are kept a little longer."""
+
+BY_POSITION = 0.7
+POSITIONS_MAX = 100
+"""The past that is asked for begins so many answers ago."""
 
 PAGE_SIZES = (4096, 4096, 4096, 1024)
 
@@ -78,6 +88,7 @@ UPDATE = "UPDATE kv SET v = ? WHERE k = ?"
 PLANTS = {
     "asking": log_plants.reads_do_not_ask_the_log,
     "opening": log_plants.a_replacement_is_no_new_generation,
+    "moment": log_plants.a_moment_is_the_next_one,
     "absence": log_plants.what_is_brought_back_replaces_what_is_there,
 }
 _COUNT = Struct("<Q")
@@ -185,6 +196,8 @@ class Customer:
         self._copies.mkdir(exist_ok=True)
         self._kept = directory / "states-kept"
         self._brought_back = ""
+        self._positions: dict[str, list[int]] = {}
+        self._moment: dict[str, int] = {}
         self._notes = os.open(directory / f"notes-{number}", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
 
     def run(self) -> None:
@@ -207,7 +220,7 @@ class Customer:
 
     def _note(self, kind: str, database: str) -> bool:
         """Ask, and note the answer. Return whether it was one, and no refusal."""
-        unwritten = {"read", "copy", "vacuum", "delete", "undelete"}
+        unwritten = {"read", "past", "copy", "vacuum", "delete", "undelete"}
         writes = "" if kind in unwritten else f"{self._number}-{time.time_ns()}"
         answer = partial(Answer, kind, database, writes, time.monotonic_ns())
         try:
@@ -218,11 +231,27 @@ class Customer:
         else:
             kept = int(self._brought_back[-16:], 16) if kind == "undelete" else 0
             note = answer(time.monotonic_ns(), position, state, kept=kept)
+            if position:
+                self._positions.setdefault(database, []).append(position)
+        if kind == "past":
+            note = replace(note, at=self._moment.get("at", 0), at_ms=self._moment.get("at_ms", 0))
         os.write(self._notes, (json.dumps(asdict(note)) + "\n").encode())
         return not note.refusal
 
     def _read(self, database: str, _writes: str) -> tuple[int, State]:
         return _asked(database, {"query": READ})
+
+    def _past(self, database: str, _writes: str) -> tuple[int, State]:
+        """Read a state by its position, which this process was told, or by a time."""
+        known = self._positions.get(database, [])[-POSITIONS_MAX:]
+        if known and random.random() < BY_POSITION:
+            self._moment = {"at": random.choice(known)}
+            at = f"{self._moment['at']:016x}"
+        else:
+            at_ms = int((time.time() - random.uniform(0, HISTORY_S)) * 1000)
+            self._moment = {"at_ms": at_ms}
+            at = time_text(at_ms)
+        return _asked(database, {"query": READ}, at=at)
 
     def _write(self, database: str, writes: str) -> tuple[int, State]:
         put = {"query": UPDATE, "parameters": [writes, random.randrange(KEYS)]}
@@ -297,8 +326,9 @@ def _rows(writes: str) -> list[list[Any]]:
     return [[0, writes], *([key, f"first {key}"] for key in range(1, KEYS))]
 
 
-def _asked(database: str, *statements: dict[str, Any]) -> tuple[int, State]:
+def _asked(database: str, *statements: dict[str, Any], **freshness: str) -> tuple[int, State]:
     event = {"database": database, "statements": list(statements), "timeout_ms": TIMEOUT_MS}
+    event |= freshness
     reply = local.invoke(event)
     state = [value for (value,) in reply["results"][-1]["rows"]]
     return int(reply["meta"]["position"], 16), state

@@ -5,10 +5,12 @@ answer has the state of its position.
 """
 
 import json
+from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 
 import apsw
@@ -40,6 +42,9 @@ class Answer:
     code: str = ""
     kept: int = 0
     """The transaction whose state was brought back."""
+    at: int = 0
+    at_ms: int = 0
+    """The position, or the time, of which the state was asked."""
 
 
 @dataclass(slots=True)
@@ -54,6 +59,8 @@ class Counts:
     brought_back: int = 0
     vacuumed: int = 0
     reads: int = 0
+    past: int = 0
+    past_refused: int = 0
     refusals: int = 0
     corrupt: int = 0
     databases: int = 0
@@ -66,6 +73,7 @@ class Counts:
     late_calls: int = 0
     crashed: int = 0
     another_state: int = 0
+    another_moment: int = 0
     against_time: int = 0
     lost: int = 0
     twice: int = 0
@@ -78,6 +86,7 @@ class Replayed:
     """A log, replayed: the state at each position, and where each value was written."""
 
     states: dict[int, State]
+    times_ms: dict[int, int]
     made: dict[str, list[int]]
     made_again: int = 0
 
@@ -108,12 +117,17 @@ def _audit(answers: list[Answer], log: Replayed, counts: Counts) -> None:
     counts.brought_back += kinds["undelete"]
     counts.vacuumed += kinds["vacuum"]
     counts.reads += kinds["read"] + kinds["copy"]
+    past = [one for one in answers if one.kind == "past"]
+    counts.past += kinds["past"]
+    counts.past_refused += len(past) - kinds["past"]
     counts.refusals += len(answers) - len(answered)
     counts.corrupt += sum(one.code == "DATABASE_CORRUPT" for one in answers)
     placed = [one for one in answered if one.position]
     counts.another_state += sum(_is_of_another_state(one, log.states) for one in placed)
-    counts.against_time += sum(_against_time(placed))
-    counts.against_time += sum(_missed(answers, placed, log.states))
+    newest = [one for one in placed if one.kind != "past"]
+    counts.against_time += sum(_against_time(newest))
+    counts.against_time += sum(_missed(answers, newest, log.states))
+    counts.another_moment += sum(_of_another_moment(past, newest, log))
     counts.lost += sum(_is_lost(one, log.made) for one in acknowledged)
     counts.twice += sum(len(places) > 1 for places in log.made.values()) + log.made_again
     certain = [one for one in answers if one.refusal == "nothing"]
@@ -142,9 +156,32 @@ def _missed(
     absent = [0, *(position for position, state in states.items() if not state)]
     ends = sorted((one.ended_ns, one.position) for one in placed)
     for one in answers:
-        if one.code == "DATABASE_NOT_FOUND":
+        if one.code == "DATABASE_NOT_FOUND" and one.kind != "past":
             newest = max((at for ended_ns, at in ends if ended_ns < one.began_ns), default=0)
             yield max(absent) < newest
+
+
+def _of_another_moment(past: list[Answer], newest: list[Answer], log: Replayed) -> Iterator[bool]:
+    """For each that asked for a moment of the past, whether the answer is of another one, or there
+    was none though the database is there and was there then.
+
+    Of a time it is the last position before anything later. A commit may come after the answer
+    with a time before it: only what others had been told of before is held against an answer.
+    """
+    ends = sorted((one.ended_ns, one.position) for one in newest)
+    absent = [0, *(position for position, state in log.states.items() if not state)]
+    order = sorted(log.times_ms)
+    latest_ms = list(accumulate((log.times_ms[position] for position in order), max))
+    for one in past:
+        known = max((at for ended_ns, at in ends if ended_ns < one.began_ns), default=0)
+        if one.code == "DATABASE_NOT_FOUND":
+            yield bool(one.at and log.states.get(one.at)) and max(absent) < known
+        elif one.at and not one.refusal:
+            yield one.position != one.at
+        elif not one.refusal:
+            last = bisect_right(latest_ms, one.at_ms)
+            at = order[last - 1] if last else 0
+            yield not min(at, known) <= one.position <= at
 
 
 def _against_time(answered: list[Answer]) -> Iterator[bool]:
@@ -164,7 +201,7 @@ def _replayed(kept: Path, copy: Path) -> Replayed:
     What replaces a database writes a value that was never there, beside others that perhaps were.
     One that is deleted is empty, and what is brought back is a state that was there before.
     """
-    replayed = Replayed({}, defaultdict(list))
+    replayed = Replayed({}, {}, defaultdict(list))
     copy.unlink(missing_ok=True)
     before: State = []
     with copy.open("w+b", 0) as file:
@@ -183,6 +220,7 @@ def _replayed(kept: Path, copy: Path) -> Replayed:
             for value in new:
                 replayed.made[value].append(header.last)
             replayed.states[header.last] = before = state
+            replayed.times_ms[header.last] = header.at_ms
     return replayed
 
 

@@ -10,6 +10,7 @@ from storage.log.bookmark import Bookmark
 from storage.log.capture import Capture, Changes, Size
 from storage.log.following import Following
 from storage.log.log import Place, Record
+from storage.log.past import Pasts
 from storage.log.replica import Replica
 from storage.log.segment import SEALED_BYTES, Header, Segment
 from storage.log.store import Store
@@ -108,3 +109,9 @@ def a_replacement_is_no_new_generation(patch: Patch) -> None:
         self.generation = generation
 
     patch.setattr(Replica, "begin_anew", beginning)
+
+
+def a_moment_is_the_next_one(patch: Patch) -> None:
+    """A copy of the past follows the log by one commit too many."""
+    made = Pasts._replica_at
+    patch.setattr(Pasts, "_replica_at", lambda self, position: made(self, position + 1))

@@ -47,10 +47,13 @@ def _of_a_history(records: tuple[str, ...]) -> Iterator[Figure]:
     yield Figure("writes acknowledged", records, "acknowledged")
     yield Figure("of them replaced or restored a whole database", records, "replaced")
     yield Figure("reads", records, "reads")
+    yield Figure("reads of the past", records, "past")
+    yield Figure("of a moment that was not there or not kept", records, "past_refused")
     yield Figure("refused", records, "refusals")
     yield Figure("records replayed", records, "records")
     yield Figure("of them removed by the reaper", records, "removed")
     yield Figure("answers of another state than that of their position", records, "another_state")
+    yield Figure("answers of another moment than the one asked for", records, "another_moment")
     yield Figure("positions against real time", records, "against_time")
     yield Figure("acknowledged and lost", records, "lost")
     yield Figure("in the log twice", records, "twice")
@@ -262,8 +265,9 @@ PROMISES = (
     Promise(
         "In a log requests are as if one came after the other, in real time",
         "Eight processes ask databases in a log, killed, and frozen past their lease, at random: they"
-        " read, write, vacuum, copy, replace, restore from older copies, and add, while a reaper"
-        " merges and removes, killed and frozen too. Each notes when a request began and ended, its"
+        " read the present and the past, write, vacuum, copy, replace, restore from older copies,"
+        " add, delete and bring back, while a reaper merges, and removes files, records and the"
+        " history, killed and frozen too. Each notes when a request began and ended, its"
         " position, and the whole state it saw. The positions agree with real time, every state is"
         " that of its position, replayed from the log record by record, and no two writes have one"
         " position.",

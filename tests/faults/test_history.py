@@ -22,10 +22,10 @@ from tests.writers import ROOT
 REQUESTS_SHORT = 600
 REQUESTS_OF_CONTROL = 400
 NEVER = {
-    "crashed", "corrupt", "another_state", "against_time", "lost", "twice", "refused_and_there",
-    "one_position_twice",
+    "crashed", "corrupt", "another_state", "another_moment", "against_time", "lost", "twice",
+    "refused_and_there", "one_position_twice",
 }  # fmt: skip
-HAPPENED = {"acknowledged", "reads", "replaced", "added", "kills"}
+HAPPENED = {"acknowledged", "reads", "past", "replaced", "added", "kills"}
 HAPPENED_IN_THE_LONG_FORM = {*HAPPENED, "deleted", "freezes"}
 REQUESTS = 50_000 if FULL else 1_250
 
@@ -61,6 +61,7 @@ def run(
     task = history.Task(str(directory), requests, seed, [without] if without else [])
     with log_of(kind, directory, patch) as settings:
         environment = {**os.environ, **settings, "SQLATCH_COPIES": str(directory / "copies")}
+        environment["SQLATCH_HISTORY_DAYS"] = str(history.HISTORY_S / 86_400)
         done = subprocess.run(
             [sys.executable, "-m", "tests.faults.history", json.dumps(asdict(task))],
             cwd=ROOT,
@@ -143,3 +144,13 @@ def test_connections_that_stay_open_on_what_was_replaced_are_found(
 
     assert counts.another_state > 0
     record_planted("log: a replacement is no new generation", "a history of requests")
+
+
+@pytest.mark.timeout(tally.TIMEOUT_S)
+def test_moments_that_are_the_next_ones_are_found(
+    memory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counts = run("directory", memory, monkeypatch, REQUESTS_OF_CONTROL // 2, without="moment")
+
+    assert counts.another_moment > 0
+    record_planted("log: a moment of the past is the next one", "a history of requests")

@@ -11,7 +11,7 @@ from typing import Any
 import apsw
 import pytest
 
-from sqlatch.kernel.errors import BadEvent, StorageError
+from sqlatch.kernel.errors import BadEvent, DatabaseNotFound, StorageError
 from storage.engine import Freshness, Moment, Position
 from storage.log import dynamodb, following, ltx, replacement
 from storage.log import logs as logs_of_any
@@ -107,6 +107,41 @@ def test_a_log_that_goes_on_behind_two_snapshots_is_read_to_its_end(
         add_row(store, "CREATE TABLE t (n)")
         engine.tend("main", soon())
         assert _listed(engine) == [5, *states[:0:-1]]
+
+
+@pytest.mark.parametrize("way", ["add", "bring back", "write"])
+def test_a_time_at_which_the_database_was_deleted_is_known_behind_it(
+    engine: InLog | InTable, tmp_path: Path, way: str
+) -> None:
+    copy = _copy(tmp_path)
+    with closing(opened(engine)) as store:
+        add_row(store, "CREATE TABLE t (n)")
+        there_ms = _time_behind()
+        kept = store.remove(granted(fence=next(fences)), lambda _state: None)
+        deleted_ms = _time_behind()
+        if way == "add":
+            engine.add("main", copy)
+        elif way == "bring back":
+            store.bring_back(kept, granted(fence=next(fences)))
+        else:
+            add_row(store, "CREATE TABLE t (n)")
+
+        for _reaped in range(3):
+            store.snapshot(soon(), Freshness(at=Moment(at_ms=there_ms)))
+            assert store.position == 1
+            for moment in (Moment(Position(2)), Moment(at_ms=deleted_ms)):
+                with pytest.raises(DatabaseNotFound):
+                    store.snapshot(soon(), Freshness(at=moment))
+            engine.tend("main", soon())
+            add_row(store, "CREATE TABLE IF NOT EXISTS t (n)")
+
+
+def _time_behind() -> int:
+    """Return a time behind what was done, and before what is done next."""
+    time.sleep(0.002)
+    at_ms = int(time.time() * 1000)
+    time.sleep(0.002)
+    return at_ms
 
 
 def _listed(engine: InLog | InTable) -> list[Position]:

@@ -17,7 +17,7 @@ from sqlatch.kernel.aws.dynamodb import DynamoDB
 from sqlatch.kernel.aws.s3 import Bucket
 from sqlatch.kernel.errors import BadEvent, Timeout
 from storage.engine import Grant
-from storage.log import bucket_archive, compaction, copy_file, hydration, upload
+from storage.log import bucket_archive, compaction, copy_file, hydration, keeping, upload
 from storage.log.bucket_archive import BucketArchive
 from storage.log.cloud import InTable, in_table
 from storage.log.floor import BASE
@@ -365,7 +365,8 @@ def test_no_record_goes_before_a_snapshot_has_a_name_of_its_own(
         raise Timeout("late")
 
     with monkeypatch.context() as patch:
-        patch.setattr(compaction, "write_snapshot", late)
+        for module in (compaction, keeping):
+            patch.setattr(module, "write_snapshot", late)
         start().tend("main", soon())
     assert [item["sk"] for item in parted(cloud.table.behind("main", BASE))[0]] == [1, 2, 3]
     with closing(opened(start())) as store:
