@@ -41,6 +41,8 @@ class LeadersFiles:
             if answer.status == OK:
                 said: dict[str, str] = json.loads(answer.body)
                 return said
+        except ValueError as error:
+            reason = str(error)
         except Unavailable as error:
             reason = str(error)
         else:

@@ -78,6 +78,15 @@ def told(url: str, answer: Answer) -> SqlatchError:
     )
 
 
+def said_in(url: str, answer: Answer) -> dict[str, Any]:
+    """Return the object in an answer; LeaderUnreachable if it was cut on its way."""
+    try:
+        said: dict[str, Any] = json.loads(answer.body)
+    except ValueError as error:
+        raise unreachable(url, error) from error
+    return said
+
+
 class RemoteLog:
     """See `Log`. Nothing is appended here: whoever would write is sent to the leader."""
 
@@ -108,8 +117,8 @@ class RemoteLog:
         if wait_s:
             asked["wait_ms"] = int(wait_s * 1000)
         answer = self._asked(asked, deadline_s, wait_s)
-        body, length = answer.body, wire.length_at(answer.body)
-        while length is not None and len(body) < wire.LENGTH_BYTES + length:
+        body = answer.body
+        while body and not wire.has_one(body):
             # The first record is larger than an answer.
             more = self._asked({**asked, "offset": len(body)}, deadline_s, 0.0).body
             if not more:
@@ -125,7 +134,8 @@ class RemoteLog:
             self.database_id = bytes.fromhex(log_id)
         if records:
             self.place = records[-1].end
-        self.has_more = bool(records) and wire.HAS_MORE in answer.headers
+        newest = answer.headers.get(wire.LAST)
+        self.has_more = bool(records) and (newest is None or int(newest, 16) > self.place.txid)
         return records
 
     def ready(self, deadline_s: float, *, fence: int, seal: bool) -> list[Record]:
@@ -190,10 +200,10 @@ class _Parts:
     def listed(self, base: bytes) -> list[dict[str, str | int | float]]:
         asked: dict[str, str | int] = {"base": base.hex()} if base else {}
         answer = self._upstream.get(self._path, asked, deadline_s=bound_s())
+        url = self._upstream.nodes.url
         if answer.status != OK:
-            raise told(self._upstream.nodes.url, answer)
-        found: list[dict[str, str | int | float]] = json.loads(answer.body)["files"]
-        return found
+            raise told(url, answer)
+        return cast("list[dict[str, str | int | float]]", said_in(url, answer)["files"])
 
     def get(self, key: str, offset: int = 0, length: int | None = None) -> bytes | None:
         """Return a part of a file, shorter where that ends; None if there is no such file."""
@@ -220,5 +230,4 @@ def names(upstream: Upstream, deadline_s: Callable[[], float] = bound_s) -> dict
     answer = upstream.get(wire.ROOT, {}, deadline_s=deadline_s())
     if answer.status != OK:
         raise told(upstream.nodes.url, answer)
-    found: dict[str, int] = json.loads(answer.body)["databases"]
-    return found
+    return cast("dict[str, int]", said_in(upstream.nodes.url, answer)["databases"])

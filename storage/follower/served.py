@@ -63,8 +63,8 @@ class ServedLog:
         headers = {}
         if found.log_id is not None:
             headers[wire.LOG_ID] = found.log_id.hex()
-        if found.has_more or first + len(part) < len(content):
-            headers[wire.HAS_MORE] = "1"
+        if found.newest is not None:
+            headers[wire.LAST] = f"{found.newest:016x}"
         return Part(part, headers=headers)
 
 

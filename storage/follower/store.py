@@ -66,6 +66,8 @@ class FollowerStore(Store):
             self._see(soon_s)
             return super().snapshot(soon_s, wanted)
         except LeaderUnreachable:
+            if self._replica.txid < (self.position or 0):
+                raise  # the copy was begun anew, and stands before what was read of it
             return super().snapshot(deadline_s, Freshness(freshness.at_least, inf))
 
     def _see(self, deadline_s: float) -> None:

@@ -16,10 +16,11 @@ OPEN_MAX = 8
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Records behind a place, in order; whether there are more; the id of the log, if known."""
+    """Records behind a place, in order; the newest position, None if there are more than are known
+    of; the id of the log, if known."""
 
     records: list[Record]
-    has_more: bool
+    newest: int | None
     log_id: bytes | None
 
 
@@ -109,8 +110,8 @@ class Tail:
                 records.append(record)
                 size_bytes += len(record.content)
         self._trim()
-        last = records[-1].txid if records else after
-        return Found(records, last < self._log.place.txid, self._log.database_id)
+        newest = None if self._log.has_more else self._log.place.txid
+        return Found(records, newest, self._log.database_id)
 
     def _reaches(self, after: int) -> bool:
         assert self._log is not None
@@ -122,7 +123,8 @@ class Tail:
         log = self._open_log(Place(epoch=0, offset=0, txid=after), log_id)
         try:
             records = log.sync(deadline_s)
-            found = Found(records, log.has_more, log.database_id)
+            newest = None if log.has_more else log.place.txid
+            found = Found(records, newest, log.database_id)
         except BaseException:
             log.close()
             raise

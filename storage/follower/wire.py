@@ -24,15 +24,14 @@ ANSWER_BYTES_MAX = 4 << 20
 
 LOG_ID = "sqlatch-log"
 BASE = "sqlatch-log-base"
-HAS_MORE = "sqlatch-log-more"
-"""Headers: the id of the log, the snapshot that it goes on behind (both in hex), and 1 if there
-are more records than these."""
+LAST = "sqlatch-log-last"
+"""Headers: the id of the log, the snapshot that it goes on behind, and the position of the newest
+record, if it is known; all in hex. Whoever has not reached that asks again."""
 
 WAIT_S_MAX = 20.0
 """The longest that a question waits for a record."""
 
 _LENGTH = struct.Struct(">I")
-LENGTH_BYTES = _LENGTH.size
 
 
 def packed(contents: Iterable[bytes]) -> bytes:
@@ -43,7 +42,8 @@ def packed(contents: Iterable[bytes]) -> bytes:
 def unpacked(body: bytes) -> Iterator[bytes]:
     """Yield the records that are whole."""
     start = 0
-    while (length := length_at(body, start)) is not None:
+    while start + _LENGTH.size <= len(body):
+        (length,) = _LENGTH.unpack_from(body, start)
         start += _LENGTH.size
         if start + length > len(body):
             return
@@ -51,11 +51,9 @@ def unpacked(body: bytes) -> Iterator[bytes]:
         start += length
 
 
-def length_at(body: bytes, start: int = 0) -> int | None:
-    """Return the length of the record that begins there; None if too little is known of it."""
-    if start + _LENGTH.size > len(body):
-        return None
-    return int(_LENGTH.unpack_from(body, start)[0])
+def has_one(body: bytes) -> bool:
+    """Return whether the first record is whole."""
+    return next(unpacked(body), None) is not None
 
 
 def file_out(file: LtxFile, path: str) -> dict[str, str | int | float]:

@@ -15,6 +15,7 @@ HISTORY = ("history-of-a-log", "history-of-a-log-in-a-directory")
 HISTORY_IN_A_TABLE = ("history-of-a-log-in-a-table",)
 TABLE = ("log_table",)
 YEAR = ("simulated-year-*",)
+FOLLOWERS = ("followers-*",)
 LOG_CRASHES = ("log-crash-*",)
 LOG_ERRORS = ("log-i-o-errors-*",)
 NFS_KILLED = ("nfs_killed_writer",)
@@ -323,6 +324,30 @@ PROMISES = (
             Figure("in them: passes of the reaper", YEAR, "passes"),
             Figure("in them: acknowledged and lost", YEAR, "lost"),
             Figure("in them: stale reads, or of another state", YEAR, "stale"),
+        ),
+    ),
+    Promise(
+        "A node that follows reads the state of its position, or says why not",
+        "Three followers of a log that is written, merged, replaced and deleted; a quarter of their"
+        " questions are refused, lost, cut or late; they are begun again, with their copy or with"
+        " that of another process. Each read is compared with the one state of its position, which"
+        " is never older than was asked for. Then the connection holds: each reads the newest.",
+        ("tests/faults/test_followers.py",),
+        (
+            Figure("reads", FOLLOWERS, "reads"),
+            Figure("of another state", FOLLOWERS, "another_state"),
+            Figure("older than was asked for", FOLLOWERS, "too_old"),
+            Figure("older than one before", FOLLOWERS, "backwards"),
+            Figure("not the newest when the connection held", FOLLOWERS, "never_caught_up"),
+            Figure("of an old state, as was allowed", FOLLOWERS, "aged"),
+            Figure("refused", FOLLOWERS, "refusals"),
+            Figure("commits", FOLLOWERS, "commits"),
+            Figure("replacements", FOLLOWERS, "replaced"),
+            Figure("deletions", FOLLOWERS, "deleted"),
+            Figure("segments removed", FOLLOWERS, "removed"),
+            Figure("questions", FOLLOWERS, "asked"),
+            Figure("of them broken", FOLLOWERS, "broken"),
+            Figure("restarts", FOLLOWERS, "restarts"),
         ),
     ),
     Promise(

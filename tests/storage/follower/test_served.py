@@ -49,11 +49,9 @@ def test_a_question_that_is_none_is_refused(log: Tail, asked: dict[str, str]) ->
 def test_a_record_is_cut_into_parts(log: Tail, monkeypatch: pytest.MonkeyPatch) -> None:
     deadline_s = time.time() + 10
     whole = log.answer("", {}, deadline_s)
-    assert wire.HAS_MORE not in whole.headers
+    assert whole.headers[wire.LAST] == f"{1:016x}"
     monkeypatch.setattr(wire, "ANSWER_BYTES_MAX", 100)
-    parts, more = b"", True
-    while more:
-        part = log.answer("", {"offset": str(len(parts))}, deadline_s)
-        parts += part.content
-        more = wire.HAS_MORE in part.headers
+    parts = b""
+    while part := log.answer("", {"offset": str(len(parts))}, deadline_s).content:
+        parts += part
     assert parts == whole.content

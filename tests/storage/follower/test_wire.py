@@ -21,9 +21,15 @@ def test_a_record_that_is_cut_is_left_out() -> None:
         assert whole == [b"one"] * (length >= 7)
 
 
-def test_a_length_that_is_cut_is_not_known() -> None:
-    assert wire.length_at(b"\0\0\0") is None
-    assert wire.length_at(b"\0\0\1\0") == 256
+def test_it_is_known_whether_the_first_record_is_whole() -> None:
+    body = wire.packed([b"one", b"two"])
+    assert [wire.has_one(body[:length]) for length in (0, 3, 6, 7, 8)] == [
+        False,
+        False,
+        False,
+        True,
+        True,
+    ]
 
 
 def test_a_file_comes_back_under_its_path() -> None:
