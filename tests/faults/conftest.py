@@ -1,5 +1,6 @@
-"""The fault campaigns' directory, in memory where there is one."""
+"""The fault campaigns' directory, in memory where there is one; searches without a collector."""
 
+import gc
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,15 @@ import pytest
 from tests.faults.log_scenarios import make_small
 
 SHARED_MEMORY = Path("/dev/shm")
+
+
+@pytest.fixture
+def no_collector() -> Iterator[None]:
+    """For a search: it keeps a million tuples without a cycle, which Python would walk again and
+    again, for a third of the time."""
+    gc.disable()
+    yield
+    gc.enable()
 
 
 @pytest.fixture

@@ -7,7 +7,10 @@ import pytest
 from tests.faults.log_model import Limits, Rules, Violation, search
 from tests.faults.report import FULL, record, record_planted
 
-pytestmark = pytest.mark.timeout(7_200 if FULL else 900)
+pytestmark = [
+    pytest.mark.timeout(7_200 if FULL else 900),
+    pytest.mark.usefixtures("no_collector"),
+]
 
 TWO = Limits(commits=2, leases=2, reads=0, seals=0, torn=0, late=0)
 THREE = replace(TWO, commits=3, leases=3)

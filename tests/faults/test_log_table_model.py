@@ -58,7 +58,10 @@ PLANTED = {
     ),
 }
 
-pytestmark = pytest.mark.timeout(7_200 if FULL else 900)
+pytestmark = [
+    pytest.mark.timeout(7_200 if FULL else 900),
+    pytest.mark.usefixtures("no_collector"),
+]
 
 
 @pytest.mark.parametrize("name", SEARCHES)
