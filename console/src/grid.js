@@ -191,26 +191,25 @@ export class Grid {
     if (last > this.rows.length - NEAR_END && this.rows.length > 0) this.onNearEnd();
   }
 
+  /** Return a row's elements. They are used again: what no row differs in is set once. */
   _filled(place) {
-    const row = this._spare.pop() ?? h("div", { class: "grid-row", role: "row" });
+    const row = this._spare.pop() ?? h("div", { class: "grid-row", role: "row" }, h("div", { class: "grid-cell grid-number", role: "rowheader" }, ""));
     while (row.children.length > this.columns.length + 1) row.lastChild.remove();
-    while (row.children.length < this.columns.length + 1) row.append(document.createElement("div"));
+    while (row.children.length < this.columns.length + 1) {
+      row.append(h("div", { role: "gridcell", "aria-colindex": row.children.length + 1 }, ""));
+    }
     row.setAttribute("aria-rowindex", String(place + 2));
-    row.classList.toggle("odd", place % 2 === 1);
     row.style.transform = `translateY(${place * ROW}px)`;
     const values = this.row(place);
-    const [head] = row.children;
-    head.className = "grid-cell grid-number";
-    head.setAttribute("role", "rowheader");
-    head.textContent = count(place + 1);
-    for (let index = 0; index < values.length; index++) {
-      const cell = row.children[index + 1];
-      cell.className = `grid-cell ${typeOf(values[index])}`;
-      cell.setAttribute("role", "gridcell");
-      cell.setAttribute("aria-colindex", String(index + 2));
-      cell.id = `${this.id}-${place}-${index}`;
-      cell.textContent = shown(values[index]);
+    let cell = row.firstChild;
+    cell.firstChild.data = count(place + 1);
+    for (const value of values) {
+      cell = cell.nextSibling;
+      const kind = `grid-cell ${typeOf(value)}`;
+      if (cell.className !== kind) cell.className = kind;
+      cell.firstChild.data = shown(value);
     }
+    row.classList.remove("chosen");
     return row;
   }
 
@@ -238,9 +237,16 @@ export class Grid {
         else cell.removeAttribute("aria-selected");
       }
     }
-    const cell = this.active && `${this.id}-${this.active.place}-${this.active.index}`;
-    if (cell && this._shown.has(this.active.place)) this.element.setAttribute("aria-activedescendant", cell);
-    else this.element.removeAttribute("aria-activedescendant");
+    this._tellActive();
+  }
+
+  /** Name the active cell to a screen reader, by the one id that the grid gives. */
+  _tellActive() {
+    this._named?.removeAttribute("id");
+    this._named = this.active && this._shown.get(this.active.place)?.children[this.active.index + 1];
+    if (!this._named) return this.element.removeAttribute("aria-activedescendant");
+    this._named.id = `${this.id}-active`;
+    this.element.setAttribute("aria-activedescendant", this._named.id);
   }
 
   _at(event) {

@@ -112,9 +112,11 @@ export function bytesText(bytes) {
   return unit === 0 ? `${size} bytes` : `${size >= 100 ? Math.round(size) : size.toFixed(1)} ${UNITS[unit]}`;
 }
 
+const NUMBERS = new Intl.NumberFormat("en-US");
+
 /** Return a number with its thousands apart. */
 export function count(number, noun) {
-  const text = Number(number).toLocaleString("en-US");
+  const text = NUMBERS.format(number);
   return noun === undefined ? text : `${text} ${noun}${Number(number) === 1 ? "" : "s"}`;
 }
 

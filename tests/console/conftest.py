@@ -4,7 +4,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -67,12 +67,12 @@ def link(databases: Path, log: Path) -> Iterator[str]:
 
 
 @contextmanager
-def served(databases: Path, log: IO[str]) -> Iterator[str]:
+def served(databases: Path, log: IO[str], *, options: Sequence[str] = ()) -> Iterator[str]:
     """Serve inside the block; the link that the server prints."""
     settings = {name: value for name, value in os.environ.items() if "SQLATCH" not in name}
     settings |= {"SQLATCH_HTTP_AUTH": "token", "SQLATCH_RESULT_BYTES_MAX": "40000000"}
-    options = ("--databases", str(databases), "--json")
-    with serving(*options, environment=settings, log=log) as said:
+    kept = options or ("--databases", str(databases))
+    with serving(*kept, "--json", environment=settings, log=log) as said:
         url = re.sub(r"/main/$", "", said["SQLATCH_URL"])
         yield f"{url}/console#token={said['SQLATCH_TOKEN']}"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from examples.tables import QUESTIONS
-from tests.console.conftest import Open, screen, served, status
+from tests.console.conftest import Open, run, screen, served, status
 
 BY_PLANE = "SELECT * FROM flights WHERE tailnum = :plane ORDER BY time_hour"
 LOOKS = 60
@@ -59,3 +59,39 @@ def test_from_the_link_to_the_slowest_query_and_its_missing_index(opened: Open, 
     page.locator(".plan-node.good", has_text="flights_by_tailnum").wait_for()
     screen(page, "walk-3-after")
     ask(fresh, query="DROP INDEX flights_by_tailnum")
+
+
+def test_a_database_in_a_log_is_read_as_it_was_and_branched_from(
+    opened: Open, tmp_path: Path
+) -> None:
+    with (
+        (tmp_path / "log").open("w") as log,
+        served(tmp_path, log, options=["--log", f"directory:{tmp_path / 'logs'}"]) as link,
+    ):
+        ask(link, query="CREATE TABLE notes (text)")
+        ask(link, query="INSERT INTO notes VALUES ('first')")
+        ask(link, query="UPDATE notes SET text = 'second'")
+        page = opened(at=link)
+        page.get_by_role("button", name="Watch").click()
+        commits = page.get_by_role("list", name="Commits").get_by_role("button")
+        commits.nth(2).wait_for()
+        assert commits.count() == 3
+
+        commits.nth(1).click()
+        screen(page, "history-light")
+        page.get_by_role("button", name="Read it as it was").click()
+        run(page, "SELECT text FROM notes")
+        page.get_by_role("gridcell", name="first").wait_for()
+        status(page, "position")
+        page.get_by_role("button", name="Back to the present").click()
+        page.get_by_role("button", name="Run").click()
+        page.get_by_role("gridcell", name="second").wait_for()
+
+        page.get_by_role("button", name="Watch").click()
+        commits.nth(1).click()
+        page.get_by_role("button", name="Branch from here…").click()
+        page.get_by_label("Name of the branch").fill("draft")
+        page.get_by_role("button", name="Branch", exact=True).click()
+        page.get_by_role("heading", name="draft").wait_for()
+        page.get_by_role("button", name="table notes").press("Enter")
+        page.get_by_role("gridcell", name="first").wait_for()
