@@ -1,5 +1,6 @@
 """The page is for everybody: axe finds nothing, keys suffice, and it fits narrow screens."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,15 +36,18 @@ def found(page: Any, theme: str) -> list[str]:
     ]
 
 
+def checked(page: Any, theme: str, name: str) -> None:
+    """Write a picture of a view, and have axe look at it."""
+    screen(page, f"{name}-{theme}")
+    if theme == "light" or name in ("ask", "plan", "see", "watch"):
+        assert found(page, theme) == [], name
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_axe_finds_nothing_in_any_view(opened: Open, theme: str) -> None:
     page = opened(theme=theme)
 
-    def check(name: str) -> None:
-        screen(page, f"{name}-{theme}")
-        if theme == "light" or name in ("ask", "plan", "see", "watch"):
-            assert found(page, theme) == [], name
-
+    check = partial(checked, page, theme)
     run(page, ASKED)
     page.get_by_label("Value of :month").fill("2")
     page.get_by_role("button", name="Run").click()
