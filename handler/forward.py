@@ -3,6 +3,7 @@
 import base64
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from events import http
@@ -17,6 +18,9 @@ from storage.engine import Position
 HOPS = "sqlatch-hops"
 """The number of nodes that have sent a request on."""
 HOPS_MAX = 3
+
+ANSWER_S = 1.0
+"""The time beyond its own that a request may take, on its way and behind its deadline."""
 
 SENT_ON = frozenset(
     {
@@ -49,7 +53,7 @@ def http_request(
             service,
             Request(method, path, str(event.get("rawQueryString", "")), sent, body),
             hops=int(headers.get(HOPS, "0")),
-            ends_at_s=ends_at_s,
+            ends_at_s=_answered_by_s(service, body, ends_at_s),
             may_repeat="idempotency-key" in headers,
         )
     except LeaderUnreachable as error:
@@ -74,11 +78,12 @@ def direct(
         path, content = f"/{event['database']}/v3/pipeline", event["pipeline"]
         if (key := event.get("idempotency_key")) is not None:
             headers["idempotency-key"] = str(key)
+    body = json.dumps(content).encode()
     answer = _asked(
         service,
-        Request("POST", path, "", headers, json.dumps(content).encode()),
+        Request("POST", path, "", headers, body),
         hops=0,
-        ends_at_s=ends_at_s,
+        ends_at_s=_answered_by_s(service, body, ends_at_s),
         may_repeat="idempotency_key" in event,
     )
     _note(service, record, answer)
@@ -113,6 +118,18 @@ def _asked(
             leader=leader.url,
             outcome=outcome,
         ) from error
+
+
+def _answered_by_s(service: Service, body: bytes, ends_at_s: float) -> float:
+    """Return when a leader by lease has answered, unless it is frozen: then another takes over."""
+    if service.settings.cluster is None:
+        return ends_at_s
+    timeout_ms = None
+    with suppress(ValueError, AttributeError):
+        timeout_ms = json.loads(body).get("timeout_ms")
+    if not isinstance(timeout_ms, int):
+        timeout_ms = None
+    return min(ends_at_s, service.deadline_s(timeout_ms, ends_at_s) + ANSWER_S)
 
 
 def _note(service: Service, record: Record, answer: Answer) -> None:

@@ -55,7 +55,7 @@ class Member:
         with self.lines_path.open("a") as lines:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "sqlatch", "serve", "--json", "--port", str(self.port),
-                 "--workers", "4"],
+                 "--workers", "3"],
                 cwd=ROOT,
                 env={
                     **os.environ,
@@ -100,16 +100,24 @@ class Member:
 
 @contextmanager
 def cluster(
-    directory: Path, names: str = "abc", *, lease_s: float = 2.0, **settings: str
+    directory: Path,
+    names: str = "abc",
+    *,
+    lease_s: float = 2.0,
+    of_each: Mapping[str, Mapping[str, str]] | None = None,
+    **settings: str,
 ) -> Iterator[list[Member]]:
-    """Nodes that share the log in a directory."""
+    """Nodes that share the log in a directory; settings of all, and those of each by its name."""
     (directory / "logs").mkdir()
     all_settings = {
         "SQLATCH_LEADER": CLUSTER,
         "SQLATCH_LEADER_LEASE_S": str(lease_s),
         **settings,
     }
-    members = [Member(name, directory, all_settings) for name in names]
+    members = [
+        Member(name, directory, all_settings | dict((of_each or {}).get(name, {})))
+        for name in names
+    ]
     starting = [threading.Thread(target=member.start) for member in members]
     try:
         members[0].start()  # it makes the key of the tokens
