@@ -44,10 +44,15 @@ def _directory(service: Service) -> tuple[dict[str, Any], list[dict[str, Any]]]:
 
 
 def _role(service: Service) -> dict[str, Any]:
-    """Return whether this node leads or follows, and which one leads."""
+    """Return whether this node leads or follows, and which one leads, as far as is known."""
     if service.databases.follows:
         return {"role": "follower", "leader": service.leader.url}
-    return {"role": "leader"}
+    if not service.settings.leader:
+        return {"role": "leader"}
+    try:
+        return service.leading.told()
+    except SqlatchError as error:
+        return {"role": None, "leader": None, "failure": error.message}
 
 
 def _followed(service: Service, databases: list[dict[str, Any]]) -> list[dict[str, Any]]:

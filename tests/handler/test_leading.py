@@ -95,6 +95,17 @@ def test_a_write_at_any_node_is_one_of_the_leader(members: list[Member]) -> None
     assert writers == {leader.name}
 
 
+def test_each_member_says_in_its_health_who_leads(members: list[Member]) -> None:
+    leader = _leader(members)
+    for member in members:
+        with member.client() as client:
+            said = client.health()
+        assert said["role"] == ("leader" if member is leader else "follower")
+        assert said["leader"] == leader.url
+        assert said["term"] > 0
+        assert said["since"] <= said["until"]
+
+
 def test_the_leader_is_moved_by_hand_and_back(members: list[Member]) -> None:
     leader = _leader(members)
     other = next(member for member in members if member is not leader)
