@@ -117,10 +117,10 @@ def _query_event(found: dict[str, Any]) -> QueryEvent:
 _NOT_WITH = {
     "page": (
         ("statements", "parameter_sets", "idempotency_key", "max_age_ms"),
-        "`page` is for one `query` that reads the newest state, not for",
+        "`page` is for one `query` that reads the newest state or one of the past, not for",
     ),
     "at": (
-        ("at_least", "max_age_ms", "idempotency_key", "page"),
+        ("at_least", "max_age_ms", "idempotency_key"),
         "`at` reads one state of the past, and has no use for",
     ),
     "link": (

@@ -66,14 +66,21 @@ class Client:
         page: str = FIRST_PAGE,
         rows_max: int | None = None,
         at_least: str | None = None,
+        at: str | datetime | None = None,
     ) -> Result:
         """Read a page of a result of any size: `page.next` of the result is to be asked for next.
 
         It has as many rows as fit into a reply, `rows_max` at most. All pages are of one state of
-        the database; DatabaseChanged if it is another one now.
+        the database, `at` a moment or now; DatabaseChanged if it is another one now.
         """
         fields = request.read(
-            query, parameters, rows_max=rows_max, at_least=at_least, max_age_ms=None, page=page
+            query,
+            parameters,
+            rows_max=rows_max,
+            at_least=at_least,
+            max_age_ms=None,
+            at=at,
+            page=page,
         )
         return page_of(self.ask(fields))
 
@@ -84,11 +91,14 @@ class Client:
         *,
         rows_max: int | None = None,
         at_least: str | None = None,
+        at: str | datetime | None = None,
     ) -> Iterator[Result]:
         """Read a result of any size, page by page, each when it is asked for."""
         page: str | None = FIRST_PAGE
         while page is not None:
-            result = self.page(query, parameters, page=page, rows_max=rows_max, at_least=at_least)
+            result = self.page(
+                query, parameters, page=page, rows_max=rows_max, at_least=at_least, at=at
+            )
             yield result
             page = result.page.next if result.page else None
 
@@ -99,13 +109,14 @@ class Client:
         *,
         rows_max: int | None = None,
         at_least: str | None = None,
+        at: str | datetime | None = None,
     ) -> Iterator[Row]:
         """Read the rows of a result of any size. No lock is held between its pages.
 
         All rows are of one state of the database. DatabaseChanged if a commit came between two
         pages: none of the rows behind it is given.
         """
-        for result in self.pages(query, parameters, rows_max=rows_max, at_least=at_least):
+        for result in self.pages(query, parameters, rows_max=rows_max, at_least=at_least, at=at):
             yield from result.rows
 
     def link(

@@ -9,7 +9,7 @@ from sqlexec.idempotency import TABLE
 from sqlexec.plan import Plans
 from sqlexec.transaction import Transaction
 from storage.connection import Session
-from storage.engine import Freshness, Grant, Position, Store, closed_on_failure
+from storage.engine import NEWEST, Freshness, Grant, Moment, Position, Store, closed_on_failure
 from storage.pins import Pins
 from storage.scratch import Scratch
 from storage.translate import DatabaseReplaced, moved_meanwhile
@@ -59,16 +59,22 @@ class Interactive:
 
     @contextmanager
     def reading(
-        self, deadline_s: float, *, rehearses: bool = True, foreign_keys: bool = True
+        self,
+        deadline_s: float,
+        *,
+        rehearses: bool = True,
+        foreign_keys: bool = True,
+        at: Moment | None = None,
     ) -> Iterator[Transaction]:
-        """A transaction in one snapshot, which cannot write.
+        """A transaction in one snapshot, the newest or that of a moment, which cannot write.
 
         Where there is no database yet, an empty one in memory stands for it. A transaction that
         `rehearses` can write there, and is not committed.
         """
         if self._store.exists():
             with _named_if_moved(), closed_on_failure(self._store):
-                session = self._store.snapshot(deadline_s)
+                freshness = NEWEST if at is None else Freshness(at=at)
+                session = self._store.snapshot(deadline_s, freshness)
                 with session.transaction("BEGIN", foreign_keys=foreign_keys):
                     yield self._transaction(session, None, state=self._store.state)
             return

@@ -135,7 +135,7 @@ def read_page(
     if job.freshness.at_least:
         interactive.reach(job.freshness, deadline_s)
     try:
-        with interactive.reading(deadline_s, rehearses=False) as live:
+        with interactive.reading(deadline_s, rehearses=False, at=job.freshness.at) as live:
             state = state_of(live)
             page.check(state)
             ran = live.run(

@@ -65,14 +65,21 @@ class Client:
         page: str = FIRST_PAGE,
         rows_max: int | None = None,
         at_least: str | None = None,
+        at: str | datetime | None = None,
     ) -> Result:
         """Read a page of a result of any size: `page.next` of the result is to be asked for next.
 
         It has as many rows as fit into a reply, `rows_max` at most. All pages are of one state of
-        the database; DatabaseChanged if it is another one now.
+        the database, `at` a moment or now; DatabaseChanged if it is another one now.
         """
         fields = request.read(
-            query, parameters, rows_max=rows_max, at_least=at_least, max_age_ms=None, page=page
+            query,
+            parameters,
+            rows_max=rows_max,
+            at_least=at_least,
+            max_age_ms=None,
+            at=at,
+            page=page,
         )
         return page_of(await self.ask(fields))
 
@@ -83,12 +90,13 @@ class Client:
         *,
         rows_max: int | None = None,
         at_least: str | None = None,
+        at: str | datetime | None = None,
     ) -> AsyncIterator[Result]:
         """Read a result of any size, page by page, each when it is asked for."""
         page: str | None = FIRST_PAGE
         while page is not None:
             result = await self.page(
-                query, parameters, page=page, rows_max=rows_max, at_least=at_least
+                query, parameters, page=page, rows_max=rows_max, at_least=at_least, at=at
             )
             yield result
             page = result.page.next if result.page else None
@@ -100,13 +108,16 @@ class Client:
         *,
         rows_max: int | None = None,
         at_least: str | None = None,
+        at: str | datetime | None = None,
     ) -> AsyncIterator[Row]:
         """Read the rows of a result of any size. No lock is held between its pages.
 
         All rows are of one state of the database. DatabaseChanged if a commit came between two
         pages: none of the rows behind it is given.
         """
-        async for result in self.pages(query, parameters, rows_max=rows_max, at_least=at_least):
+        async for result in self.pages(
+            query, parameters, rows_max=rows_max, at_least=at_least, at=at
+        ):
             for row in result.rows:
                 yield row
 

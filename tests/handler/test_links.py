@@ -9,6 +9,7 @@ import re
 import time
 import urllib.request
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -458,3 +459,19 @@ def test_nothing_is_locked_while_the_file_is_finished(
     assert wrote
     assert len(content_of(reply).splitlines()) == len(EXACT)
     assert ask(query="SELECT count(*) FROM t")["rows"] == [[len(EXACT) + 1]]
+
+
+def test_a_result_of_the_past_is_a_file_too(
+    bucket: Any, ask: Ask, directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SQLATCH_DATABASES")
+    monkeypatch.setenv("SQLATCH_LOG", f"directory:{directory}")
+    monkeypatch.setenv("SQLATCH_COPIES", str(directory.parent))
+    forget(service)
+    before = ask(query="CREATE TABLE t AS SELECT 1 AS n")["meta"]["position"]
+    ask(query="DROP TABLE t")
+
+    reply = ask(query="SELECT n FROM t", link="csv", at=before)
+
+    assert content_of(reply) == b"n\n1\n"
+    assert reply["meta"]["position"] == before

@@ -237,3 +237,23 @@ def test_a_history_of_files_alone_is_listed_once(
 
     assert history(ask)[:2] == moments.positions[:-3:-1]
     assert len(listings) < 6
+
+
+def test_a_result_of_the_past_is_read_in_pages_while_others_commit(
+    moments: Moments, ask: Ask, refused: Any
+) -> None:
+    query = "SELECT n, abs(random()) % 1000 AS chance FROM t ORDER BY chance"
+    for at in (moments.positions[-1], moments.times[-1]):
+        rows, page = [], "first"
+        while page is not None:
+            reply = ask(query=query, page=page, rows_max=1, at=at)
+            assert reply["meta"]["position"] == moments.positions[3]
+            rows += reply["rows"]
+            page = reply["page"]["next"]
+            ask(query="DELETE FROM t")
+            ask(query="SELECT count(*) FROM t", page="first")
+        assert sorted(n for n, _chance in rows) == [0, 1, 2]
+        assert [chance for _n, chance in rows] == sorted(chance for _n, chance in rows)
+    page = ask(query=query, page="first", rows_max=1, at=moments.positions[3])["page"]["next"]
+    error = refused(query=query, page=page, rows_max=1, at=moments.positions[2])
+    assert error["code"] == "DATABASE_CHANGED"
