@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from hrana.table import Table
     from sqlatch.kernel.node import Nodes
     from storage.engines import Engine
+    from storage.follower.engine import Follower
 
 
 def engine_of(settings: Settings) -> "Engine":
@@ -28,17 +29,19 @@ def engine_of(settings: Settings) -> "Engine":
 
         return in_table(*settings.log_table, settings.copies_directory, settings.history_s)
     if settings.nodes:
-        from storage.follower.engine import follower
-
-        return follower(
-            settings.nodes,
-            settings.log_token,
-            settings.copies_directory,
-            settings.max_age_ms / 1000,
-        )
+        return follower_of(settings)
     from storage.inplace.engine import InPlace
 
     return InPlace(settings.home)
+
+
+def follower_of(settings: Settings) -> "Follower":
+    """Return the engine of a node that follows another one."""
+    from storage.follower.engine import follower
+
+    return follower(
+        settings.nodes, settings.log_token, settings.copies_directory, settings.max_age_ms / 1000
+    )
 
 
 def leader_of(settings: Settings) -> "Nodes":

@@ -8,7 +8,7 @@ from events import http
 from events.reply import ReplyForm, encoded
 from events.request import QueryEvent
 from handler.job import reply_of
-from handler.log import Record
+from handler.record import Record
 from sqlatch.kernel.errors import ReadOnly
 from sqlatch.kernel.version import __version__
 from sqlexec.statement import GrantNeeded, Job, Kind, Outcome

@@ -13,8 +13,8 @@ from urllib.parse import parse_qsl
 from pydantic_core import to_json
 
 from events import http
-from handler.log import Record
 from handler.permission import access_of
+from handler.record import Record
 from handler.service import Service
 from sqlatch.kernel.errors import SqlatchError, Unauthorized
 from storage.nodes import Part
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 ROOT = "/-/log"
 """No database has such a name, which a path may begin with too."""
 KEY = ".key"
-"""In place of a database: the key that signs the batons of streams, which each node then knows."""
+"""In place of a database: the key that signs the batons of streams, which each node then knows.
+Below a database: the key for its own."""
 
 _DATABASE = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 
@@ -68,6 +69,8 @@ def _part(service: Service, event: Mapping[str, Any], record: Record, ends_at_s:
         key = base64.b64encode(service.stream_files.key()).decode()
         return Part(to_json({"key": key, "token_keys": service.token_keys}))
     record.database = database
+    if rest == KEY:
+        return Part(service.stream_files.key_of(database))
     asked = dict(parse_qsl(str(event.get("rawQueryString", "")), keep_blank_values=True))
     return service.tail(database).answer(rest, asked, ends_at_s)
 

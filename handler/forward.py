@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import Any
 
 from events import http
-from handler.log import Record
+from handler.record import Record
 from handler.service import Service
 from sqlatch.kernel.aws.answer import OK, Answer
 from sqlatch.kernel.aws.errors import NotConnected, Unavailable

@@ -9,6 +9,7 @@ import time
 from functools import cached_property
 
 from handler.following import KEY, ROOT
+from hrana.files import derived
 from sqlatch.kernel.aws.answer import OK
 from sqlatch.kernel.aws.errors import Unavailable
 from sqlatch.kernel.aws.signature import Request
@@ -28,6 +29,9 @@ class LeadersFiles:
     def key(self) -> bytes:
         return base64.b64decode(self._said["key"])
 
+    def key_of(self, database: str) -> bytes:
+        return derived(self.key(), database)
+
     @property
     def token_keys(self) -> str:
         """The public keys that tokens are checked with at the leader."""
@@ -35,22 +39,26 @@ class LeadersFiles:
 
     @cached_property
     def _said(self) -> dict[str, str]:
+        answer = self._asked(f"{ROOT}/{KEY}", "SQLATCH_LOG_TOKEN one for all")
         try:
-            request = Request("GET", f"{ROOT}/{KEY}")
-            answer = self._leader.ask(request, deadline_s=time.time() + CALL_S)
-            if answer.status == OK:
-                said: dict[str, str] = json.loads(answer.body)
-                return said
+            said: dict[str, str] = json.loads(answer)
         except ValueError as error:
-            reason = str(error)
+            raise self._unreachable(str(error)) from error
+        return said
+
+    def _asked(self, path: str, token: str) -> bytes:
+        """Return what the leader keeps under a path; `token` says which one it needs."""
+        try:
+            answer = self._leader.ask(Request("GET", path), deadline_s=time.time() + CALL_S)
         except Unavailable as error:
-            reason = str(error)
-        else:
-            reason = f"it answers with HTTP {answer.status}: is SQLATCH_LOG_TOKEN one for all?"
-        raise LeaderUnreachable(
-            f"the keys are those of the node {self._leader.url}: {reason}",
-            leader=self._leader.url,
-        )
+            raise self._unreachable(str(error)) from error
+        if answer.status != OK:
+            raise self._unreachable(f"it answers with HTTP {answer.status}: is {token}?")
+        return answer.body
+
+    def _unreachable(self, reason: str) -> LeaderUnreachable:
+        url = self._leader.url
+        return LeaderUnreachable(f"the keys are those of the node {url}: {reason}", leader=url)
 
     def put(self, kind: str, content: bytes) -> str:
         raise ForLeader

@@ -20,7 +20,7 @@ from sqlatch.kernel.errors import BadEvent, LeaderUnreachable, LeaseLost, Storag
 from storage.nodes import ForLeader
 
 if TYPE_CHECKING:
-    from handler.log import Record
+    from handler.record import Record
     from locking.leader import LeaderTable, Term
     from sqlatch.kernel.node import Nodes
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from events.lines import head, lines
 from events.reply import LinkReply
 from events.request import LinkForm, QueryEvent
-from handler.log import Record
+from handler.record import Record
 from sqlatch.kernel.aws.errors import AwsError, TimedOut
 from sqlatch.kernel.aws.written import Written
 from sqlatch.kernel.errors import BadEvent, StorageError, Timeout

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from handler.log import Record
+from handler.record import Record
 from handler.service import Service
 from handler.settings import Settings, SettingsError
 from sqlatch.kernel.errors import SqlatchError

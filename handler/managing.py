@@ -3,7 +3,7 @@
 from typing import Any
 
 from events.whole import ManageEvent
-from handler.log import Record
+from handler.record import Record
 from handler.service import Service
 
 KEPT_DAYS = 7

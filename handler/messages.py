@@ -7,7 +7,7 @@ from itertools import groupby
 from events.request import QueryEvent
 from events.sqs import Message
 from handler.job import job_of
-from handler.log import Record
+from handler.record import Record
 from handler.service import Service
 from sqlatch.kernel.errors import BadEvent, ReadOnly, SqlatchError
 from sqlexec.statement import Job, Outcome

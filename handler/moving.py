@@ -3,7 +3,7 @@
 from typing import Any
 
 from events.whole import LeaderEvent
-from handler.log import Record
+from handler.record import Record
 from handler.service import Service
 from sqlatch.kernel.aws.errors import Unavailable
 from sqlatch.kernel.aws.signature import Request

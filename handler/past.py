@@ -4,7 +4,7 @@ from typing import Any
 
 from events.whole import BranchEvent, HistoryEvent
 from handler.job import moment_of
-from handler.log import Record
+from handler.record import Record
 from handler.right import EVERYBODY
 from handler.service import Service
 from sqlatch.kernel.errors import ReadOnly

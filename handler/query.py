@@ -5,7 +5,8 @@ from typing import Any, Protocol
 
 from events.request import QueryEvent, parse
 from events.whole import BranchEvent, HealthEvent, HistoryEvent, LeaderEvent, ManageEvent
-from handler.log import Logged, Record
+from handler.log import Logged
+from handler.record import Record
 from handler.service import service
 from sqlatch.kernel.errors import BadEvent, SqlatchError
 from storage.nodes import ForLeader

@@ -8,9 +8,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from handler.log import Logged, Record
+from handler.log import Logged
 from handler.managing import KEPT_DAYS
 from handler.query import REPLY_RESERVE_S, Context
+from handler.record import Record
 from handler.service import Service, service
 from sqlatch.kernel.errors import SqlatchError
 

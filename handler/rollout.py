@@ -8,8 +8,9 @@ import os
 import time
 from typing import TYPE_CHECKING, Any
 
-from handler.log import Logged, Record
+from handler.log import Logged
 from handler.query import Context
+from handler.record import Record
 
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient

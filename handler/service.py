@@ -14,8 +14,8 @@ from events.reply import Meta, ReplyForm, encoded, with_part
 from events.request import QueryEvent
 from handler.beside import engine_of, memory_bytes
 from handler.job import job_of, reply_of
-from handler.log import Record
 from handler.parts import Parts
+from handler.record import Record
 from handler.right import EVERYBODY, Right
 from handler.settings import Settings
 from locking.clock import Clock
@@ -30,6 +30,7 @@ from storage.translate import DEADLINE_PASSED, NeedsMemory, Overtaken, RecoveryN
 
 if TYPE_CHECKING:
     from locking.lease import HeldLease, Lease
+    from storage.engines import Engine
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -45,11 +46,14 @@ RECOVERY_CHECK_S = 0.1
 class Service(Parts):
     """The service of one process: databases kept open, leases, settings, clock."""
 
-    def __init__(self, settings: Settings, *, clock: Clock | None = None) -> None:
+    def __init__(
+        self, settings: Settings, *, clock: Clock | None = None, engine: "Engine | None" = None
+    ) -> None:
         super().__init__(settings, clock or Clock())
-        limit_memory(memory_bytes(os.environ))
         self.databases = Databases(
-            engine_of(settings), now=self.clock.now, may_create=settings.create == "on-write"
+            engine or engine_of(settings),
+            now=self.clock.now,
+            may_create=settings.create == "on-write",
         )
         self._holder = f"{os.environ.get('AWS_LAMBDA_FUNCTION_NAME') or socket.gethostname()}"
 
@@ -193,6 +197,8 @@ class Service(Parts):
         self.databases.close()
         if "leases" in self.__dict__:
             self.leases.close()
+        if "_followed" in self.__dict__:
+            self._followed.close()
 
     def _optimistic_grant(self, deadline_s: float, right: Right) -> Grant:
         def check() -> None:
@@ -289,4 +295,5 @@ class Service(Parts):
 @cache
 def service() -> Service:
     """The service of this process, composed from its environment at the first request."""
+    limit_memory(memory_bytes(os.environ))
     return Service(Settings.from_environment(os.environ))

@@ -11,7 +11,7 @@ from events import http
 from events.reply import ReplyForm
 from events.request import position_in
 from handler.job import freshness_of
-from handler.log import Record
+from handler.record import Record
 from handler.service import Service
 from hrana.direct import body_of, parse_event
 from hrana.http import Answer, Caller, Door, answer_probe, answer_refusal
@@ -187,7 +187,12 @@ def answer(
 
 
 def answer_direct(
-    service: Service, event: Mapping[str, Any], record: Record, *, ends_at_s: float
+    service: Service,
+    event: Mapping[str, Any],
+    record: Record,
+    *,
+    ends_at_s: float,
+    identity: str = "direct",
 ) -> Any:
     """The answer to a pipeline that is invoked directly: who may do that may do all.
 
@@ -198,7 +203,7 @@ def answer_direct(
     direct = parse_event(event)
     endpoint = Endpoint(direct.database, "v3", "pipeline")
     caller = Caller(
-        "direct", writes=True, idempotency_key=direct.idempotency_key, form=ReplyForm.OBJECTS
+        identity, writes=True, idempotency_key=direct.idempotency_key, form=ReplyForm.OBJECTS
     )
     at = _database(service, endpoint.database, caller, record, ends_at_s)
     try:

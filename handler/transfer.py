@@ -13,8 +13,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from handler.log import Logged, Record
+from handler.log import Logged
 from handler.query import REPLY_RESERVE_S, Context
+from handler.record import Record
 from handler.service import Service, service
 from sqlatch.kernel.errors import BadEvent, DatabaseBusy, SqlatchError, StorageError, Timeout
 from storage import copies

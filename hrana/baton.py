@@ -39,12 +39,12 @@ class Batons:
 
     def __init__(self, files: Files) -> None:
         self._files = files
-        self._key: bytes | None = None
+        self._keys: dict[str, bytes] = {}
 
-    def prepare(self) -> None:
+    def prepare(self, database: str) -> None:
         """Have the key: without one no baton can be written, and that is known before a commit."""
-        if self._key is None:
-            self._key = self._files.key()
+        if database not in self._keys:
+            self._keys[database] = self._files.key_of(database)
 
     def write(self, state: State, now_s: float) -> str:
         """The baton of a state."""
@@ -59,19 +59,16 @@ class Batons:
             state.shelved_texts = self._files.put(TEXTS, _packed(state.texts))
             content = zlib.compress(state.to_bytes(), _LEVEL)
         signed = int(now_s).to_bytes(_TIME_BYTES, "big") + FORMAT + content
-        return base64.urlsafe_b64encode(self._sign(signed) + signed).decode().rstrip("=")
+        signature = self._sign(signed, state.database)
+        return base64.urlsafe_b64encode(signature + signed).decode().rstrip("=")
 
     def read(self, baton: str, now_s: float, *, database: str, identity: str) -> State:
         """The state in a baton; RequestRefused if it is not one of ours, or has expired."""
-        signed = self._verified(baton)
+        signed = self._verified(baton, database)
         age_s = now_s - int.from_bytes(signed[:_TIME_BYTES], "big")
         content = signed[_TIME_BYTES:]
         if content[:1] != FORMAT:
-            raise RequestRefused(
-                "the baton is of another version of the service, and its transaction is rolled"
-                " back: begin again",
-                "STREAM_EXPIRED",
-            )
+            raise _of_another_version()
         state = State.from_bytes(zlib.decompress(content[1:]))
         if state.database != database or state.identity != identity:
             raise RequestRefused(
@@ -110,7 +107,7 @@ class Batons:
             for texts in _parts(content):
                 state.texts = {int(number): text for number, text in texts.items()}
 
-    def _verified(self, baton: str) -> bytes:
+    def _verified(self, baton: str, database: str) -> bytes:
         try:
             content = base64.b64decode(
                 baton + "=" * (-len(baton) % 4), altchars=b"-_", validate=True
@@ -119,17 +116,33 @@ class Batons:
             content = b""
         signature, signed = content[:_SIGNATURE_BYTES], content[_SIGNATURE_BYTES:]
         canonical = base64.urlsafe_b64encode(content).decode().rstrip("=")
-        if baton != canonical or not hmac.compare_digest(signature, self._sign(signed)):
-            raise RequestRefused(
-                "the baton is not one of this service, or was changed: begin a new stream",
-                "BAD_BATON",
-            )
+        if baton != canonical or not hmac.compare_digest(signature, self._sign(signed, database)):
+            raise self._refusal(signature, signed)
         return signed
 
-    def _sign(self, content: bytes) -> bytes:
-        self.prepare()
-        assert self._key is not None
-        return hmac.digest(self._key, content, hashlib.sha256)[:_SIGNATURE_BYTES]
+    def _refusal(self, signature: bytes, signed: bytes) -> RequestRefused:
+        """Return the refusal of a baton. Versions before had one key for all databases."""
+        if hmac.compare_digest(signature, _signature(self._files.key(), signed)):
+            return _of_another_version()
+        return RequestRefused(
+            "the baton is not one of this database, or was changed: begin a new stream", "BAD_BATON"
+        )
+
+    def _sign(self, content: bytes, database: str) -> bytes:
+        self.prepare(database)
+        return _signature(self._keys[database], content)
+
+
+def _signature(key: bytes, content: bytes) -> bytes:
+    return hmac.digest(key, content, hashlib.sha256)[:_SIGNATURE_BYTES]
+
+
+def _of_another_version() -> RequestRefused:
+    return RequestRefused(
+        "the baton is of another version of the service, and its transaction is rolled back: begin"
+        " again",
+        "STREAM_EXPIRED",
+    )
 
 
 def _packed(content: Any) -> bytes:

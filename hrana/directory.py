@@ -7,7 +7,7 @@ from contextlib import suppress
 from io import FileIO
 from pathlib import Path
 
-from hrana.files import KEY_BYTES, kept_s, new_name
+from hrana.files import KEY_BYTES, derived, kept_s, new_name
 from sqlatch.kernel.errors import StorageError
 
 DIRECTORY = ".streams"
@@ -36,6 +36,9 @@ class StreamFiles:
             return path.read_bytes()
         except OSError as error:
             raise _storage_error(error) from error
+
+    def key_of(self, database: str) -> bytes:
+        return derived(self.key(), database)
 
     def put(self, kind: str, content: bytes) -> str:
         name = new_name(kind)

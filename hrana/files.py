@@ -3,6 +3,8 @@
 They lie where the databases lie: in their directory, or in the table of their logs.
 """
 
+import hashlib
+import hmac
 import secrets
 from typing import Protocol
 
@@ -21,6 +23,9 @@ class Files(Protocol):
 
     def key(self) -> bytes:
         """Return the signing key, made by the first who asks."""
+
+    def key_of(self, database: str) -> bytes:
+        """Return the key for the batons of one database, which says nothing of the others."""
 
     def put(self, kind: str, content: bytes) -> str:
         """Keep a LOG or TEXTS in a new file; return its name, too long to be guessed."""
@@ -41,6 +46,11 @@ class Files(Protocol):
 
     def clear(self, now_s: float) -> int:
         """Remove logs and texts whose time is over (it is `now_s`, epoch seconds); how many."""
+
+
+def derived(key: bytes, database: str) -> bytes:
+    """Return the key for the batons of one database."""
+    return hmac.digest(key, database.encode(), hashlib.sha256)
 
 
 def new_name(kind: str) -> str:

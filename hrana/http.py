@@ -120,7 +120,7 @@ class Door:
 
         closed = bool(requests) and isinstance(requests[-1], Close)
         if not closed:
-            self._batons.prepare()
+            self._batons.prepare(endpoint.database)
         stream, results = self._run(endpoint, pipeline.baton, body, shape, run)
         baton = None if closed else self._baton(stream.state)
         reply = {"baton": baton, "base_url": None, "results": results}
@@ -128,7 +128,7 @@ class Door:
 
     def _cursor(self, endpoint: Endpoint, body: bytes) -> Answer:
         cursor = parse(Cursor, body)
-        self._batons.prepare()
+        self._batons.prepare(endpoint.database)
         shape = Shape(steps=len(cursor.batch.steps), lines=True)
         stream, (results, errors) = self._run(
             endpoint, cursor.baton, body, shape, responses.steps_of(cursor.batch)

@@ -11,7 +11,7 @@ from contextlib import suppress
 from hashlib import sha256
 from itertools import islice
 
-from hrana.files import KEY_BYTES, kept_s, new_name
+from hrana.files import KEY_BYTES, derived, kept_s, new_name
 from hrana.table import Table, Write, key_of, number
 from sqlatch.kernel.aws.dynamodb import Attribute, binary, bytes_of
 from sqlatch.kernel.aws.errors import ConditionFailed
@@ -62,6 +62,9 @@ class StreamItems:
             item = self._table.get(key)
             assert item is not None, "it is never removed"
         return bytes_of(item["content"])
+
+    def key_of(self, database: str) -> bytes:
+        return derived(self.key(), database)
 
     def put(self, kind: str, content: bytes) -> str:
         name = new_name(kind)

@@ -2,28 +2,24 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
+from os import PathLike
 from typing import TYPE_CHECKING, Any, Self
 from uuid import uuid4
 
 from sqlatch import request
 from sqlatch.attempts import Attempts
-from sqlatch.failures import BadUrl
 from sqlatch.kernel.values import Parameters, Row
 from sqlatch.link import Link, link_of
 from sqlatch.load import Loaded, Progress, load
+from sqlatch.opening import ATTEMPT_S, TIMEOUT_S, copy_of, given, transport_of
 from sqlatch.result import Commit, Result, commits_of, page_of, results_of
 from sqlatch.statement import Statement
 from sqlatch.transports.transport import Transport
-from sqlatch.url import HttpTarget, LambdaTarget, Target, target_of
 
 if TYPE_CHECKING:
     from sqlatch.session import Session
 
 FIRST_PAGE = "first"
-
-TIMEOUT_S = 30.0
-ATTEMPT_S = 12.0
-"""Lets the service execute for 10 s, its own default."""
 
 
 class Client:
@@ -250,6 +246,10 @@ class Client:
         """
         return str((self.ask(request.branch(to, at)))["position"])
 
+    def sync(self) -> str | None:
+        """Read at the newest state, which a replica's copy then has, and return its position."""
+        return self.query("SELECT 1", max_age_ms=0).position
+
     def close(self) -> None:
         """Close the connections that were kept."""
         self.transport.close()
@@ -268,42 +268,16 @@ def connect(
     iam: bool | None = None,
     timeout_s: float = TIMEOUT_S,
     attempt_s: float = ATTEMPT_S,
+    path: str | PathLike[str] | None = None,
+    max_age_ms: int | None = None,
 ) -> Client:
     """A client of the database that a URL names; BadUrl if it names none. No call is made yet.
 
     https:// is signed for IAM unless `token` is given or `iam` is False; http:// is not, unless
-    `iam` is True.
+    `iam` is True. replica+https:// and replica+http:// keep a copy in the directory `path`; a read
+    that does not say how old its state may be gets one that is `max_age_ms` old, 1,000 unless told.
     """
     target, attempts = given(url, timeout_s=timeout_s, attempt_s=attempt_s)
-    return Client(transport_of(target, token=token, iam=iam), target.database, attempts=attempts)
-
-
-def given(url: str, *, timeout_s: float, attempt_s: float) -> tuple[Target, Attempts]:
-    """Return the target and the time limits that a caller gave; BadUrl for what cannot be."""
-    if timeout_s <= 0 or attempt_s <= 0:
-        raise BadUrl("timeout_s and attempt_s are more than 0")
-    return target_of(url), Attempts(timeout_s=timeout_s, attempt_s=attempt_s)
-
-
-def transport_of(target: Target, *, token: str | None = None, iam: bool | None = None) -> Transport:
-    """The transport to a target. What it needs is imported here, boto3 only if it is needed."""
-    if isinstance(target, LambdaTarget):
-        from sqlatch.transports.lambda_ import LambdaTransport
-
-        return LambdaTransport(target, token=token)
-    from sqlatch.transports.http import HttpTransport
-
-    if not is_signed(target, token=token, iam=iam):
-        return HttpTransport(target, token=token)
-    from sqlatch.transports.signature import signer
-
-    return HttpTransport(target, sign=signer(target))
-
-
-def is_signed(target: HttpTarget, *, token: str | None, iam: bool | None) -> bool:
-    """Return whether requests to a target are signed for IAM; BadUrl for what goes by no way."""
-    if token is not None and iam:
-        raise BadUrl("give a token or iam=True: both are the same header")
-    if token is not None and not (target.is_encrypted or target.is_here):
-        raise BadUrl("a token goes over https://, or over http:// to this machine")
-    return target.is_encrypted and token is None if iam is None else iam
+    copy = copy_of(target, path, max_age_ms)
+    transport = transport_of(target, token=token, iam=iam, copy=copy)
+    return Client(transport, target.database, attempts=attempts)

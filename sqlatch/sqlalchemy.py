@@ -1,7 +1,8 @@
-"""SQLAlchemy's dialect: `sqlatch+lambda://`, `sqlatch+https://` and `sqlatch+http://`.
+"""SQLAlchemy's dialect: `sqlatch+lambda://`, `sqlatch+https://`, `sqlatch+http://` and replicas.
 
 create_engine("sqlatch+lambda://FUNCTION/DATABASE?qualifier=prod&region=eu-west-1")
 create_engine("sqlatch+https://HOST/DATABASE/", connect_args={"token": "..."})
+create_engine("sqlatch+replica+https://HOST/DATABASE/?path=/var/lib/copies", connect_args=...)
 
 The same URLs are those of `create_async_engine`.
 """
@@ -16,7 +17,7 @@ from sqlalchemy.exc import ArgumentError
 
 OWN_TABLES = "sqlatch_"
 
-OPTIONS = {"token": str, "timeout_s": float, "attempt_s": float}
+OPTIONS = {"token": str, "timeout_s": float, "attempt_s": float, "path": str, "max_age_ms": int}
 """The options of the connection, in a URL's query or in `connect_args`."""
 
 
@@ -115,3 +116,29 @@ class HttpDialect(SqlatchDialect):
         from sqlatch.aio.sqlalchemy import AsyncHttpDialect
 
         return AsyncHttpDialect
+
+
+class ReplicaHttpsDialect(HttpsDialect):
+    """By a copy in this process, and the leader behind an HTTP API or a Function URL."""
+
+    scheme = "replica+https"
+    supports_statement_cache = True
+
+    @classmethod
+    def get_async_dialect_cls(cls, url: URL) -> Any:
+        from sqlatch.aio.sqlalchemy import AsyncReplicaHttpsDialect
+
+        return AsyncReplicaHttpsDialect
+
+
+class ReplicaHttpDialect(HttpDialect):
+    """By a copy in this process, and a leader on this machine."""
+
+    scheme = "replica+http"
+    supports_statement_cache = True
+
+    @classmethod
+    def get_async_dialect_cls(cls, url: URL) -> Any:
+        from sqlatch.aio.sqlalchemy import AsyncReplicaHttpDialect
+
+        return AsyncReplicaHttpDialect

@@ -16,7 +16,11 @@ _FUNCTION = re.compile(
 )
 _HERE = re.compile(r"localhost|127\.\d+\.\d+\.\d+|::1", re.ASCII)
 
-SHAPES = "lambda://FUNCTION[:QUALIFIER]/DATABASE, https://HOST[/PREFIX]/DATABASE/ or http://..."
+SHAPES = (
+    "lambda://FUNCTION[:QUALIFIER]/DATABASE, https://HOST[/PREFIX]/DATABASE/, http://... or"
+    " replica+https://..."
+)
+REPLICA = "replica+"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +53,26 @@ class HttpTarget:
         return _HERE.fullmatch(self.host) is not None
 
 
-Target = LambdaTarget | HttpTarget
+@dataclass(frozen=True, slots=True)
+class ReplicaTarget:
+    """A database that is read from a copy in the caller's process; `leader` is where it lies."""
+
+    leader: HttpTarget
+
+    @property
+    def database(self) -> str:
+        return self.leader.database
+
+
+Target = LambdaTarget | HttpTarget | ReplicaTarget
 
 
 def target_of(url: str) -> Target:
     """Return the target that a URL names; BadUrl says what is wrong, without repeating secrets."""
     if len(url) > URL_CHARACTERS_MAX:
         raise BadUrl(f"the URL has {len(url):,} characters, the limit is {URL_CHARACTERS_MAX:,}")
+    if url.startswith(REPLICA):
+        return _replica(url.removeprefix(REPLICA))
     try:
         parts = urlsplit(url)
         if parts.scheme != "lambda":
@@ -96,6 +113,13 @@ def check_database(name: str) -> None:
     """BadUrl for what cannot be the name of a database."""
     if not _DATABASE.fullmatch(name):
         raise BadUrl(f"{name!r} is not a database name: [a-z0-9][a-z0-9_-]{{0,62}}")
+
+
+def _replica(url: str) -> ReplicaTarget:
+    leader = target_of(url)
+    if not isinstance(leader, HttpTarget):
+        raise BadUrl("a replica is of a database at replica+https://HOST/DATABASE/, or +http://")
+    return ReplicaTarget(leader)
 
 
 def _lambda(netloc: str, prefix: str, database: str, region: str | None) -> LambdaTarget:

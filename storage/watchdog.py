@@ -53,9 +53,20 @@ class Watchdog:
         with self._lock:
             self._watched.pop(statement, None)
 
+    def end(self) -> None:
+        """End the thread, unless it watches a statement; the next one to be watched begins it."""
+        with self._lock:
+            if self._watched:
+                return
+            thread, self._thread = self._thread, None
+            self._wakes_at_s = inf
+            self._changed.notify_all()
+        if thread is not None:
+            thread.join()
+
     def _run(self) -> None:
         with self._lock:
-            while True:
+            while self._thread is threading.current_thread():
                 now_s = time.monotonic()
                 for connection, ends_at_s in self._watched.values():
                     if ends_at_s <= now_s:

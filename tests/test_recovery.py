@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from handler.log import Record
 from handler.reaper import reap
+from handler.record import Record
 from handler.service import Service, service
 from locking.clock import Clock
 from tests.conftest import Ask, forget

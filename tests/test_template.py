@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from events.http import LOG_ROUTES, OPEN_ROUTE, ROUTES
-from handler.log import Record
+from handler.record import Record
 from handler.settings import Settings
 from tests.cloudformation import ABSENT, ROOT, given, load, rendered
 

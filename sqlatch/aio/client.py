@@ -5,20 +5,22 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
+from os import PathLike
 from typing import TYPE_CHECKING, Any, Self
 from uuid import uuid4
 
 from sqlatch import request
+from sqlatch.aio.opening import transport_of
 from sqlatch.aio.transport import Transport
 from sqlatch.attempts import Attempts
-from sqlatch.client import ATTEMPT_S, FIRST_PAGE, TIMEOUT_S, given, is_signed
+from sqlatch.client import FIRST_PAGE
 from sqlatch.failures import UNKNOWN
 from sqlatch.kernel.values import Parameters, Row
 from sqlatch.link import Link, link_of
 from sqlatch.load import CHUNK_ROWS_MAX, Loaded, Loading, Progress
+from sqlatch.opening import ATTEMPT_S, TIMEOUT_S, copy_of, given
 from sqlatch.result import Commit, Result, commits_of, page_of, results_of
 from sqlatch.statement import Statement
-from sqlatch.url import LambdaTarget, Target
 
 if TYPE_CHECKING:
     from sqlatch.aio.session import Session
@@ -254,6 +256,10 @@ class Client:
         """
         return str((await self.ask(request.branch(to, at)))["position"])
 
+    async def sync(self) -> str | None:
+        """Read at the newest state, which a replica's copy then has, and return its position."""
+        return (await self.query("SELECT 1", max_age_ms=0)).position
+
     async def close(self) -> None:
         """Close the connections that were kept."""
         await self.transport.close()
@@ -272,29 +278,17 @@ def connect(
     iam: bool | None = None,
     timeout_s: float = TIMEOUT_S,
     attempt_s: float = ATTEMPT_S,
+    path: str | PathLike[str] | None = None,
+    max_age_ms: int | None = None,
 ) -> Client:
     """A client of the database that a URL names; BadUrl if it names none. No call is made yet.
 
-    https:// is signed for IAM unless `token` is given or `iam` is False; http:// is not, unless
-    `iam` is True.
+    What is given is as for `sqlatch.connect`.
     """
     target, attempts = given(url, timeout_s=timeout_s, attempt_s=attempt_s)
-    return Client(transport_of(target, token=token, iam=iam), target.database, attempts=attempts)
-
-
-def transport_of(target: Target, *, token: str | None = None, iam: bool | None = None) -> Transport:
-    """The transport to a target. What it needs is imported here, boto3 only if it is needed."""
-    if isinstance(target, LambdaTarget):
-        from sqlatch.aio.lambda_ import LambdaTransport
-
-        return LambdaTransport(target, token=token)
-    from sqlatch.aio.http import HttpTransport
-
-    if not is_signed(target, token=token, iam=iam):
-        return HttpTransport(target, token=token)
-    from sqlatch.transports.signature import signer
-
-    return HttpTransport(target, sign=signer(target))
+    copy = copy_of(target, path, max_age_ms)
+    transport = transport_of(target, token=token, iam=iam, copy=copy)
+    return Client(transport, target.database, attempts=attempts)
 
 
 @contextmanager

@@ -19,7 +19,13 @@ from sqlatch import dbapi
 from sqlatch.aio.transport import Transport
 from sqlatch.dbapi.errors import failure_of
 from sqlatch.errors import SqlatchError
-from sqlatch.sqlalchemy import HttpDialect, HttpsDialect, LambdaDialect
+from sqlatch.sqlalchemy import (
+    HttpDialect,
+    HttpsDialect,
+    LambdaDialect,
+    ReplicaHttpDialect,
+    ReplicaHttpsDialect,
+)
 
 
 class Awaited:
@@ -114,5 +120,17 @@ class AsyncHttpsDialect(_Async, HttpsDialect):
 
 class AsyncHttpDialect(_Async, HttpDialect):
     """By the local server."""
+
+    supports_statement_cache = True
+
+
+class AsyncReplicaHttpsDialect(_Async, ReplicaHttpsDialect):
+    """By a copy in this process, and the leader behind an HTTP API or a Function URL."""
+
+    supports_statement_cache = True
+
+
+class AsyncReplicaHttpDialect(_Async, ReplicaHttpDialect):
+    """By a copy in this process, and a leader on this machine."""
 
     supports_statement_cache = True

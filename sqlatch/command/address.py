@@ -10,11 +10,12 @@ from urllib.parse import urlsplit
 
 import click
 
-from sqlatch.client import ATTEMPT_S, TIMEOUT_S, Client, connect
+from sqlatch.client import Client, connect
 from sqlatch.command.exits import failure_of
 from sqlatch.command.profiles import Profile, profiles
 from sqlatch.command.use import complete_profiles
 from sqlatch.errors import SqlatchError
+from sqlatch.opening import ATTEMPT_S, TIMEOUT_S
 
 Command = Callable[..., Any]
 

@@ -68,6 +68,10 @@ class Node:
     def close(self) -> None:
         self._connection.close()
 
+    def hang_up(self) -> None:
+        """End the calls that other threads are in, and make no further ones."""
+        self._connection.hang_up()
+
     def _signed(self, request: Request) -> Request:
         from sqlatch.kernel.aws.signature import Scope, signed
 
@@ -123,3 +127,8 @@ class Nodes:
     def close(self) -> None:
         for node in self._nodes:
             node.close()
+
+    def hang_up(self) -> None:
+        """End the calls that other threads are in, and make no further ones."""
+        for node in self._nodes:
+            node.hang_up()

@@ -6,10 +6,9 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
-import sqlatch
+from sqlatch import packages
 from sqlatch.server.gateway import Event
 
 END_S = 5
@@ -66,11 +65,6 @@ class Worker:
 
 
 def python_path(environment: Mapping[str, str]) -> str:
-    """Return the path on which a worker finds the packages of the service, and only a worker.
-
-    In the wheel they lie in a directory of their own, in a checkout beside this package.
-    """
-    here = Path(sqlatch.__file__).parent
-    packed = here / "_service"
-    own = packed if packed.is_dir() else here.parent
+    """Return the path on which a worker finds the packages of the service, and only a worker."""
+    own = packages.directory()
     return os.pathsep.join([str(own), *filter(None, [environment.get("PYTHONPATH")])])

@@ -62,6 +62,15 @@ class Request:
     headers: Mapping[str, str]
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer of the door; the names of its headers are those of any case."""
+
+    status: int
+    headers: Mapping[str, str]
+    content: bytes
+
+
 def request_of(event: Mapping[str, Any]) -> Request:
     """Return the request that an event is."""
     if "health" in event:

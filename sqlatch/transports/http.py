@@ -12,7 +12,7 @@ from urllib3 import exceptions
 from sqlatch.failures import AnswerCutOff, CallTimedOut, Unreachable
 from sqlatch.transports import door
 from sqlatch.transports.connections import bounded, within
-from sqlatch.transports.door import Sign
+from sqlatch.transports.door import Answer, Sign
 from sqlatch.transports.transport import check_size
 from sqlatch.url import HttpTarget
 
@@ -53,6 +53,19 @@ class HttpTransport:
         *,
         timeout_s: float,
     ) -> tuple[int, bytes]:
+        answer = self.exchange(method, path, body, headers, timeout_s=timeout_s)
+        return answer.status, answer.content
+
+    def exchange(
+        self,
+        method: str,
+        path: str,
+        body: bytes,
+        headers: Mapping[str, str],
+        *,
+        timeout_s: float,
+    ) -> Answer:
+        """Send a request and return the whole answer, whatever it is."""
         url = self._origin + path
         sent = door.headers_of(headers, self._token)
         if self._sign is not None:
@@ -74,7 +87,7 @@ class HttpTransport:
                 response.close()
                 raise
             response.release_conn()
-        return response.status, content
+        return Answer(response.status, response.headers, content)
 
     def size_bytes(self, encoded: bytes) -> int:
         return door.size_bytes(encoded)

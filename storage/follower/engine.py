@@ -4,6 +4,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from functools import partial
+from math import inf
 from pathlib import Path
 
 from sqlatch.kernel.errors import BadEvent, SqlatchError
@@ -83,6 +84,11 @@ class Follower:
     def saw(self, name: str, position: Position) -> None:
         self._seen_of(name).note(position)
 
+    def newest_at_s(self, name: str) -> float | None:
+        """Return when the copy was the newest state, epoch seconds; None if it is not known."""
+        at_s = self._replicas[name].checked_at_s
+        return None if at_s == -inf else at_s
+
     def names(self) -> list[str]:
         return sorted(self.sizes_bytes())
 
@@ -120,10 +126,19 @@ class Follower:
         """Nothing: the files are those of another node."""
 
     def close(self) -> None:
-        """End what goes on in the background, and close the connections to the other node."""
-        while self._feeds:
-            self._feeds.popitem()[1].close()
-        self._upstream.nodes.close()
+        """End what goes on in the background, and leave the copies to another process."""
+        feeds = list(self._feeds.values())
+        self._feeds.clear()
+        for feed in feeds:
+            feed.close()
+        self._upstream.nodes.hang_up()
+        for feed in feeds:
+            feed.join()
+        while self._replicas:
+            self._replicas.popitem()[1].rest()
+        while self._seen:
+            self._seen.popitem()[1].close()
+        self._slot.close()
 
     def _seen_of(self, name: str) -> Seen:
         if name not in self._seen:

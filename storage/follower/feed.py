@@ -61,9 +61,14 @@ class Feed:
             return records, self._known_s if self._wanted >= self._end else None
 
     def close(self) -> None:
+        """Have the thread end when its question is answered."""
         with self._changed:
             self._is_closed = True
             self._changed.notify()
+
+    def join(self) -> None:
+        """Wait until the thread has ended."""
+        self._thread.join()
 
     def _drop_what_is_there(self) -> None:
         """Drop what the copy has by now; everything, if that does not follow it."""

@@ -43,3 +43,6 @@ class Seen:
     def forget(self) -> None:
         """Forget it: the log is another one, whose positions have nothing to do with it."""
         LAYOUT.pack_into(self._map, 0, 0)
+
+    def close(self) -> None:
+        self._map.close()

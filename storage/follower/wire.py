@@ -5,6 +5,7 @@
     GET /-/log/{database}/files?base=                   the files that a copy begins with
     GET /-/log/{database}/files/{path}?first=&bytes=    a part of one
     GET /-/log/.key                                     the keys of batons and of tokens
+    GET /-/log/{database}/.key                          the key for those of one database
 
 A record is its length in 4 bytes, big-endian, then the record, an LTX file, which is checked whole.
 An answer is cut after ANSWER_BYTES_MAX; whoever got only a part of the first record asks for the

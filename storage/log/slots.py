@@ -34,9 +34,14 @@ class Slot:
                 ) from error
         return self._path
 
+    def close(self) -> None:
+        """Leave the directory to another process."""
+        lock, self._lock, self._path = self._lock, -1, None
+        if lock >= 0:
+            os.close(lock)
+
     def __del__(self) -> None:
-        if self._lock >= 0:
-            os.close(self._lock)
+        self.close()
 
 
 def _take(address: str, copies: Path) -> tuple[Path, int]:

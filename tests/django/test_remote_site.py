@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from django.db import OperationalError, connection, transaction
 
-from sqlatch.client import ATTEMPT_S, TIMEOUT_S
 from sqlatch.django.remote.base import OPTIONS
+from sqlatch.opening import ATTEMPT_S, TIMEOUT_S
 from tests.cloudformation import ROOT
 from tests.django.bank.models import Account
 from tests.django.conftest import Open

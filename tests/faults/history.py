@@ -30,7 +30,7 @@ import apsw
 import pytest
 
 from handler import local, transfer
-from handler.log import Record
+from handler.record import Record
 from handler.service import service
 from sqlatch.kernel.errors import BadEvent, SqlatchError, StorageError
 from storage.engine import time_text

@@ -8,7 +8,7 @@ one.
 from pathlib import Path
 from typing import Any
 
-from handler.log import Record
+from handler.record import Record
 from handler.service import Service
 from handler.settings import Settings
 from locking.clock import Clock

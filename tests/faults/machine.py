@@ -9,9 +9,9 @@ from typing import Any, TypeVar
 
 from events.request import QueryEvent, parse
 from events.sqs import unwrap
-from handler.log import Record
 from handler.messages import answer_messages
 from handler.reaper import reap
+from handler.record import Record
 from handler.service import Service
 from handler.streams import answer_direct
 from handler.turn import NoteInFile, Turn

@@ -13,8 +13,8 @@ import apsw
 import pytest
 
 from handler import local
-from handler.log import Record
 from handler.reaper import SECONDS_A_DAY, reap
+from handler.record import Record
 from handler.service import Service, service
 from locking.clock import Clock
 from sqlatch.kernel.errors import SqlatchError

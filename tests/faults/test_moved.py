@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from events.request import QueryEvent
-from handler.log import Record
+from handler.record import Record
 from handler.service import Service, service
 from handler.settings import Settings
 from locking.clock import Clock

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from handler import local
-from handler.log import Record
 from handler.reaper import reap
+from handler.record import Record
 from handler.service import service
 from handler.settings import SettingsError
 from sqlatch.kernel.aws.service import Service as AwsService

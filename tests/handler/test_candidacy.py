@@ -8,7 +8,7 @@ import pytest
 
 from handler.candidacy import Candidacy
 from handler.leading import WRITES_S, Leading
-from handler.log import Record
+from handler.record import Record
 from handler.settings import Settings
 from locking.clock import Clock
 from locking.leader import Candidate, hand_over

@@ -7,7 +7,7 @@ from itertools import count
 import pytest
 
 from events.request import QueryEvent, parse
-from handler.log import Record
+from handler.record import Record
 from handler.service import Service
 from locking.clock import Clock
 from sqlatch.kernel.errors import Timeout

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from handler.log import Record
 from handler.reaper import reap
+from handler.record import Record
 from handler.service import service
 from tests.conftest import Ask
 from tests.handler.test_messages import failed, insert, record

@@ -11,7 +11,7 @@ import urllib3
 from handler import query
 from handler.following import answer as answer_log
 from handler.local import LocalContext
-from handler.log import Record
+from handler.record import Record
 from handler.service import Service
 from handler.settings import Settings
 from sqlatch import dbapi

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from handler import forward
-from handler.log import Record
+from handler.record import Record
 from handler.service import Service
 from handler.settings import Settings
 from sqlatch.errors import LeaderUnreachable

@@ -9,8 +9,8 @@ from uuid import uuid4
 import pytest
 
 from events.request import QueryEvent
-from handler.log import Record
 from handler.reaper import reap
+from handler.record import Record
 from handler.service import Service, service
 from locking.lease import GRACE_S, Claim
 from storage.work import Work

@@ -15,8 +15,9 @@ from uuid import uuid4
 import pytest
 
 from events.request import QueryEvent
-from handler.log import Logged, Record
+from handler.log import Logged
 from handler.reaper import reap
+from handler.record import Record
 from handler.service import Service, service
 from handler.settings import Settings
 from handler.streams import StreamDatabase

@@ -18,8 +18,8 @@ from events import http
 from events.request import QueryEvent, parse
 from events.whole import ManageEvent
 from handler import caching
-from handler.log import Record
 from handler.managing import manage
+from handler.record import Record
 from handler.service import Service
 from handler.settings import Settings
 from sqlexec import versions

@@ -9,7 +9,7 @@ import pytest
 
 from events.request import QueryEvent
 from handler.candidacy import Candidacy
-from handler.log import Record
+from handler.record import Record
 from handler.service import Service
 from handler.settings import Settings
 from locking.clock import Clock

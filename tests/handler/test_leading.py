@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from handler.leading import Leading
-from handler.log import Record
+from handler.record import Record
 from handler.settings import Settings
 from locking.clock import Clock
 from locking.tables import Table, open_table

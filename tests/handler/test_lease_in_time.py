@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from events.request import QueryEvent
-from handler.log import Record
+from handler.record import Record
 from handler.service import Service
 from locking.clock import Clock
 from locking.leases import MARGIN_S

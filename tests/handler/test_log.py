@@ -14,6 +14,7 @@ import pytest
 from events.sqs import unwrap
 from handler import log
 from handler.messages import answer_messages
+from handler.record import Record
 from handler.service import Service
 from locking.leases import Leases
 from tests.conftest import Ask
@@ -114,7 +115,7 @@ def test_the_line_is_as_powertools_writes_it(
 def test_the_time_of_a_line_is_as_powertools_writes_it(ask: Ask) -> None:
     formatter = log._logger().registered_formatter
     assert isinstance(formatter, log._Formatter)
-    line = log._line(log.Record(function_request_id="r", door="direct"), "sqlatch")
+    line = log._line(Record(function_request_id="r", door="direct"), "sqlatch")
 
     for created_s in (1_000_000_000.0, 1_000_000_000.0625, 1_000_000_000.9375, 1_700_000_001.5):
         line.created, line.msecs = created_s, created_s % 1 * 1000
@@ -208,7 +209,7 @@ def test_a_batch_of_messages_tells_each_database_and_each_code(
         answer_messages(
             still,
             unwrap({"Records": records}),
-            record := log.Record("request", "sqs"),
+            record := Record("request", "sqs"),
             ends_at_s=now_s + 3,
         )
 
@@ -236,7 +237,7 @@ def test_a_lease_that_was_not_given_back_is_still_told_when_the_next_one_was(
     monkeypatch.setattr(Leases, "_release", release_all_but_one)
     insert = {"query": "INSERT INTO t VALUES (1)"}
     records = [message(name, {**insert, "database": name}) for name in ("a", "b")]
-    record = log.Record("request", "sqs")
+    record = Record("request", "sqs")
     ends_at_s = the_service.clock.now() + 10
     answer_messages(the_service, unwrap({"Records": records}), record, ends_at_s=ends_at_s)
 

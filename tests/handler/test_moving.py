@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from events.whole import LeaderEvent
-from handler.log import Record
 from handler.moving import leader, leadership
+from handler.record import Record
 from handler.service import Service
 from handler.settings import Settings
 from sqlatch.errors import BadEvent

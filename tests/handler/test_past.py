@@ -10,8 +10,8 @@ from uuid import uuid4
 
 import pytest
 
-from handler.log import Record
 from handler.reaper import reap
+from handler.record import Record
 from handler.service import service
 from storage.log import compaction
 from storage.log.archive import Archive

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from handler.log import Record
 from handler.reaper import reap
+from handler.record import Record
 from handler.service import Service
 from locking.clock import Clock
 from sqlexec import idempotency

@@ -14,8 +14,8 @@ import pytest
 
 from handler import transfer
 from handler.local import LocalContext
-from handler.log import Record
 from handler.reaper import reap
+from handler.record import Record
 from handler.service import service
 from hrana.baton import INLINE_BYTES_MAX as INLINE_IN_BATON
 from sqlatch.kernel.aws.answer import Answer

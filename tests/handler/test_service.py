@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from handler.log import Record
+from handler.record import Record
 from handler.service import RECOVERIES_MAX, Service, service
 from handler.settings import LEASES_FILE
 from locking.leases import MARGIN_S

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import pytest
 
-from handler.log import Record
+from handler.record import Record
 from handler.service import Service
 from locking.lease import GRACE_S, Claim
 from sqlatch.kernel.errors import ReadOnly, Timeout

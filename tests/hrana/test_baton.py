@@ -285,7 +285,7 @@ def large(number: int) -> str:
 def test_what_a_transaction_writes_on_the_shelf_grows_with_its_statements_alone(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    service().batons.prepare()
+    service().batons.prepare("main")
     written = count_written(monkeypatch)
     client.stream().execute("CREATE TABLE t (n)")
     stream = client.stream()

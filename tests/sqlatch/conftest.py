@@ -21,6 +21,8 @@ from tests.sqlatch.lambda_server import FUNCTION, LambdaServer
 
 CONNECTS = {"threads": sqlatch.connect, "asyncio": awaiting.connect}
 _kinds = ["threads"]
+_copies: list[Path] = []
+"""Where replicas of the test that runs have their copies."""
 
 
 @contextmanager
@@ -42,6 +44,7 @@ def kind(request: pytest.FixtureRequest) -> Iterator[None]:
 
 def connect(url: str, **options: Any) -> Client:
     """A client of the kind of the test; for threads, if it has none."""
+    options = copy_of(url) | options
     connected: Client = CONNECTS[_kinds[-1]](url, **options)
     return connected
 
@@ -83,24 +86,59 @@ def http_url(composed: Path) -> Iterator[str]:
         yield f"{url}/main"
 
 
-@pytest.fixture(params=["lambda", "http"])
+def copy_of(url: str) -> dict[str, Path]:
+    """The option that a replica needs beside its URL."""
+    return {"path": _copies[-1]} if url.startswith("replica+") else {}
+
+
+@pytest.fixture
+def replica_url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The database in a copy; the leader is the service of this process."""
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "copies").mkdir()
+    monkeypatch.setenv("SQLATCH_LOG", f"directory:{tmp_path / 'logs'}")
+    monkeypatch.setenv("SQLATCH_COPIES", str(tmp_path / "copies"))
+    service.cache_clear()
+    _copies.append(tmp_path / "replica")
+    with serving() as url:
+        yield f"replica+{url}/main"
+    _copies.pop()
+    forget(service)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run tests of the database `url` over each transport.
+
+    Over a replica those of modules that say so, but for what is `in_files`: its leader has logs.
+    """
+    names = [marker.args[0] for marker in metafunc.definition.iter_markers("parametrize")]
+    if "url" not in metafunc.fixturenames or any("url" in each for each in names):
+        return
+    ways: list[Any] = ["lambda", "http"]
+    is_in_files = metafunc.definition.get_closest_marker("in_files")
+    if getattr(metafunc.module, "ALSO_OVER_A_REPLICA", False) and not is_in_files:
+        ways.append(pytest.param("replica", marks=pytest.mark.slow))
+    metafunc.parametrize("url", ways, indirect=True)
+
+
+@pytest.fixture
 def url(request: pytest.FixtureRequest) -> str:
     """The database `main`, by each transport in turn."""
-    if request.param == "http":
-        return str(request.getfixturevalue("http_url"))
+    if request.param != "lambda":
+        return str(request.getfixturevalue(f"{request.param}_url"))
     request.getfixturevalue("lambda_api")
     return f"lambda://{FUNCTION}/main"
 
 
 @pytest.fixture
-def credentials(url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
+def credentials(url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
     """The arguments of `dbapi.connect` beside the URL: over HTTP a token."""
-    given = {}
-    if url.startswith("http"):
+    given: dict[str, Any] = {}
+    if not url.startswith("lambda"):
         private, public = new_key()
         monkeypatch.setenv("SQLATCH_TOKEN_KEYS", public)
         service.cache_clear()
-        given["token"] = sign(private, access="rw", databases="*", lifetime_s=60)
+        given |= {"token": sign(private, access="rw", databases="*", lifetime_s=60), **copy_of(url)}
     yield given
     service().close()
 

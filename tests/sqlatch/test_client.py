@@ -15,6 +15,7 @@ from sqlatch.failures import RequestTooLarge, UnexpectedAnswer
 from sqlatch.statement import Statement
 from tests.sqlatch.conftest import connect
 
+ALSO_OVER_A_REPLICA = True
 pytestmark = pytest.mark.usefixtures("kind")
 
 VALUES = [
@@ -41,6 +42,7 @@ def test_every_value_comes_back_as_it_went(client: Client) -> None:
     assert repr(result.rows) == repr([tuple(VALUES)]), "types and the sign of zero too"
 
 
+@pytest.mark.in_files
 def test_a_url_may_lead_to_the_path_of_one_database(http_url: str, client: Client) -> None:
     origin = http_url.removesuffix("/main")
     client.execute("CREATE TABLE t (n)")
@@ -55,6 +57,7 @@ def test_a_url_may_lead_to_the_path_of_one_database(http_url: str, client: Clien
         of_another.query("SELECT 1")
 
 
+@pytest.mark.in_files
 def test_of_databases_in_files_a_session_is_a_client_like_any_other(client: Client) -> None:
     with client.session() as session:
         session.execute("CREATE TABLE t (n)")
@@ -294,6 +297,7 @@ def test_a_foreign_answer_to_a_load_is_named_and_says_how_many_rows_are_there(
     assert refused.value.facts["outcome"] == "unknown"
 
 
+@pytest.mark.in_files
 def test_a_service_that_is_not_well_says_why(client: Client, composed: Path) -> None:
     client.execute("CREATE TABLE t (n)")
     composed.rename(composed.with_name("away"))

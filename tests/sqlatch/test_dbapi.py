@@ -13,6 +13,7 @@ from sqlatch.dbapi import Connection
 from sqlatch.dbapi import connection as connection_module
 from tests.sqlatch.losing import losing
 
+ALSO_OVER_A_REPLICA = True
 Connect = Callable[..., AbstractContextManager[Connection]]
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from sqlatch import dbapi
 
+ALSO_OVER_A_REPLICA = True
 EXCEPTIONS = {
     "test_nextset": "a statement of SQLite has one result, so a cursor has no nextset (optional)",
     "test_setoutputsize": "the suite leaves it to the driver; rows come whole, nothing is reserved",

@@ -7,8 +7,8 @@ from typing import Any
 import apsw
 import pytest
 
-from handler.log import Record
 from handler.reaper import reap
+from handler.record import Record
 from handler.service import Service
 from tests.conftest import Ask
 

@@ -10,6 +10,7 @@ import select
 import socket
 import time
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NoReturn
 
@@ -67,6 +68,8 @@ class Connection:
         self._endpoint = endpoint
         self._proxy = proxy
         self._idle: deque[_Kept] = deque(maxlen=IDLE_MAX)
+        self._busy: set[socket.socket] = set()
+        self._is_over = False
 
     def ask(
         self,
@@ -109,6 +112,15 @@ class Connection:
         while self._idle:
             self._idle.popleft().connection.close()
 
+    def hang_up(self) -> None:
+        """End the calls that other threads are in: CutOff for them, and for any call after this."""
+        self._is_over = True
+        for connection in list(self._busy):
+            with suppress(OSError):
+                # That of TLS would first speak with the other side.
+                socket.socket.shutdown(connection, socket.SHUT_RDWR)
+        self.close()
+
     def __del__(self) -> None:
         """Close what an owner that was not closed has kept, as Django's at the end of a thread."""
         self.close()
@@ -137,7 +149,10 @@ class Connection:
         is_kept: bool,
     ) -> Answer:
         reader = Reader(connection, ends_at_s, silence_s=silence_s)
+        self._busy.add(connection)
         try:
+            if self._is_over:
+                raise EOFError("the caller has hung up")
             _send(connection, request, ends_at_s)
             answer = reader.answer(has_body=request.method != "HEAD")
         except BaseException as error:
@@ -151,7 +166,9 @@ class Connection:
                     raise _Stale from error
                 self._cut_off(error)
             raise
-        if answer.is_last or len(self._idle) == IDLE_MAX:
+        finally:
+            self._busy.discard(connection)
+        if answer.is_last or self._is_over or len(self._idle) == IDLE_MAX:
             connection.close()
         else:
             self._idle.append(_Kept(connection, os.getpid(), time.time()))
