@@ -37,6 +37,7 @@ RUN = {
     "docs/migrating-from-django-sqlite-efs.md": ["tests/django/test_documents.py"],
     "docs/migrating-from-sqlite.md": ["tests/test_migrating.py"],
     "docs/runbook.md": ["tests/tools/test_operators_commands.py"],
+    "docs/replicas.md": ["tests/sqlatch/test_replicas_page.py"],
     "docs/sqlalchemy.md": ["tests/wheel/test_wheel.py", "tests/clients/test_examples.py"],
     "docs/sqs.md": ["tests/tools/test_pages_on_aws.py"],
     "docs/tokens.md": ["tests/test_tokens.py"],

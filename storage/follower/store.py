@@ -5,8 +5,10 @@ from math import inf
 
 from sqlatch.kernel.errors import LeaderUnreachable
 from storage.connection import Session
+from storage.deadline import bound_s
 from storage.engine import NEWEST, Freshness, Table
 from storage.follower.feed import Feed
+from storage.follower.remote import CALL_S
 from storage.follower.seen import Seen
 from storage.log.freshness import ASK_S
 from storage.log.replica import Replica
@@ -50,6 +52,11 @@ class FollowerStore(Store):
             seen=self._seen,
             pins=pins,
         )
+
+    def exists(self, *, at_once: bool = False) -> bool:
+        if not self._replica.is_there:  # the other node may be far away: all of the time is for it
+            self._replica.catch_up(min(bound_s(), self._now() + CALL_S))
+        return self._replica.is_there
 
     def snapshot(self, deadline_s: float, freshness: Freshness = NEWEST) -> Session:
         if freshness.at is not None:

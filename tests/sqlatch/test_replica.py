@@ -257,6 +257,7 @@ import events
 import sqlatch
 with sqlatch.connect({given["url"]!r}, token={given["token"]!r}, path="copy") as client:
     assert client.query("SELECT count(*) FROM t").value() == 0
+assert not {{"aws_lambda_powertools", "boto3", "click", "jwt", "waitress"}} & set(sys.modules)
 import handler, storage
 assert events.MINE and handler.MINE and storage.MINE
 assert before == (sys.path, apsw.hard_heap_limit(-1), logging.getLogger().handlers,
