@@ -4,10 +4,10 @@
 // where JavaScript would show it as an integer. NULL is null, a text is a string. A blob is the
 // object {base64}, an infinite real the object {real}.
 
-/** A real whose value is a whole number: 1.0, which is not the integer 1. */
-export class Real {
-  constructor(value) {
-    this.value = value;
+/** A real whose value is a whole number: 1.0, which is not the integer 1. It counts as a number. */
+export class Real extends Number {
+  get value() {
+    return this.valueOf();
   }
 }
 

@@ -132,7 +132,8 @@ def test_narrow_screens_and_200_percent_have_no_sideways_scrolling(
     run(page, "SELECT * FROM airports")
     status(page, "1,458 rows")
     screen(page, f"ask-{width}")
-    for view in ("Ask", "See", "Watch"):
+    for view, content in (("Ask", ".grid"), ("See", ".drawing"), ("Watch", "table.statements")):
         page.get_by_role("button", name=view, exact=True).click()
+        page.locator(content).wait_for()
         assert page.evaluate("() => document.documentElement.scrollWidth") <= width
     screen(page, f"watch-{width}")

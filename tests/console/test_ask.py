@@ -199,3 +199,17 @@ def saved(page: Any, form: str, directory: Path) -> Path:
     path = directory / form
     download.value.save_as(path)
     return path
+
+
+def test_a_time_that_is_a_whole_number_of_milliseconds_is_shown(opened: Open) -> None:
+    page = opened()
+    meta = (
+        '"meta": {"database": "flights", "duration_ms": 2.0, "wrote": true, "lease_wait_ms": 3.0}'
+    )
+    result = '"columns": ["a"], "rows": [[4.0]], "rows_affected": 0, "last_insert_rowid": null'
+    page.route("**/read", lambda route: route.fulfill(body=f"{{{result}, {meta}}}"))
+
+    run(page, "SELECT 4.0 AS a")
+
+    status(page, "2.0 ms", "lease waited 3.0 ms")
+    assert cells(page, 1) == [["4.0"]]

@@ -77,6 +77,7 @@ def test_a_database_in_a_log_is_read_as_it_was_and_branched_from(
         commits.nth(2).wait_for()
         assert commits.count() == 3
 
+        page.locator("table.statements").wait_for()
         commits.nth(1).click()
         screen(page, "history-light")
         page.get_by_role("button", name="Read it as it was").click()
