@@ -13,8 +13,8 @@ OWN_MARKERS := console or e2e or slow or clients or django or wheel or nfs
 # Where bytecode is forbidden, each of a thousand processes compiles all that it imports.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test faults nfs django django6 django-suite check mutants openapi bench format lock \
-	build build-transfer e2e clients console bundle wheel release smoke sam-local clean
+.PHONY: help demo test faults nfs django django6 django-suite three-nodes check mutants openapi bench format \
+	lock build build-transfer e2e clients console bundle wheel release smoke sam-local clean
 
 help:  ## list the commands
 	@grep -E '^[a-z0-9-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 16
@@ -40,10 +40,14 @@ nfs: env-dev  ## the handler in two NFS clients on one server (root, x86-64 Linu
 	@$(if $(FULL),SQLATCH_FAULTS_FULL=1) $(BIN)/python -m pytest -m nfs -rs $(PYTEST_ARGS) tests/nfs
 
 django: env-dev env-django  ## what Django projects install, under test
-	@$(BIN)/python -m pytest -m django $(PYTEST_ARGS) tests/django tests/django_routing
+	@$(BIN)/python -m pytest -m django $(PYTEST_ARGS) tests/django tests/django_routing \
+		tests/examples/test_three_nodes.py
 
 django6: env-django6  ## the same on Django 6, which needs Python 3.12 or later (PYTHON_6=)
 	@.venv-django6/bin/python -m pytest -m django $(PYTEST_ARGS) tests/django tests/django_routing
+
+three-nodes: env-dev env-django  ## a Django site at three nodes, one of which leads, until Ctrl-C
+	@PYTHONPATH=$(CURDIR) $(BIN)/python examples/three-nodes/cluster.py build/three-nodes
 
 django-suite: env-dev env-django env-django6 env-django-source env-django6-source  ## Django's own tests on its SQLite backend and on our two, compared (QUICK=1: some)
 	@$(BIN)/python -m tests.django.suite build/django/5 $(if $(QUICK),--quick) $(SUITE_ARGS)

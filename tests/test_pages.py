@@ -47,6 +47,7 @@ RUN = {
         "tests/django/test_polls.py", "tests/tools/test_operators_commands.py",
     ],
     "examples/graphql/README.md": ["tests/examples/test_graphql.py"],
+    "examples/three-nodes/README.md": ["tests/examples/test_three_nodes.py"],
     "sqlatch/README.md": ["tests/wheel/test_wheel.py"],
 }  # fmt: skip
 """The files with the tests that run a page's blocks, but for those of NOT_RUN."""
@@ -57,6 +58,7 @@ NOT_RUN = {
     ("docs/getting-started-aws.md", "make smoke"): f"{DEPLOYS}; tests/tools/test_smoke.py runs it",
     ("docs/vectors.md", "make build"): DEPLOYS,
     ("docs/without-a-vpc.md", "make build"): DEPLOYS,
+    ("examples/three-nodes/README.md", "docker compose"): "needs Docker",
     ("docs/sam-local.md", "make sam-local"): "needs Docker: tests/e2e/test_sam_local.py",
     ("docs/sam-local.md", "sam_local() {"): "needs Docker",
     ("docs/sam-local.md", "sam_local start-api"): "needs Docker",

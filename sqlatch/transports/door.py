@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from sqlatch.errors import BadEvent, Unauthorized
+from sqlatch.errors import BadEvent, Unauthorized, error_of
 from sqlatch.failures import (
     CallFailed,
     CallTimedOut,
@@ -122,6 +122,8 @@ def _pipeline(reply: dict[str, Any], status: int, content: bytes) -> dict[str, A
         raise Unauthorized(str(reply["message"]))
     if status < 500 and "code" in reply:  # noqa: PLR2004
         raise BadEvent(str(reply["message"]), refusal=str(reply["code"]))
+    if (error := error_of(reply)) is not None:
+        raise error
     raise _failure(status, content)
 
 

@@ -5,10 +5,11 @@ from collections.abc import Iterator
 import pytest
 
 from sqlatch import dbapi, failures
+from sqlatch.errors import LeaderUnreachable
 from tests.sqlatch import socket_server
 from tests.sqlatch.conftest import connected
 from tests.sqlatch.lambda_server import FUNCTION, Answer, LambdaServer
-from tests.sqlatch.test_http_failures import FAILURES, attempt_s, url_of
+from tests.sqlatch.test_http_failures import FAILURES, answer, attempt_s, url_of
 from tests.sqlatch.test_lambda_failures import LOST, MISHAPS, URL, lost
 
 INSERT = "INSERT INTO t VALUES (1)"
@@ -65,6 +66,18 @@ def test_a_failure_over_http_is_an_operational_error_with_its_cause(failure: str
 
     assert type(failed.value.__cause__) is kind
     assert failed.value.sqlite_errorname == kind.code
+
+
+def test_an_error_of_the_contract_keeps_its_name_where_the_protocol_has_only_a_code() -> None:
+    refused = answer(503, b'{"message":"no node leads","code":"LEADER_UNREACHABLE"}')
+    with (
+        socket_server.running(refused) as server,
+        connected(url_of(server), attempt_s=1, timeout_s=1) as client,
+        pytest.raises(dbapi.OperationalError, match="no node leads") as failed,
+    ):
+        dbapi.Connection(client).execute(INSERT)
+
+    assert type(failed.value.__cause__) is LeaderUnreachable
 
 
 @pytest.mark.parametrize("answer", LOST)
