@@ -58,7 +58,7 @@ def http_request(
         )
     except LeaderUnreachable as error:
         record.note(error)
-        return http.wrap_error(error)
+        return _wrapped_error(error, record)
     _note(service, record, answer)
     return {
         "statusCode": answer.status,
@@ -66,6 +66,14 @@ def http_request(
         "body": base64.b64encode(answer.body).decode("ascii"),
         "isBase64Encoded": True,
     }
+
+
+def _wrapped_error(error: LeaderUnreachable, record: Record) -> dict[str, Any]:
+    from handler import streams
+
+    if record.door == streams.DOOR:
+        return streams.wrap_error(error)
+    return http.wrap_error(error)
 
 
 def direct(

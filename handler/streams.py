@@ -179,11 +179,20 @@ def answer(
         wrapped = _wrapped(said, accepts_gzip=False)
     except SqlatchError as error:
         record.note(error)
-        status = int(error.facts.get("status", None) or http.STATUS[error.code])
-        said = answer_refusal(RequestRefused(error.message, error.code, status=status))
+        said = _refused(error)
         wrapped = _wrapped(said, accepts_gzip=False)
     _note(record, said)
     return wrapped
+
+
+def wrap_error(error: SqlatchError) -> dict[str, Any]:
+    """Return an error as the protocol has it, for a request that this node could not answer."""
+    return _wrapped(_refused(error), accepts_gzip=False)
+
+
+def _refused(error: SqlatchError) -> Answer:
+    status = int(error.facts.get("status", None) or http.STATUS[error.code])
+    return answer_refusal(RequestRefused(error.message, error.code, status=status))
 
 
 def answer_direct(

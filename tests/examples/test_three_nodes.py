@@ -169,6 +169,7 @@ def test_the_containers_run_what_was_tested(
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     from cluster import NODES, SITES, Cluster
 
+    assert "--file examples/three-nodes/compose.yaml up" in IN_CONTAINERS
     services = yaml.safe_load((EXAMPLE / "compose.yaml").read_text())["services"]
     here = Cluster(tmp_path, 8_000)
 

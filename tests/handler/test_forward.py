@@ -12,6 +12,7 @@ from handler import forward
 from handler.record import Record
 from handler.service import Service
 from handler.settings import Settings
+from handler.streams import DOOR
 from sqlatch.errors import LeaderUnreachable
 from tests.local_server import event
 from tests.sqlatch import socket_server
@@ -78,6 +79,14 @@ def test_a_leader_that_is_not_there_has_written_nothing(tmp_path: Path) -> None:
     assert (answer["statusCode"], error["code"]) == (503, "LEADER_UNREACHABLE")
     assert error["outcome"] == "nothing"
     assert error["retryable"]
+
+
+def test_a_libsql_client_is_told_in_the_form_of_its_protocol(tmp_path: Path) -> None:
+    service = Service(Settings(log="http://127.0.0.1:9", copies=tmp_path))
+    answer = forwarded(service, Record(function_request_id="r", door=DOOR, database="main"))
+    said = json.loads(answer["body"])
+    assert (answer["statusCode"], said["code"]) == (503, "LEADER_UNREACHABLE")
+    assert "127.0.0.1:9" in said["message"]
 
 
 def test_of_an_answer_that_does_not_come_the_outcome_is_unknown(tmp_path: Path) -> None:
