@@ -41,7 +41,7 @@ nfs: env-dev  ## the handler in two NFS clients on one server (root, x86-64 Linu
 
 django: env-dev env-django  ## what Django projects install, under test
 	@$(BIN)/python -m pytest -m django $(PYTEST_ARGS) tests/django tests/django_routing \
-		tests/examples/test_three_nodes.py
+		tests/examples/test_three_nodes.py tests/examples/test_two_continents.py
 
 django6: env-django6  ## the same on Django 6, which needs Python 3.12 or later (PYTHON_6=)
 	@.venv-django6/bin/python -m pytest -m django $(PYTEST_ARGS) tests/django tests/django_routing

@@ -48,6 +48,7 @@ RUN = {
     ],
     "examples/graphql/README.md": ["tests/examples/test_graphql.py"],
     "examples/three-nodes/README.md": ["tests/examples/test_three_nodes.py"],
+    "examples/two-continents/README.md": ["tests/examples/test_two_continents.py"],
     "sqlatch/README.md": ["tests/wheel/test_wheel.py"],
 }  # fmt: skip
 """The files with the tests that run a page's blocks, but for those of NOT_RUN."""

@@ -23,7 +23,7 @@ TESTS_LINES_MAX = 600
 """Of a file of tests: tables of cases are long, and are not read from their beginning."""
 
 BY_DJANGO = re.compile(
-    r"(?:examples/(?:django-polls|three-nodes)|tests/django_routing/project|tests/django/suite_settings|"
+    r"(?:examples/(?:django-polls|three-nodes|two-continents)|tests/django_routing/project|tests/django/suite_settings|"
     r"sqlatch/django/(?:apps|checks|compiler|remote/compiler))"
 )
 """Where Django finds modules and settings by their names."""

@@ -157,6 +157,20 @@ class Connection:
         return answer
 
     @property
+    def position(self) -> str | None:
+        """The state that the last request has seen or made; None if the service did not say."""
+        return self._stream.position
+
+    @property
+    def at_least(self) -> str | None:
+        """The position that the state of every further request must have reached, over HTTP."""
+        return self._stream.at_least
+
+    @at_least.setter
+    def at_least(self, position: str | None) -> None:
+        self._stream.at_least = position
+
+    @property
     def transaction_number(self) -> int | None:
         """A number that the open transaction alone has; None if none is open."""
         return self._transactions if self.in_transaction else None

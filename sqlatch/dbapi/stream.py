@@ -37,13 +37,16 @@ class Answer:
 class Stream:
     """One stream. Every request may be sent again: what it commits is committed once.
 
-    `in_transaction` is what the service said last.
+    `in_transaction` is what the service said last, `position` the state that the last request has
+    seen or made, None if it was not told. A request sees at least the state `at_least`, over HTTP.
     """
 
     def __init__(self, client: Client) -> None:
         self._client = client
         self.baton: str | None = None
         self.in_transaction = False
+        self.position: str | None = None
+        self.at_least: str | None = None
 
     def run(self, *sent: Sent) -> list[Answer | Error]:
         """Return the answer to each statement or script; Error if the request had no answer."""
@@ -60,6 +63,9 @@ class Stream:
         }
         if self.baton is None:
             event["idempotency_key"] = str(uuid4())
+        if self.at_least is not None:
+            event["at_least"] = self.at_least
+        self.position = None
         attempts = self._client.attempts
         try:
             reply = attempts.of(
@@ -75,6 +81,7 @@ class Stream:
             foreign = UnexpectedAnswer(f"the answer is not the reply to a pipeline: {error!r}")
             raise failure_of(foreign) from foreign
         self.move_to(baton, in_transaction=in_transaction)
+        self.position = reply.get("position")
         return answers
 
     def move_to(self, baton: str | None, *, in_transaction: bool) -> None:

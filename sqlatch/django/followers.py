@@ -10,6 +10,7 @@ from typing import Any
 from django.db import Error, connections
 from django.db.backends.signals import connection_created
 
+from sqlatch.django import lag
 from sqlatch.django.replication import Replication, replication
 
 _turn = itertools.count()
@@ -78,10 +79,13 @@ def _in_event_loop() -> bool:
 def _execute(
     execute: Callable[..., Any], sql: Any, parameters: Any, many: object, context: dict[str, Any]
 ) -> Any:
+    connection = context["connection"]
+    session = lag.current()
+    if replication().positions and hasattr(connection.connection, "at_least"):
+        connection.connection.at_least = session and session.position
     try:
         return execute(sql, parameters, many, context)
     except Error:
-        connection = context["connection"]
         if not connection.in_atomic_block and not connection.is_usable():
             leave_out(connection.alias)
             connection.close()

@@ -39,6 +39,7 @@ class Session:
     key: str | None = None
     pinned: bool = False
     written_at: float = 0.0
+    position: str | None = None
     outer: "Session | None" = None
     follower: str | None = None
     wrote: bool = False
@@ -59,7 +60,7 @@ class Session:
         if connection.in_atomic_block:
             self.writing[id(connection)] = connection
         self.wrote = True
-        self._stamp()
+        self._stamp(connection)
         if self.outer is not None:
             self.outer.write(connection)
 
@@ -67,7 +68,8 @@ class Session:
         """Count the lag from here: a write is noted when it is executed, which is before it is
         committed, and by now it is.
         """
-        if self.wrote:
+        self._settle()
+        if self.wrote and (self.written_at or not replication().positions):
             self._stamp()
 
     def _settle(self) -> None:
@@ -76,10 +78,15 @@ class Session:
         """
         for identity, connection in self.writing.copy().items():
             if not connection.in_atomic_block:
-                self._stamp()
+                self._stamp(connection)
                 self.writing.pop(identity, None)
 
-    def _stamp(self) -> None:
+    def _stamp(self, connection: Any = None) -> None:
+        """Remember the position of a write; its time where there are none, or it is not known."""
+        made = getattr(connection and connection.connection, "position", None)
+        if made is not None and replication().positions:
+            self.position = max(self.position or "", made)
+            return
         self.written_at = now()
         if self.key:
             keep(self.key, self.written_at)
@@ -119,9 +126,15 @@ class session:
     """
 
     def __init__(
-        self, key: str | None = None, *, written_at: float = 0.0, pinned: bool = False
+        self,
+        key: str | None = None,
+        *,
+        written_at: float = 0.0,
+        position: str | None = None,
+        pinned: bool = False,
     ) -> None:
         self.key = key
+        self.position = position
         self.written_at = written_at
         self.pinned = pinned
         self._token: Token[Session | None] | None = None
@@ -170,7 +183,9 @@ class session:
 
     def _again(self) -> Self:
         """One for each call: several threads and tasks may be in the function at once."""
-        return type(self)(self.key, written_at=self.written_at, pinned=self.pinned)
+        return type(self)(
+            self.key, written_at=self.written_at, position=self.position, pinned=self.pinned
+        )
 
     def _enter(self, kept_at: float) -> Session:
         outer = _current.get()
@@ -178,6 +193,7 @@ class session:
             key=self.key,
             pinned=self.pinned,
             written_at=max(self.written_at, kept_at),
+            position=max(self.position or "", (outer.position if outer else "") or "") or None,
             outer=outer,
             follower=outer.follower if outer else None,
         )

@@ -12,6 +12,9 @@ from sqlatch.django import lag
 from sqlatch.django.replication import replication
 
 COOKIE = "sqlatch_written"
+POSITION_COOKIE = "sqlatch_position"
+POSITION_S = 86_400
+"""Each follower has a commit that is older than this, or is away."""
 SALT = "sqlatch.django.middleware"
 
 
@@ -34,21 +37,25 @@ class ReplicationLagMiddleware:
     def __call__(self, request: Any) -> Any:
         if iscoroutinefunction(self):
             return self._acall(request)
-        with lag.session(_key(request), written_at=_cookie(request)) as session:
+        with lag.session(
+            _key(request), written_at=_cookie(request), position=_position(request)
+        ) as session:
             response = self.get_response(request)
         if session.wrote:
             _keep_under_new_key(request, session)
-            _set_cookie(response, session.written_at)
+            _set_cookies(response, session)
         return response
 
     async def _acall(self, request: Any) -> Any:
         key = await sync_to_async(_key)(request) if replication().key else None
-        async with lag.session(key, written_at=_cookie(request)) as session:
+        async with lag.session(
+            key, written_at=_cookie(request), position=_position(request)
+        ) as session:
             response = await self.get_response(request)
         if session.wrote:
             if replication().key:
                 await sync_to_async(_keep_under_new_key)(request, session)
-            _set_cookie(response, session.written_at)
+            _set_cookies(response, session)
         return response
 
 
@@ -75,16 +82,31 @@ def _cookie(request: Any) -> float:
     return int(value) / 1000 if value.isdecimal() else 0.0
 
 
-def _set_cookie(response: Any, written_at: float) -> None:
+def _position(request: Any) -> str | None:
+    """Return the position of the last write that the cookie holds; None if there is none."""
+    if not replication().positions:
+        return None
+    return request.get_signed_cookie(POSITION_COOKIE, default=None, salt=SALT) or None
+
+
+def _set_cookies(response: Any, session: lag.Session) -> None:
+    if session.position is not None:
+        _set_cookie(response, POSITION_COOKIE, session.position, POSITION_S)
+    if session.written_at:
+        written_ms = str(math.ceil(session.written_at * 1000))
+        _set_cookie(response, COOKIE, written_ms, max(1, math.ceil(replication().lag_s)))
+    patch_vary_headers(response, ("Cookie",))
+
+
+def _set_cookie(response: Any, name: str, value: str, max_age_s: int) -> None:
     response.set_signed_cookie(
-        COOKIE,
-        str(math.ceil(written_at * 1000)),
+        name,
+        value,
         salt=SALT,
-        max_age=max(1, math.ceil(replication().lag_s)),
+        max_age=max_age_s,
         path=settings.SESSION_COOKIE_PATH,
         domain=settings.SESSION_COOKIE_DOMAIN,
         secure=settings.SESSION_COOKIE_SECURE,
         httponly=True,
         samesite=settings.SESSION_COOKIE_SAMESITE,
     )
-    patch_vary_headers(response, ("Cookie",))

@@ -23,7 +23,8 @@ class Replication:
 
     `lag_s` is how long after a commit a follower may still lack it; `retry_s` how long a follower
     that could not be reached is left out; `key` names the writer of a request for the cache
-    `cache`, where its last write is kept.
+    `cache`, where its last write is kept. With `positions` a session that wrote reads from a
+    follower that has reached the position of the write, in place of waiting for the lag.
     """
 
     leader: str
@@ -33,6 +34,7 @@ class Replication:
     choice: str
     cache: str
     key: Callable[[Any], str | None] | None
+    positions: bool
 
     def knows(self, alias: str | None) -> bool:
         """Return whether the database is the leader or one of its followers."""
@@ -53,6 +55,7 @@ def replication() -> Replication:
         choice=_choice(),
         cache=getattr(settings, "REPLICATION_LAG_CACHE", "default"),
         key=import_string(key) if isinstance(key, str) else key,
+        positions=bool(getattr(settings, "REPLICATION_POSITIONS", False)),
     )
 
 

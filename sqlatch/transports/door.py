@@ -32,6 +32,9 @@ ANSWER_BYTES_MAX = 256 * 1024 * 1024
 
 OK = 200
 
+POSITION = "sqlatch-position"
+AT_LEAST = "sqlatch-at-least"
+
 HEADERS = {
     "accept-encoding": "gzip",
     "content-type": "application/json",
@@ -78,6 +81,8 @@ def request_of(event: Mapping[str, Any]) -> Request:
     if "pipeline" in event:
         key = event.get("idempotency_key")
         headers = {} if key is None else {"idempotency-key": key}
+        if (at_least := event.get("at_least")) is not None:
+            headers[AT_LEAST] = at_least
         path = f"/{event['database']}/v3/pipeline"
         return Request("POST", path, encoded(event["pipeline"]), headers)
     path = "/read" if event.get("read_only") else "/query"

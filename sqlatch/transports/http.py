@@ -39,10 +39,13 @@ class HttpTransport:
     def invoke(self, event: Mapping[str, Any], *, timeout_s: float) -> dict[str, Any]:
         request = door.request_of(event)
         check_size(self, request.body)
-        answer = self.send(
+        answer = self.exchange(
             request.method, request.path, request.body, request.headers, timeout_s=timeout_s
         )
-        return door.reply_in(event, *answer)
+        reply = door.reply_in(event, answer.status, answer.content)
+        if (position := answer.headers.get(door.POSITION)) is not None:
+            reply.setdefault("position", position)
+        return reply
 
     def send(
         self,

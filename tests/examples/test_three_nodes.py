@@ -17,6 +17,7 @@ from urllib.parse import urlencode
 import pytest
 import yaml
 
+from sqlatch.client import connect
 from tests.pages import ROOT, Run, blocks, shell
 
 pytestmark = pytest.mark.django
@@ -180,10 +181,13 @@ def test_the_containers_run_what_was_tested(
         given = {*contained["environment"], "SQLATCH_TOKEN", "SQLATCH_TOKEN_KEYS"}
         given |= {"SQLATCH_LOG_TOKEN"}
         assert variables.keys() <= given
-        assert f"127.0.0.1:{here.url(name)[-4:]}:{here.url(name)[-4:]}" in contained["ports"]
-    for name, node in zip(SITES, NODES, strict=True):
-        here_url = here.process_of(name)[1]["SQLATCH_URL"]
-        assert services[name]["environment"]["SQLATCH_URL"] == here_url.replace("127.0.0.1", node)
+    for site, node in zip(SITES, NODES, strict=True):
+        url = services[site]["environment"]["SQLATCH_URL"]
+        assert url == here.process_of(site)[1]["SQLATCH_URL"]
+        connect(url, token=here.token).close()  # BadUrl where a token would leave the machine
+        assert services[site]["network_mode"] == f"service:{node}"
+        ports = [here.url(name)[-4:] for name in (node, site)]
+        assert services[node]["ports"] == [f"127.0.0.1:{port}:{port}" for port in ports]
 
 
 def in_a_container(command: list[str], directory: Path) -> list[str]:

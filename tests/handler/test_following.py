@@ -111,6 +111,19 @@ def test_requests_about_a_database_as_a_whole_go_to_the_leader(
         assert branch.query("SELECT n FROM t").rows == [(1,)]
 
 
+def test_a_connection_of_dbapi_tells_a_position_and_asks_for_one(
+    ours: Client, theirs: Client, leader: Node, node: Node, request: pytest.FixtureRequest
+) -> None:
+    with closing(_dbapi(leader, request)) as here, closing(_dbapi(node, request)) as there:
+        for n in range(5):
+            here.execute("INSERT INTO t VALUES (?)", [n])
+            here.commit()
+            there.at_least = here.position
+            assert there.execute("SELECT count(*) FROM t").fetchall() == [(n + 1,)]
+            assert str(there.position) >= str(here.position)
+            there.rollback()
+
+
 def test_libsql_reads_are_the_nodes_own_and_writes_the_leaders(
     ours: Client, theirs: Client, node: Node, request: pytest.FixtureRequest
 ) -> None:

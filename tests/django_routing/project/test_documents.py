@@ -93,6 +93,7 @@ def test_every_setting_is_in_the_table_and_its_default_is_true():
         "LEADER_DATABASE": f'`"{defaults.leader}"`',
         "FOLLOWER_DATABASES": f"`{list(defaults.followers)}`",
         "REPLICATION_LAG": f"`{defaults.lag_s:g}`",
+        "REPLICATION_POSITIONS": f"`{defaults.positions}`",
         "FOLLOWER_CHOICE": f'`"{defaults.choice}"`',
         "FOLLOWER_RETRY": f"`{defaults.retry_s:g}`",
         "REPLICATION_LAG_KEY": "none",
