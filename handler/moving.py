@@ -18,13 +18,19 @@ BROKEN = 500
 
 
 def leadership(service: Service) -> dict[str, Any]:
-    """Return the role of this node, and who leads: with a lease also its term and its times."""
+    """Return the role of this node, and who leads: with a lease also its term and its times.
+
+    Without a leader each node writes, and none is named.
+    """
     settings = service.settings
-    if settings.leader:
-        return service.leading.told()
     if settings.nodes:
         return {"role": "follower", "leader": service.leader.url}
-    return {"role": "alone", "leader": None}
+    if not settings.leader:
+        return {"role": "leader"}
+    try:
+        return service.leading.told()
+    except LeaderUnreachable:
+        return {"role": "follower", "leader": None}
 
 
 def leader(service: Service, event: LeaderEvent, record: Record) -> dict[str, Any]:

@@ -21,7 +21,7 @@ def leader(context: click.Context, *, address: DatabaseAddress) -> int | None:
         return None
     with address.open(writes=False) as client:
         answer = client.leader()
-    if answer["role"] == "alone":
+    if "leader" not in answer:
         click.echo("no leader: each node writes by itself (SQLATCH_LEADER is not set)")
         return Exit.OK
     click.echo(_told(answer))

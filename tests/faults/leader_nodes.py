@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -47,6 +48,7 @@ class Counts:
     late_refused: int = 0
     takeovers: int = 0
     takeover_s_max: float = 0.0
+    written_s_max: float = 0.0
     lost: int = 0
     twice: int = 0
     refused_and_there: int = 0
@@ -186,12 +188,11 @@ class Campaign:
         assert leader is not None
         return leader
 
-    def _leader(self, besides: Member | None = None) -> Member | None:
+    def _leader(self) -> Member | None:
         for member in self.members:
-            if member is not besides:
-                with suppress(SqlatchError, _GivenUp), _once(member) as client:
-                    if client.leader()["role"] == "leader":
-                        return member
+            with suppress(SqlatchError, _GivenUp), _once(member) as client:
+                if client.leader()["role"] == "leader":
+                    return member
         return None
 
     def kill(self) -> None:
@@ -227,13 +228,24 @@ class Campaign:
             self.counts.moves += 1
 
     def _wait_for_another(self, leader: Member) -> None:
-        """Wait until another node leads, and a write is acknowledged; note how long that took."""
-        began_s = time.monotonic()
-        until(lambda: self._leader(besides=leader))
-        leads_s = time.monotonic()
-        self.counts.takeovers += 1
-        self.counts.takeover_s_max = max(self.counts.takeover_s_max, leads_s - began_s)
-        until(lambda: max(writer.last_s for writer in self.writers) > leads_s)
+        """Wait until another node leads, and a write is acknowledged; note how long each took."""
+        counts, began_s, monotonic_s = self.counts, time.time(), time.monotonic()
+        others = [member for member in self.members if member is not leader]
+        until(lambda: any(at_s > began_s for at_s in _begun_s(others)))
+        leads_s = min(at_s for at_s in _begun_s(others) if at_s > began_s)
+        counts.takeovers += 1
+        counts.takeover_s_max = max(counts.takeover_s_max, leads_s - began_s)
+        until(lambda: max(writer.last_s for writer in self.writers) > monotonic_s + LEASE_S)
+        written_s = max(writer.last_s for writer in self.writers) - monotonic_s
+        counts.written_s_max = max(counts.written_s_max, written_s)
+
+
+def _begun_s(members: list[Member]) -> Iterator[float]:
+    """When each term of these nodes began, in epoch seconds, by their lines."""
+    for member in members:
+        for line in member.lines():
+            if " leads nodes, term " in line["message"]:
+                yield datetime.strptime(line["timestamp"], "%Y-%m-%d %H:%M:%S,%f%z").timestamp()
 
 
 def _once(member: Member, database: str = "main") -> Client:

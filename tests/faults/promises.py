@@ -182,6 +182,47 @@ PROMISES = (
         ),
     ),
     Promise(
+        "With a leader, no write is lost and none is out of turn",
+        "Three nodes that share a log, four writers at all of them, and each write with a key. The"
+        " leader by lease (1.5 s) is killed with all its processes, frozen until another has taken"
+        " over and thawed, cut off from the table of the leases, and moved by hand. At the end each"
+        " row that was acknowledged is there once, none that was refused is there, and in each"
+        " database the terms of the leaders never go down from one position to the next. Each"
+        " interleaving of a late commit with its successor is a test by itself, on clocks an hour"
+        " apart.",
+        ("tests/faults/test_leaders.py", "tests/handler/test_late_commits.py"),
+        (
+            Figure("writes acknowledged", ("leaders",), "acknowledged"),
+            Figure("acknowledged and lost", ("leaders",), "lost"),
+            Figure("there twice", ("leaders",), "twice"),
+            Figure("refused and there", ("leaders",), "refused_and_there"),
+            Figure("writes refused", ("leaders",), "refused"),
+            Figure("writes in doubt", ("leaders",), "unknown"),
+            Figure("leaders killed", ("leaders",), "kills"),
+            Figure("frozen and thawed", ("leaders",), "freezes"),
+            Figure("cut off", ("leaders",), "cuts"),
+            Figure("moved", ("leaders",), "moves"),
+            Figure("terms in which something was written", ("leaders",), "terms"),
+            Figure("terms out of order", ("leaders",), "terms_out_of_order"),
+            Figure("positions of two terms", ("leaders",), "two_terms_at_a_position"),
+            Figure("late commits refused", ("leaders",), "late_refused"),
+            Figure(
+                "longest time until another led",
+                ("leaders",),
+                "takeover_s_max",
+                largest=True,
+                unit=" s",
+            ),
+            Figure(
+                "longest time until a write was acknowledged again",
+                ("leaders",),
+                "written_s_max",
+                largest=True,
+                unit=" s",
+            ),
+        ),
+    ),
+    Promise(
         "In a log, a late writer changes nothing, even if nobody checks the lease",
         "Eight processes append to one log in a directory. They are killed, stopped, killed half way"
         " through an append and behind it, and stalled past a lease of 60 ms that nobody checks. The"

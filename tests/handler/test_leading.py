@@ -86,6 +86,9 @@ def test_a_write_at_any_node_is_one_of_the_leader(members: list[Member]) -> None
         with member.client() as client:
             client.execute("INSERT INTO t VALUES (NULL)")
             assert client.query("SELECT count(*) FROM t").rows == [(members.index(member) + 1,)]
+            health = client.health()
+            assert health["role"] == ("leader" if member is leader else "follower")
+            assert (health["leader"], health["status"]) == (leader.url, "ok")
     writers = {
         member.name
         for member in members

@@ -28,7 +28,7 @@ def test_the_role_of_a_node_is_told(tmp_path: Path) -> None:
     named = Service(Settings(databases=tmp_path, leader="https://a", node="https://a"))
     following = Service(Settings(log="https://a,https://b", copies=tmp_path))
 
-    assert leadership(alone) == {"role": "alone", "leader": None}
+    assert leadership(alone) == {"role": "leader"}
     assert leadership(named) == {"role": "leader", "leader": "https://a"}
     assert leadership(following) == {"role": "follower", "leader": "https://a"}
 
