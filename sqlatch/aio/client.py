@@ -211,14 +211,11 @@ class Client:
 
     async def ask(self, fields: Mapping[str, Any]) -> dict[str, Any]:
         """Send a request as the service's contract has it; return the reply as it came."""
-        attempts = self.attempts
-        event = request.event(fields, database=self.database, attempts=attempts)
+        event = request.event(fields, database=self.database, attempts=self.attempts)
+        asked = partial(self.transport.invoke, event, timeout_s=self.attempts.one_s)
+        again = request.is_repeatable(event)
         with request.refused(), _cancelled(event):
-            return await attempts.of_awaited(
-                lambda: self.transport.invoke(event, timeout_s=attempts.one_s),
-                repeatable=request.is_repeatable(event),
-                sleep=asyncio.sleep,
-            )
+            return await self.attempts.of_awaited(asked, repeatable=again, sleep=asyncio.sleep)
 
     async def health(self) -> dict[str, Any]:
         """Return the health of the service."""
@@ -281,10 +278,7 @@ def connect(
     path: str | PathLike[str] | None = None,
     max_age_ms: int | None = None,
 ) -> Client:
-    """A client of the database that a URL names; BadUrl if it names none. No call is made yet.
-
-    What is given is as for `sqlatch.connect`.
-    """
+    """A client of the database that a URL names, by the rules of `sqlatch.connect`."""
     target, attempts = given(url, timeout_s=timeout_s, attempt_s=attempt_s)
     copy = copy_of(target, path, max_age_ms)
     transport = transport_of(target, token=token, iam=iam, copy=copy)
