@@ -9,6 +9,8 @@ import pytest
 
 from events.request import QueryEvent
 from handler.candidacy import Candidacy
+from handler.forward import ANSWER_S, _answered_by_s
+from handler.reaper import reap
 from handler.record import Record
 from handler.service import Service
 from handler.settings import Settings
@@ -160,6 +162,23 @@ def test_without_the_term_in_its_claim_the_earlier_one_writes_behind_the_later(
     one, other = _both_lead(nodes, time_s)
     one.ask("INSERT INTO t VALUES (1)")
     assert other.rows() == [1, 2]
+
+
+def test_the_reaper_sees_to_the_databases_at_the_leader_alone(nodes: tuple[Node, Node]) -> None:
+    reports = [
+        reap(node.service, Record("id", "schedule"), ends_at_s=node.clock.now() + WITHIN_S)
+        for node in nodes
+    ]
+    assert [(report["databases"], report["failures"]) for report in reports] == [(1, []), (0, [])]
+
+
+def test_the_answer_of_a_leader_is_awaited_for_as_long_as_the_request_may_take(
+    nodes: tuple[Node, Node],
+) -> None:
+    service, now_s = nodes[0].service, nodes[0].clock.now()
+    for body, left_s in ((b'{"timeout_ms": 500}', 0.5), (b"[]", 10), (b"none", 10)):
+        assert _answered_by_s(service, body, now_s + WITHIN_S) == now_s + left_s + ANSWER_S
+    assert _answered_by_s(service, b"{}", now_s + 1) == now_s + 1
 
 
 def _both_lead(nodes: tuple[Node, Node], time_s: list[float]) -> tuple[Node, Node]:
