@@ -64,8 +64,8 @@ def shell(
 
     def run(commands: str) -> str:
         script = re.sub(r"\d{4}", lambda port: (ports or {}).get(port[0], port[0]), commands)
-        output = directory / "output"
-        # A file, since a program in the background would keep a pipe open.
+        # A file, since a program in the background would keep a pipe open; and writes on into it.
+        output = directory / f"output-{len(groups)}"
         with output.open("w") as out, (directory / "errors").open("w") as err:
             bash = subprocess.Popen(
                 ["bash", "-euc", script], cwd=directory, env=environment,
