@@ -18,6 +18,11 @@ from tests.cloudformation import ABSENT, ROOT, given, load, rendered
 SETTINGS = {
     "SQLATCH_DATABASES",
     "SQLATCH_LOG",
+    "SQLATCH_LEADER",
+    "SQLATCH_NODE",
+    "SQLATCH_LEADER_LEASE_S",
+    "SQLATCH_LOG_TOKEN",
+    "SQLATCH_MAX_AGE_MS",
     "SQLATCH_COPIES",
     "SQLATCH_LEASES",
     "SQLATCH_READ_ONLY",
