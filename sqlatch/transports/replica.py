@@ -77,7 +77,7 @@ class ReplicaTransport:
     def close(self) -> None:
         """Close the connections to the leader, and the copy if nobody else is on it."""
         self._held = None
-        _of_this_process().leave(self._key, self)
+        of_this_process().leave(self._key, self)
         self._leader.close()
 
     def _answer(self, request: door.Request, database: str, timeout_s: float) -> door.Answer:
@@ -99,8 +99,8 @@ class ReplicaTransport:
     def _embedded(self) -> Embedded:
         # After fork() the copy, its connections and a lock that was held are the parent's.
         held = self._held
-        if held is None or held.process != os.getpid():
-            held = self._held = _of_this_process().join(self._key, self)
+        if held is None or held.process is not of_this_process():
+            held = self._held = of_this_process().join(self._key, self)
         return held.embedded
 
 
@@ -110,7 +110,7 @@ class _Shared:
 
     embedded: Embedded
     users: set[ReplicaTransport]
-    process: int
+    process: "_Process"
 
 
 class _Process:
@@ -127,7 +127,7 @@ class _Process:
                 embedded = packages.load("handler.embedded").Embedded(
                     url, token, copy.directory, copy.max_age_ms
                 )
-                self._open[key] = _Shared(embedded, set(), os.getpid())
+                self._open[key] = _Shared(embedded, set(), self)
             self._open[key].users.add(user)
             return self._open[key]
 
@@ -141,12 +141,23 @@ class _Process:
                 self._open.pop(key).embedded.close()
 
 
-_PROCESSES: dict[int, _Process] = {}
-"""By their ids: this one, and those that it is a fork of, of which nothing may be closed here."""
+_processes = [_Process()]
+"""Those that this one is a fork of, of which nothing may be closed here, and behind them its own.
+
+A system call in each read, to ask for the id of the process, would cost as much as SQLite's part.
+"""
 
 
-def _of_this_process() -> _Process:
-    return _PROCESSES.setdefault(os.getpid(), _Process())
+def of_this_process() -> _Process:
+    return _processes[-1]
+
+
+def _begin_anew() -> None:
+    _processes.append(_Process())
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_begin_anew)
 
 
 def _check_that_it_can_run() -> None:

@@ -221,12 +221,12 @@ def test_connections_share_a_copy_and_the_last_that_closes_ends_it(
     threads, files = set(threading.enumerate()), _open_files()
     one, two = sqlatch.connect(**given), sqlatch.connect(**given)
     assert count(one) == count(two) == 0
-    (shared,) = replica._of_this_process()._open.values()
+    (shared,) = replica.of_this_process()._open.values()
     assert len(shared.users) == 2
     one.close()
     assert count(two) == 0
     two.close()
-    assert not replica._of_this_process()._open
+    assert not replica.of_this_process()._open
     assert set(threading.enumerate()) <= threads
     assert _open_files() <= files
     with one:
