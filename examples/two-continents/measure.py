@@ -18,8 +18,11 @@ from urllib.request import HTTPCookieProcessor, OpenerDirector, build_opener
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "three-nodes"))
 
-from cluster import Cluster
+from cluster import PAUSE_S, STARTS_S, Cluster
 from ocean import Ocean
+
+from sqlatch.client import connect
+from sqlatch.errors import SqlatchError
 
 FORMS = {
     "leader": "no follower",
@@ -34,10 +37,10 @@ WARM = 3
 class Continents(Cluster):
     """Node 1 leads on one continent. Node 2 follows on the other, where the site is too."""
 
-    def __init__(self, directory: Path, port: int, one_way_s: float) -> None:
+    def __init__(self, directory: Path, port: int, one_way_s: float, record_s: float) -> None:
         super().__init__(directory, port)
         leader = int(self.url("node1").rpartition(":")[2])
-        self.records, self.requests = Ocean(leader, one_way_s), Ocean(leader, one_way_s)
+        self.records, self.requests = Ocean(leader, record_s), Ocean(leader, one_way_s)
         self.form = ""
 
     def process_of(self, name: str) -> tuple[list[str], dict[str, str]]:
@@ -54,6 +57,21 @@ class Continents(Cluster):
                 "FOLLOWER_URL": f"{self.url('node2')}/wall/",
             }
         return command, variables
+
+    def migrate(self) -> None:
+        """Make the tables, and wait until the follower has them: else the site leaves it out."""
+        super().migrate()
+        ends = time.monotonic() + STARTS_S
+        with connect(f"{self.url('node2')}/wall/", token=self.token) as follower:
+            while True:
+                try:
+                    follower.query("SELECT count(*) FROM wall_message")
+                except SqlatchError:
+                    if time.monotonic() > ends:
+                        raise
+                    time.sleep(PAUSE_S)
+                else:
+                    return
 
     def serve(self, form: str) -> None:
         """Start the site in a form, in place of the one that runs."""
@@ -108,10 +126,16 @@ class Visitor:
 
 
 def measured(
-    directory: Path, *, port: int, round_trip_ms: float, rounds: int, forms: Sequence[str]
+    directory: Path,
+    *,
+    port: int,
+    round_trip_ms: float,
+    record_ms: float,
+    rounds: int,
+    forms: Sequence[str],
 ) -> dict[str, list[str]]:
     """Return a row of the table for each form."""
-    continents = Continents(directory, port, round_trip_ms / 2_000)
+    continents = Continents(directory, port, round_trip_ms / 2_000, record_ms / 1_000)
     rows = {}
     try:
         for name in ("node1", "node2"):
@@ -140,6 +164,7 @@ def main() -> None:
             Path(directory),
             port=given.port,
             round_trip_ms=given.round_trip_ms,
+            record_ms=given.round_trip_ms / 2,
             rounds=given.rounds,
             forms=given.forms or list(FORMS),
         )

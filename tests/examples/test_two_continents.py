@@ -30,13 +30,21 @@ def free_port() -> int:
 def test_with_positions_only_writes_go_across_and_each_visitor_sees_its_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """That it sees its own the visitor checks itself, behind each message."""
+    """That it sees its own the visitor checks itself, behind each message.
+
+    A record takes longer than an answer, so a follower that is not told the position lacks it.
+    """
     monkeypatch.syspath_prepend(EXAMPLE)
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     from measure import measured
 
     rows = measured(
-        tmp_path, port=free_port(), round_trip_ms=100, rounds=3, forms=["lag", "positions"]
+        tmp_path,
+        port=free_port(),
+        round_trip_ms=100,
+        record_ms=150,
+        rounds=2,
+        forms=["lag", "positions"],
     )
 
     across = {
