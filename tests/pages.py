@@ -60,7 +60,7 @@ def shell(
     """
     environment = {name: one for name, one in os.environ.items() if "SQLATCH" not in name}
     environment |= _with_command(directory) | variables
-    groups = []
+    groups: list[int] = []
 
     def run(commands: str) -> str:
         script = re.sub(r"\d{4}", lambda port: (ports or {}).get(port[0], port[0]), commands)
