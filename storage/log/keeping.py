@@ -21,12 +21,15 @@ T = TypeVar("T")
 
 
 def keep_state(replica: Replica, deadline_s: float, *, for_days: bool) -> None:
-    """Have the files of a database lead up to the state of its copy, which is the newest.
+    """Have the files of a database lead up to the state of its copy, which is the newest, if there
+    was one.
 
     A snapshot that only lies ready is deleted a day after the log has gone on, so `for_days` it is
     written as one that stays, which takes its size in time.
     """
     archive, txid = replica.archive.of(replica.name), replica.txid
+    if not txid:
+        return
 
     def take_in() -> None:
         start = archive.start()
