@@ -21,8 +21,8 @@ from tests.sqlatch.lambda_server import FUNCTION, LambdaServer
 
 CONNECTS = {"threads": sqlatch.connect, "asyncio": awaiting.connect}
 _kinds = ["threads"]
-_copies: list[Path] = []
-"""Where replicas of the test that runs have their copies."""
+_replicas: list[dict[str, Any]] = []
+"""The options of the replicas of the test that runs: where their copies are, and the token."""
 
 
 @contextmanager
@@ -44,7 +44,7 @@ def kind(request: pytest.FixtureRequest) -> Iterator[None]:
 
 def connect(url: str, **options: Any) -> Client:
     """A client of the kind of the test; for threads, if it has none."""
-    options = copy_of(url) | options
+    options = replica_at(url) | options
     connected: Client = CONNECTS[_kinds[-1]](url, **options)
     return connected
 
@@ -86,9 +86,9 @@ def http_url(composed: Path) -> Iterator[str]:
         yield f"{url}/main"
 
 
-def copy_of(url: str) -> dict[str, Path]:
-    """The option that a replica needs beside its URL."""
-    return {"path": _copies[-1]} if url.startswith("replica+") else {}
+def replica_at(url: str) -> dict[str, Any]:
+    """The options that a replica needs beside its URL."""
+    return _replicas[-1] if url.startswith("replica+") else {}
 
 
 @pytest.fixture
@@ -98,11 +98,14 @@ def replica_url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str
     (tmp_path / "copies").mkdir()
     monkeypatch.setenv("SQLATCH_LOG", f"directory:{tmp_path / 'logs'}")
     monkeypatch.setenv("SQLATCH_COPIES", str(tmp_path / "copies"))
+    private, public = new_key()
+    monkeypatch.setenv("SQLATCH_TOKEN_KEYS", public)
     service.cache_clear()
-    _copies.append(tmp_path / "replica")
+    token = sign(private, access="rw", databases="*", lifetime_s=600)
+    _replicas.append({"path": tmp_path / "replica", "token": token})
     with serving() as url:
         yield f"replica+{url}/main"
-    _copies.pop()
+    _replicas.pop()
     forget(service)
 
 
@@ -134,11 +137,12 @@ def url(request: pytest.FixtureRequest) -> str:
 def credentials(url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
     """The arguments of `dbapi.connect` beside the URL: over HTTP a token."""
     given: dict[str, Any] = {}
-    if not url.startswith("lambda"):
+    given |= replica_at(url)
+    if url.startswith("http"):
         private, public = new_key()
         monkeypatch.setenv("SQLATCH_TOKEN_KEYS", public)
         service.cache_clear()
-        given |= {"token": sign(private, access="rw", databases="*", lifetime_s=60), **copy_of(url)}
+        given["token"] = sign(private, access="rw", databases="*", lifetime_s=60)
     yield given
     service().close()
 
