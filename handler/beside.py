@@ -27,7 +27,10 @@ def engine_of(settings: Settings) -> "Engine":
     if settings.log_table is not None:
         from storage.log.cloud import in_table
 
-        return in_table(*settings.log_table, settings.copies_directory, settings.history_s)
+        return in_table(
+            *settings.log_table, settings.copies_directory, settings.history_s,
+            is_replicated=settings.leads_elsewhere,
+        )  # fmt: skip
     if settings.nodes:
         return follower_of(settings)
     from storage.inplace.engine import InPlace

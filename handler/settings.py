@@ -193,6 +193,11 @@ class Settings:
         return self.leader.removeprefix(IN_A_CLUSTER) if is_one else None
 
     @property
+    def leads_elsewhere(self) -> bool:
+        """Return whether a setting names another node as the one that writes."""
+        return bool(self.leader) and self.cluster is None and self.leader != self.node
+
+    @property
     def history_s(self) -> float:
         return self.history_days * 86_400
 

@@ -63,6 +63,7 @@ NOT_RUN = {
     ("examples/three-nodes/README.md", "docker compose"): "needs Docker",
     ("docs/nodes.md", "export SQLATCH_LOG=directory:/mnt"): "runs on machines of your own",
     ("docs/nodes.md", "export SQLATCH_LOG=https:"): "runs on machines of your own",
+    ("docs/nodes.md", "export AWS_REGION"): "two regions: tests/handler/test_regions.py",
     ("docs/sam-local.md", "make sam-local"): "needs Docker: tests/e2e/test_sam_local.py",
     ("docs/sam-local.md", "sam_local() {"): "needs Docker",
     ("docs/sam-local.md", "sam_local start-api"): "needs Docker",

@@ -29,9 +29,16 @@ class InTable(Logs):
     poll_s = 0.25  # each look is a call
 
     def __init__(
-        self, table: Table, objects: Objects, slot: Slot, history_s: float = HISTORY_S
+        self,
+        table: Table,
+        objects: Objects,
+        slot: Slot,
+        history_s: float = HISTORY_S,
+        *,
+        is_replicated: bool = False,
     ) -> None:
         super().__init__(slot, history_s)
+        self._is_replicated = is_replicated
         self._table = table
         self._objects = objects
         self._names = Names(table)
@@ -137,7 +144,10 @@ class InTable(Logs):
     def _log(
         self, name: str, now: Callable[[], float], place: Place, log_id: bytes | None
     ) -> DynamoLog:
-        return DynamoLog(name, self._table, self._objects, at=place, database_id=log_id, now=now)
+        return DynamoLog(
+            name, self._table, self._objects, at=place, database_id=log_id,
+            is_replicated=self._is_replicated, now=now,
+        )  # fmt: skip
 
     def _inline_bytes(self, name: str) -> int:
         with _answered():
@@ -146,11 +156,21 @@ class InTable(Logs):
 
 
 def in_table(
-    table: str, bucket: str, prefix: str, copies: Path, history_s: float = HISTORY_S
+    table: str,
+    bucket: str,
+    prefix: str,
+    copies: Path,
+    history_s: float = HISTORY_S,
+    *,
+    is_replicated: bool = False,
 ) -> InTable:
-    """Return the engine of a table and of the objects below a prefix."""
+    """Return the engine of a table and of the objects below a prefix.
+
+    They may be replicas of those that another region writes to.
+    """
     slot = Slot(f"dynamodb:{table},s3://{bucket}/{prefix}", copies)
-    return InTable(Table(table), Objects(bucket, prefix), slot, history_s)
+    objects = Objects(bucket, prefix)
+    return InTable(Table(table), objects, slot, history_s, is_replicated=is_replicated)
 
 
 def _behind(newest: Item | None) -> tuple[Place, bytes | None]:

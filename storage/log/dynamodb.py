@@ -13,7 +13,7 @@ from typing import TypeVar, cast
 from sqlatch.kernel.errors import StorageError
 from storage.log.answers import NoAnswer, until_answered
 from storage.log.courtesy import Courtesy
-from storage.log.floor import Floor
+from storage.log.floor import Floor, arrived
 from storage.log.log import (
     BASE_BYTES,
     BEGINNING,
@@ -53,6 +53,9 @@ class DynamoLog:
     An item that was deleted refuses nothing. So the table has one that says up to where records may
     be deleted, and it is read by whoever has not known for STALE_S that its place was the newest:
     before it believes a record, and before it takes its own for appended.
+
+    With `is_replicated` the table is a replica that another region writes to, of which items come
+    in any order: a record that is missing has not arrived yet.
     """
 
     def __init__(
@@ -63,6 +66,7 @@ class DynamoLog:
         *,
         at: Place = BEGINNING,
         database_id: bytes | None = None,
+        is_replicated: bool = False,
         now: Callable[[], float],
         boot: Callable[[], float] = boot_s,
         sleep: Callable[[float], None] = time.sleep,
@@ -74,10 +78,13 @@ class DynamoLog:
         self._place = at
         self._now = now
         self._clocks = Clocks(epoch=now, boot=boot)
-        self._log_id = LogId(database, table, self._clocks, database_id)
+        self._log_id = LogId(
+            database, table, self._clocks, database_id, is_replicated=is_replicated
+        )
         self._sleep = sleep
         self._chance = chance
         self._floor = Floor(database, table)
+        self._is_replicated = is_replicated
         self._courtesy = Courtesy(database, table, now=now, sleep=sleep, chance=chance)
         self._known: Moment | None = None
         self._sent: Moment | None = None
@@ -111,6 +118,8 @@ class DynamoLog:
         found = self._log_id.checked(found, marks, txid, asked)
         if found and self._is_stale():
             self._until(deadline_s, partial(self._floor.check_reaches_back, txid))
+        if self._is_replicated:
+            found = arrived(found, txid, self._floor, self._has)
         items = first_of(found, PIECE_BYTES)
         records = self._until(deadline_s, partial(self._records, items))
         # The marks come behind the last record.
@@ -257,6 +266,10 @@ class DynamoLog:
             if content is None:
                 raise Gone(f"record {txid} is the object {key}, which is not in the bucket")
         return Record(txid, commit_id, cast("bytes", content), Place(EPOCH, 0, txid))
+
+    def _has(self, item: Item) -> bool:
+        """Return whether all of a record is there: of a large one, its object too."""
+        return "s3" not in item or bool(self._objects.get(cast("str", item["s3"]), 0, 1))
 
     def _item(self, commit_id: bytes, content: bytes) -> Item:
         txid = self._place.txid + 1

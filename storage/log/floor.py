@@ -1,15 +1,29 @@
 """The item of a database that says up to which record all may have been deleted."""
 
+from collections.abc import Callable
 from typing import cast
 
 from sqlatch.kernel.errors import StorageError
 from storage.log.log import Gone
-from storage.log.table import Table
+from storage.log.table import Item, Table
 
 BASE = 0
 """The key of the item. Records begin with 1."""
 
 REMOVED_AT_ONCE = 50
+
+
+def arrived(
+    items: list[Item], txid: int, floor: "Floor", has: Callable[[Item], bool]
+) -> list[Item]:
+    """Return those of the records behind `txid` that a replica of the table has without a gap.
+
+    What is missing first may also have been removed: then all are returned, and the gap is Gone.
+    """
+    for place, item in enumerate(items):
+        if item["sk"] != txid + place + 1 or not has(item):
+            return items if floor.txid() > txid + place else items[:place]
+    return items
 
 
 class Floor:

@@ -39,8 +39,17 @@ class LogId:
     nothing was read of it.
     """
 
-    def __init__(self, database: str, table: Table, clocks: Clocks, value: bytes | None) -> None:
+    def __init__(
+        self,
+        database: str,
+        table: Table,
+        clocks: Clocks,
+        value: bytes | None,
+        *,
+        is_replicated: bool = False,
+    ) -> None:
         self.value = value
+        self._is_replicated = is_replicated
         self._database = database
         self._table = table
         self._clocks = clocks
@@ -63,6 +72,8 @@ class LogId:
         another log."""
         # A question that was cut off has only the first records.
         log_id = marks.log_id or (cast("bytes", items[0]["log"]) if items else None)
+        if log_id is None and self._is_replicated:
+            log_id = self.value  # the item that has it has not arrived yet
         if self.value is None and txid > 0:
             if not items:
                 raise StorageError(
