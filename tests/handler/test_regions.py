@@ -4,12 +4,12 @@ import random
 import time
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from uuid import uuid4
 
 import pytest
 
-from events.request import parse
+from events.request import QueryEvent, parse
 from handler.record import Record
 from handler.service import Service
 from handler.settings import Settings
@@ -24,7 +24,7 @@ COMMITS = 12
 class Region:
     """The service of a region; `table` is its own."""
 
-    def __init__(self, url: str, copies: Path, bucket: str = "", **settings: str) -> None:
+    def __init__(self, url: str, copies: Path, bucket: str = "", **settings: Any) -> None:
         copies.mkdir()
         log = create_log(url, f"log-{uuid4()}")
         self.table = log.removeprefix("dynamodb:").partition(",")[0]
@@ -32,7 +32,7 @@ class Region:
         self.service = Service(Settings(log=self.log, copies=copies, **settings))
 
     def ask(self, **event: Any) -> Any:
-        request = parse({"database": "main", **event})
+        request = cast("QueryEvent", parse({"database": "main", **event}))
         record = Record(function_request_id="r", door="direct")
         return self.service.answer(request, record, ends_at_s=time.time() + 30)
 
