@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from handler.moving import leadership
 from handler.service import Service
 from sqlatch.kernel.errors import SqlatchError
 from sqlatch.kernel.version import __version__
@@ -45,12 +46,8 @@ def _directory(service: Service) -> tuple[dict[str, Any], list[dict[str, Any]]]:
 
 def _role(service: Service) -> dict[str, Any]:
     """Return whether this node leads or follows, and which one leads, as far as is known."""
-    if service.databases.follows:
-        return {"role": "follower", "leader": service.leader.url}
-    if not service.settings.leader:
-        return {"role": "leader"}
     try:
-        return service.leading.told()
+        return leadership(service)
     except SqlatchError as error:
         return {"role": None, "leader": None, "failure": error.message}
 
