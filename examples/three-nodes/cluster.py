@@ -17,9 +17,13 @@ from health import is_healthy
 HERE = Path(__file__).resolve().parent
 NODES = ("node1", "node2", "node3")
 SITES = ("site1", "site2", "site3")
+SHARE_THE_LOG = ("node1", "node2")
+"""One of them leads, the first that is started. The third node follows both by URL."""
 PORT = 8_000
+LEASE_S = 3
+"""How long a leader may be silent; its default of 10 s is for nodes that are less near."""
 STARTS_S = 60
-"""A node that follows does not start while the other one does not answer."""
+"""A node that follows by URL does not start while none of the others answers."""
 PAUSE_S = 0.1
 
 
@@ -48,7 +52,7 @@ class Cluster:
                 raise SystemExit(f"{name} has not started: see {self.directory / name}.log")
 
     def migrate(self) -> None:
-        """Make the tables, through any node; here through the one that leads."""
+        """Make the tables, through any node; here through the first."""
         _command, variables = self._site("site1")
         process = self._run("migrate", [sys.executable, "manage.py", "migrate"], variables)
         if process.wait():
@@ -73,9 +77,9 @@ class Cluster:
         return self.url(name) + ("/health" if name in NODES else "/api/health/")
 
     def _node(self, name: str) -> tuple[list[str], dict[str, str]]:
-        data = self.directory / name
-        data.mkdir(exist_ok=True)
-        log = f"directory:{data}" if name == "node1" else self.url("node1")
+        shares = name in SHARE_THE_LOG
+        shared = self.directory / "log"
+        log = f"directory:{shared}" if shares else ",".join(map(self.url, SHARE_THE_LOG))
         copies = self.directory / f"{name}-copies"
         copies.mkdir(exist_ok=True)
         port = self.url(name).rpartition(":")[2]
@@ -86,6 +90,12 @@ class Cluster:
             "SQLATCH_LOG_TOKEN": self.token,
             "SQLATCH_COPIES": str(copies),
         }
+        if shares:
+            variables |= {
+                "SQLATCH_LEADER": "lease:wall",
+                "SQLATCH_LEADER_LEASE_S": str(LEASE_S),
+                "SQLATCH_NODE": self.url(name),
+            }
         return [sys.executable, *command], variables
 
     def _site(self, name: str) -> tuple[list[str], dict[str, str]]:
@@ -102,10 +112,11 @@ class Cluster:
     def _run(
         self, name: str, command: list[str], variables: dict[str, str]
     ) -> "subprocess.Popen[bytes]":
+        """Run a command in a group of its own, which can be killed with all its processes."""
         with (self.directory / f"{name}.log").open("ab") as log:
             return subprocess.Popen(
                 command, cwd=HERE, env={**os.environ, **variables}, stdin=subprocess.DEVNULL,
-                stdout=log, stderr=log,
+                stdout=log, stderr=log, process_group=0,
             )  # fmt: skip
 
     def _kept_port(self, port: int | None) -> int:

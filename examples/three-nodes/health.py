@@ -1,5 +1,6 @@
 """Tells whether a node or a site is healthy: `python health.py URL` ends with 0 if it is."""
 
+import json
 import os
 import sys
 from urllib.error import URLError
@@ -9,11 +10,11 @@ ANSWER_S = 5
 
 
 def is_healthy(url: str, token: str) -> bool:
-    """Return whether the URL answers with 200."""
+    """Return whether the URL answers with 200, and where a leader is to be chosen, one is."""
     request = Request(url, headers={"authorization": f"Bearer {token}"})
     try:
         with urlopen(request, timeout=ANSWER_S) as answer:
-            return bool(answer.status == 200)
+            return answer.status == 200 and json.load(answer).get("leader", "") is not None
     except (URLError, OSError):
         return False
 

@@ -2,7 +2,9 @@
 
 import http.cookiejar
 import json
+import os
 import re
+import signal
 import socket
 import sys
 import time
@@ -26,7 +28,7 @@ EXAMPLE = ROOT / "examples" / "three-nodes"
 README = (EXAMPLE / "README.md").read_text()
 (
     START, IN_CONTAINERS, HEALTH, AT_THE_LEADER, AT_A_FOLLOWER, STATISTICS, ADMIN, KILL,
-    READ_ON, REFUSED, START_AGAIN, GO_ON,
+    READ_ON, WRITE_ON, START_AGAIN, GO_ON, KILL_BOTH, READ_ALONE, REFUSED,
 ) = blocks(README, "sh")  # fmt: skip
 
 RUN_ALL = ".venv/bin/python examples/three-nodes/cluster.py build/three-nodes"
@@ -69,8 +71,13 @@ def reader(tmp_path: Path) -> Iterator[Reader]:
     with free_port() as port:
         ports = {f"{8_000 + n}": f"{port + n}" for n in OFFSETS}
         with shell(tmp_path, ports) as run:
-            run(f"{RUN_ALL} --port {port} > started &\n{WAIT}")
-            yield Reader(run, ports)
+            try:
+                run(f"{RUN_ALL} --port {port} > started &\n{WAIT}")
+                yield Reader(run, ports)
+            finally:
+                for group in (tmp_path / "build" / "three-nodes").glob("*.pid"):
+                    with suppress(ProcessLookupError):
+                        os.killpg(int(group.read_text()), signal.SIGKILL)
 
 
 @contextmanager
@@ -92,10 +99,20 @@ def contents(answer: Any) -> list[str]:
 
 
 def test_the_page_from_its_beginning_to_its_end(reader: Reader) -> None:
-    assert [health["message_count"] for health in reader.run(HEALTH)] == [0, 0, 0]
+    healths = reader.run(HEALTH)
+    assert [health["message_count"] for health in healths] == [0, 0, 0]
+    urls = [reader.url(port) for port in ("9001", "9002", "9003")]
+    leader = healths[0]["leader"]  # node 2, if node 1 did not get to renew its lease in time
+    assert leader in urls[:2]
+    assert [health["role"] for health in healths] == [
+        "leader" if url == leader else "follower" for url in urls
+    ]
+    assert healths[1]["leader"] == leader
+    assert ["lag_ms" in health for health in healths] == [False, False, True]
     written_and_read_by_all(reader)
     logs_in_at_one_node_and_is_known_at_the_others(reader)
-    goes_on_without_its_leader(reader)
+    goes_on_under_another_leader(reader)
+    reads_on_without_any(reader)
 
 
 def written_and_read_by_all(reader: Reader) -> None:
@@ -138,20 +155,34 @@ def logs_in_at_one_node_and_is_known_at_the_others(reader: Reader) -> None:
         assert answer.status == 200
 
 
-def goes_on_without_its_leader(reader: Reader) -> None:
+def goes_on_under_another_leader(reader: Reader) -> None:
     reader.run(KILL)
 
     first, counted = reader.run(READ_ON)
     assert contents(first) == ["Hello from node 2", "Hello from node 1"]
     assert counted["by_node"] == {"node1": 1, "node2": 1}
-    (refused,) = reader.run(REFUSED)
-    assert refused["code"] == "LEADER_UNREACHABLE"
+    created = reader.run(WRITE_ON)
+    assert created == [{"id": 3, "node_name": "node2"}, {"id": 4, "node_name": "node3"}]
 
     reader.run(START_AGAIN)
-    write, read = GO_ON.splitlines()
-    assert reader.run(write) == [{"id": 3, "node_name": "node2"}]
-    (last,) = reader.until(read, lambda answers: len(contents(answers[0])) == 3)
-    assert contents(last)[0] == "Is anybody there?"
+    health, caught_up, created, last = reader.run(GO_ON)
+    assert (health["role"], health["leader"]) == ("follower", reader.url("9002"))
+    assert contents(caught_up)[:2] == ["Yes, node 3", "Is anybody there?"]
+    assert created == {"id": 5, "node_name": "node1"}
+    assert contents(last)[0] == "Back again"
+
+
+def reads_on_without_any(reader: Reader) -> None:
+    reader.until(STATISTICS, lambda answers: answers[0]["total_messages"] == 5)
+    reader.run(KILL_BOTH)
+
+    counted, health, read = reader.run(READ_ALONE)
+    assert counted["by_node"] == {"node1": 2, "node2": 2, "node3": 1}
+    assert (health["message_count"], health["lag_ms"]) == (5, None)
+    assert read["rows"] == [[5]]
+    assert read["meta"]["age_ms"] > 0
+    (refused,) = reader.run(REFUSED)
+    assert refused["code"] == "LEADER_UNREACHABLE"
 
 
 def test_make_starts_what_was_tested() -> None:
@@ -168,7 +199,7 @@ def test_the_containers_run_what_was_tested(
     """Docker is not needed here: the file is compared with the processes of cluster.py."""
     monkeypatch.syspath_prepend(EXAMPLE)
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    from cluster import NODES, SITES, Cluster
+    from cluster import NODES, SHARE_THE_LOG, SITES, Cluster
 
     assert "--file examples/three-nodes/compose.yaml up" in IN_CONTAINERS
     services = yaml.safe_load((EXAMPLE / "compose.yaml").read_text())["services"]
@@ -181,6 +212,9 @@ def test_the_containers_run_what_was_tested(
         given = {*contained["environment"], "SQLATCH_TOKEN", "SQLATCH_TOKEN_KEYS"}
         given |= {"SQLATCH_LOG_TOKEN"}
         assert variables.keys() <= given
+        for setting in ("SQLATCH_LEADER", "SQLATCH_LEADER_LEASE_S", "SQLATCH_NODE"):
+            told = contained["environment"].get(setting, "")
+            assert told == with_host_names(variables.get(setting, ""))
     for site, node in zip(SITES, NODES, strict=True):
         url = services[site]["environment"]["SQLATCH_URL"]
         assert url == here.process_of(site)[1]["SQLATCH_URL"]
@@ -188,14 +222,19 @@ def test_the_containers_run_what_was_tested(
         assert services[site]["network_mode"] == f"service:{node}"
         ports = [here.url(name)[-4:] for name in (node, site)]
         assert services[node]["ports"] == [f"127.0.0.1:{port}:{port}" for port in ports]
+    has_the_log = [node for node in NODES if "log:/log" in services[node]["volumes"]]
+    assert has_the_log == list(SHARE_THE_LOG)
 
 
 def in_a_container(command: list[str], directory: Path) -> list[str]:
     """Return a command of cluster.py with the paths and the host names of the containers."""
     text = " ".join(command).replace(f"{sys.executable} -m sqlatch", "sqlatch")
-    text = text.replace(sys.executable, "python").replace(f"{directory}/node1", "/log")
-    text = text.replace("http://127.0.0.1:9001", "http://node1:9001")
-    return text.replace("--listen=127.0.0.1", "--listen=0.0.0.0").split()
+    text = text.replace(sys.executable, "python").replace(f"{directory}/log", "/log")
+    return with_host_names(text).replace("--listen=127.0.0.1", "--listen=0.0.0.0").split()
+
+
+def with_host_names(text: str) -> str:
+    return re.sub(r"http://127\.0\.0\.1:900(\d)", r"http://node\1:900\1", text)
 
 
 def without_network(command: str) -> list[str]:

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.django
 EXAMPLE = ROOT / "examples" / "two-continents"
 README = (EXAMPLE / "README.md").read_text()
 PORTS = range(16_000, 17_000, 10)
-OFFSETS = (1, 2, 1_001, 1_002)
+OFFSETS = (1, 3, 1_001, 1_003)
 
 
 def free_port() -> int:

@@ -9,8 +9,13 @@ DATABASES = {
         "ENGINE": "sqlatch.django.remote",
         # The node beside this site, which leads or follows.
         "NAME": os.environ.get("SQLATCH_URL", "http://127.0.0.1:9001/wall/"),
-        # Below the patience of a visitor: for so long a write is sent again while no node leads.
-        "OPTIONS": {"token": os.environ.get("SQLATCH_TOKEN"), "timeout": 3},
+        # For 10 seconds a request is sent again while no node leads, each time for 3 at most. That
+        # is longer than a takeover, and below the patience of a visitor.
+        "OPTIONS": {
+            "token": os.environ.get("SQLATCH_TOKEN"),
+            "timeout": 10,
+            "attempt_timeout": 3,
+        },
         "CONN_MAX_AGE": None,
     }
 }

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from functools import wraps
+from typing import Any
 
 from django.conf import settings
 from django.db import OperationalError
@@ -11,9 +12,13 @@ from django.http import HttpRequest, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_GET, require_POST
 
+from sqlatch.client import connect
+from sqlatch.errors import SqlatchError
 from wall.models import Message
 
 NEWEST = 100
+NODE_S = 3
+"""How long the node may take to tell its health."""
 
 View = Callable[[HttpRequest], JsonResponse]
 
@@ -28,6 +33,8 @@ def at_this_node(view: View) -> View:
         except OperationalError as error:
             code = getattr(error.__cause__, "sqlite_errorname", "")
             answered = JsonResponse({"error": str(error), "code": code}, status=503)
+        except SqlatchError as error:
+            answered = JsonResponse({"error": error.message, "code": error.code}, status=503)
         answered.headers["X-Node"] = settings.NODE_NAME
         return answered
 
@@ -38,9 +45,19 @@ def at_this_node(view: View) -> View:
 @at_this_node
 def health(_request: HttpRequest) -> JsonResponse:
     count = Message.objects.count()
-    return JsonResponse(
-        {"status": "healthy", "node_name": settings.NODE_NAME, "message_count": count}
-    )
+    told = {"status": "healthy", "node_name": settings.NODE_NAME, "message_count": count}
+    return JsonResponse(told | _node())
+
+
+def _node() -> dict[str, Any]:
+    """Return the role of the node, who leads, and how far it is behind if it follows by URL."""
+    database = settings.DATABASES["default"]
+    token = database["OPTIONS"]["token"]
+    with connect(database["NAME"], token=token, timeout_s=NODE_S, attempt_s=NODE_S) as client:
+        health = client.health()
+    told = {name: health[name] for name in ("role", "leader") if name in health}
+    lags = [each["lag_ms"] for each in health["databases"] if "lag_ms" in each]
+    return told | {"lag_ms": lags[0]} if lags else told
 
 
 @require_GET
