@@ -40,7 +40,8 @@ class App {
     const own = token() === null ? null : databasesOfToken();
     try {
       this.health = await health();
-      this.databases = this.health.databases;
+      // A node that follows knows no sizes while its leader is away.
+      this.databases = this.health.databases.map((one) => ({ bytes: null, ...one }));
     } catch (error) {
       if (own === null) throw error;
       this.databases = own.map((name) => ({ name, bytes: null }));

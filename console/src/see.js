@@ -43,11 +43,13 @@ export class See {
 
   _draw() {
     const { tables } = this.app.schema;
-    const part = (title, some) => (some.length ? [h("h2", {}, title), h("ul", {}, some.map((one) => this._item(one)))] : []);
+    const { databases } = this.app;
+    const part = (title, some, item = (one) => this._item(one)) => (some.length ? [h("h2", {}, title), h("ul", {}, some.map(item))] : []);
     fill(this.list,
       h("ul", {}, h("li", {}, button("Drawing", () => this.open(null), { class: "see-item", "aria-current": this.chosen === null ? "true" : null }))),
       part("Tables", tables.filter(({ kind }) => kind !== "view")),
-      part("Views", tables.filter(({ kind }) => kind === "view")));
+      part("Views", tables.filter(({ kind }) => kind === "view")),
+      part("Databases", databases.length > 1 ? databases : [], (one) => this._database(one)));
     if (this.chosen === null) this._overview();
     else this._contents(this._table(this.chosen));
   }
@@ -57,6 +59,11 @@ export class See {
     return h("li", {}, h("button", { type: "button", class: "see-item", onclick: () => this.open(table.name), "aria-current": this.chosen === table.name ? "true" : null },
       h("span", { class: "see-name" }, table.name),
       h("span", { class: "soft" }, rows === undefined || rows === null ? "" : count(rows))));
+  }
+
+  _database({ name, bytes }) {
+    return h("li", {}, h("button", { type: "button", class: "see-item", onclick: () => this.app.choose(name), "aria-current": this.app.database === name ? "true" : null },
+      h("span", { class: "see-database" }, name), h("span", { class: "soft" }, bytes === null ? "" : bytesText(bytes))));
   }
 
   /** Count the rows of each table, one after the other: a large one takes its time. */
@@ -86,7 +93,7 @@ export class See {
 
   _rowsText() {
     const known = [...this.counts.values()].filter((rows) => rows !== null && rows !== undefined);
-    return known.length ? `${count(known.reduce((sum, rows) => sum + rows, 0))} rows` : "";
+    return known.length ? count(known.reduce((sum, rows) => sum + rows, 0), "row") : "";
   }
 
   _overview() {

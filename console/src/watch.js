@@ -6,6 +6,7 @@ import { bytesText, count, timeText } from "./values.js";
 
 const EVERY_MS = 5_000;
 const COMMITS = 60;
+const NOT_KNOWN = "not known";
 
 export class Watch {
   constructor(app) {
@@ -49,17 +50,20 @@ export class Watch {
     fill(this.counts,
       h("h2", {}, "Service"),
       h("p", { class: "soft facts-line" }, [health.status, `sqlatch ${health.version}`, `SQLite ${health.sqlite_version}`, since && `counted since ${new Date(since * 1000).toLocaleTimeString()}`].filter(Boolean).map((one) => h("span", {}, one))),
+      [health.directory, health.lease_table].map(({ ok, error }) => (ok ? null : h("p", { class: "problem" }, error))),
+      node(health),
       doors ? this._doors(doors, leases) : h("p", { class: "soft" }, "Requests and statements are counted by sqlatch serve. On AWS the stack's dashboard in CloudWatch has them."),
       h("h3", {}, "Leases"),
       health.leases.length ? table(["Database", "Holder", "Fence", "Ends"], health.leases.map((one) => [one.database, one.holder, one.fence, one.expired ? "expired" : `in ${timeText(Math.max(0, one.expires_at * 1000 - Date.now()))}`])) : h("p", { class: "soft" }, "None is held now."),
       statements ? [h("h3", {}, "Statements, by their time in all"), this._statements(statements)] : null,
       h("h3", {}, "Databases"),
-      table(["Name", "Size"], health.databases.map(({ name, bytes }) => [name, bytesText(bytes)])));
+      table(["Name", "Size"], health.databases.map(({ name, bytes }) => [name, bytes === undefined ? NOT_KNOWN : bytesText(bytes)])));
   }
 
   _doors(doors, leases) {
     const { taken, wait_ms: wait, recoveries } = leases;
     return [
+      h("h3", {}, "Requests"),
       table(["Door", "Requests", "Errors", "Half within", "95 % within", "99 % within"], doors.map((one) => [
         one.door, count(one.requests), one.errors ? `${count(one.errors)} (${Object.entries(one.codes).map(([code, number]) => `${code} ${number}`).join(", ")})` : "0",
         ...[one.duration_ms.p50, one.duration_ms.p95, one.duration_ms.p99].map((ms) => (ms === null ? "" : timeText(ms))),
@@ -116,6 +120,29 @@ export class Watch {
       tell(error.message);
     }
   }
+}
+
+/** This node among others, and its copies where it follows another one's log. */
+function node({ role, leader, term, since, failure, databases }) {
+  const copies = databases.filter((one) => one.copies !== undefined);
+  return [
+    h("h3", {}, "This node"),
+    h("p", { class: "soft facts-line" }, [
+      `role: ${role ?? NOT_KNOWN}`,
+      leader === undefined ? null : `leader: ${leader ?? (role === null ? NOT_KNOWN : "none now")}`,
+      term === undefined ? null : `term ${term}`,
+      since ? `since ${new Date(since).toLocaleString()}` : null,
+    ].filter(Boolean).map((one) => h("span", {}, one))),
+    failure ? h("p", { class: "problem" }, failure) : null,
+    copies.length ? table(["Database", "Position", "Copies", "Records behind", "Time behind", "Failure"], copies.map(lag), "copies") : null,
+  ];
+}
+
+function lag({ name, position, copies, lag_records: records, lag_ms: ms, failure }) {
+  return [
+    name, h("code", {}, position), count(copies), records === null ? NOT_KNOWN : count(records), ms === null ? NOT_KNOWN : timeText(Number(ms)),
+    failure ? h("span", { class: "problem" }, failure) : "none",
+  ];
 }
 
 function timeline(commits, onChoose) {

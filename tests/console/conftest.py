@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
@@ -22,6 +23,8 @@ OPTIONS = [
 ]
 TIMEOUT_MS = 60_000
 """Of each wait: a busy machine may take ten times as long as a quiet one."""
+
+OWN = ("http://127.0.0.1:", "blob:", "about:blank")
 
 Open = Callable[..., Any]
 
@@ -87,39 +90,57 @@ def browser() -> Iterator[Any]:
         browser.close()
 
 
-@pytest.fixture
-def opened(browser: Any, link: str) -> Iterator[Open]:
-    """Open the page; no request of it may leave its own origin, and nothing may be refused."""
-    said: list[str] = []
-    asked: list[str] = []
-    contexts = []
+@dataclass
+class Window:
+    """The context of the browser, which all tests share, and what its pages said and asked."""
 
-    def opened(
-        fragment: str = "", *, theme: str = "light", width: int = 1280, at: str = link
-    ) -> Any:
-        context = browser.new_context(
-            color_scheme=theme,
-            viewport={"width": width, "height": 800},
-            permissions=["clipboard-read", "clipboard-write"],
-            reduced_motion="reduce",
-        )
-        contexts.append(context)
-        context.set_default_timeout(TIMEOUT_MS)
-        page = context.new_page()
-        page.on("console", lambda message: said.append(message.text))
-        page.on("pageerror", lambda error: said.append(str(error)))
-        page.on("request", lambda request: asked.append(request.url))
-        page.goto(at + fragment)
-        page.get_by_role("navigation", name="Views").wait_for()
+    context: Any
+    said: list[str] = field(default_factory=list)
+    asked: list[str] = field(default_factory=list)
+
+
+@pytest.fixture(scope="session")
+def window(browser: Any) -> Window:
+    """Return one context with one page: to begin with a new one costs as much as a whole test."""
+    permissions = ["clipboard-read", "clipboard-write"]
+    window = Window(browser.new_context(permissions=permissions, reduced_motion="reduce"))
+    window.context.set_default_timeout(TIMEOUT_MS)
+    window.context.on("console", lambda message: window.said.append(message.text))
+    window.context.on("weberror", lambda error: window.said.append(str(error.error)))
+    window.context.on("request", lambda request: window.asked.append(request.url))
+    window.context.new_page()
+    return window
+
+
+@pytest.fixture
+def opened(window: Window, request: pytest.FixtureRequest) -> Iterator[Open]:
+    """Open the page; no request of it may leave its own origin, and nothing may be refused."""
+    window.said.clear()
+    window.asked.clear()
+    first, *_others = window.context.pages
+    used: list[Any] = []
+
+    def opened(fragment: str = "", *, width: int = 1280, at: str | None = None) -> Any:
+        page = window.context.new_page() if first in used else first
+        used.append(page)
+        page.set_viewport_size({"width": width, "height": 800})
+        page.goto((at or request.getfixturevalue("link")) + fragment)
+        # The address says where the page is once it knows what is in the database.
+        page.wait_for_url(re.compile("#view=.*&db="))
         return page
 
     yield opened
-    for context in contexts:
-        context.close()
-    assert [url for url in asked if not url.startswith(("http://127.0.0.1:", "blob:"))] == []
-    assert [url for url in asked if "token" in url] == []
+    first.unroute_all(behavior="ignoreErrors")
+    first.emulate_media(color_scheme="light")
+    if used:
+        first.evaluate("() => { localStorage.clear(); sessionStorage.clear() }")
+    first.goto("about:blank")
+    for page in window.context.pages[1:]:
+        page.close()
+    assert [url for url in window.asked if not url.startswith(OWN)] == []
+    assert [url for url in window.asked if "token" in url] == []
     # A refusal of the service is an HTTP status, which Chromium writes down too.
-    assert [text for text in said if not text.startswith("Failed to load resource")] == []
+    assert [text for text in window.said if not text.startswith("Failed to load resource")] == []
 
 
 def screen(page: Any, name: str) -> None:
@@ -148,10 +169,11 @@ def status(page: Any, *texts: str) -> None:
         page.locator(".status", has_text=text).wait_for()
 
 
-def cells(page: Any, columns: int) -> list[list[str]]:
-    """Return the rows in sight, as texts."""
-    texts = page.get_by_role("gridcell").all_text_contents()
-    return [texts[first : first + columns] for first in range(0, len(texts), columns)]
+def cells(page: Any, *texts: str) -> None:
+    """Wait until the cells in sight have these texts, row by row."""
+    from playwright.sync_api import expect
+
+    expect(page.get_by_role("gridcell")).to_have_text(list(texts), timeout=TIMEOUT_MS)
 
 
 def copied(page: Any) -> str:

@@ -9,6 +9,7 @@ import pyarrow.parquet
 
 from tests.console.conftest import Open, cells, copied, run, status, type_in
 
+ELEMENTS_MAX = 120
 TYPES = """SELECT 9007199254740993 AS large, 1.0 AS whole, 1 AS one, -1.5e300 AS far,
  9e999 AS endless, NULL AS absent, '' AS empty, 'a' || char(10) || 'b' AS lines,
  x'00ff41' AS bytes"""
@@ -20,19 +21,8 @@ def test_values_are_shown_as_sqlite_has_them_and_copied_exactly(opened: Open) ->
     run(page, TYPES)
 
     status(page, "1 row", "read, no lease")
-    assert cells(page, 9) == [
-        [
-            "9007199254740993",
-            "1.0",
-            "1",
-            "-1.5e+300",
-            "Infinity",
-            "NULL",
-            "",
-            "a⏎b",
-            "blob, 3 bytes",
-        ]
-    ]
+    shown = ("9007199254740993", "1.0", "1", "-1.5e+300", "Infinity", "NULL", "", "a⏎b")
+    cells(page, *shown, "blob, 3 bytes")
     kinds = [one.get_attribute("class") for one in page.get_by_role("gridcell").all()]
     assert [kind.split()[1] for kind in kinds] == [
         *("integer", "real", "integer", "real", "real", "null", "text", "text", "blob")
@@ -75,22 +65,22 @@ def test_the_selection_the_statement_here_and_all_of_them_are_run(opened: Open) 
     run(page, "SELECT 1 AS a;\nSELECT 2 AS b;\nSELECT 3 AS c")
     page.get_by_role("tab").nth(2).wait_for()
     assert page.get_by_role("tab").count() == 3
-    assert cells(page, 1) == [["3"]]
+    cells(page, "3")
     page.get_by_role("tab").first.click()
-    assert cells(page, 1) == [["1"]]
+    cells(page, "1")
 
     page.get_by_role("textbox", name="SQL").click()
     page.keyboard.press("Control+End")
     page.keyboard.press("ArrowUp")
     page.keyboard.press("Control+Shift+Enter")
     page.get_by_role("columnheader", name="b").wait_for()
-    assert cells(page, 1) == [["2"]]
+    cells(page, "2")
 
     page.keyboard.press("Control+Home")
     page.keyboard.press("Shift+End")
     page.keyboard.press("Control+Enter")
     page.get_by_role("columnheader", name="a").wait_for()
-    assert cells(page, 1) == [["1"]]
+    cells(page, "1")
 
 
 def test_parameters_have_fields_and_types(opened: Open) -> None:
@@ -102,13 +92,12 @@ def test_parameters_have_fields_and_types(opened: Open) -> None:
     page.get_by_role("button", name="Run").click()
 
     status(page, "1 row")
-    assert cells(page, 3) == [["integer 9007199254740993", "text", "?"]]
+    cells(page, "integer 9007199254740993", "text", "?")
     page.get_by_label("Type of $b").select_option("NULL")
     page.get_by_label("Type of :a").select_option("real")
     page.get_by_label("Value of :a").fill("2")
     page.get_by_role("button", name="Run").click()
-    page.get_by_role("gridcell", name="real 2.0").wait_for()
-    assert cells(page, 3) == [["real 2.0", "null", "?"]]
+    cells(page, "real 2.0", "null", "?")
 
 
 def test_a_write_asks_first_and_says_what_it_did(opened: Open) -> None:
@@ -165,12 +154,18 @@ def test_what_was_run_is_in_the_history_and_a_link_holds_it(opened: Open) -> Non
     assert "token" not in link
 
 
-def test_results_come_in_pages_and_are_saved_whole(opened: Open, tmp_path: Path) -> None:
+def test_of_100_000_rows_those_in_sight_are_elements_and_all_are_paged_and_saved(
+    opened: Open, tmp_path: Path
+) -> None:
     page = opened()
     run(page, "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c LIMIT 100005)"
         " SELECT x, 'row ' || x AS name, x / 2.0 AS half FROM c")  # fmt: skip
     status(page, "100,000 rows")
     page.get_by_text("The first 100,000 rows").wait_for()
+    for place in (0, 50_000, 20_000):
+        page.locator(".grid").evaluate(f"grid => {{ grid.scrollTop = {place} * 28 }}")
+        page.get_by_role("gridcell", name=f"{place + 1}", exact=True).wait_for()
+        assert page.locator(".grid-body .grid-row").count() < ELEMENTS_MAX
 
     page.get_by_role("button", name="Next page").click()
 
@@ -212,4 +207,4 @@ def test_a_time_that_is_a_whole_number_of_milliseconds_is_shown(opened: Open) ->
     run(page, "SELECT 4.0 AS a")
 
     status(page, "2.0 ms", "lease waited 3.0 ms")
-    assert cells(page, 1) == [["4.0"]]
+    cells(page, "4.0")

@@ -82,7 +82,7 @@ def test_names_and_values_stay_text_in_every_view(opened: Open) -> None:
 
 
 def test_a_token_is_asked_for_kept_in_the_tab_and_never_told(
-    opened: Open, browser: Any, link: str, databases: Path, log: Path
+    opened: Open, link: str, databases: Path, log: Path
 ) -> None:
     url, _hash, token = link.partition("#token=")
     narrow = sign(

@@ -36,7 +36,7 @@ def test_a_row_is_added_edited_and_deleted_by_its_key(opened: Open) -> None:
     page.get_by_label("Value of b").fill("9007199254740993")
     page.get_by_role("button", name="Write").click()
     status(page, "1 row written", "lease waited")
-    assert cells(page, 3) == [["it's", "9007199254740993", "preset"]]
+    cells(page, "it's", "9007199254740993", "preset")
 
     page.get_by_role("gridcell", name="preset").dblclick()
     page.get_by_label("Value of c").fill("new")
@@ -49,8 +49,7 @@ def test_a_row_is_added_edited_and_deleted_by_its_key(opened: Open) -> None:
     page.get_by_role("gridcell", name="new").click()
     page.get_by_role("button", name="Delete row").click()
     page.get_by_role("button", name="Delete", exact=True).click()
-    page.get_by_role("gridcell", name="new").wait_for(state="detached")
-    assert cells(page, 3) == []
+    cells(page)
     status(page, "1 row written")
     page.get_by_role("button", name="Ask", exact=True).click()
     run(page, "DROP TABLE edited")
