@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 from handler.right import Right
@@ -186,18 +187,21 @@ class Leading:
         is_another = standing.node not in ("", self._settings.node)
         if is_another and self._clock.boot() - standing.seen_boot_s < SEEN_S:
             return standing
-        return self._asked_itself()
+        return self._asked_itself(standing.number)
 
-    def _asked_itself(self) -> Standing:
+    def _asked_itself(self, seen: int) -> Standing:
+        """Return who leads by the table. An answer before the term that this node has seen is no
+        longer believed."""
         from locking.lease import TableUnavailable
 
         now_s = self._clock.boot()
-        if self._asked is None or now_s - self._asked[0] > ASKED_S:
+        asked_s, term = self._asked or (-inf, None)
+        if now_s - asked_s > ASKED_S or (term is not None and term.number < seen):
             try:
-                self._asked = (now_s, self.table.leader(self._settings.cluster or ""))
+                term = self.table.leader(self._settings.cluster or "")
             except TableUnavailable as error:
                 raise _nobody(f"the lease table does not answer: {error}") from error
-        term = self._asked[1]
+            self._asked = (now_s, term)
         if term is None:
             return Standing()
         return Standing(

@@ -94,6 +94,8 @@ class Wire:
 
     def close(self) -> None: ...
 
+    def hang_up(self) -> None: ...
+
 
 class Leader:
     """The log, what is served of it, and what each of its positions holds."""

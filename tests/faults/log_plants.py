@@ -92,9 +92,9 @@ def what_is_brought_back_replaces_what_is_there(patch: Patch) -> None:
     """Whoever brings a database back does not look whether there is one of that name."""
     brought_back = removal.brought_back
 
-    def bringing(replica: Replica, kept: str, **options: Any) -> Any:
+    def bringing(replica: Replica, kept: str, deadline_s: float, **options: Any) -> Any:
         replica.is_there = False
-        return brought_back(replica, kept, **options)
+        return brought_back(replica, kept, deadline_s, **options)
 
     patch.setattr(removal, "brought_back", bringing)
 
