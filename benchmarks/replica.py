@@ -19,7 +19,7 @@ from rich.console import Console
 
 import sqlatch
 from sqlatch import dbapi
-from tests.handler.nodes import leading
+from tests.handler.two_nodes import leading
 
 ROUNDS = 9
 ROWS = 1_000

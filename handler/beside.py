@@ -8,7 +8,7 @@ from locking.clock import Clock
 from storage import vectors
 
 if TYPE_CHECKING:
-    from handler.leaders_files import LeadersFiles
+    from handler.nodes.leaders_files import LeadersFiles
     from handler.turn import Turn
     from hrana.files import Files
     from hrana.table import Table
@@ -55,7 +55,7 @@ def leader_of(settings: Settings) -> "Nodes":
 
 
 def leaders_files_of(leader: "Nodes") -> "LeadersFiles":
-    from handler.leaders_files import LeadersFiles
+    from handler.nodes.leaders_files import LeadersFiles
 
     return LeadersFiles(leader)
 

@@ -13,8 +13,8 @@ from typing import Any
 
 from events.request import QueryEvent, parse
 from handler.beside import follower_of
-from handler.following import KEY, ROOT
-from handler.leaders_files import LeadersFiles
+from handler.nodes.following import KEY, ROOT
+from handler.nodes.leaders_files import LeadersFiles
 from handler.record import Record
 from handler.service import Service
 from handler.settings import Settings

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from handler.moving import leadership
+from handler.nodes.moving import leadership
 from handler.service import Service
 from sqlatch.kernel.errors import SqlatchError
 from sqlatch.kernel.version import __version__

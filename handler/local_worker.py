@@ -56,7 +56,7 @@ def main() -> None:
             handler.setFormatter(Plain())
             handler.addFilter(_is_of_interest)
     if LEAD in sys.argv:
-        from handler.candidacy import stand
+        from handler.nodes.candidacy import stand
 
         stand()
         return

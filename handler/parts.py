@@ -11,7 +11,7 @@ from handler.settings import Settings
 from locking.clock import Clock
 
 if TYPE_CHECKING:
-    from handler.leading import Leading
+    from handler.nodes.leading import Leading
     from handler.tokens import Tokens
     from handler.turn import Turn
     from hrana.baton import Batons
@@ -89,7 +89,7 @@ class Parts:
     @cached_property
     def leading(self) -> "Leading":
         """Made with the first write, where there is a leader."""
-        from handler.leading import Leading
+        from handler.nodes.leading import Leading
         from locking.tables import open_table
 
         return Leading(

@@ -4,8 +4,8 @@ from typing import Any
 
 from events.whole import BranchEvent, HistoryEvent
 from handler.job import moment_of
+from handler.nodes.right import EVERYBODY
 from handler.record import Record
-from handler.right import EVERYBODY
 from handler.service import Service
 from sqlatch.kernel.errors import ReadOnly
 from storage.engine import Commit, Position, position_text, time_text

@@ -88,7 +88,7 @@ def _direct(event: Any, record: Record, ends_at_s: float) -> dict[str, Any]:
 
 def _forwarded(event: Any, door: Door, record: Record, ends_at_s: float) -> dict[str, Any]:
     """Return the answer of the node that leads."""
-    from handler import forward
+    from handler.nodes import forward
 
     if door is Door.HTTP:
         return forward.http_request(service(), event, record, ends_at_s=ends_at_s)
@@ -112,7 +112,7 @@ def _about_a_database(
 ) -> dict[str, Any]:
     """Return the reply to a request about a database as a whole, or about the leader."""
     if isinstance(request, LeaderEvent):
-        from handler.moving import leader
+        from handler.nodes.moving import leader
 
         return leader(service(), request, record)
     if isinstance(request, ManageEvent):
@@ -168,7 +168,7 @@ def _streamed(event: Any, record: Record, ends_at_s: float) -> dict[str, Any] | 
 
     method, path = http.route(event)
     if path.startswith("/-/"):
-        from handler import following
+        from handler.nodes import following
 
         if following.is_for(path):
             return following.answer(service(), event, record, ends_at_s=ends_at_s)

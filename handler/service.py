@@ -14,9 +14,9 @@ from events.reply import Meta, ReplyForm, encoded, with_part
 from events.request import QueryEvent
 from handler.beside import engine_of, memory_bytes
 from handler.job import job_of, reply_of
+from handler.nodes.right import EVERYBODY, Right
 from handler.parts import Parts
 from handler.record import Record
-from handler.right import EVERYBODY, Right
 from handler.settings import Settings
 from locking.clock import Clock
 from sqlatch.kernel.errors import DatabaseBusy, LeaseBusy, ReadOnly, Timeout

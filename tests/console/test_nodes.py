@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tests.console.conftest import Open, screen
 from tests.console.test_access import checked
-from tests.handler.nodes import Node, following, leading
+from tests.handler.two_nodes import Node, following, leading
 
 LEADER = "https://node1.example.com"
 

@@ -3,8 +3,8 @@
 import os
 from pathlib import Path
 
-from handler.leading import Leading
-from handler.standing import Standing
+from handler.nodes.leading import Leading
+from handler.nodes.standing import Standing
 from locking.leases import Leases
 from tests.writers import ROOT
 

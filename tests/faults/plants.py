@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import pytest
 
-from handler.right import Right
+from handler.nodes.right import Right
 from handler.service import Service
 from hrana import transaction
 from hrana.answers import Answers, Commit

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from events.request import QueryEvent
-from handler.candidacy import Candidacy
-from handler.forward import ANSWER_S, _answered_by_s
+from handler.nodes.candidacy import Candidacy
+from handler.nodes.forward import ANSWER_S, _answered_by_s
 from handler.reaper import reap
 from handler.record import Record
 from handler.service import Service

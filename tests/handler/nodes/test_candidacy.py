@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from handler.candidacy import Candidacy
-from handler.leading import WRITES_S, Leading
+from handler.nodes.candidacy import Candidacy
+from handler.nodes.leading import WRITES_S, Leading
 from handler.record import Record
 from handler.settings import Settings
 from locking.clock import Clock

@@ -8,7 +8,7 @@ import json
 import time
 from functools import cached_property
 
-from handler.following import KEY, ROOT
+from handler.nodes.following import KEY, ROOT
 from hrana.files import derived
 from sqlatch.kernel.aws.answer import OK
 from sqlatch.kernel.aws.errors import Unavailable

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from handler.leading import Leading
+from handler.nodes.leading import Leading
 from handler.record import Record
 from handler.settings import Settings
 from locking.clock import Clock

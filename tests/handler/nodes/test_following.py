@@ -9,8 +9,8 @@ import pytest
 import urllib3
 
 from handler import query
-from handler.following import answer as answer_log
 from handler.local import LocalContext
+from handler.nodes.following import answer as answer_log
 from handler.record import Record
 from handler.service import Service
 from handler.settings import Settings
@@ -19,7 +19,7 @@ from sqlatch.client import Client
 from sqlatch.dbapi.stream import stmt_of
 from sqlatch.errors import BadEvent, Constraint, DatabaseNotFound, LeaderUnreachable, StatementError
 from sqlatch.tokens import new_key, sign
-from tests.handler.nodes import Node, following, leading
+from tests.handler.two_nodes import Node, following, leading
 
 
 @pytest.fixture(scope="module")

@@ -13,9 +13,9 @@ from functools import cached_property
 from math import inf
 from typing import TYPE_CHECKING, Any
 
-from handler.right import Right
+from handler.nodes.right import Right
+from handler.nodes.standing import Standing, StandingFile
 from handler.settings import Settings
-from handler.standing import Standing, StandingFile
 from locking.clock import Clock
 from sqlatch.kernel.errors import BadEvent, LeaderUnreachable, LeaseLost, StorageError
 from storage.nodes import ForLeader

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from events.whole import LeaderEvent
-from handler.moving import leader, leadership
+from handler.nodes.moving import leader, leadership
 from handler.record import Record
 from handler.service import Service
 from handler.settings import Settings

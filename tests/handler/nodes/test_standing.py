@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from handler.standing import HEAD, Standing, StandingFile
+from handler.nodes.standing import HEAD, Standing, StandingFile
 
 STANDING = Standing(12.5, "https://one", 7, "v1", 1.0, 2.0, 10.0, 22.5, 12.0)
 

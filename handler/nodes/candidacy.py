@@ -7,9 +7,9 @@ from contextlib import suppress
 from typing import IO
 
 from handler import log
-from handler.leading import Leading
+from handler.nodes.leading import Leading
+from handler.nodes.standing import Standing
 from handler.service import service
-from handler.standing import Standing
 from locking.leader import Candidate, hand_over
 from locking.lease import TableUnavailable
 from sqlatch.kernel.errors import SqlatchError

@@ -6,7 +6,7 @@ from contextlib import closing
 
 import pytest
 
-from handler.leaders_files import LeadersFiles
+from handler.nodes.leaders_files import LeadersFiles
 from sqlatch.errors import LeaderUnreachable
 from sqlatch.kernel.node import Nodes
 from storage.nodes import ForLeader

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from handler import forward
+from handler.nodes import forward
 from handler.record import Record
 from handler.service import Service
 from handler.settings import Settings
