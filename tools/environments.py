@@ -13,7 +13,8 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -158,9 +159,10 @@ def _debian_package(directory: Path, wanted: Path) -> None:
     command = ["apt-get", "-qq", "-o", "APT::Sandbox::User=root", "download"]
     command.append(wanted.read_text().strip())
     try:
-        if subprocess.run(command, cwd=directory, check=False).returncode:
-            _run(["apt-get", "-qq", "update"])
-            subprocess.run(command, cwd=directory, check=True)
+        with _apt_alone():
+            if subprocess.run(command, cwd=directory, check=False).returncode:
+                _run(["apt-get", "-qq", "update"])
+                subprocess.run(command, cwd=directory, check=True)
     except (FileNotFoundError, subprocess.CalledProcessError):
         sys.exit(f"failed: {' '.join(command)} (this needs Debian 12)")
     for package in directory.glob("*.deb"):
@@ -199,8 +201,19 @@ def _run(command: Sequence[str | Path], *, environment: dict[str, str] | None = 
 def _chromium() -> None:
     """The browser of the tests, from the Debian archive, which keeps only its newest version."""
     if shutil.which("chromium") is None:
-        _run(["apt-get", "-qq", "update"])
-        _run(["apt-get", "-qq", "install", "-y", "--no-install-recommends", "chromium"])
+        with _apt_alone():
+            _run(["apt-get", "-qq", "update"])
+            _run(["apt-get", "-qq", "install", "-y", "--no-install-recommends", "chromium"])
+
+
+@contextmanager
+def _apt_alone() -> Iterator[None]:
+    """Let nobody else who makes an environment call apt, which refuses to run twice at a time."""
+    lock = Path("build/apt.lock")
+    lock.parent.mkdir(exist_ok=True)
+    with lock.open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        yield
 
 
 _CLIENTS = Path("tests/clients")
