@@ -53,7 +53,7 @@ django-suite: env-dev env-django env-django6 env-django-source env-django6-sourc
 	@$(BIN)/python -m tests.django.suite build/django/5 $(if $(QUICK),--quick) $(SUITE_ARGS)
 	@.venv-django6/bin/python -m tests.django.suite build/django/6 $(if $(QUICK),--quick) $(SUITE_ARGS)
 
-check: env-dev env-sam env-checkov  ## format, lint, types, imports, template
+check: env-dev env-browser env-sam env-checkov  ## format, lint, types, imports, template
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
