@@ -12,12 +12,15 @@ from handler.service import Service
 from sqlatch.kernel.aws.answer import OK, Answer
 from sqlatch.kernel.aws.errors import NotConnected, Unavailable
 from sqlatch.kernel.aws.signature import Request
-from sqlatch.kernel.errors import LeaderUnreachable, error_of
+from sqlatch.kernel.errors import BadEvent, LeaderUnreachable, error_of
 from storage.engine import Position
 
 HOPS = "sqlatch-hops"
 """The number of nodes that have sent a request on."""
 HOPS_MAX = 3
+
+BEARER = "bearer "
+"""The beginning of an authorization that is the caller's at every node."""
 
 ANSWER_S = 1.0
 """The time beyond its own that a request may take, on its way and behind its deadline."""
@@ -47,12 +50,14 @@ def http_request(
     headers = http.headers_of(event)
     method, path = http.route(event)
     sent = {name: value for name, value in headers.items() if name in SENT_ON}
+    if not sent.get("authorization", "").lower().startswith(BEARER):
+        sent.pop("authorization", None)  # a signature is one for this node
     body = _body(event)
     try:
         answer = _asked(
             service,
             Request(method, path, str(event.get("rawQueryString", "")), sent, body),
-            hops=int(headers.get(HOPS, "0")),
+            hops=_hops(headers),
             ends_at_s=_answered_by_s(service, body, ends_at_s),
             may_repeat="idempotency-key" in headers,
         )
@@ -66,6 +71,14 @@ def http_request(
         "body": base64.b64encode(answer.body).decode("ascii"),
         "isBase64Encoded": True,
     }
+
+
+def _hops(headers: Mapping[str, str]) -> int:
+    """Return how many nodes have sent the request on; what is no number is as good as too many."""
+    try:
+        return int(headers.get(HOPS, "0"))
+    except ValueError:
+        return HOPS_MAX
 
 
 def _wrapped_error(error: LeaderUnreachable, record: Record) -> dict[str, Any]:
@@ -95,10 +108,28 @@ def direct(
         may_repeat="idempotency_key" in event,
     )
     _note(service, record, answer)
-    said: dict[str, Any] = json.loads(answer.body)
-    if answer.status != OK and (error := error_of(said.get("error", {}))) is not None:
-        raise error
-    return said
+    return _reply_in(service, answer)
+
+
+def _reply_in(service: Service, answer: Answer) -> dict[str, Any]:
+    """Return the reply in an answer of the leader, or raise the error that it tells of."""
+    try:
+        said: dict[str, Any] = json.loads(answer.body)
+        if answer.status == OK:
+            return said
+        told = said.get("error", said)
+        error = error_of(told)
+    except (ValueError, AttributeError):
+        told, error = {}, None
+    if error is None and "code" in told:  # one of libSQL's protocol
+        error = BadEvent(str(told.get("message")), refusal=str(told["code"]))
+    if error is None:
+        error = LeaderUnreachable(
+            f"the node that leads answered with HTTP {answer.status}, not as the service does",
+            leader=service.leader.url,
+            outcome="unknown",
+        )
+    raise error
 
 
 def _asked(

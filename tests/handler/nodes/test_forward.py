@@ -13,7 +13,7 @@ from handler.record import Record
 from handler.service import Service
 from handler.settings import Settings
 from handler.streams import DOOR
-from sqlatch.errors import LeaderUnreachable
+from sqlatch.errors import BadEvent, LeaderUnreachable
 from tests.local_server import event
 from tests.sqlatch import socket_server
 from tests.sqlatch.socket_server import SocketServer
@@ -125,3 +125,41 @@ def test_an_error_of_the_leader_is_raised_for_a_direct_caller(tmp_path: Path) ->
     refusal = f"HTTP/1.1 503 x\r\ncontent-length: {len(body)}\r\n\r\n".encode() + body
     with node(tmp_path, refusal) as (service, _server), pytest.raises(LeaderUnreachable):
         forward.direct(service, {"query": "x"}, record(), ends_at_s=service.clock.now() + 5)
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        ("502 x", b"<html>Bad Gateway</html>"),
+        ("500 x", b'{"message": "Internal"}'),
+        ("200 OK", b"x"),
+    ],
+)
+def test_what_is_no_reply_is_not_taken_for_one(tmp_path: Path, status: str, body: bytes) -> None:
+    answer = f"HTTP/1.1 {status}\r\ncontent-length: {len(body)}\r\n\r\n".encode() + body
+    with node(tmp_path, answer) as (service, _server), pytest.raises(LeaderUnreachable) as refused:
+        forward.direct(service, {"query": "x"}, record(), ends_at_s=service.clock.now() + 5)
+    assert refused.value.outcome == "unknown"
+
+
+def test_a_refusal_of_the_protocol_is_told_to_a_direct_caller(tmp_path: Path) -> None:
+    body = b'{"message": "m", "code": "STREAM_CLOSED"}'
+    answer = f"HTTP/1.1 400 x\r\ncontent-length: {len(body)}\r\n\r\n".encode() + body
+    pipeline = {"pipeline": {"requests": []}, "database": "main"}
+    with node(tmp_path, answer) as (service, _server), pytest.raises(BadEvent) as refused:
+        forward.direct(service, pipeline, record(), ends_at_s=service.clock.now() + 5)
+    assert refused.value.refusal == "STREAM_CLOSED"
+
+
+def test_hops_that_are_no_number_are_refused_as_too_many(tmp_path: Path) -> None:
+    with node(tmp_path, OK) as (service, server):
+        answer = forwarded(service, record(), **{"sqlatch-hops": "many"})
+    assert answer["statusCode"] == 503
+    assert not server.requests
+
+
+def test_a_signature_is_not_sent_on_but_replaced_by_the_token_of_the_node(tmp_path: Path) -> None:
+    with node(tmp_path, OK) as (service, server):
+        forwarded(service, record(), authorization="AWS4-HMAC-SHA256 Credential=x")
+    assert b"authorization: Bearer ours\r\n" in server.requests[0]
+    assert b"AWS4" not in server.requests[0]
