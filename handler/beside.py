@@ -8,11 +8,9 @@ from locking.clock import Clock
 from storage import vectors
 
 if TYPE_CHECKING:
-    from handler.nodes.leaders_files import LeadersFiles
     from handler.turn import Turn
     from hrana.files import Files
     from hrana.table import Table
-    from sqlatch.kernel.node import Nodes
     from storage.engines import Engine
     from storage.follower.engine import Follower
 
@@ -47,19 +45,6 @@ def follower_of(settings: Settings) -> "Follower":
     )
 
 
-def leader_of(settings: Settings) -> "Nodes":
-    """Return the nodes that are asked what is not for this one."""
-    from sqlatch.kernel.node import Nodes
-
-    return Nodes(settings.nodes, settings.log_token)
-
-
-def leaders_files_of(leader: "Nodes") -> "LeadersFiles":
-    from handler.nodes.leaders_files import LeadersFiles
-
-    return LeadersFiles(leader)
-
-
 def memory_bytes(environment: Mapping[str, str]) -> int | None:
     """The memory of the function, None where this is no function."""
     megabytes = environment.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "")
@@ -76,8 +61,6 @@ def _choose_vectors(settings: Settings) -> None:
 
 def stream_files_of(settings: Settings, clock: Clock) -> "Files":
     """Return the files of streams, in the directory of the databases or the table of their logs."""
-    if settings.nodes:
-        return leaders_files_of(leader_of(settings))
     if settings.log_table is None:
         from hrana.directory import StreamFiles
 

@@ -13,12 +13,13 @@ from typing import Any
 
 from events.request import QueryEvent, parse
 from handler.beside import follower_of
-from handler.nodes.following import KEY, ROOT
+from handler.nodes.following import KEY
 from handler.nodes.leaders_files import LeadersFiles
 from handler.record import Record
 from handler.service import Service
 from handler.settings import Settings
 from sqlatch.kernel.errors import SqlatchError, Timeout, error_of
+from sqlatch.kernel.node import LOG_ROOT
 from storage.engine import Position
 from storage.nodes import ForLeader
 from storage.translate import DEADLINE_PASSED
@@ -70,9 +71,7 @@ class Embedded:
         request = parse(event)
         if not isinstance(request, QueryEvent) or request.link is not None:
             return None
-        reply = self._service.answer(request, record, ends_at_s=ends_at_s)
-        reply["meta"]["age_ms"] = self._age_ms(request.database)
-        return reply
+        return self._service.answer(request, record, ends_at_s=ends_at_s)
 
     def _pipeline(
         self, event: Mapping[str, Any], record: Record, ends_at_s: float
@@ -85,13 +84,6 @@ class Embedded:
             self._service, event, record, ends_at_s=ends_at_s, identity=self._identity
         )
         return reply
-
-    def _age_ms(self, database: str) -> float | None:
-        """Return how long ago the copy was the newest state; None if that is not known yet."""
-        newest_at_s = self._engine.newest_at_s(database)
-        if newest_at_s is None:
-            return None
-        return round(max(0.0, self._service.clock.now() - newest_at_s) * 1000, 3)
 
 
 def _as_in_the_contract(error: SqlatchError) -> SqlatchError:
@@ -112,4 +104,4 @@ class _Files(LeadersFiles):
         raise ForLeader
 
     def key_of(self, database: str) -> bytes:
-        return self._asked(f"{ROOT}/{database}/{KEY}", "the token one that may write to it")
+        return self._asked(f"{LOG_ROOT}/{database}/{KEY}", "the token one that may write to it")

@@ -11,6 +11,7 @@ from handler.settings import Settings
 from locking.clock import Clock
 
 if TYPE_CHECKING:
+    from handler.nodes.leaders_files import LeadersFiles
     from handler.nodes.leading import Leading
     from handler.tokens import Tokens
     from handler.turn import Turn
@@ -50,10 +51,15 @@ class Parts:
     def token_keys(self) -> str:
         """The public keys that tokens are checked with: at a follower those of the leader."""
         if self.settings.nodes and not self.settings.token_keys:
-            from handler.beside import leaders_files_of
-
-            return leaders_files_of(self.leader).token_keys
+            return self.leaders_files.token_keys
         return self.settings.token_keys
+
+    @cached_property
+    def leaders_files(self) -> "LeadersFiles":
+        """The keys of the node that is followed, asked for once."""
+        from handler.nodes.leaders_files import LeadersFiles
+
+        return LeadersFiles(self._followed)
 
     @cached_property
     def batons(self) -> "Batons":
@@ -64,6 +70,8 @@ class Parts:
 
     @cached_property
     def stream_files(self) -> "Files":
+        if self.settings.nodes:
+            return self.leaders_files
         from handler.beside import stream_files_of
 
         return stream_files_of(self.settings, self.clock)
@@ -82,9 +90,9 @@ class Parts:
 
     @cached_property
     def _followed(self) -> "Nodes":
-        from handler.beside import leader_of
+        from sqlatch.kernel.node import Nodes
 
-        return leader_of(self.settings)
+        return Nodes(self.settings.nodes, self.settings.log_token)
 
     @cached_property
     def leading(self) -> "Leading":

@@ -79,3 +79,21 @@ class Engine(Protocol):
 
     def tend(self, name: str, deadline_s: float) -> None:
         """Keep the database small, and quick to open for a new instance. Others may do it too."""
+
+
+class AtHome:
+    """The part of an engine whose databases are no other node's."""
+
+    follows = False
+
+    def age_s(self, _name: str) -> None:
+        return None
+
+    def lags(self) -> list[Lag]:
+        return []
+
+    def saw(self, _name: str, _position: Position) -> None:
+        """Nothing: each read asks for the newest state."""
+
+    def feed(self) -> None:
+        """Nothing: each read asks for the newest state."""

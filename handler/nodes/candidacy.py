@@ -4,11 +4,12 @@ import os
 import select
 import sys
 from contextlib import suppress
+from dataclasses import replace
 from typing import IO
 
 from handler import log
 from handler.nodes.leading import Leading
-from handler.nodes.standing import Standing
+from handler.nodes.standing import Standing, standing_of
 from handler.service import service
 from locking.leader import Candidate, hand_over
 from locking.lease import TableUnavailable
@@ -54,14 +55,9 @@ class Candidacy:
         seen, candidate = self.candidate.seen, self.candidate
         if seen is None:
             return Standing(resigned_until_boot_s=before.resigned_until_boot_s)
-        return Standing(
+        return replace(
+            standing_of(seen),
             seen_boot_s=candidate.seen_s,
-            node=seen.node,
-            number=seen.number,
-            version=seen.version,
-            since_s=seen.since_s,
-            renewed_s=seen.renewed_s,
-            duration_s=seen.duration_s,
             until_boot_s=candidate.until_s,
             until_s=candidate.until_epoch_s,
             resigned_until_boot_s=before.resigned_until_boot_s,

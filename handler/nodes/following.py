@@ -17,13 +17,12 @@ from handler.permission import access_of
 from handler.record import Record
 from handler.service import Service
 from sqlatch.kernel.errors import SqlatchError, Unauthorized
+from sqlatch.kernel.node import LOG_ROOT
 from storage.nodes import Part
 
 if TYPE_CHECKING:
     from handler.tokens import Access
 
-ROOT = "/-/log"
-"""No database has such a name, which a path may begin with too."""
 KEY = ".key"
 """In place of a database: the key that signs the batons of streams, which each node then knows.
 Below a database: the key for its own."""
@@ -33,7 +32,7 @@ _DATABASE = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 
 def is_for(path: str) -> bool:
     """Return whether a path is one of a log."""
-    return path == ROOT or path.startswith(f"{ROOT}/")
+    return path == LOG_ROOT or path.startswith(f"{LOG_ROOT}/")
 
 
 def answer(
@@ -50,7 +49,7 @@ def answer(
 
 def _part(service: Service, event: Mapping[str, Any], record: Record, ends_at_s: float) -> Part:
     method, path = http.route(event)
-    database, _, rest = path.removeprefix(ROOT).removeprefix("/").partition("/")
+    database, _, rest = path.removeprefix(LOG_ROOT).removeprefix("/").partition("/")
     access = _access(service, event)
     if access is not None:
         if database not in {"", KEY}:
@@ -81,7 +80,7 @@ def _access(service: Service, event: Mapping[str, Any]) -> "Access | None":
     The gateway lets everybody into the route of libSQL clients, and the local server knows nobody:
     there it needs a token, whatever the other routes ask for.
     """
-    if ROOT in str(event.get("routeKey")):
+    if LOG_ROOT in str(event.get("routeKey")):
         return access_of(service, event)
     return service.tokens.access(http.headers_of(event).get("authorization"), service.clock.now())
 

@@ -8,13 +8,13 @@ import json
 import time
 from functools import cached_property
 
-from handler.nodes.following import KEY, ROOT
+from handler.nodes.following import KEY
 from hrana.files import derived
 from sqlatch.kernel.aws.answer import OK
 from sqlatch.kernel.aws.errors import Unavailable
 from sqlatch.kernel.aws.signature import Request
 from sqlatch.kernel.errors import LeaderUnreachable
-from sqlatch.kernel.node import Nodes
+from sqlatch.kernel.node import LOG_ROOT, Nodes
 from storage.nodes import ForLeader
 
 CALL_S = 5.0
@@ -39,7 +39,7 @@ class LeadersFiles:
 
     @cached_property
     def _said(self) -> dict[str, str]:
-        answer = self._asked(f"{ROOT}/{KEY}", "SQLATCH_LOG_TOKEN one for all")
+        answer = self._asked(f"{LOG_ROOT}/{KEY}", "SQLATCH_LOG_TOKEN one for all")
         try:
             said: dict[str, str] = json.loads(answer)
         except ValueError as error:

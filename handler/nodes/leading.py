@@ -14,7 +14,7 @@ from math import inf
 from typing import TYPE_CHECKING, Any
 
 from handler.nodes.right import Right
-from handler.nodes.standing import Standing, StandingFile
+from handler.nodes.standing import Standing, StandingFile, standing_of
 from handler.settings import Settings
 from locking.clock import Clock
 from sqlatch.kernel.errors import BadEvent, LeaderUnreachable, LeaseLost, StorageError
@@ -202,16 +202,7 @@ class Leading:
             except TableUnavailable as error:
                 raise _nobody(f"the lease table does not answer: {error}") from error
             self._asked = (now_s, term)
-        if term is None:
-            return Standing()
-        return Standing(
-            node=term.node,
-            number=term.number,
-            version=term.version,
-            since_s=term.since_s,
-            renewed_s=term.renewed_s,
-            duration_s=term.duration_s,
-        )
+        return Standing() if term is None else standing_of(term)
 
     def _is_ours(self, standing: Standing) -> bool:
         return self._clock.boot() < standing.until_boot_s and self._clock.now() < standing.until_s

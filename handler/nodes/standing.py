@@ -13,7 +13,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 from zlib import crc32
+
+if TYPE_CHECKING:
+    from locking.leader import Term
 
 SIZE = 2_048
 HEAD = struct.Struct("<II")
@@ -41,6 +45,18 @@ class Standing:
     until_s: float = 0.0
     steps_down: bool = False
     resigned_until_boot_s: float = 0.0
+
+
+def standing_of(term: "Term") -> Standing:
+    """Return the standing of a node that has seen the term of another."""
+    return Standing(
+        node=term.node,
+        number=term.number,
+        version=term.version,
+        since_s=term.since_s,
+        renewed_s=term.renewed_s,
+        duration_s=term.duration_s,
+    )
 
 
 class StandingFile:

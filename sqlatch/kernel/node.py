@@ -18,6 +18,10 @@ from sqlatch.kernel.aws.signature import Request
 if TYPE_CHECKING:
     from sqlatch.kernel.aws.credentials import Wallet
 
+LOG_ROOT = "/-/log"
+"""The path below which a node serves its logs. No database has a name that begins so, and a path
+may begin with the name of one."""
+
 USER_AGENT = "sqlatch-node"
 
 _OF_AWS = re.compile(

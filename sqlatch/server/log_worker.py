@@ -11,10 +11,10 @@ from concurrent.futures import Future
 from itertools import count
 from typing import Any
 
+from sqlatch.kernel.node import LOG_ROOT
 from sqlatch.server.gateway import Answer, Event, refusal
 from sqlatch.server.worker import Worker
 
-PATH = "/-/log"
 OPTION = "--many"
 AT_ONCE = 64
 """Questions at the same time; each waits in a thread of the server and one of this worker."""
@@ -23,7 +23,7 @@ AT_ONCE = 64
 def is_for(event: Event) -> bool:
     """Return whether an event is one for this worker."""
     path = str(event.get("rawPath", ""))
-    return path == PATH or path.startswith(f"{PATH}/")
+    return path == LOG_ROOT or path.startswith(f"{LOG_ROOT}/")
 
 
 class LogWorker:

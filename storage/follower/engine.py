@@ -4,7 +4,6 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from functools import partial
-from math import inf
 from pathlib import Path
 
 from sqlatch.kernel.errors import BadEvent, SqlatchError
@@ -12,7 +11,7 @@ from sqlatch.kernel.node import Nodes
 from storage.engine import Commit, Granted, Moment, Position, Table
 from storage.follower.feed import Feed
 from storage.follower.neighbours import begin_with_one
-from storage.follower.remote import RemoteArchive, RemoteLog, Upstream, names
+from storage.follower.remote import RemoteArchive, RemoteLog, Upstream, sizes_bytes
 from storage.follower.seen import Seen
 from storage.follower.store import FollowerStore
 from storage.log.bookmark import position_in
@@ -84,16 +83,11 @@ class Follower:
     def saw(self, name: str, position: Position) -> None:
         self._seen_of(name).note(position)
 
-    def newest_at_s(self, name: str) -> float | None:
-        """Return when the copy was the newest state, epoch seconds; None if it is not known."""
-        at_s = self._replicas[name].checked_at_s
-        return None if at_s == -inf else at_s
-
     def names(self) -> list[str]:
         return sorted(self.sizes_bytes())
 
     def sizes_bytes(self) -> dict[str, int]:
-        return dict(sorted(names(self._upstream).items()))
+        return dict(sorted(sizes_bytes(self._upstream).items()))
 
     def add(self, name: str, copy: Path) -> None:
         raise ForLeader

@@ -2,7 +2,6 @@
 
 import json
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 from urllib.parse import quote, urlencode
@@ -11,7 +10,7 @@ from sqlatch.kernel.aws.answer import OK, Answer
 from sqlatch.kernel.aws.errors import TimedOut, Unavailable
 from sqlatch.kernel.aws.signature import Request
 from sqlatch.kernel.errors import LeaderUnreachable, SqlatchError, StorageError, Timeout, error_of
-from sqlatch.kernel.node import Nodes
+from sqlatch.kernel.node import LOG_ROOT, Nodes
 from storage.deadline import bound_s
 from storage.follower import wire
 from storage.log.archive import Archive, LtxFile, Start
@@ -23,9 +22,6 @@ from storage.translate import DEADLINE_PASSED
 
 EPOCH = 1
 """The same for every place: the other node knows where its records lie."""
-
-GONE = 410
-NOT_FOUND = 404
 
 CALL_S = 10.0
 """The longest that a call may take, beyond the time that the other node was asked to wait."""
@@ -52,7 +48,7 @@ class Upstream:
             if isinstance(error, TimedOut) and time.time() >= deadline_s:
                 raise Timeout(DEADLINE_PASSED) from error
             raise unreachable(self.nodes.url, error) from error
-        if answer.status in {OK, NOT_FOUND, GONE}:
+        if answer.status in {OK, wire.NOT_FOUND, wire.GONE}:
             return answer
         raise told(self.nodes.url, answer)
 
@@ -155,9 +151,9 @@ class RemoteLog:
 
     def _asked(self, asked: dict[str, str | int], deadline_s: float, wait_s: float) -> Answer:
         answer = self._upstream.get(
-            f"{wire.ROOT}/{self._database}", asked, deadline_s=deadline_s, wait_s=wait_s
+            f"{LOG_ROOT}/{self._database}", asked, deadline_s=deadline_s, wait_s=wait_s
         )
-        if answer.status == GONE:
+        if answer.status == wire.GONE:
             base = bytes.fromhex(answer.headers.get(wire.BASE, ""))
             raise Gone("the log does not reach back to this copy any more", base)
         if answer.status != OK:
@@ -174,18 +170,17 @@ class RemoteArchive(Archive):
 
     def __init__(self, upstream: Upstream, database: str) -> None:
         super().__init__(Path(database))
-        self._parts = _Parts(upstream, f"{wire.ROOT}/{database}/files")
-        self._base = b""
+        self._parts = _Parts(upstream, f"{LOG_ROOT}/{database}/files")
 
     def files(self) -> list[LtxFile]:
         return [
             ObjectFile(**cast("Any", wire.file_in(said)), objects=cast("Any", self._parts))
-            for said in self._parts.listed(self._base)
+            for said in self._parts.listed()
         ]
 
     def start_of(self, base: bytes) -> Start | None:
         """Return the start. The other node takes in a snapshot of that name before it answers."""
-        self._base = self._parts.base = base
+        self._parts.base = base
         return self.start()
 
 
@@ -197,9 +192,8 @@ class _Parts:
         self._path = path
         self.base = b""
 
-    def listed(self, base: bytes) -> list[dict[str, str | int | float]]:
-        asked: dict[str, str | int] = {"base": base.hex()} if base else {}
-        answer = self._upstream.get(self._path, asked, deadline_s=bound_s())
+    def listed(self) -> list[dict[str, str | int | float]]:
+        answer = self._upstream.get(self._path, self._asked(), deadline_s=bound_s())
         url = self._upstream.nodes.url
         if answer.status != OK:
             raise told(url, answer)
@@ -210,12 +204,11 @@ class _Parts:
         assert length is not None
         content = b""
         while len(content) < length:
-            asked: dict[str, str | int] = {
+            asked = {
+                **self._asked(),
                 "first": offset + len(content),
                 "bytes": min(length - len(content), wire.ANSWER_BYTES_MAX),
             }
-            if self.base:
-                asked["base"] = self.base.hex()
             answer = self._upstream.get(f"{self._path}/{key}", asked, deadline_s=bound_s())
             if answer.status != OK:
                 return None
@@ -224,10 +217,13 @@ class _Parts:
             content += answer.body
         return content
 
+    def _asked(self) -> dict[str, str | int]:
+        return {"base": self.base.hex()} if self.base else {}
 
-def names(upstream: Upstream, deadline_s: Callable[[], float] = bound_s) -> dict[str, int]:
-    """Return the databases of the other node with their sizes, in bytes."""
-    answer = upstream.get(wire.ROOT, {}, deadline_s=deadline_s())
+
+def sizes_bytes(upstream: Upstream) -> dict[str, int]:
+    """Return the sizes of the databases of the other node."""
+    answer = upstream.get(LOG_ROOT, {}, deadline_s=bound_s())
     if answer.status != OK:
         raise told(upstream.nodes.url, answer)
     return cast("dict[str, int]", said_in(upstream.nodes.url, answer)["databases"])

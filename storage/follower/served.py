@@ -12,12 +12,9 @@ from storage.log.archive import Archive
 from storage.log.log import Gone, Log, Place
 from storage.nodes import Part
 
-GONE = 410
-NOT_FOUND = 404
-
 
 class ServedLog:
-    """See `storage.engine.Tail`."""
+    """See `storage.nodes.Tail`."""
 
     def __init__(
         self,
@@ -35,7 +32,7 @@ class ServedLog:
             return self._records(asked, deadline_s)
         head, _, name = path.partition("/")
         if head != "files":
-            return Part(b"", NOT_FOUND)
+            return Part(b"", wire.NOT_FOUND)
         base = bytes.fromhex(_hex(asked, "base", ""))
         if not name:
             archive = self._tail.archive
@@ -43,7 +40,7 @@ class ServedLog:
             return Part(to_json({"files": files}))
         length = min(_number(asked, "bytes", wire.ANSWER_BYTES_MAX), wire.ANSWER_BYTES_MAX)
         content = self._tail.part(name, base, _number(asked, "first", 0), length)
-        return Part(b"", NOT_FOUND) if content is None else Part(content)
+        return Part(b"", wire.NOT_FOUND) if content is None else Part(content)
 
     def close(self) -> None:
         self._tail.close()
@@ -56,10 +53,10 @@ class ServedLog:
         try:
             found = self._tail.behind(after, log_id, until_s=until_s, deadline_s=deadline_s)
         except Gone as gone:
-            return Part(b"", GONE, {wire.BASE: gone.base.hex()})
-        content = wire.packed(record.content for record in found.records)
+            return Part(b"", wire.GONE, {wire.BASE: gone.base.hex()})
         first = _number(asked, "offset", 0)
-        part = content[first : first + wire.ANSWER_BYTES_MAX]
+        end = first + wire.ANSWER_BYTES_MAX
+        part = wire.packed((record.content for record in found.records), end)[first:end]
         headers = {}
         if found.log_id is not None:
             headers[wire.LOG_ID] = found.log_id.hex()

@@ -69,7 +69,8 @@ class Tail:
 
     def files(self, base: bytes) -> list[LtxFile]:
         """Return the files; before, take in the snapshot of that name, if its maker has died."""
-        self.archive.start_of(base)
+        if base:
+            self.archive.start_of(base)
         return self.archive.files()
 
     def part(self, path: str, base: bytes, offset: int, length: int) -> bytes | None:

@@ -18,8 +18,6 @@ from pathlib import Path
 
 from storage.log.archive import LtxFile
 
-ROOT = "/-/log"
-
 ANSWER_BYTES_MAX = 4 << 20
 """Of records or of a file in one answer: as base64 it fits into what Lambda takes back, 6 MB."""
 
@@ -29,15 +27,23 @@ LAST = "sqlatch-log-last"
 """Headers: the id of the log, the snapshot that it goes on behind, and the position of the newest
 record, if it is known; all in hex. Whoever has not reached that asks again."""
 
+GONE = 410
+NOT_FOUND = 404
+
 WAIT_S_MAX = 20.0
 """The longest that a question waits for a record."""
 
 _LENGTH = struct.Struct(">I")
 
 
-def packed(contents: Iterable[bytes]) -> bytes:
-    """Return records one behind the other."""
-    return b"".join(_LENGTH.pack(len(content)) + content for content in contents)
+def packed(contents: Iterable[bytes], size_bytes: int) -> bytes:
+    """Return records one behind the other, until they have that size."""
+    body = bytearray()
+    for content in contents:
+        body += _LENGTH.pack(len(content)) + content
+        if len(body) >= size_bytes:
+            break
+    return bytes(body)
 
 
 def unpacked(body: bytes) -> Iterator[bytes]:

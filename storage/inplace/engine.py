@@ -6,18 +6,18 @@ from pathlib import Path
 from sqlatch.kernel.errors import BadEvent
 from storage.copies import no_history
 from storage.engine import Commit, Granted, Moment, Position, Table
+from storage.engines import AtHome
 from storage.inplace import copies, removal
 from storage.inplace.files import Files
 from storage.inplace.store import Store
-from storage.nodes import Lag, Tail
+from storage.nodes import Tail
 from storage.work import Work
 
 
-class InPlace:
+class InPlace(AtHome):
     """The databases of a directory, `<name>.db` each."""
 
     needs_lease = True
-    follows = False
 
     def __init__(self, directory: Path) -> None:
         self._files = Files(directory)
@@ -48,18 +48,6 @@ class InPlace:
 
     def replay(self, name: str, directory: Path, granted: Granted) -> Position:
         raise no_history(name)
-
-    def age_s(self, _name: str) -> None:
-        return None
-
-    def lags(self) -> list[Lag]:
-        return []
-
-    def saw(self, name: str, position: Position) -> None:
-        """Nothing: each read asks for the newest state."""
-
-    def feed(self) -> None:
-        """Nothing: each read asks for the newest state."""
 
     def tail(self, name: str) -> Tail:
         raise BadEvent(

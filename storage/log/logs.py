@@ -9,12 +9,13 @@ from pathlib import Path
 
 from storage import copies
 from storage.engine import Commit, Granted, Moment, Position, Table
+from storage.engines import AtHome
 from storage.log.archive import Archive
 from storage.log.log import HISTORY_S, Log, Place, base_name
 from storage.log.replica import Replica
 from storage.log.slots import Slot
 from storage.log.timeline import Timeline
-from storage.nodes import Lag, Tail
+from storage.nodes import Tail
 from storage.work import Work
 
 KEEP_STATE_S = 10.0
@@ -24,13 +25,11 @@ Lay = Callable[[Archive, bytes, int], None]
 """Writes a snapshot that is to lie ready: among which files, by which name, of which position."""
 
 
-class Logs(ABC):
+class Logs(AtHome, ABC):
     """Databases of which each is a log, and the copies of them that this process has.
 
     An engine says where a log and its files lie, and how one begins. See `Engine`.
     """
-
-    follows = False
 
     poll_s: float
     """The time between two looks at a log for a node that follows it."""
@@ -75,18 +74,6 @@ class Logs(ABC):
 
         replay = Replay(self._replica(name, time.time), directory, granted)
         return replay.run(partial(self._begin, name))
-
-    def age_s(self, _name: str) -> None:
-        return None
-
-    def lags(self) -> list[Lag]:
-        return []
-
-    def saw(self, name: str, position: Position) -> None:  # noqa: B027
-        """Nothing: each read asks for the newest state."""
-
-    def feed(self) -> None:  # noqa: B027
-        """Nothing: each read asks for the newest state."""
 
     def tail(self, name: str) -> Tail:
         from storage.follower.served import ServedLog

@@ -20,8 +20,8 @@ from sqlatch.kernel.aws.answer import Answer
 from sqlatch.kernel.aws.errors import CutOff, NotConnected, TimedOut
 from sqlatch.kernel.aws.signature import Request
 from sqlatch.kernel.errors import LeaderUnreachable, SqlatchError, StorageError
+from sqlatch.kernel.node import LOG_ROOT
 from storage.engine import Freshness, Position
-from storage.follower import wire
 from storage.follower.engine import Follower
 from storage.log import compaction
 from storage.log.engine import InLog
@@ -172,7 +172,7 @@ class Leader:
 
     def answer(self, request: Request) -> Answer:
         asked = dict(parse_qsl(request.query))
-        rest = request.path.removeprefix(f"{wire.ROOT}/main").removeprefix("/")
+        rest = request.path.removeprefix(f"{LOG_ROOT}/main").removeprefix("/")
         part = self._tail.answer(rest, asked, time.time() + 10)
         return Answer(part.status, dict(part.headers), part.content, is_last=False)
 

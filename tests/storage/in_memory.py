@@ -27,7 +27,8 @@ from storage.engine import (
     WriteTransaction,
     closed_on_failure,
 )
-from storage.nodes import Lag, Tail
+from storage.engines import AtHome
+from storage.nodes import Tail
 from storage.pins import Pins
 from storage.translate import DatabaseReplaced, RecoveryNeeded
 from storage.version import Version
@@ -51,11 +52,10 @@ Shared = dict[str, Image]
 """What all instances see."""
 
 
-class InMemory:
+class InMemory(AtHome):
     """One instance's view of databases that it shares with others."""
 
     needs_lease = True
-    follows = False
 
     def __init__(self, shared: Shared) -> None:
         self._shared = shared
@@ -92,18 +92,6 @@ class InMemory:
 
     def replay(self, name: str, directory: Path, granted: Granted) -> Position:
         raise no_history(name)
-
-    def age_s(self, _name: str) -> None:
-        return None
-
-    def lags(self) -> list[Lag]:
-        return []
-
-    def saw(self, name: str, position: Position) -> None:
-        """Nothing: each read asks for the newest state."""
-
-    def feed(self) -> None:
-        """Nothing: each read asks for the newest state."""
 
     def tail(self, name: str) -> Tail:
         raise NotImplementedError
