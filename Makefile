@@ -10,7 +10,7 @@ SAM := .venv-sam/bin/sam
 PARALLEL := -n auto --maxprocesses 4 --dist worksteal
 OWN_MARKERS := console or e2e or slow or clients or django or wheel or nfs
 
-# Where bytecode is forbidden, each of a thousand processes compiles all that it imports.
+# Without bytecode each of a thousand processes compiles all that it imports.
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help demo test faults nfs django django6 django-suite three-nodes check mutants openapi bench format \
@@ -23,7 +23,7 @@ help:  ## list the commands
 env-%:
 	@$(PYTHON) -m tools.environments $*
 
-demo: $(if $(AWS),env-dev,env-demo)  ## load 336,776 flights through the handler and ask about them (LOG=1: into a log; AWS=1: in DynamoDB and S3, which moto plays)
+demo: $(if $(AWS),env-dev,env-demo)  ## load 336,776 flights through the handler and ask about them (LOG=1: into a log; AWS=1: DynamoDB and S3, played by moto)
 	@$(BIN)/python -m examples.flights $(if $(LOG),--log) $(if $(AWS),--aws)
 
 test: env-dev  ## run the test suite, but for the slow fault campaign and the built artifact
