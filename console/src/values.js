@@ -115,9 +115,9 @@ export function bytesText(bytes) {
 const NUMBERS = new Intl.NumberFormat("en-US");
 
 /** Return a number with its thousands apart. */
-export function count(number, noun) {
+export function count(number, noun, plural = `${noun}s`) {
   const text = NUMBERS.format(number);
-  return noun === undefined ? text : `${text} ${noun}${Number(number) === 1 ? "" : "s"}`;
+  return noun === undefined ? text : `${text} ${Number(number) === 1 ? noun : plural}`;
 }
 
 /** Return a time in milliseconds as people say it. */

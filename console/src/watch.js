@@ -46,30 +46,19 @@ export class Watch {
     }
   }
 
-  _draw({ health, since, doors, leases, statements }) {
+  _draw({ health, since, doors, leases, statements, cloudwatch }) {
     fill(this.counts,
       h("h2", {}, "Service"),
       h("p", { class: "soft facts-line" }, [health.status, `sqlatch ${health.version}`, `SQLite ${health.sqlite_version}`, since && `counted since ${new Date(since * 1000).toLocaleTimeString()}`].filter(Boolean).map((one) => h("span", {}, one))),
       [health.directory, health.lease_table].map(({ ok, error }) => (ok ? null : h("p", { class: "problem" }, error))),
       node(health),
-      doors ? this._doors(doors, leases) : h("p", { class: "soft" }, "Requests and statements are counted by sqlatch serve. On AWS the stack's dashboard in CloudWatch has them."),
+      h("h3", {}, "Requests"),
+      doors ? counted(doors, leases) : cloudwatch ? hours(cloudwatch) : elsewhere(this.app.database),
       h("h3", {}, "Leases"),
       health.leases.length ? table(["Database", "Holder", "Fence", "Ends"], health.leases.map((one) => [one.database, one.holder, one.fence, one.expired ? "expired" : `in ${timeText(Math.max(0, one.expires_at * 1000 - Date.now()))}`])) : h("p", { class: "soft" }, "None is held now."),
       statements ? [h("h3", {}, "Statements, by their time in all"), this._statements(statements)] : null,
       h("h3", {}, "Databases"),
       table(["Name", "Size"], health.databases.map(({ name, bytes }) => [name, bytes === undefined ? NOT_KNOWN : bytesText(bytes)])));
-  }
-
-  _doors(doors, leases) {
-    const { taken, wait_ms: wait, recoveries } = leases;
-    return [
-      h("h3", {}, "Requests"),
-      table(["Door", "Requests", "Errors", "Half within", "95 % within", "99 % within"], doors.map((one) => [
-        one.door, count(one.requests), one.errors ? `${count(one.errors)} (${Object.entries(one.codes).map(([code, number]) => `${code} ${number}`).join(", ")})` : "0",
-        ...[one.duration_ms.p50, one.duration_ms.p95, one.duration_ms.p99].map((ms) => (ms === null ? "" : timeText(ms))),
-      ])),
-      h("p", { class: "soft facts-line" }, h("span", {}, `${count(taken, "lease")} taken`), wait.p95 === null ? null : h("span", {}, `95 % waited ${timeText(wait.p95)} at most`), h("span", {}, `${count(recoveries)} recoveries`)),
-    ];
   }
 
   _statements(statements) {
@@ -120,6 +109,43 @@ export class Watch {
       tell(error.message);
     }
   }
+}
+
+const WITHIN = ["Half within", "95 % within", "99 % within"];
+
+/** The counts of a local server since its start, by door. */
+function counted(doors, { taken, wait_ms: wait, recoveries }) {
+  return [
+    table(["Door", "Requests", "Errors", ...WITHIN], doors.map((one) => [one.door, ...figures(one)])),
+    h("p", { class: "soft facts-line" }, h("span", {}, `${count(taken, "lease")} taken`), wait.p95 === null ? null : h("span", {}, `95 % waited ${timeText(wait.p95)} at most`), h("span", {}, count(recoveries, "recovery", "recoveries"))),
+  ];
+}
+
+/** The metrics of a function, of all its doors and instances together, by the hour. */
+function hours({ hours: all, namespace, service, problem }) {
+  if (problem) return h("p", { class: "problem" }, problem);
+  const from = h("p", { class: "soft" }, "From CloudWatch: all doors and the reaper together, a minute or two late. Metrics ", h("code", {}, namespace), " with service ", h("code", {}, service), ".");
+  const clock = (at) => new Date(at * 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+  return [
+    table(["Hour from", "Requests", "Errors", ...WITHIN, "Leases", "95 % waited", "Recoveries"], all.map((one) => [
+      clock(one.at), ...figures(one), count(one.leases.taken), duration(one.leases.wait_ms.p95), count(one.leases.recoveries),
+    ]), "hours"),
+    from,
+  ];
+}
+
+/** A function that is asked by its URL cannot ask CloudWatch; the credentials of a person can. */
+function elsewhere(database) {
+  return h("p", { class: "soft" }, "CloudWatch has the requests of a function. This page shows them where it is served by ", h("code", {}, `sqlatch console -u lambda://FUNCTION/${database}`), " on a machine with credentials of AWS.");
+}
+
+function figures({ requests, errors, codes, duration_ms: { p50, p95, p99 } }) {
+  const kinds = Object.entries(codes).map(([code, number]) => `${code} ${number}`).join(", ");
+  return [count(requests), errors ? `${count(errors)} (${kinds})` : "0", ...[p50, p95, p99].map(duration)];
+}
+
+function duration(ms) {
+  return ms === null ? "" : timeText(Number(ms));
 }
 
 /** This node among others, and its copies where it follows another one's log. */

@@ -14,9 +14,13 @@ from sqlatch.client import Client
 from sqlatch.errors import BadEvent, SqlatchError, Unauthorized
 from sqlatch.kernel import console
 from sqlatch.request import is_repeatable
+from sqlatch.server.cloudwatch import CloudWatch
 from sqlatch.server.gateway import Answer, Event, refusal
+from sqlatch.server.watch import PATH as WATCH
+from sqlatch.transports.lambda_ import LambdaTransport
 
 READ, QUERY, HEALTH = "/read", "/query", "/health"
+ASKED = {("GET", HEALTH), ("GET", WATCH), ("POST", READ), ("POST", QUERY)}
 
 
 class Proxy:
@@ -25,6 +29,10 @@ class Proxy:
     def __init__(self, client: Client) -> None:
         self.secret = secrets.token_urlsafe(32)
         self._client = client
+        self._metrics: CloudWatch | None = None
+        if isinstance(transport := client.transport, LambdaTransport):
+            target = transport.target
+            self._metrics = CloudWatch(transport.client_of, target.function, target.qualifier)
 
     def answer(self, event: Event) -> Answer:
         """Return the answer to a request of the page."""
@@ -32,7 +40,7 @@ class Proxy:
         takes_gzip = "gzip" in event["headers"].get("accept-encoding", "")
         if method == "GET" and (page := console.answer(path, accepts_gzip=takes_gzip)) is not None:
             return page
-        if (method, path) not in {("GET", HEALTH), ("POST", READ), ("POST", QUERY)}:
+        if (method, path) not in ASKED or (path == WATCH and self._metrics is None):
             return refusal(404, f"no such path: {path}")
         try:
             self._check(event["headers"])
@@ -48,6 +56,8 @@ class Proxy:
     def _reply(self, path: str, body: str) -> dict[str, Any]:
         if path == HEALTH:
             return self._client.health()
+        if path == WATCH and self._metrics is not None:
+            return {"health": self._client.health(), "cloudwatch": self._metrics.counts()}
         fields = _fields(body)
         if path == READ and "history" not in fields:
             fields["read_only"] = True

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 CONNECT_S_MAX = 5.0
 CONNECTIONS_MAX = 10
+BESIDE_S = 20.0
+"""For each answer of another service than Lambda."""
+
 CLIENTS_MAX = 4
 """A client of boto3 has one timeout for all its calls, so there is one for each that is wanted."""
 
@@ -33,7 +36,7 @@ class LambdaTransport:
             import boto3
         except ImportError as error:
             raise BadUrl("lambda:// needs boto3: pip install sqlatch[aws]") from error
-        self._target = target
+        self.target = target
         self._token = token
         self._new_session = partial(boto3.Session, region_name=target.region)
         self._begin()
@@ -69,16 +72,22 @@ class LambdaTransport:
         while self._clients:
             self._clients.popitem()[1].close()
 
+    def client_of(self, service: str) -> Any:
+        """Return another client of boto3, for a service of AWS beside the function."""
+        with self._making:
+            config = _config(BESIDE_S)
+            return self._session.client(service, config=config)  # type: ignore[call-overload]
+
     def _call(self, payload: bytes, timeout_s: float) -> bytes:
         """Invoke the function and return its answer; raise its error."""
         qualifier: dict[str, Any] = (
-            {} if self._target.qualifier is None else {"Qualifier": self._target.qualifier}
+            {} if self.target.qualifier is None else {"Qualifier": self.target.qualifier}
         )
         with self._translated():
             client = self._client(timeout_s)
             with within(timeout_s):
                 answer = client.invoke(
-                    FunctionName=self._target.function, Payload=payload, **qualifier
+                    FunctionName=self.target.function, Payload=payload, **qualifier
                 )
                 content = answer["Payload"].read()
         if answer.get("FunctionError"):

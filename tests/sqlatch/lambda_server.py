@@ -29,12 +29,17 @@ class Answer:
 
 @dataclass(slots=True)
 class LambdaServer:
-    """The server: `events` it has seen, `mishaps` that befall the next invokes, one each."""
+    """The server: `events` it has seen, `mishaps` that befall the next invokes, one each.
+
+    `configuration` is what AWS says of the function.
+    """
 
     url: str
     events: list[Any] = field(default_factory=list)
     paths: list[str] = field(default_factory=list)
     mishaps: list[Answer | None] = field(default_factory=list)
+    configuration: dict[str, Any] = field(default_factory=dict)
+    refuses_configuration: Answer | None = None
     changes: Callable[[Any], Any] = lambda event: event
     one_at_a_time: threading.Lock = field(default_factory=threading.Lock)
 
@@ -89,9 +94,16 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
 
+    def do_GET(self) -> None:
+        state: LambdaServer = self.server.state  # type: ignore[attr-defined]
+        assert self.path.partition("?")[0] == f"{PATH}{FUNCTION}/configuration"
+        self._send(state.refuses_configuration or Answer(200, state.configuration))
+
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["content-length"]))
-        answer = self.server.state.answer(self.path, body)  # type: ignore[attr-defined]
+        self._send(self.server.state.answer(self.path, body))  # type: ignore[attr-defined]
+
+    def _send(self, answer: Answer) -> None:
         content = (
             answer.body if isinstance(answer.body, bytes) else json.dumps(answer.body).encode()
         )
