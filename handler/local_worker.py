@@ -15,6 +15,7 @@ from handler.beside import engine_of
 from handler.local import invoke
 from handler.service import service
 from handler.settings import Settings, SettingsError
+from locking import waiting
 from sqlatch.kernel.errors import LeaderUnreachable, SqlatchError
 
 CHECK = "check"
@@ -27,6 +28,10 @@ MANY = "--many"
 
 LINE = "line"
 """In an answer, what its line in the log says: the server counts it."""
+
+WAITS = "waits"
+"""In a line that is no answer: the database whose lease the request waits for, null when it no
+longer does."""
 
 LEAD = "--lead"
 """Answer nothing: stand for the lease of the leader, for this node."""
@@ -68,6 +73,7 @@ def main() -> None:
     if MANY in sys.argv:
         _answer_many(answers)
         return
+    waiting.WAITS.set(lambda database: _write(answers, {WAITS: database}))
     for line in sys.stdin.buffer:
         event = json.loads(line)
         last.fields = None

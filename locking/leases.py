@@ -10,7 +10,7 @@ from sqlatch.kernel.errors import LeaseBusy, StorageError
 
 from .clock import Clock
 from .lease import Claim, HeldLease, Lease, LeaseTable, TableUnavailable, Taken, Throttled
-from .waiting import Queue, waits
+from .waiting import Queue, tell, waits
 
 MARGIN_S = 2.0
 """The time of a lease beyond its request's deadline: the time that a commit may take."""
@@ -74,7 +74,7 @@ class Leases:
         database = claim.database
         started_s = self._clock.now()
         queue = Queue(self._clock.chance)
-        perhaps_taken = False
+        perhaps_taken = waiting = False
         while True:
             now_s = self._clock.now()
             used_until_s = deadline_s if use_s is None else now_s + use_s
@@ -93,6 +93,8 @@ class Leases:
                     perhaps_taken = True
             else:
                 if isinstance(answer, Taken):
+                    if waiting:
+                        tell(None)
                     waited_ms = self._waited_ms(started_s)
                     return Lease(answer.held, answer.taken_over, waited_ms, self._clock)
                 failure = answer
@@ -101,7 +103,11 @@ class Leases:
             left_s = waits_until_s - self._clock.now()
             if left_s <= 0:
                 break
+            if not waiting:
+                waiting = True
+                tell(database)
             self._clock.sleep(min(queue.wait_s(left_s), left_s))
+        tell(None)
         if perhaps_taken:
             self._release(database, claim.lock_id, until_s=deadline_s)
         raise _refusal(database, failure, self._waited_ms(started_s))

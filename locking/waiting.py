@@ -1,6 +1,7 @@
 """The wait of a contender between two tries: the longer, the more others it sees waiting."""
 
 from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 
 from .lease import HeldLease
 
@@ -25,6 +26,17 @@ THROTTLED_MAX_S = 3.2
 CALMS_BY = 0.8
 """Waits where DynamoDB throttles: the first, which doubles up to the second; each answer
 that gets through takes a fifth off."""
+
+
+WAITS: ContextVar[Callable[[str | None], None] | None] = ContextVar("waits", default=None)
+"""Called in this thread when a request begins to wait for the lease on a database, with its name,
+and with None when the wait is over. Not called for a lease that is free at the first try."""
+
+
+def tell(database: str | None) -> None:
+    """Tell who wants to know that a wait begins, or is over."""
+    if (told := WAITS.get()) is not None:
+        told(database)
 
 
 def waits(chance: Callable[[], float]) -> Iterator[float]:

@@ -46,7 +46,7 @@ export class Watch {
     }
   }
 
-  _draw({ health, since, doors, leases, statements, cloudwatch }) {
+  _draw({ health, since, doors, leases, waiting, statements, cloudwatch }) {
     fill(this.counts,
       h("h2", {}, "Service"),
       h("p", { class: "soft facts-line" }, [health.status, `sqlatch ${health.version}`, `SQLite ${health.sqlite_version}`, since && `counted since ${new Date(since * 1000).toLocaleTimeString()}`].filter(Boolean).map((one) => h("span", {}, one))),
@@ -56,6 +56,7 @@ export class Watch {
       doors ? counted(doors, leases) : cloudwatch ? hours(cloudwatch) : elsewhere(this.app.database),
       h("h3", {}, "Leases"),
       health.leases.length ? table(["Database", "Holder", "Fence", "Ends"], health.leases.map((one) => [one.database, one.holder, one.fence, one.expired ? "expired" : `in ${timeText(Math.max(0, one.expires_at * 1000 - Date.now()))}`])) : h("p", { class: "soft" }, "None is held now."),
+      waiting ? waits(waiting) : null,
       statements ? [h("h3", {}, "Statements, by their time in all"), this._statements(statements)] : null,
       h("h3", {}, "Databases"),
       table(["Name", "Size"], health.databases.map(({ name, bytes }) => [name, bytes === undefined ? NOT_KNOWN : bytesText(bytes)])));
@@ -114,11 +115,18 @@ export class Watch {
 const WITHIN = ["Half within", "95 % within", "99 % within"];
 
 /** The counts of a local server since its start, by door. */
-function counted(doors, { taken, wait_ms: wait, recoveries }) {
+function counted(doors, { taken, wait_ms: wait, takeovers, recoveries }) {
   return [
     table(["Door", "Requests", "Errors", ...WITHIN], doors.map((one) => [one.door, ...figures(one)])),
-    h("p", { class: "soft facts-line" }, h("span", {}, `${count(taken, "lease")} taken`), wait.p95 === null ? null : h("span", {}, `95 % waited ${timeText(wait.p95)} at most`), h("span", {}, count(recoveries, "recovery", "recoveries"))),
+    h("p", { class: "soft facts-line" }, h("span", {}, `${count(taken, "lease")} taken`), wait.p95 === null ? null : h("span", {}, `95 % waited ${timeText(wait.p95)} at most`), h("span", {}, count(takeovers, "takeover")), h("span", {}, count(recoveries, "recovery", "recoveries"))),
   ];
+}
+
+/** The requests that wait at this moment: writers for a lease, and any for one of the workers. */
+function waits({ leases, turns }) {
+  const parts = Object.entries(leases).map(([database, number]) => `${count(number, "writer")} for ${database}`);
+  if (turns) parts.push(`${count(turns, "request")} for a worker`);
+  return h("p", { class: "soft" }, parts.length ? `Waiting now: ${parts.join(", ")}.` : "No writer waits now.");
 }
 
 /** The metrics of a function, of all its doors and instances together, by the hour. */

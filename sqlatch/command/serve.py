@@ -99,7 +99,9 @@ def serve(
     try:
         if problem := pool.problem():
             raise Failure(f"nothing is served: {problem}", Exit.REFUSED)
-        answer = watched(pool.answer, watch) if _shows_page(environment) else pool.answer
+        answer: Callable[[Event], Answer] = pool.answer
+        if _shows_page(environment):
+            answer = watched(pool.answer, watch, beside=pool.answer_beside, waiting=pool.waiting)
         server = _listening(answer, host, port, names=names, origins=origins, workers=workers)
         signal.signal(signal.SIGTERM, lambda *_: server.stop())
         signal.signal(signal.SIGINT, lambda *_: server.stop())

@@ -54,7 +54,7 @@ class Watch:
         self._doors: dict[str, Door] = {}
         self._statements: dict[tuple[str, str], Statement] = {}
         self._lease_waits_ms: deque[float] = deque(maxlen=DURATIONS_KEPT)
-        self._leases = self._recoveries = 0
+        self._leases = self._takeovers = self._recoveries = 0
 
     def note(self, line: Mapping[str, Any]) -> None:
         """Count a request by its line in the log, which holds no values."""
@@ -70,6 +70,7 @@ class Watch:
             if "lease_wait_ms" in line:
                 self._leases += 1
                 self._lease_waits_ms.append(line["lease_wait_ms"])
+            self._takeovers += line.get("leases_taken_over", 0)
             self._recoveries += line.get("hot_journals_recovered", 0)
             for shape in line.get("shapes", ()):
                 self._add(str(line.get("database", "")), shape)
@@ -94,6 +95,7 @@ class Watch:
                 "leases": {
                     "taken": self._leases,
                     "wait_ms": _percentiles(self._lease_waits_ms),
+                    "takeovers": self._takeovers,
                     "recoveries": self._recoveries,
                 },
                 "statements": [
@@ -110,17 +112,30 @@ class Watch:
             }
 
 
-def watched(answer: Callable[[Event], Answer], watch: Watch) -> Callable[[Event], Answer]:
-    """Return `answer` with GET /console/watch, for those who may ask for the health."""
+def watched(
+    answer: Callable[[Event], Answer],
+    watch: Watch,
+    *,
+    beside: Callable[[Event], Answer],
+    waiting: Callable[[], Mapping[str, Any]],
+) -> Callable[[Event], Answer]:
+    """Return `answer` with GET /console/watch, for those who may ask for the health.
+
+    `beside` answers these while all others wait, of whom `waiting` tells.
+    """
 
     def answering(event: Event) -> Answer:
         if event["rawPath"] != PATH or event["requestContext"]["http"]["method"] != "GET":
             return answer(event)
         headers = {**event["headers"], "accept-encoding": "identity"}
-        health = answer({**event, "rawPath": "/health", "headers": headers})
+        health = beside({**event, "rawPath": "/health", "headers": headers})
         if health["statusCode"] not in (200, 503):
             return health
-        body = {"health": json.loads(health["body"]), **watch.counts()}
+        body = {
+            "health": json.loads(health["body"]),
+            "waiting": waiting(),
+            **watch.counts(),
+        }
         return {**health, "statusCode": 200, "body": json.dumps(body)}
 
     return answering

@@ -11,6 +11,9 @@ from typing import Any
 from sqlatch import packages
 from sqlatch.server.gateway import Event
 
+WAITS = "waits"
+"""In a line that is no answer: the database whose lease the request waits for, or null."""
+
 END_S = 5
 """How long a worker may go on with its request after the server has ended."""
 
@@ -37,6 +40,8 @@ class Worker:
         assert process.stdin is not None
         assert process.stdout is not None
         self.process = process
+        self.waits: str | None = None
+        """The database whose lease its request waits for, now."""
         self._events, self._answers = process.stdin, process.stdout
 
     def ask(self, event: Event | str) -> Any:
@@ -46,10 +51,15 @@ class Worker:
             self._events.flush()
         except OSError as error:
             raise WorkerEnded(self.end(), began=False) from error
-        line = self._answers.readline()
-        if not line.endswith(b"\n"):
-            raise WorkerEnded(self.end(), began=True)
-        return json.loads(line)
+        while True:
+            line = self._answers.readline()
+            if not line.endswith(b"\n"):
+                raise WorkerEnded(self.end(), began=True)
+            answer = json.loads(line)
+            is_answer = not (isinstance(answer, dict) and WAITS in answer)
+            self.waits = None if is_answer else answer[WAITS]
+            if is_answer:
+                return answer
 
     def end(self) -> int:
         """Let the process end, which it does when it has answered; return its exit code."""

@@ -2,7 +2,7 @@
 
 import sys
 import threading
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -19,11 +19,28 @@ LINE = "line"
 """In an answer: what the worker's log says of the request."""
 
 
+class Queue:
+    """The number of those who are inside its block."""
+
+    def __init__(self) -> None:
+        self.length = 0
+        self._changing = threading.Lock()
+
+    def __enter__(self) -> None:
+        with self._changing:
+            self.length += 1
+
+    def __exit__(self, *_error: object) -> None:
+        with self._changing:
+            self.length -= 1
+
+
 class Workers:
     """Workers that are started when they are needed, as Lambda starts instances.
 
-    There are at most `at_once`, and one for the schedule. The worker that was used last is asked
-    first, so that its caches are warm and no more are started than are needed.
+    There are at most `at_once`, one for the schedule, and one for those who watch. The worker that
+    was used last is asked first, so that its caches are warm and no more are started than are
+    needed.
     """
 
     def __init__(
@@ -35,6 +52,8 @@ class Workers:
         note: Callable[[Mapping[str, Any]], None] | None = None,
     ) -> None:
         self._turns = threading.BoundedSemaphore(at_once + 1)
+        self._turn_beside = threading.Semaphore()
+        self._queue = Queue()
         self._environment = environment
         self._options = options
         self._note = note
@@ -58,8 +77,23 @@ class Workers:
         """Return the answer of a worker, in turn."""
         if log_worker.is_for(event):
             return self._logs.answer(event)
-        with self._turns:
+        if not self._turns.acquire(blocking=False):
+            with self._queue:
+                self._turns.acquire()
+        try:
             return self._answer(event)
+        finally:
+            self._turns.release()
+
+    def answer_beside(self, event: Event) -> Answer:
+        """Return the answer to one who watches: a worker beside the others, for one at a time."""
+        with self._turn_beside:
+            return self._answer(event)
+
+    def waiting(self) -> dict[str, Any]:
+        """Return how many requests wait at this moment: for a lease by database, and for a turn."""
+        waits = Counter(worker.waits for worker in list(self._all) if worker.waits is not None)
+        return {"leases": dict(sorted(waits.items())), "turns": self._queue.length}
 
     def _answer(self, event: Event) -> Answer:
         while True:

@@ -2,9 +2,14 @@
 
 import json
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from examples.tables import QUESTIONS
+from handler.settings import LEASES_FILE
+from locking.clock import Clock
+from locking.leases import Leases
+from locking.sqlite import SQLiteTable
 from tests.console.conftest import Open, run, screen, served, status
 
 BY_PLANE = "SELECT * FROM flights WHERE tailnum = :plane ORDER BY time_hour"
@@ -59,6 +64,25 @@ def test_from_the_link_to_the_slowest_query_and_its_missing_index(opened: Open, 
     page.locator(".plan-node.good", has_text="flights_by_tailnum").wait_for()
     screen(page, "walk-3-after")
     ask(link, query="DROP INDEX flights_by_tailnum")
+
+
+def test_a_writer_that_waits_for_a_lease_is_seen_as_long_as_it_waits(
+    opened: Open, link: str, databases: Path
+) -> None:
+    clock = Clock()
+    leases = Leases(SQLiteTable(databases / LEASES_FILE), clock=clock)
+    page = opened("&view=watch")
+    page.get_by_text("No writer waits now.").wait_for()
+    with ThreadPoolExecutor(1) as thread:
+        with leases.hold("flights", holder="another", deadline_s=clock.now() + 60):
+            writer = thread.submit(ask, link, query="CREATE TABLE IF NOT EXISTS waited (a)")
+            page.get_by_text("Waiting now: 1 writer for flights.").wait_for()
+            page.get_by_role("cell", name="another").wait_for()
+            screen(page, "waiting-light")
+        writer.result()
+    page.get_by_text("No writer waits now.").wait_for()
+    ask(link, query="DROP TABLE waited")
+    leases.close()
 
 
 def test_a_database_in_a_log_is_read_as_it_was_and_branched_from(

@@ -9,7 +9,7 @@ from locking.clock import Clock
 from locking.lease import GRACE_S, Claim, HeldLease, TableUnavailable, Taken, Throttled
 from locking.leases import MARGIN_S, RELEASE_S, Leases
 from locking.sqlite import SQLiteTable
-from locking.waiting import WAIT_MAX_S
+from locking.waiting import WAIT_MAX_S, WAITS
 from sqlatch.kernel.errors import LeaseBusy, LeaseLost, StorageError
 
 START_S = 1_800_000_000.0
@@ -106,6 +106,34 @@ def test_a_busy_lease_is_waited_for_and_had_when_it_is_given_back(
         assert 330 < lease.waited_ms < 410
         assert not lease.taken_over
     assert time.slept[:6] == pytest.approx([0.005, 0.01, 0.02, 0.04, 0.075, 0.075])
+
+
+def test_who_watches_is_told_of_a_wait_once_and_of_its_end_and_of_nothing_else(
+    leases: Leases, time: MovedClock
+) -> None:
+    told: list[str | None] = []
+    token = WAITS.set(told.append)
+    deadline_s = START_S + 10
+    with leases.hold("main", holder="first", deadline_s=deadline_s) as first:
+        assert told == []
+        calls = iter(range(5))
+
+        def give_back_at_last() -> None:
+            if next(calls) == 3:
+                leases._table.give_back("main", first.held.lock_id)
+
+        time.at_sleep = give_back_at_last
+        with leases.hold("main", holder="second", deadline_s=deadline_s):
+            assert len(time.slept) == 4
+            assert told == ["main", None]
+            time.at_sleep = lambda: None
+            with (
+                pytest.raises(LeaseBusy),
+                leases.hold("main", holder="third", deadline_s=deadline_s),
+            ):
+                pass
+    assert told == ["main", None] * 2
+    WAITS.reset(token)
 
 
 def test_a_lease_held_until_the_deadline_is_busy_and_says_who_and_until_when(

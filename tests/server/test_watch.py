@@ -1,6 +1,7 @@
 """The counts of a local server: by door, by shape of statement, and for whom."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -67,30 +68,38 @@ def test_shapes_past_the_limit_are_counted_together(monkeypatch: pytest.MonkeyPa
 
 def test_leases_their_waits_and_recoveries_are_counted() -> None:
     counted = Watch()
-    counted.note(line(kind="write", lease_wait_ms=4.0, hot_journals_recovered=1))
+    counted.note(line(kind="write", lease_wait_ms=4.0, leases_taken_over=1))
+    counted.note(line(kind="reap", hot_journals_recovered=1))
 
     assert counted.counts()["leases"] == {
         "taken": 1,
         "wait_ms": {"p50": 4.0, "p95": 4.0, "p99": 4.0},
+        "takeovers": 1,
         "recoveries": 1,
     }
 
 
 @pytest.mark.parametrize("status", [200, 503, 401])
 def test_the_counts_are_for_those_who_may_ask_for_the_health(status: int) -> None:
-    asked: list[str] = []
+    asked: list[tuple[str, str]] = []
 
-    def answer(event: dict[str, Any]) -> dict[str, Any]:
-        asked.append(event["rawPath"])
-        return {"statusCode": status, "headers": {}, "body": '{"status": "ok"}'}
+    def answers(who: str) -> Callable[[dict[str, Any]], dict[str, Any]]:
+        def answer(event: dict[str, Any]) -> dict[str, Any]:
+            asked.append((who, event["rawPath"]))
+            return {"statusCode": status, "headers": {}, "body": '{"status": "ok"}'}
+
+        return answer
 
     get = event("")
     get["rawPath"] = watch.PATH
     get["requestContext"]["http"]["method"] = "GET"
-    said = watched(answer, Watch())(get)
+    waiting = {"leases": {"main": 2}, "turns": 1}
+    answer = watched(answers("in turn"), Watch(), beside=answers("beside"), waiting=lambda: waiting)
+    said = answer(get)
 
-    assert asked == ["/health"]
+    assert asked == [("beside", "/health")]
     assert said["statusCode"] == (401 if status == 401 else 200)
     assert ("statements" in json.loads(said["body"])) is (status != 401)
-    assert watched(answer, Watch())(event("SELECT 1"))["statusCode"] == status
-    assert asked == ["/health", "/query"]
+    assert status == 401 or json.loads(said["body"])["waiting"] == waiting
+    assert answer(event("SELECT 1"))["statusCode"] == status
+    assert asked[1:] == [("in turn", "/query")]

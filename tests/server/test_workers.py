@@ -9,6 +9,10 @@ from typing import Any
 
 import pytest
 
+from handler.settings import LEASES_FILE
+from locking.clock import Clock
+from locking.leases import Leases
+from locking.sqlite import SQLiteTable
 from sqlatch.server.workers import Workers
 from tests import local_server
 
@@ -49,6 +53,27 @@ def test_others_are_answered_while_a_query_runs_until_its_worker_dies(workers: W
     assert long.result() == (500, {"message": "the worker that had the request has ended"})
     # The idle worker was killed too, before it was asked: another one is.
     assert ask(workers, "SELECT n FROM t")[1]["rows"] == [[7]]
+
+
+def test_writers_that_wait_at_this_moment_are_counted(directory: Path) -> None:
+    """Three of which two have a worker, while another process has the lease."""
+    settings = {name: value for name, value in os.environ.items() if "SQLATCH" not in name}
+    workers = Workers({**settings, "SQLATCH_DATABASES": str(directory)})
+    assert ask(workers, "CREATE TABLE t (n)")[0] == 200
+    clock = Clock()
+    leases = Leases(SQLiteTable(directory / LEASES_FILE), clock=clock)
+    with ThreadPoolExecutor(3) as threads:
+        with leases.hold("main", holder="another", deadline_s=clock.now() + 60):
+            writers = [threads.submit(ask, workers, "INSERT INTO t VALUES (1)") for _ in range(3)]
+            while workers.waiting() != {"leases": {"main": 2}, "turns": 1}:
+                assert not any(writer.done() for writer in writers)
+                clock.sleep(0.01)
+            # Whoever watches is answered meanwhile.
+            assert workers.answer_beside(local_server.event("SELECT 1"))["statusCode"] == 200
+        assert [writer.result()[0] for writer in writers] == [200] * 3
+    assert workers.waiting() == {"leases": {}, "turns": 0}
+    workers.end()
+    leases.close()
 
 
 def test_one_worker_is_enough_for_requests_in_turn(workers: Workers) -> None:
