@@ -3,6 +3,9 @@
 import gc
 import json
 import os
+import shutil
+import tempfile
+import time
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
@@ -17,6 +20,7 @@ from benchmarks import cloud_server
 from handler import local
 from handler.service import Service, service
 from sqlatch.kernel.errors import SqlatchError
+from storage.log.moments import Clocks
 from tests import dynamodb_server
 from tests.faults import tally
 from tests.faults.machine import Time
@@ -30,6 +34,13 @@ settings.load_profile("sqlatch")
 SETTINGS = ("SQLATCH_", "POWERTOOLS_", "AWS_", "LOG_LEVEL", "_X_AMZN_TRACE_ID")
 """Beginnings of variables that the service, boto3 or a client reads, but for the campaign's own."""
 
+MEMORY = Path("/dev/shm")
+MEMORY_FREE_BYTES_MIN = 2 << 30
+"""Ten times what a run needs at once, since the directory of a test that passed is removed."""
+
+ON_DISK = ("e2e", "nfs", "wheel")
+"""Tests of NFS on a real file system, and tests that unpack and link packages."""
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
@@ -40,7 +51,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     """Take out what the shell that started the tests has set up for its own use."""
     for name in [name for name in os.environ if name.startswith(SETTINGS)]:
         if not name.startswith(("SQLATCH_FAULTS_", "SQLATCH_NFS_")):
@@ -52,6 +63,19 @@ def pytest_configure() -> None:
     }
     for name in ("no_proxy", "NO_PROXY"):
         os.environ[name] = ",".join([*os.environ.get(name, "").split(), "localhost,127.0.0.1"])
+    if not (tally.FULL or config.option.markexpr in ON_DISK or "TMPDIR" in os.environ):
+        keep_temporary_files_in_memory()
+
+
+def keep_temporary_files_in_memory() -> None:
+    """Have a sync cost nothing: on a disk, tests wait for it half of their time.
+
+    None of these tests cuts the power. A process that is killed leaves what it wrote on either, and
+    what a crash of the machine leaves is simulated. To run them on a disk, set TMPDIR.
+    """
+    if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free >= MEMORY_FREE_BYTES_MIN:
+        os.environ["TMPDIR"] = str(MEMORY)
+        tempfile.tempdir = None
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -208,6 +232,13 @@ def stopped_time(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr("handler.service.Clock", time.clock)
     forget(service)
     return time
+
+
+@pytest.fixture
+def frozen_clocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What an instance knows of a log for some seconds it knows for good: no machine is slow."""
+    moment = Clocks(epoch=time.time).moment()
+    monkeypatch.setattr(Clocks, "moment", lambda _clocks: moment)
 
 
 @pytest.fixture

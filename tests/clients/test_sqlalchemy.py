@@ -125,6 +125,7 @@ from sqlalchemy.dialects import registry
 from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.ext.asyncio import async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlatch.aio import exchange
 
 registry.register("sqlatch.http", "sqlatch.sqlalchemy", "HttpDialect")
 url = urlsplit(os.environ["SQLATCH_URL"])
@@ -137,6 +138,20 @@ class Bird(Base):
     __tablename__ = "bird"
     id: Mapped[int] = mapped_column(primary_key=True)
     name: Mapped[str] = mapped_column(unique=True)
+
+sent = asyncio.Event()
+traced = exchange._traced
+
+def noted():
+    async def note(_session, _context, chunk):
+        if b"RECURSIVE" in chunk.chunk:
+            sent.set()
+
+    config = traced()
+    config.on_request_chunk_sent.append(note)
+    return config
+
+exchange._traced = noted
 
 async def program():
     engine = create_async_engine(f"sqlatch+http://{url.netloc}/main/", connect_args=token)
@@ -170,16 +185,13 @@ async def program():
     async def slow():
         async with engine.begin() as connection:
             await connection.execute(text("INSERT INTO bird (name) VALUES ('owl')"))
-            started.set()
             await connection.execute(text(
                 "WITH RECURSIVE n (n) AS (VALUES (1) UNION ALL SELECT n + 1 FROM n) "
                 "SELECT max(n) FROM (SELECT n FROM n LIMIT 3000000)"
             ))
 
-    started = asyncio.Event()
     task = asyncio.create_task(slow())
-    await started.wait()
-    await asyncio.sleep(0.2)
+    await sent.wait()  # this task goes on before the loop reads an answer
     task.cancel()
     print((await asyncio.gather(task, return_exceptions=True))[0].__class__.__name__)
     async with engine.connect() as connection:

@@ -50,7 +50,7 @@ def copies(logs: None, tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def calls(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+def calls(frozen_clocks: None, monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     """The operations of DynamoDB, and the methods of S3, counted where they are sent."""
     counted: Counter[str] = Counter()
     send = vars(AwsService)["send"]

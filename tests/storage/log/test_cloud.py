@@ -64,7 +64,9 @@ def read(store: Store) -> list[Any]:
     return [n for (n,) in store.snapshot(time.time() + 10).run("SELECT n FROM t")]
 
 
-def test_of_two_writers_on_one_state_the_second_is_overtaken(store: Store, other: Store) -> None:
+def test_of_two_writers_on_one_state_the_second_is_overtaken(
+    frozen_clocks: None, store: Store, other: Store
+) -> None:
     write(store, "INSERT INTO t VALUES (1)")
     write(other, "INSERT INTO t VALUES (2)")
 
@@ -246,7 +248,9 @@ def test_a_bucket_of_a_table_that_was_deleted_is_told(
             read(each)
 
 
-def test_a_vacuum_on_an_old_state_is_overtaken(store: Store, other: Store) -> None:
+def test_a_vacuum_on_an_old_state_is_overtaken(
+    frozen_clocks: None, store: Store, other: Store
+) -> None:
     write(store, "INSERT INTO t VALUES (1)")
     write(other, "INSERT INTO t VALUES (2)")
 
