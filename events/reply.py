@@ -21,8 +21,22 @@ class PageReply(TypedDict):
     state: str
 
 
+class CostReply(TypedDict):
+    """The time of a statement, and the rows that SQLite stepped over without an index.
+
+    `rows_scanned` is null for a statement with several sets of values: it is not counted.
+    """
+
+    duration_ms: float
+    rows_scanned: int | None
+
+
 class ResultReply(TypedDict):
-    """One statement's result. `rows` are lists, or objects by column name, or chunks of them."""
+    """One statement's result. `rows` are lists, or objects by column name, or chunks of them.
+
+    `cost` is there if the request asks for `costs`; null for a statement that was not run, as one
+    without a set of values, or that is not measured, as VACUUM.
+    """
 
     columns: list[str]
     rows: list[Any]
@@ -30,6 +44,7 @@ class ResultReply(TypedDict):
     last_insert_rowid: int | None
     truncated: NotRequired[bool]
     page: NotRequired[PageReply]
+    cost: NotRequired[CostReply | None]
 
 
 class LinkReply(TypedDict):
@@ -71,6 +86,7 @@ class LinkedReply(TypedDict):
     columns: list[str]
     link: LinkReply
     truncated: NotRequired[bool]
+    cost: NotRequired[CostReply | None]
     meta: Meta
 
 

@@ -70,7 +70,7 @@ class QueryEvent:
 
     `at_least` is a position, the number in its text. With `page` the result comes in pages: it is
     "first", or `next` of the page before. `at` is the moment of the past that is read. With `link`
-    it is a file of that form in a bucket.
+    it is a file of that form in a bucket. With `costs` each result says what it has cost.
     """
 
     query: str | None = None
@@ -88,6 +88,7 @@ class QueryEvent:
     page: str | None = None
     at: int | datetime | None = None
     link: LinkForm | None = None
+    costs: bool = False
 
 
 Request = QueryEvent | HealthEvent | ManageEvent | HistoryEvent | BranchEvent | LeaderEvent
@@ -163,6 +164,7 @@ QUERY = schema.object_of(
     page=PAGE,
     at=schema.nullable(MOMENT),
     link=schema.nullable(schema.one_of(list(get_args(LinkForm)))),
+    costs=schema.boolean(),
 )
 _parse_query = schema.parser_by(QUERY, strict=True)
 _parse_position = schema.parser_by(AT_LEAST, strict=True)

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic_core import to_json
 
-from events.reply import ReplyForm, encoded, linked_out, result_out, rows_out
+from events.reply import CostReply, ReplyForm, encoded, linked_out, result_out, rows_out
 from events.request import QueryEvent
 from handler.settings import Settings
 from sqlatch.kernel.errors import BadEvent
 from sqlatch.kernel.values import Parameters
 from sqlexec.statement import Encoder, EncodeRows, IdempotencyKey, Job, Limits, Result, Statement
 from storage.engine import NEWEST, Freshness, Moment, Position
+from storage.tally import RAN, Ran
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -73,10 +74,31 @@ def job_of(
 def reply_of(event: QueryEvent, results: list[Result]) -> dict[str, Any]:
     """The reply to a request, but for its `meta`."""
     if event.link is not None:
-        return linked_out(results[0])
-    as_objects = event.rows_as == "objects"
-    replies = [result_out(result, as_objects=as_objects) for result in results]
-    return {"results": replies} if event.statements is not None else {**replies[0]}
+        replies = [linked_out(results[0])]
+    else:
+        as_objects = event.rows_as == "objects"
+        replies = [{**result_out(result, as_objects=as_objects)} for result in results]
+    if event.costs:
+        for reply, cost in zip(replies, _costs(event), strict=True):
+            reply["cost"] = cost
+    return {"results": replies} if event.statements is not None else replies[0]
+
+
+def _costs(event: QueryEvent) -> list[CostReply | None]:
+    """Return what each statement has cost: of all that has run an earlier attempt came first."""
+    sets = [one.parameter_sets for one in event.statements or [event]]
+    are_run = [one is None or len(one) > 0 for one in sets]
+    ran = RAN.get() or []
+    runs = iter(ran[-sum(are_run) :] if any(are_run) else [])
+    return [_cost(next(runs, None)) if is_run else None for is_run in are_run]
+
+
+def _cost(ran: Ran | None) -> CostReply | None:
+    if ran is None:
+        return None
+    _sql, sets, took_s, scanned = ran
+    duration_ms = round(took_s * 1000, 3)
+    return {"duration_ms": duration_ms, "rows_scanned": scanned if sets == 1 else None}
 
 
 def freshness_of(

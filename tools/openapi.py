@@ -16,6 +16,7 @@ from pydantic_core import core_schema
 from events import http
 from events.reply import (
     BatchReply,
+    CostReply,
     LinkedReply,
     LinkReply,
     Meta,
@@ -44,7 +45,9 @@ VALUE: JsonSchemaValue = {
     ],
 }  # fmt: skip
 _VALUE = {"$ref": REFERENCES.format(model="Value")}
-REPLIES = (Meta, PageReply, LinkReply, ResultReply, QueryReply, LinkedReply, BatchReply)
+REPLIES = (
+    Meta, PageReply, CostReply, LinkReply, ResultReply, QueryReply, LinkedReply, BatchReply,
+)  # fmt: skip
 PARAMETERS: JsonSchemaValue = {
     "description": "A list for ?, an object for :name, @name, $name, its keys without the prefix.",
     "anyOf": [
@@ -140,6 +143,8 @@ def _of_type(kind: Any) -> JsonSchemaValue:
         (item,) = get_args(kind)
         return {"type": "array", "items": {} if item is Any else _of_type(item)}
     kinds = get_args(kind) or (kind,)
+    if any(is_typeddict(one) for one in kinds):
+        return {"anyOf": [_of_type(one) for one in kinds]}
     names = [_JSON_TYPES[one] for one in kinds]
     return {"type": names if len(names) > 1 else names[0]}
 

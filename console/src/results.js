@@ -108,6 +108,9 @@ export class Results {
     const page = await this.outcome.more(result.page.next);
     for (const row of page.rows) result.rows.push(row);
     result.page = page.page;
+    if (result.cost && page.cost) {
+      result.cost = { duration_ms: result.cost.duration_ms + page.cost.duration_ms, rows_scanned: result.cost.rows_scanned + page.cost.rows_scanned };
+    }
     this.outcome.bytes += page.bytes;
   }
 
@@ -148,6 +151,7 @@ export class Results {
     const parts = [
       result.columns.length ? count(result.rows.length, "row") : `${count(result.rows_affected, "row")} affected`,
       timeText(meta.duration_ms),
+      ...cost(result),
       bytesText(bytes),
       lease(meta, wrote),
       meta.replayed ? "replayed: it had been applied before" : null,
@@ -180,6 +184,13 @@ export class Results {
       this.show(await again());
     }, { class: "link" });
   }
+}
+
+/** Return the time of the statement itself, and the rows that SQLite stepped over to find its own. */
+function cost({ cost: known }) {
+  if (!known) return [];
+  const { duration_ms: took, rows_scanned: scanned } = known;
+  return [`SQLite ${timeText(Number(took))}`, scanned === null ? null : `${count(scanned, "row")} stepped over`];
 }
 
 function lease(meta, wrote) {

@@ -12,6 +12,8 @@ export const ROWS_MAX = 100_000;
 /** Of each result where several statements run at once, since only one alone comes in pages. */
 const ROWS_MAX_OF_SEVERAL = 10_000;
 
+let hasCosts = true;
+
 export class Run {
   constructor(app, statements, parameters) {
     Object.assign(this, { app, statements, parameters, database: app.database, at: app.at ?? undefined });
@@ -89,8 +91,19 @@ export class Run {
     return { query: one.text, parameters: bound(one, value) };
   }
 
-  _send(send, fields) {
-    return send({ database: this.database, ...fields }, { signal: this.aborting.signal });
+  /** Send with the question what each statement has cost, unless the service is too old for it. */
+  async _send(send, fields) {
+    const asked = { database: this.database, ...fields };
+    const options = { signal: this.aborting.signal };
+    if (hasCosts) {
+      try {
+        return await send({ ...asked, costs: true }, options);
+      } catch (error) {
+        if (error.code !== "BAD_EVENT" || error.facts?.field !== "costs") throw error;
+        hasCosts = false;
+      }
+    }
+    return send(asked, options);
   }
 
   _outcome(reply, bytes) {
@@ -107,8 +120,8 @@ export class Run {
   /** Return the page behind another one. */
   async _page(page) {
     const fields = { ...this._statement(this.statements[0]), page, rows_max: ROWS_MAX };
-    const { reply, bytes } = await read({ database: this.database, ...fields });
-    return { rows: reply.rows, page: reply.page, bytes };
+    const { reply, bytes } = await this._send(read, fields);
+    return { rows: reply.rows, page: reply.page, cost: reply.cost, bytes };
   }
 
   _failed(error) {
@@ -126,8 +139,9 @@ export class Run {
 
   /** Send the same write with the same key: it is applied once, whether or not it was before. */
   async _again() {
+    this.aborting = new AbortController();
     try {
-      const { reply, bytes } = await write({ database: this.database, ...this._request(false), idempotency_key: this.key });
+      const { reply, bytes } = await this._send(write, { ...this._request(false), idempotency_key: this.key });
       return { ...this._outcome(reply, bytes), wrote: true };
     } catch (error) {
       return this._failed(error);

@@ -37,6 +37,26 @@ def test_values_are_shown_as_sqlite_has_them_and_copied_exactly(opened: Open) ->
     assert json.loads(text)[0]["bytes"] == {"base64": "AP9B"}
 
 
+def test_a_result_says_its_time_in_sqlite_and_the_rows_that_were_stepped_over(opened: Open) -> None:
+    page = opened()
+
+    run(page, "SELECT count(*) FROM flights WHERE tailnum = 'N14228'")
+
+    status(page, "SQLite", "19,999 rows stepped over")
+
+    def older(route: Any) -> None:
+        """Answer as a service does that does not know the field yet."""
+        if "costs" not in route.request.post_data:
+            return route.continue_()
+        said = {"code": "BAD_EVENT", "message": "costs is no field", "field": "costs"}
+        return route.fulfill(status=400, body=json.dumps({"error": said}))
+
+    page.route("**/read", older)
+    run(page, "SELECT 2 AS b")
+    page.get_by_role("columnheader", name="b").wait_for()
+    assert "SQLite" not in page.locator(".status").text_content()
+
+
 def test_an_error_is_marked_at_its_place(opened: Open) -> None:
     page = opened()
 

@@ -43,6 +43,33 @@ def test_a_write_makes_its_database_and_a_read_returns_rows(ask: Ask) -> None:
     }
 
 
+def test_each_result_says_what_it_has_cost_if_it_is_asked_to(ask: Ask) -> None:
+    ask(query="CREATE TABLE t (id INTEGER PRIMARY KEY, n)")
+    ask(query="INSERT INTO t VALUES (?, ?)", parameter_sets=[[id, id] for id in range(1, 11)])
+
+    read = ask(query="SELECT n FROM t WHERE n = 3", costs=True)
+    by_key = ask(query="SELECT n FROM t WHERE id = 3", costs=True)
+    # What comes before the first write runs twice: once to find that the request writes.
+    written = ask(
+        statements=[
+            {"query": "SELECT n FROM t WHERE n = 3"},
+            {"query": "INSERT INTO t (n) VALUES (?)", "parameter_sets": []},
+            {"query": "INSERT INTO t (n) VALUES (?)", "parameter_sets": [[1], [2]]},
+            {"query": "DELETE FROM t WHERE n = 2"},
+        ],
+        costs=True,
+    )
+
+    assert "cost" not in ask(query="SELECT n FROM t")
+    assert (read["cost"]["rows_scanned"], by_key["cost"]["rows_scanned"]) == (9, 0)
+    assert 0 <= read["cost"]["duration_ms"] <= read["meta"]["duration_ms"]
+    costs = [result["cost"] for result in written["results"]]
+    assert [cost and cost["rows_scanned"] for cost in costs] == [9, None, None, 11]
+    assert costs[1] is None
+    assert costs[2]["duration_ms"] > 0
+    assert ask(query="VACUUM", costs=True)["cost"] is None
+
+
 def test_statements_are_one_transaction_with_a_result_each(ask: Ask) -> None:
     reply = ask(
         statements=[
