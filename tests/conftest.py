@@ -22,6 +22,7 @@ from handler.service import Service, service
 from sqlatch.kernel.errors import SqlatchError
 from storage.log.moments import Clocks
 from tests import dynamodb_server
+from tests.faults import cloud_server as aws_of_logs
 from tests.faults import tally
 from tests.faults.machine import Time
 
@@ -93,6 +94,13 @@ def dynamodb_url() -> Iterator[str]:
     tests/locking has moto's, and tests/benchmarks compares the two.
     """
     with cloud_server.running() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def cloud_url() -> Iterator[str]:
+    """A server that answers a log as moto does, in a fiftieth of its time."""
+    with aws_of_logs.running() as url:
         yield url
 
 

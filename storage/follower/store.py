@@ -69,12 +69,13 @@ class FollowerStore(Store):
         if self._replica.txid < (freshness.at_least or 1):
             return super().snapshot(deadline_s, wanted)
         soon_s = min(deadline_s, self._now() + ASK_S)
+        least = max(self._replica.txid, self.position or 0)
         try:
             self._see(soon_s)
             return super().snapshot(soon_s, wanted)
         except LeaderUnreachable:
-            if self._replica.txid < (self.position or 0):
-                raise  # the copy was begun anew, and stands before what was read of it
+            if self._replica.txid < least:
+                raise  # the copy was begun anew, and stands before where it stood; or is empty
             return super().snapshot(deadline_s, Freshness(freshness.at_least, inf))
 
     def _see(self, deadline_s: float) -> None:

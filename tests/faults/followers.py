@@ -1,6 +1,6 @@
 """Followers of one log at random: connections break, and the log is merged, replaced, deleted.
 
-The leader's log is a real one in a directory, and so is what is served of it. Of each position the
+The leader's log is a real one of either kind, and so is what is served of it. Of each position the
 model knows the one state, and every read of every follower is compared with that of its position.
 """
 
@@ -24,9 +24,12 @@ from sqlatch.kernel.node import LOG_ROOT
 from storage.engine import Freshness, Position
 from storage.follower.engine import Follower
 from storage.log import compaction
+from storage.log.cloud import InTable
 from storage.log.engine import InLog
+from storage.log.slots import Slot
 from storage.translate import DatabaseReplaced
 from tests.grants import granted
+from tests.storage.log.clouds import Cloud
 from tests.storage.log.logs import OURS, fences
 
 if TYPE_CHECKING:
@@ -60,6 +63,25 @@ class Counts:
     too_old: int = 0
     backwards: int = 0
     never_caught_up: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Logs:
+    """The engine of the leader, and how many of its records, or files of them, are left."""
+
+    engine: InLog | InTable
+    left: Callable[[], int]
+
+
+def in_a_directory(directory: Path) -> Logs:
+    root = directory / "logs"
+    root.mkdir()
+    return Logs(InLog(root, directory / "copies-leader"), lambda: len(list(root.rglob("*.seg"))))
+
+
+def in_a_table(directory: Path, cloud: Cloud) -> Logs:
+    engine = InTable(cloud.table, cloud.objects, Slot("cloud", directory / "copies-leader"))
+    return Logs(engine, lambda: len(cloud.table.behind("main", 0)))
 
 
 class Wire:
@@ -100,14 +122,14 @@ class Wire:
 class Leader:
     """The log, what is served of it, and what each of its positions holds."""
 
-    def __init__(self, directory: Path, chance: random.Random, counts: Counts) -> None:
+    def __init__(self, logs: Logs, directory: Path, chance: random.Random, counts: Counts) -> None:
         self.states: dict[int, list[int] | None] = {0: None}
         self.newest = 0
         self._directory = directory
         self._chance = chance
         self._counts = counts
-        (directory / "logs").mkdir()
-        self.engine = InLog(directory / "logs", directory / "copies-leader")
+        self._left = logs.left
+        self.engine = logs.engine
         self._tail: Tail = self.engine.tail("main")
         self._next = 0
 
@@ -161,9 +183,9 @@ class Leader:
         """Merge the log into files, and remove every record that these have."""
         with closing(self._open()) as store:
             store.recover(granted(fence=next(fences)))
-        before = len(list((self._directory / "logs").rglob("*.seg")))
+        before = self._left()
         self.engine.tend("main", time.time() + 60)
-        self._counts.removed += before - len(list((self._directory / "logs").rglob("*.seg")))
+        self._counts.removed += before - self._left()
 
     def serve_anew(self) -> None:
         """Another process serves the log: it knows nothing of what was asked before."""
@@ -276,12 +298,13 @@ def quickly_removed() -> Iterator[None]:
         yield
 
 
-def run(directory: Path, seed: int, steps: int) -> Counts:
+def run(directory: Path, seed: int, steps: int, logs: Logs) -> Counts:
     """Let a leader and its followers take steps at random."""
     chance, counts = random.Random(seed), Counts()
     with quickly_removed():
-        leader = Leader(directory, chance, counts)
+        leader = Leader(logs, directory, chance, counts)
         leader.commit()
+        leader.states[0] = [-1]  # from now on nobody may say that there is no database yet
         nodes = [Node(leader, directory / "copies", chance, counts) for _ in range(FOLLOWERS)]
         for _step in range(steps):
             (leader if chance.random() < 0.4 else chance.choice(nodes)).step()

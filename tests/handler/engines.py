@@ -1,21 +1,13 @@
 """The engines, for tests of the handler that run on each: files, and logs of two kinds."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
 
 from tests.dynamodb_server import CREDENTIALS, create_log
-from tests.faults import cloud_server
 
 ENGINES = ("inplace", "log", "table")
-
-
-@pytest.fixture(scope="session")
-def cloud_url() -> Iterator[str]:
-    with cloud_server.running() as url:
-        yield url
 
 
 @pytest.fixture(params=ENGINES)

@@ -23,7 +23,6 @@ from tests.events.test_http import error_of, v2
 from tests.faults import cloud_server
 from tests.faults.machine import Time
 from tests.forge import PUBLIC, bearer
-from tests.handler.engines import cloud_url as cloud_url
 from tests.handler.engines import engine as engine
 
 Get = Callable[..., dict[str, Any]]

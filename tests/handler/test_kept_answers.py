@@ -28,7 +28,6 @@ from storage.log.store import Store as LogStore
 from storage.version import Version
 from tests.events.test_http import v2
 from tests.handler.engines import ENGINES, variables_of
-from tests.handler.engines import cloud_url as cloud_url
 
 STEPS_MAX = 10
 EXAMPLES = 15

@@ -18,13 +18,6 @@ from storage.log.archive import Archive
 from storage.log.bucket_archive import BucketArchive
 from tests.conftest import Ask, forget
 from tests.dynamodb_server import CREDENTIALS, create_log
-from tests.faults import cloud_server
-
-
-@pytest.fixture(scope="module")
-def cloud_url() -> Any:
-    with cloud_server.running() as url:
-        yield url
 
 
 @pytest.fixture(params=["directory", "table"], autouse=True)

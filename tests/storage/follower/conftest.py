@@ -1,21 +1,34 @@
-"""A leader whose databases are logs in a directory, and a node that follows it."""
+"""A leader whose databases are logs, of each kind, and a node that follows it."""
 
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from storage.follower.engine import Follower, follower
+from storage.log.cloud import InTable
 from storage.log.engine import InLog
+from storage.log.slots import Slot
 from tests.storage.follower.leaders import Leader, copies_of, leading
 
+if TYPE_CHECKING:
+    from tests.storage.log.clouds import Cloud
 
-@pytest.fixture
-def leader(tmp_path: Path) -> Iterator[Leader]:
-    logs = tmp_path / "logs"
-    logs.mkdir()
-    with leading(InLog(logs, copies_of(tmp_path, "leader"))) as leader:
+
+@pytest.fixture(params=["directory", "table"])
+def leader(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Leader]:
+    copies = copies_of(tmp_path, "leader")
+    engine: InLog | InTable
+    if request.param == "directory":
+        logs = tmp_path / "logs"
+        logs.mkdir()
+        engine = InLog(logs, copies)
+    else:
+        cloud: Cloud = request.getfixturevalue("cloud")
+        engine = InTable(cloud.table, cloud.objects, Slot("cloud", copies))
+    with leading(engine) as leader:
         yield leader
 
 

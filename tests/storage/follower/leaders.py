@@ -27,6 +27,8 @@ class Leader:
     url: str = ""
     asked: list[str] = field(default_factory=list)
     is_away: bool = False
+    breaks_at: str = ""
+    """A piece of the paths at which the connection ends."""
     tails: dict[str, Tail] = field(default_factory=dict)
     making: threading.Lock = field(default_factory=threading.Lock)
 
@@ -62,7 +64,7 @@ def leading(engine: Engine) -> Iterator[Leader]:
 
         def do_GET(self) -> None:
             leader.asked.append(self.path)
-            if leader.is_away:
+            if leader.is_away or (leader.breaks_at and leader.breaks_at in self.path):
                 self.close_connection = True
                 return
             url = urlsplit(self.path)

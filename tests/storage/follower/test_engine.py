@@ -65,6 +65,27 @@ def test_a_copy_begins_with_a_snapshot_where_records_are_gone(
         assert rows(theirs) == [1, 2, 3, 4]
 
 
+def test_a_copy_that_could_not_begin_anew_does_not_say_that_there_is_no_database(
+    leader: Leader, compacted: Callable[[], None], tmp_path: Path
+) -> None:
+    copies = copies_of(tmp_path, "node")
+    with closing(leader.store()) as ours:
+        write(ours, "CREATE TABLE t (n)", "INSERT INTO t VALUES (1)")
+        with _following(leader, copies) as node, closing(_open(node)) as before:
+            assert rows(before) == [1]
+        write(ours, "INSERT INTO t VALUES (2)")
+        write(ours, "INSERT INTO t VALUES (3)")
+        compacted()
+        gc.collect()  # the slot of the copies is free
+        with _following(leader, copies) as node, closing(_open(node)) as theirs:
+            leader.breaks_at = "/files/"
+            for _read in range(2):
+                with pytest.raises(LeaderUnreachable):
+                    rows(theirs)
+            leader.breaks_at = ""
+            assert rows(theirs) == [1, 2, 3]
+
+
 def test_a_large_snapshot_is_fetched_page_by_page(
     leader: Leader, node: Follower, compacted: Callable[[], None]
 ) -> None:

@@ -2,11 +2,15 @@
 
 from collections import Counter
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import pytest
 
 from sqlatch.kernel.aws.dynamodb import DynamoDB
 from sqlatch.kernel.aws.errors import Refused, ServerFailed, Throttled, TimedOut
 from storage.log.objects import Objects
 from storage.log.table import Table
+from tests.dynamodb_server import CREDENTIALS, create_log
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,3 +65,12 @@ class Cloud:
         self.calls = Faulty()
         self.table = Table(name, self.calls)
         self.objects = Objects(name, "logs/")
+
+
+def cloud_at(url: str, monkeypatch: pytest.MonkeyPatch) -> Cloud:
+    """Return a new table and bucket of a server, which this process then asks."""
+    for name, value in {**CREDENTIALS, "AWS_ENDPOINT_URL": url}.items():
+        monkeypatch.setenv(name, value)
+    name = f"log-{uuid4()}"
+    create_log(url, name)
+    return Cloud(name)

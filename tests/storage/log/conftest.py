@@ -4,7 +4,6 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
 
@@ -12,10 +11,7 @@ from storage.log.cloud import InTable
 from storage.log.engine import InLog
 from storage.log.slots import Slot
 from storage.log.store import Store
-from tests.dynamodb_server import CREDENTIALS, create_log
-from tests.faults import cloud_server
 from tests.grants import granted
-from tests.storage.log.clouds import Cloud
 from tests.storage.log.logs import OURS, fences
 
 
@@ -46,25 +42,6 @@ def store(logs: Path, tmp_path: Path) -> Iterator[Store]:
 def other(logs: Path, tmp_path: Path) -> Iterator[Store]:
     with closing(InLog(logs, tmp_path / "copies").open("main", table=OURS, now=time.time)) as store:
         yield store
-
-
-@pytest.fixture(scope="session")
-def cloud_url() -> Iterator[str]:
-    """A server that answers a log as moto does, in a fiftieth of its time."""
-    with cloud_server.running() as url:
-        yield url
-
-
-@pytest.fixture
-def cloud(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Cloud:
-    """A table and a bucket: on that server, and where a module asks for it on moto too."""
-    kind = getattr(request, "param", "quick")
-    url = request.getfixturevalue("moto_url" if kind == "moto" else "cloud_url")
-    for name, value in {**CREDENTIALS, "AWS_ENDPOINT_URL": url}.items():
-        monkeypatch.setenv(name, value)
-    name = f"log-{uuid4()}"
-    create_log(url, name)
-    return Cloud(name)
 
 
 @pytest.fixture(params=["directory", "table"])
