@@ -50,6 +50,8 @@ class Tail:
         self._now = now
         self._sleep = sleep
         self._lock = threading.Lock()
+        self._files_lock = threading.Lock()
+        """Another: a part of a file may come from far away, and records wait for nothing."""
         self._log: Log | None = None
         self._kept: deque[Record] = deque()
         self._kept_bytes = 0
@@ -75,7 +77,7 @@ class Tail:
 
     def part(self, path: str, base: bytes, offset: int, length: int) -> bytes | None:
         """Return a part of one of the files, shorter where that ends; None if there is none."""
-        with self._lock:
+        with self._files_lock:
             ranges = self._ranges.pop(path, None) or self._opened(path, base)
             if ranges is None:
                 return None

@@ -1,6 +1,8 @@
 """The end of a log in memory: what it keeps, and what it asks the log for."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 
 import pytest
 
@@ -78,6 +80,29 @@ def test_nothing_is_left_out_where_more_comes_than_is_kept(
         assert [txid for txid, _content in found] == list(range(after + 1, found[-1][0] + 1))
         after = found[-1][0]
     assert after == 21
+
+
+def test_records_do_not_wait_for_a_part_of_a_file(
+    root: Path, end: Tail, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    is_read, may_end = Event(), Event()
+
+    class Far:
+        def read(self, _offset: int, _length: int) -> bytes:
+            is_read.set()
+            may_end.wait()
+            return b"part"
+
+    monkeypatch.setattr(end, "_opened", lambda _path, _base: Far())
+    commit(log_in(root), b"one")
+    with ThreadPoolExecutor() as threads:
+        part = threads.submit(end.part, "file", b"", 0, 4)
+        is_read.wait()
+        try:
+            assert threads.submit(behind, end, 0).result(timeout=20) == [(1, b"one")]
+        finally:
+            may_end.set()
+        assert part.result() == b"part"
 
 
 def test_a_copy_of_another_log_is_told_to_begin_anew(root: Path, end: Tail) -> None:
