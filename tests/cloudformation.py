@@ -7,9 +7,11 @@ resources whose condition does not hold with the defaults.
 """
 
 import json
+import pickle
 import re
 import sys
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +25,14 @@ class Loader(yaml.CSafeLoader):
 
 
 def load(path: str) -> dict[str, Any]:
-    template: dict[str, Any] = yaml.load((ROOT / path).read_text(), Loader)
+    template: dict[str, Any] = pickle.loads(_parsed(path))
     return template
+
+
+@cache
+def _parsed(path: str) -> bytes:
+    """Return a template that each caller unpickles for itself, in a tenth of the time."""
+    return pickle.dumps(yaml.load((ROOT / path).read_text(), Loader))
 
 
 def _intrinsic(loader: Loader, tag: str, node: yaml.Node) -> dict[str, Any]:

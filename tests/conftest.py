@@ -3,6 +3,7 @@
 import gc
 import json
 import os
+import re
 import shutil
 import tempfile
 import time
@@ -34,6 +35,10 @@ settings.load_profile("sqlatch")
 
 SETTINGS = ("SQLATCH_", "POWERTOOLS_", "AWS_", "LOG_LEVEL", "_X_AMZN_TRACE_ID")
 """Beginnings of variables that the service, boto3 or a client reads, but for the campaign's own."""
+
+TESTS = Path(__file__).parent
+DIRECTORIES = ("clients", "console", "django", "e2e", "nfs", "wheel")
+"""All tests in one of these have a marker of the same name."""
 
 MEMORY = Path("/dev/shm")
 MEMORY_FREE_BYTES_MIN = 2 << 30
@@ -117,6 +122,15 @@ def directory(tmp_path: Path) -> Path:
     return path
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Do not even import a directory of tests with a marker that this run leaves out."""
+    excluded = re.fullmatch(r"not \(([\w ]+)\)", config.option.markexpr)
+    name = collection_path.name
+    if excluded and collection_path == TESTS / name and name in DIRECTORIES:
+        return name in excluded[1].split(" or ") or None
+    return None
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
     """A worker for each processor, and one more: a third of the time a test waits."""
@@ -155,8 +169,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Skip tests that say of which engines they are, with the reason, where it is another."""
+    """Give tests the marker that their directory is named for; skip those of other engines."""
     for item in items:
+        if (directory := item.path.relative_to(TESTS).parts[0]) in DIRECTORIES:
+            item.add_marker(directory)
         marker = item.get_closest_marker("only_with")
         if marker and config.getoption("--engine") not in marker.args:
             item.add_marker(pytest.mark.skip(reason=marker.kwargs["because"]))

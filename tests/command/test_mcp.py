@@ -6,17 +6,16 @@ import os
 import re
 import sys
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from mcp import StdioServerParameters
-from mcp.client import Client
-from mcp.server.mcpserver.exceptions import ToolError
 
 from sqlatch.client import connect
-from sqlatch.command.agent import Agent
 from tests.command.conftest import ROOT, Sqlatch
 from tests.sqlatch import socket_server
+
+if TYPE_CHECKING:
+    from mcp.client import Client
 
 PAGE = (ROOT / "docs/agents.md").read_text()
 TOOLS = {"schema", "query", "explain", "history", "execute"}
@@ -24,8 +23,10 @@ TOOLS = {"schema", "query", "explain", "history", "execute"}
 Call = Callable[..., Awaitable[Any]]
 
 
-def session(arguments: list[str], program: Callable[[Client, Call], Awaitable[None]]) -> None:
+def session(arguments: list[str], program: "Callable[[Client, Call], Awaitable[None]]") -> None:
     """Run a program with a client of the command; `call` returns what a tool answers."""
+    from mcp import StdioServerParameters  # takes a second: not while tests are collected
+    from mcp.client import Client
 
     async def run() -> None:
         server = StdioServerParameters(
@@ -50,7 +51,7 @@ def session(arguments: list[str], program: Callable[[Client, Call], Awaitable[No
 
 
 def test_an_agent_reads_writes_and_sees_what_it_did(url: str) -> None:
-    async def program(client: Client, call: Call) -> None:
+    async def program(client: "Client", call: Call) -> None:
         assert {tool.name for tool in (await client.list_tools()).tools} == TOOLS
         await call("execute", sql="CREATE TABLE bird (id INTEGER PRIMARY KEY, name UNIQUE, song)")
         made = await call(
@@ -92,7 +93,7 @@ def test_an_agent_reads_writes_and_sees_what_it_did(url: str) -> None:
 
 
 def test_what_only_reads_offers_no_tool_that_writes(url: str) -> None:
-    async def program(client: Client, call: Call) -> None:
+    async def program(client: "Client", call: Call) -> None:
         assert {tool.name for tool in (await client.list_tools()).tools} == TOOLS - {"execute"}
         with pytest.raises(ValueError, match="READ_ONLY"):
             await call("query", sql="INSERT INTO t VALUES (1)")
@@ -117,6 +118,10 @@ def test_what_only_reads_offers_no_tool_that_writes(url: str) -> None:
 
 
 def test_a_write_whose_outcome_is_unknown_tells_the_agent_its_key() -> None:
+    from mcp.server.mcpserver.exceptions import ToolError
+
+    from sqlatch.command.agent import Agent
+
     with (
         socket_server.running(b"") as server,
         connect(f"http://127.0.0.1:{server.port}/main", timeout_s=0.3) as database,
@@ -132,7 +137,7 @@ def test_the_page_has_every_tool_and_no_other() -> None:
 def test_without_its_extra_it_says_what_to_install(
     sqlatch: Sqlatch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delitem(sys.modules, "sqlatch.command.agent")
+    monkeypatch.delitem(sys.modules, "sqlatch.command.agent", raising=False)
     monkeypatch.setitem(sys.modules, "mcp.server", None)
 
     ended = sqlatch("mcp")

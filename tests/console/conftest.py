@@ -29,12 +29,6 @@ OWN = ("http://127.0.0.1:", "blob:", "about:blank")
 Open = Callable[..., Any]
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if "tests/console/" in str(item.path):
-            item.add_marker(pytest.mark.console)
-
-
 @pytest.fixture(scope="session")
 def databases(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a directory with the database of the demo."""

@@ -14,12 +14,6 @@ from tests.e2e.emulator import Instance, Pool
 Start = Callable[..., Instance]
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if item.path.is_relative_to(Path(__file__).parent):
-            item.add_marker("e2e")
-
-
 @pytest.fixture(scope="session")
 def runtime(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A directory with what Lambda's own runtime has: its client, and the AWS SDK."""

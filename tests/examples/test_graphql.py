@@ -7,14 +7,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
-from moto import mock_aws
 
 from examples.graphql.compare import apply, books
 from examples.graphql.loader import messages, send
 from examples.graphql.nodes import FIELDS, NODES, Nodes
-from examples.graphql.schema import Context, schema
 from sqlatch import aio, uid
 from tests.cloudformation import ROOT
 from tests.pages import blocks, free_ports, shell
@@ -35,6 +32,11 @@ class Api:
         self.requests = 0
 
     def ask(self, query: str, **variables: Any) -> dict[str, Any]:
+        from examples.graphql.schema import (
+            Context,
+            schema,
+        )  # takes a second: not while tests are collected
+
         async def asked() -> dict[str, Any]:
             nodes = Nodes(lambda name: aio.connect(f"{self._service}/{name}"), self._uids)
             await nodes.prepare()
@@ -85,6 +87,9 @@ def test_a_book_whose_fields_were_written_in_part_is_not_there(api: Api) -> None
 
 
 def test_the_loader_s_messages_fill_all_fields(api: Api, tmp_path: Path) -> None:
+    import boto3
+    from moto import mock_aws
+
     uids = uid.in_file(tmp_path / "uids")
     by_group: dict[str, list[str]] = {}
     with mock_aws():

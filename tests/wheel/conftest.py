@@ -16,12 +16,6 @@ NAMESAKES = ("events", "handler", "hrana", "locking", "sqlexec", "storage")
 """Names of the service's packages, which a project may have too."""
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if item.path.is_relative_to(Path(__file__).parent):
-            item.add_marker("wheel")
-
-
 @dataclass(frozen=True)
 class Environment:
     """A virtual environment with the wheel in it."""
