@@ -1,6 +1,6 @@
 """Writers in processes of their own, as Lambda instances are: started together, on one directory.
 
-python -m tests.writers COUNT SQL [PARAMETER]     COUNT writes; prints how many were acknowledged
+python -m tests.writers PROCESSES COUNT SQL     COUNT writes each; prints which were acknowledged
 """
 
 import json
@@ -8,39 +8,54 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from itertools import repeat
+from multiprocessing import get_context
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parent.parent
 PATIENCE_MS = 400_000
 
+_barriers: list[Barrier] = []
+"""The one that the forks of this process wait at."""
+
 
 def run_together(
     processes: int, count: int, sql: str, environment: Mapping[str, str]
 ) -> list[list[Any]]:
     """Run the processes; return the rows that the writes of each returned."""
-    started = [
-        subprocess.Popen(
-            [sys.executable, "-m", "tests.writers", str(count), sql, str(number)],
-            cwd=ROOT,
-            env={**os.environ, **environment},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            stdin=subprocess.PIPE,
-            text=True,
-        )
-        for number in range(processes)
-    ]
-    for process in started:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
-    for process in started:
-        assert process.stdin is not None
-        process.stdin.write("go\n")
-        process.stdin.flush()
-    outputs = [process.communicate(timeout=800)[0] for process in started]
-    assert [process.returncode for process in started] == [0] * processes
-    return [json.loads(output) for output in outputs]
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.writers", str(processes), str(count), sql],
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        check=True,
+        timeout=800,
+    )
+    written: list[list[Any]] = json.loads(done.stdout)
+    assert len(written) == processes
+    return written
+
+
+def write_together(processes: int, count: int, sql: str) -> list[list[Any]]:
+    """Fork processes from this one, which has loaded all that they need."""
+    import handler.local  # noqa: F401
+    import locking.dynamodb  # noqa: F401
+
+    forking = get_context("fork")
+    _barriers.append(forking.Barrier(processes))
+    with ProcessPoolExecutor(processes, forking) as writers:
+        return list(writers.map(write_with_others, repeat(count), repeat(sql), range(processes)))
+
+
+def write_with_others(count: int, sql: str, number: int) -> list[Any]:
+    """Begin when each process has a number, so that none has two."""
+    _barriers[-1].wait(PATIENCE_MS / 1000)
+    return write(count, sql, number)
 
 
 def write(count: int, sql: str, number: int) -> list[Any]:
@@ -93,10 +108,4 @@ def without_protection(taken_out: Sequence[str]) -> None:
 
 if __name__ == "__main__":
     without_protection(os.environ.get("TEST_WITHOUT", "").split(","))
-    import handler.local  # noqa: F401  (before the others wait for us)
-
-    sys.stdout.write("ready\n")
-    sys.stdout.flush()
-    sys.stdin.readline()
-    acknowledged = write(int(sys.argv[1]), sys.argv[2], int(sys.argv[3]))
-    sys.stdout.write(json.dumps(acknowledged))
+    json.dump(write_together(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]), sys.stdout)

@@ -21,7 +21,11 @@ from tests.dynamodb_server import CREDENTIALS, create_log
 from tests.storage.log.clouds import Faulty
 
 NAME = str(fields.DATABASE["pattern"]).replace(r"\z", r"\Z")
-LATER_S = time.time() + LOG_KEPT_S + 1_000
+
+
+def later_s() -> float:
+    """Return a time at which a log of now is no longer kept."""
+    return time.time() + LOG_KEPT_S + 1_000
 
 
 @pytest.fixture
@@ -84,7 +88,7 @@ def test_what_each_thing_costs_in_calls(files: StreamItems, calls: Faulty) -> No
     noted("get", files.get(log, 6))
     noted("get of 700 kB", files.get(large))
     noted("clear of nothing", files.clear(time.time()))
-    noted("clear of one", files.clear(LATER_S))
+    noted("clear of one", files.clear(later_s()))
 
     put, query = {"TransactWriteItems": 1}, {"Query": 1}
     assert costs == {
@@ -126,7 +130,7 @@ def test_a_write_whose_answer_is_lost_is_done_once(files: StreamItems, calls: Fa
     assert not files.append(name, 6, b"three"), "whose it is was lost too"
 
     assert files.get(name, 6) == b"onetwo"
-    assert files.clear(LATER_S) == 1
+    assert files.clear(later_s()) == 1
 
 
 def test_a_key_whose_answer_is_lost_is_the_key(files: StreamItems, calls: Faulty) -> None:
@@ -153,7 +157,7 @@ def test_a_write_that_lands_after_the_file_was_cleared_changes_nothing(
     calls.faults["TransactWriteItems"] = ["late"] * 3
     with pytest.raises(StorageError):
         files.append(name, 3, b"two")
-    assert files.clear(LATER_S) == 1
+    assert files.clear(later_s()) == 1
 
     with pytest.raises(ConditionFailed):
         calls.land()
@@ -183,13 +187,13 @@ def test_a_file_that_is_half_removed_is_gone_and_the_next_run_removes_the_rest(
     name = files.put(LOG, bytes(70))
     calls.faults["TransactWriteItems"] = ["", *["request"] * 3]
     with pytest.raises(StorageError):
-        files.clear(LATER_S)
+        files.clear(later_s())
 
     files.touch(name)
     assert not files.append(name, 70, b"more")
     assert (files.get(name), files.get(name, 70)) == (None, None)
 
-    assert files.clear(LATER_S) == 1
+    assert files.clear(later_s()) == 1
     assert all_items(table) == []
 
 
@@ -225,7 +229,7 @@ def test_one_run_clears_a_number_of_files_and_the_next_one_goes_on(
     for _number in range(5):
         files.put(LOG, b"one")
 
-    assert [files.clear(LATER_S) for _run in range(4)] == [2, 2, 1, 0]
+    assert [files.clear(later_s()) for _run in range(4)] == [2, 2, 1, 0]
 
 
 def test_an_error_tells_neither_the_key_nor_a_name(files: StreamItems, calls: Faulty) -> None:

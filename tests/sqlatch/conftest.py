@@ -142,7 +142,7 @@ def credentials(url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str,
         private, public = new_key()
         monkeypatch.setenv("SQLATCH_TOKEN_KEYS", public)
         service.cache_clear()
-        given["token"] = sign(private, access="rw", databases="*", lifetime_s=60)
+        given["token"] = sign(private, access="rw", databases="*", lifetime_s=3_600)
     yield given
     service().close()
 
