@@ -1,7 +1,7 @@
 // The page: signing in, the choice of the database, and its views.
 
 import { Ask } from "./ask.js";
-import { button, fill, h, icon, tell } from "./dom.js";
+import { announce, button, fill, h, icon, places, tell } from "./dom.js";
 import { EMPTY, schemaOf } from "./schema.js";
 import { See } from "./see.js";
 import { databasesOfToken, health, keepToken, takeToken, token } from "./session.js";
@@ -9,6 +9,8 @@ import { Watch } from "./watch.js";
 import { bytesText } from "./values.js";
 
 const VIEWS = [["ask", "Ask", Ask], ["see", "See", See], ["watch", "Watch", Watch]];
+const THEME = "sqlatch.theme";
+const DARK = matchMedia("(prefers-color-scheme: dark)");
 const KEPT_DATABASE = "sqlatch.database";
 
 class App {
@@ -24,7 +26,8 @@ class App {
 
   async start() {
     takeToken();
-    applyTheme(localStorage.getItem("sqlatch.theme"));
+    applyTheme();
+    DARK.addEventListener("change", applyTheme);
     try {
       await this.load();
     } catch (error) {
@@ -52,7 +55,7 @@ class App {
   signIn(error) {
     const needed = error.code === "UNAUTHORIZED" || /^HTTP 40[13]$/.test(error.code);
     const field = h("input", { id: "token", type: "password", autocomplete: "off", spellcheck: "false", required: true });
-    const problem = h("p", { class: "problem", role: "alert" }, token() !== null || !needed ? error.message : "");
+    const problem = h("p", { class: "problem" }, token() !== null || !needed ? error.message : "");
     const submit = async (event) => {
       event.preventDefault();
       keepToken(field.value.trim());
@@ -62,6 +65,7 @@ class App {
       } catch (refusal) {
         keepToken("");
         problem.textContent = refusal.message;
+        announce(refusal.message, { isUrgent: true });
         field.focus();
       }
     };
@@ -75,6 +79,7 @@ class App {
           h("label", { for: "token" }, "Token"), field, problem,
           h("button", { type: "submit", class: "primary" }, "Sign in"),
           h("p", { class: "hint" }, "sqlatch token sign makes one. sqlatch serve prints a link that brings its own."))),
+      places(),
     );
     field.focus();
   }
@@ -86,7 +91,7 @@ class App {
       document.body,
       h("a", { class: "skip", href: "#main", onclick: (event) => { event.preventDefault(); this.main.focus(); } }, "Skip to the view"),
       h("header", { class: "bar" }, brand("h1"), this.picker, this.tabs, h("span", { class: "bar-rest" }), themeButton(), this.out()),
-      this.main,
+      this.main, places(),
     );
     this.main.id = "main";
     this.main.tabIndex = -1;
@@ -187,17 +192,16 @@ function brand(name = "span") {
 
 function themeButton() {
   const next = { dark: "light", light: "dark" };
-  const now = () => document.documentElement.dataset.theme ?? (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light");
   const flip = () => {
-    const theme = next[now()];
-    localStorage.setItem("sqlatch.theme", theme);
-    applyTheme(theme);
+    localStorage.setItem(THEME, next[document.documentElement.dataset.theme]);
+    applyTheme();
   };
   return h("button", { type: "button", class: "quiet", "aria-label": "Light or dark", title: "Light or dark", onclick: flip }, icon("M8 1.5a6.5 6.5 0 1 0 0 13zM8 1.5a6.5 6.5 0 0 1 0 13"));
 }
 
-function applyTheme(theme) {
-  if (theme) document.documentElement.dataset.theme = theme;
+/** Show the theme that was chosen here, or else that of the system. */
+function applyTheme() {
+  document.documentElement.dataset.theme = localStorage.getItem(THEME) ?? (DARK.matches ? "dark" : "light");
 }
 
 new App().start();

@@ -18,7 +18,7 @@ export class Ask {
     this.parameters = new Parameters();
     this.history = new History((text) => this.take(text));
     this.outline = new Outline(app, (text) => this.editor.insert(text));
-    this.results = new Results(app, { goTo: (place) => this.editor.goTo(place) });
+    this.results = new Results(app, { goTo: (place) => this.editor.goTo(place), placeText: (place) => this.editor.placeText(place) });
     this.runButton = button("Run", () => this.run(), { class: "primary run", title: "Ctrl-Enter: what is selected, or everything" });
     this.cancelButton = button("Cancel", () => this.current?.cancel(), { class: "cancel", hidden: true });
     this.where = h("span", { class: "where" });

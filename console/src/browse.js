@@ -24,7 +24,7 @@ export class Browse {
       onOpen: (place, index) => this._open(place, index),
       onNearEnd: () => this._more(),
       onSort: (sorted) => { this.sorted = sorted; this._begin(false); },
-      onActive: () => { this.remove.disabled = !this.canEdit || this.grid.active === null; },
+      onActive: () => { this.remove.disabled = !this.canEdit || this.grid.selection.active === null; },
     });
     this.filter = h("input", { class: "filter", type: "text", placeholder: "WHERE, as dest = 'SFO' AND month < 4", "aria-label": "Condition", spellcheck: "false", onkeydown: (event) => event.key === "Enter" && this._begin() });
     this.problem = h("span", { class: "problem", role: "alert" });
@@ -143,7 +143,7 @@ FROM ${quoted(this.table.name)}${condition ? `\nWHERE ${condition}` : ""}${order
   }
 
   _delete() {
-    const row = this.grid.row(this.grid.active.place);
+    const row = this.grid.row(this.grid.selection.active.place);
     const statement = () => ({ query: `DELETE FROM ${named(this.table.name)} WHERE ${this._where()}`, parameters: this._keys(row) });
     this._write({ title: "Delete this row?", body: null, statement, isDangerous: true });
   }

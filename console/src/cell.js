@@ -4,11 +4,13 @@ import { button, copy, h, save } from "./dom.js";
 import { blobBytes, bytesOf, bytesText, Clipped, count, textOf, typeOf } from "./values.js";
 
 const SHOWN_MAX = 200_000;
+/** The longest value that a screen reader is told as the dialog opens. */
+const HEARD_MAX = 500;
 const BLOB_SHOWN_MAX = 4_096;
 
 /** Open a value. `whole` reads the rest of one that was cut; `more` are further buttons. */
 export function openValue({ name, value, more = [], whole = null }) {
-  const dialog = h("dialog", { class: "dialog wide", "aria-labelledby": "value-title", onclose: () => dialog.remove() });
+  const dialog = h("dialog", { class: "dialog wide", "aria-labelledby": "value-title", "aria-describedby": value !== "" && textOf(value).length <= HEARD_MAX ? "value-text" : null, onclose: () => dialog.remove() });
   const text = textOf(value);
   const [said, shown] = described(value, text);
   dialog.append(
@@ -21,7 +23,7 @@ export function openValue({ name, value, more = [], whole = null }) {
       button("Copy", () => copy(text, "the value"), { class: "quiet" }),
       button("Save", () => saved(name, value, text), { class: "quiet" }),
       button("Close", () => dialog.close(), { class: "quiet", autofocus: true })),
-    h("pre", { class: "value", tabindex: 0 }, shown.slice(0, SHOWN_MAX)),
+    h("pre", { class: "value", id: "value-text", tabindex: 0 }, shown.slice(0, SHOWN_MAX)),
     shown.length > SHOWN_MAX ? h("p", { class: "hint" }, `The first ${count(SHOWN_MAX)} of ${count(shown.length)} characters. Copy and Save take all.`) : "",
   );
   document.body.append(dialog);

@@ -20,7 +20,7 @@ export class Chart {
     this.x = h("select", { "aria-label": "Across", onchange: () => this.draw() }, options(selected.x));
     this.ys = h("span", { class: "chart-series", role: "group", "aria-label": "Upwards" }, columns.map((name, index) => this.numeric[index] && h("label", { class: "check" },
       h("input", { type: "checkbox", value: index, checked: selected.ys.includes(index), onchange: () => this.draw() }), name)));
-    this.place = h("div", { class: "chart-place", role: "img" });
+    this.place = h("div", { class: "chart-place" });
     this.note = h("span", { class: "notice" });
     this.element = h("div", { class: "chart" },
       h("div", { class: "result-tools" }, this.form, h("label", { class: "check" }, "across ", this.x), this.ys, h("span", { class: "rest" }), this.note,
@@ -37,6 +37,8 @@ export class Chart {
     const rows = this.result.rows.slice(0, POINTS_MAX);
     fill(this.note, this.result.rows.length > POINTS_MAX ? `the first ${count(POINTS_MAX)} rows` : "");
     if (ys.length === 0 || rows.length === 0) {
+      this.place.removeAttribute("role");
+      this.place.removeAttribute("aria-label");
       fill(this.place, h("p", { class: "nothing" }, "A chart needs rows with a column of numbers."));
       return;
     }
@@ -44,10 +46,22 @@ export class Chart {
     const points = rows.map((row, place) => [isScale ? Number(number(row[x])) : place, ...ys.map((y) => (row[y] === null ? null : Number(number(row[y]))))]);
     if (isScale) points.sort((a, b) => a[0] - b[0]);
     this.data = points[0].map((_one, column) => points.map((point) => point[column]));
-    this.place.setAttribute("aria-label", `${this.form.value} chart of ${ys.map((y) => this.result.columns[y]).join(", ")} by ${this.result.columns[x]}, ${count(rows.length, "row")}`);
+    this.place.setAttribute("role", "img");
+    this.place.setAttribute("aria-label", this._heard(x, ys, rows.length));
     fill(this.place);
     this.labels = isScale ? null : rows.map((row) => shown(row[x]).slice(0, 22));
     this.plot = new uPlot(this._options(x, ys), this.data, this.place);
+  }
+
+  /** Return what the chart says to a screen reader: what is drawn, from where to where. */
+  _heard(x, ys, rows) {
+    const { columns } = this.result;
+    const ranges = ys.map((y, place) => {
+      const known = this.data[place + 1].filter((value) => value !== null);
+      const [low, high] = known.reduce(([least, most], value) => [Math.min(least, value), Math.max(most, value)], [Infinity, -Infinity]);
+      return `${columns[y]} from ${count(low)} to ${count(high)}`;
+    });
+    return `${this.form.value} chart by ${columns[x]}, ${count(rows, "row")}: ${ranges.join(", ")}`;
   }
 
   _guess() {

@@ -35,22 +35,57 @@ export function button(text, onclick, attributes = {}) {
   return h("button", { type: "button", onclick, ...attributes }, text);
 }
 
+/** Return a table that is named for a screen reader; a narrow screen scrolls it alone. */
+export function table(label, names, rows, kind = null) {
+  return h("div", { class: "table-place" }, h("table", { class: kind, "aria-label": label },
+    h("thead", {}, h("tr", {}, names.map((name) => h("th", { scope: "col" }, name)))),
+    h("tbody", {}, rows.map((row) => h("tr", {}, row.map((cell) => h("td", {}, cell)))))));
+}
+
 /** Return a line icon of 16 by 16; the button around it has the name. */
 export function icon(path) {
   return svg("svg", { class: "icon", viewBox: "0 0 16 16", width: 16, height: 16, "aria-hidden": "true" }, svg("path", { d: path }));
 }
 
+const told = h("div", { id: "told", role: "status" });
+const polite = h("div", { class: "heard", role: "status" });
+const urgent = h("div", { class: "heard", role: "alert" });
+
+/** Return the places of what is told. They stand in the page before there is anything to tell. */
+export function places() {
+  return [told, polite, urgent];
+}
+
+/** Tell a text to a screen reader; an urgent one at once. */
+export function announce(text, { isUrgent = false } = {}) {
+  (isUrgent ? polite : urgent).textContent = "";
+  (isUrgent ? urgent : polite).textContent = text;
+}
+
 /** Show a text for a few seconds, and tell it to a screen reader. */
 export function tell(text) {
-  let place = document.querySelector("#told");
-  if (place === null) {
-    place = h("div", { id: "told", role: "status" });
-    document.body.append(place);
-  }
-  place.textContent = text;
-  place.classList.add("shown");
+  told.textContent = text;
+  told.classList.add("shown");
   clearTimeout(tell.timer);
-  tell.timer = setTimeout(() => place.classList.remove("shown"), 2600);
+  tell.timer = setTimeout(() => told.classList.remove("shown"), 2600);
+}
+
+/** Put other children into an element, as `fill` does, and keep the elements that are like them. */
+export function update(element, ...children) {
+  matched(element, fill(element.cloneNode(false), ...children));
+}
+
+function matched(was, is) {
+  if (was.nodeName !== is.nodeName) return was.replaceWith(is);
+  if (was.nodeType === Node.TEXT_NODE) {
+    if (was.data !== is.data) was.data = is.data;
+    return;
+  }
+  for (const { name } of [...was.attributes]) if (!is.hasAttribute(name)) was.removeAttribute(name);
+  for (const { name, value } of is.attributes) if (was.getAttribute(name) !== value) was.setAttribute(name, value);
+  const [before, now] = [[...was.childNodes], [...is.childNodes]];
+  before.slice(now.length).forEach((one) => one.remove());
+  now.forEach((one, place) => (place < before.length ? matched(before[place], one) : was.append(one)));
 }
 
 /** Ask in a dialog. Resolves to true by the button that goes on, to false by any other way out. */

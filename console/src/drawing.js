@@ -2,6 +2,7 @@
 // A table stands right of all that it refers to.
 
 import { svg } from "./dom.js";
+import { count } from "./values.js";
 
 const WIDTH = 196;
 const HEAD = 30;
@@ -95,17 +96,23 @@ function drawn(box, onOpen) {
   };
   // The button is the head alone: its name is the text in it.
   const head = svg("g", {
-    class: "box-open", role: "button", tabindex: 0, "aria-label": `${table.kind} ${table.name}`,
+    class: "box-open", role: "button", tabindex: 0, "aria-label": heard(table),
     onkeydown: (event) => { if (event.key === "Enter" || event.key === " ") { event.preventDefault(); open(); } },
   },
   svg("rect", { class: "box-head", x: 3, y: 3, width: WIDTH - 6, height: HEAD - 6, rx: 5 }),
-  svg("text", { class: "box-name", x: 12, y: 20 }, cut(table.name, CHARACTERS_MAX)));
+  svg("text", { class: "box-name", "aria-hidden": "true", x: 12, y: 20 }, cut(table.name, CHARACTERS_MAX)));
   return svg("g", { class: `box ${table.kind}`, transform: `translate(${x} ${y})`, onclick: open },
     svg("rect", { class: "box-frame", width: WIDTH, height, rx: 8 }),
     svg("line", { class: "box-line", x1: 0, y1: HEAD, x2: WIDTH, y2: HEAD }),
     head,
-    columns.flatMap(text),
-    hidden ? svg("text", { class: "box-more", x: 12, y: HEAD + columns.length * LINE + 16 }, `and ${hidden} more`) : null);
+    svg("g", { "aria-hidden": "true" }, columns.flatMap(text)),
+    hidden ? svg("text", { "aria-hidden": "true", class: "box-more", x: 12, y: HEAD + columns.length * LINE + 16 }, `and ${hidden} more`) : null);
+}
+
+/** Return what the box of a table says to a screen reader: its columns are a click away. */
+function heard({ kind, name, columns, keys }) {
+  const refers = keys.length ? `, refers to ${[...new Set(keys.map(({ parent }) => parent))].join(", ")}` : "";
+  return `${kind} ${name}, ${count(columns.length, "column")}${refers}`;
 }
 
 function lines(box, boxes) {

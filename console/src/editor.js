@@ -132,6 +132,12 @@ export class Editor {
     this.view.dispatch(setDiagnostics(this.view.state, diagnostics));
   }
 
+  /** Return a place in the text as people say it. */
+  placeText(place) {
+    const line = this.view.state.doc.lineAt(Math.min(place, this.view.state.doc.length));
+    return `line ${line.number}, column ${place - line.from + 1}`;
+  }
+
   /** Go to a place in the text. */
   goTo(place) {
     this.view.dispatch({ selection: { anchor: place }, scrollIntoView: true });

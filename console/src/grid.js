@@ -1,16 +1,14 @@
 // A grid of rows of which only those in sight are elements. Each row has the same height, so that
 // the first one in sight is a division away.
 
-import { h, copy } from "./dom.js";
-import { compare, count, number, shown, typeOf } from "./values.js";
+import { announce, copy, h } from "./dom.js";
 import { separatedByTabs } from "./formats.js";
+import { Selection } from "./selection.js";
+import { compare, count, shown, typeOf } from "./values.js";
+import { isNumeric, widthOf, widthOfNumbers } from "./widths.js";
 
 const ROW = 28;
 const BEYOND = 8;
-const SAMPLE = 200;
-const WIDTH_MIN = 64;
-const WIDTH_MAX = 380;
-const CHARACTER = 7.3;
 const NEAR_END = 200;
 
 let grids = 0;
@@ -18,9 +16,10 @@ let grids = 0;
 export class Grid {
   /** `onOpen(row, column)` is called by Enter or a double click, `onNearEnd` close to the last row. */
   constructor({ label, onOpen = () => {}, onNearEnd = () => {}, onSort = null, onActive = () => {} }) {
-    Object.assign(this, { onOpen, onNearEnd, onSort, onActive });
+    Object.assign(this, { onOpen, onNearEnd, onSort, onActive, _shown: new Map(), _spare: [] });
     this.id = `grid${++grids}`;
-    this.head = h("div", { class: "grid-row grid-head-row", role: "row" });
+    this.selection = new Selection();
+    this.head = h("div", { class: "grid-row grid-head-row", role: "row", "aria-rowindex": 1 });
     this.body = h("div", { class: "grid-body", role: "rowgroup" });
     this.element = h(
       "div",
@@ -35,15 +34,14 @@ export class Grid {
     this.body.addEventListener("dblclick", () => this._open());
     this.element.addEventListener("copy", (event) => { event.preventDefault(); this.copy(); });
     new ResizeObserver(() => this._later()).observe(this.element);
-    this._shown = new Map();
-    this._spare = [];
     this.show([], []);
   }
 
   /** Show other columns and rows. */
   show(columns, rows) {
-    Object.assign(this, { columns, rows, order: null, sorted: null, active: null, anchor: null });
-    this.widths = columns.map((name, index) => this._width(name, index));
+    Object.assign(this, { columns, rows, order: null, sorted: null });
+    this.selection.clear();
+    this.widths = columns.map((name, index) => widthOf(name, rows, index));
     this._drawHead();
     this.element.scrollTop = 0;
     this._drawAll();
@@ -60,11 +58,6 @@ export class Grid {
     return this.rows[this.order === null ? place : this.order[place]];
   }
 
-  /** Return the index in `rows` of a place in sight's order. */
-  indexOf(place) {
-    return this.order === null ? place : this.order[place];
-  }
-
   /** Copy the selected cells, separated by tabs. */
   copy(form = separatedByTabs) {
     const { columns, rows } = this.selected();
@@ -74,20 +67,11 @@ export class Grid {
 
   /** Return the columns and rows that are selected, or everything where nothing is. */
   selected() {
-    const range = this._range();
+    const { range } = this.selection;
     if (range === null) return { columns: this.columns, rows: this.rows.map((_row, place) => this.row(place)) };
-    const columns = this.columns.slice(range.left, range.right + 1);
-    const rows = [];
-    for (let place = range.top; place <= range.bottom; place++) rows.push(this.row(place).slice(range.left, range.right + 1));
-    return { columns, rows };
-  }
-
-  _width(name, index) {
-    let characters = name.length + 3;
-    for (let place = 0; place < Math.min(SAMPLE, this.rows.length); place++) {
-      characters = Math.max(characters, shown(this.rows[place][index]).length);
-    }
-    return Math.round(Math.min(WIDTH_MAX, Math.max(WIDTH_MIN, characters * CHARACTER + 22)));
+    const cut = (all) => all.slice(range.left, range.right + 1);
+    const rows = Array.from({ length: range.bottom - range.top + 1 }, (_one, place) => cut(this.row(range.top + place)));
+    return { columns: cut(this.columns), rows };
   }
 
   _drawHead() {
@@ -108,7 +92,7 @@ export class Grid {
   }
 
   _setWidths() {
-    const first = Math.max(44, String(this.rows.length).length * 8 + 24);
+    const first = widthOfNumbers(this.rows);
     this.element.style.setProperty("--columns", `${first}px ${this.widths.map((width) => `${width}px`).join(" ")}`);
     this.element.style.setProperty("--first", `${first}px`);
     this.body.style.width = this.head.style.width = `${first + this.widths.reduce((sum, width) => sum + width, 0)}px`;
@@ -135,6 +119,7 @@ export class Grid {
       cell.setAttribute("aria-sort", way);
       cell.querySelector(".grid-mark").textContent = { ascending: "↑", descending: "↓", none: "" }[way];
     });
+    announce(this.sorted ? `Sorted by ${this.columns[index]}, ${this.sorted.way}` : "Not sorted");
     if (this.onSort) return this.onSort(this.sorted);
     this._sort();
     this._drawAll();
@@ -193,7 +178,7 @@ export class Grid {
 
   /** Return a row's elements. They are used again: what no row differs in is set once. */
   _filled(place) {
-    const row = this._spare.pop() ?? h("div", { class: "grid-row", role: "row" }, h("div", { class: "grid-cell grid-number", role: "rowheader" }, ""));
+    const row = this._spare.pop() ?? h("div", { class: "grid-row", role: "row" }, h("div", { class: "grid-cell grid-number", role: "rowheader", "aria-colindex": 1 }, ""));
     while (row.children.length > this.columns.length + 1) row.lastChild.remove();
     while (row.children.length < this.columns.length + 1) {
       row.append(h("div", { role: "gridcell", "aria-colindex": row.children.length + 1 }, ""));
@@ -213,17 +198,8 @@ export class Grid {
     return row;
   }
 
-  _range() {
-    if (this.active === null) return null;
-    const [a, b] = [this.active, this.anchor ?? this.active];
-    return {
-      top: Math.min(a.place, b.place), bottom: Math.max(a.place, b.place),
-      left: Math.min(a.index, b.index), right: Math.max(a.index, b.index),
-    };
-  }
-
   _drawSelection() {
-    const range = this._range();
+    const { range } = this.selection;
     for (const [place, row] of this._shown) {
       const isIn = range !== null && place >= range.top && place <= range.bottom;
       if (!isIn && !row.classList.contains("chosen")) continue;
@@ -232,7 +208,7 @@ export class Grid {
         const cell = row.children[index + 1];
         const isChosen = isIn && index >= range.left && index <= range.right;
         cell.classList.toggle("selected", isChosen);
-        cell.classList.toggle("active", isChosen && place === this.active.place && index === this.active.index);
+        cell.classList.toggle("active", isChosen && place === this.selection.active.place && index === this.selection.active.index);
         if (isChosen) cell.setAttribute("aria-selected", "true");
         else cell.removeAttribute("aria-selected");
       }
@@ -243,7 +219,8 @@ export class Grid {
   /** Name the active cell to a screen reader, by the one id that the grid gives. */
   _tellActive() {
     this._named?.removeAttribute("id");
-    this._named = this.active && this._shown.get(this.active.place)?.children[this.active.index + 1];
+    const { active } = this.selection;
+    this._named = active && this._shown.get(active.place)?.children[active.index + 1];
     if (!this._named) return this.element.removeAttribute("aria-activedescendant");
     this._named.id = `${this.id}-active`;
     this.element.setAttribute("aria-activedescendant", this._named.id);
@@ -252,7 +229,7 @@ export class Grid {
   _at(event) {
     const box = this.body.getBoundingClientRect();
     const place = Math.min(this.rows.length - 1, Math.max(0, Math.floor((event.clientY - box.top) / ROW)));
-    let x = event.clientX - box.left - Math.max(44, String(this.rows.length).length * 8 + 24);
+    let x = event.clientX - box.left - widthOfNumbers(this.rows);
     const isNumber = event.target.closest?.(".grid-number") !== null;
     let index = 0;
     while (index < this.widths.length - 1 && x >= this.widths[index]) x -= this.widths[index++];
@@ -263,35 +240,33 @@ export class Grid {
     if (event.button !== 0 || this.rows.length === 0) return;
     const { place, index, isNumber } = this._at(event);
     if (isNumber) {
-      this.active = { place, index: 0 };
-      this.anchor = { place, index: this.columns.length - 1 };
+      this.selection.block({ place, index: this.columns.length - 1 }, { place, index: 0 });
     } else {
-      this.anchor = event.shiftKey ? (this.anchor ?? this.active) : null;
-      this.active = { place, index };
+      this.selection.choose({ place, index }, { extends: event.shiftKey });
     }
     this._drawSelection();
     this.onActive();
   }
 
   _drag(event) {
-    if (this.active === null) return;
+    const { active } = this.selection;
+    if (active === null) return;
     const { place, index } = this._at(event);
-    if (place === this.active.place && index === this.active.index) return;
-    this.anchor ??= this.active;
-    this.active = { place, index };
+    if (place === active.place && index === active.index) return;
+    this.selection.block(this.selection.anchor ?? active, { place, index });
     this._drawSelection();
   }
 
   _open() {
-    if (this.active !== null) this.onOpen(this.active.place, this.active.index);
+    const { active } = this.selection;
+    if (active !== null) this.onOpen(active.place, active.index);
   }
 
   _key(event) {
     if (event.target !== this.element || this.rows.length === 0) return;
     const mod = event.ctrlKey || event.metaKey;
     if (mod && event.key === "a") {
-      this.anchor = { place: 0, index: 0 };
-      this.active = { place: this.rows.length - 1, index: this.columns.length - 1 };
+      this.selection.block({ place: 0, index: 0 }, { place: this.rows.length - 1, index: this.columns.length - 1 });
       event.preventDefault();
       return this._drawSelection();
     }
@@ -299,47 +274,27 @@ export class Grid {
       event.preventDefault();
       return this._open();
     }
-    const to = this._target(event.key, mod);
+    if (event.key === "s" && !mod && this.selection.active !== null) return this.sort(this.selection.active.index);
+    const page = Math.max(1, Math.floor(this.element.clientHeight / ROW) - 2);
+    const to = this.selection.target(event.key, { toEnd: mod, rows: this.rows.length, columns: this.columns.length, page });
     if (to === null) return;
     event.preventDefault();
-    this.anchor = event.shiftKey ? (this.anchor ?? this.active) : null;
-    this.active = to;
+    this.selection.choose(to, { extends: event.shiftKey });
     this._reveal();
     this._draw();
     this.onActive();
   }
 
-  _target(key, mod) {
-    const { place, index } = this.active ?? { place: 0, index: 0 };
-    if (this.active === null && key.startsWith("Arrow")) return { place: 0, index: 0 };
-    const page = Math.max(1, Math.floor(this.element.clientHeight / ROW) - 2);
-    const [lastPlace, lastIndex] = [this.rows.length - 1, this.columns.length - 1];
-    const moved = {
-      ArrowUp: [mod ? 0 : place - 1, index], ArrowDown: [mod ? lastPlace : place + 1, index],
-      ArrowLeft: [place, mod ? 0 : index - 1], ArrowRight: [place, mod ? lastIndex : index + 1],
-      PageUp: [place - page, index], PageDown: [place + page, index],
-      Home: [mod ? 0 : place, 0], End: [mod ? lastPlace : place, lastIndex],
-    }[key];
-    if (moved === undefined) return null;
-    return { place: Math.min(lastPlace, Math.max(0, moved[0])), index: Math.min(lastIndex, Math.max(0, moved[1])) };
-  }
-
   _reveal() {
-    const { place, index } = this.active;
-    const { element } = this;
+    const { element, selection: { active: { place, index } } } = this;
     const [top, height] = [place * ROW, element.clientHeight - ROW * 1.3];
     if (top < element.scrollTop) element.scrollTop = top;
     else if (top + ROW > element.scrollTop + height) element.scrollTop = top + ROW - height;
     const left = this.widths.slice(0, index).reduce((sum, width) => sum + width, 0);
-    const first = Math.max(44, String(this.rows.length).length * 8 + 24);
+    const first = widthOfNumbers(this.rows);
     if (left < element.scrollLeft) element.scrollLeft = left;
     else if (left + this.widths[index] > element.scrollLeft + element.clientWidth - first) {
       element.scrollLeft = left + this.widths[index] - element.clientWidth + first;
     }
   }
-}
-
-function isNumeric(rows, index) {
-  const some = rows.slice(0, 50).map((row) => row[index]).filter((value) => value !== null);
-  return some.length > 0 && some.every((value) => !Number.isNaN(Number(number(value))));
 }

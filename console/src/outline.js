@@ -26,8 +26,8 @@ export class Outline {
     const details = h("details", { class: "outline-table", open: isOpen || this.open.has(table.name) || this.app.schema.tables.length === 1 },
       h("summary", {}, h("span", { class: "outline-name" }, table.name), table.kind === "table" ? null : h("span", { class: "soft" }, table.kind)),
       h("div", { class: "outline-links" },
-        h("button", { type: "button", class: "link", onclick: () => this.app.ask(`SELECT * FROM ${named(table.name)}`, { run: true }) }, "Select"),
-        h("button", { type: "button", class: "link", onclick: () => { this.app.show("see"); this.app.views.see.open(table.name); } }, "Browse")),
+        h("button", { type: "button", class: "link", onclick: () => this.app.ask(`SELECT * FROM ${named(table.name)}`, { run: true }), "aria-label": `Select from ${table.name}` }, "Select"),
+        h("button", { type: "button", class: "link", onclick: () => { this.app.show("see"); this.app.views.see.open(table.name); }, "aria-label": `Browse ${table.name}` }, "Browse")),
       h("ul", {}, table.columns.map(column)));
     details.addEventListener("toggle", () => (details.open ? this.open.add(table.name) : this.open.delete(table.name)));
     return details;

@@ -1,11 +1,11 @@
 // The results of a run: each as rows, as a chart, as a plan; and what it cost.
 
-import { button, copy, fill, h, save, tell } from "./dom.js";
+import { announce, button, fill, h, save, tell } from "./dom.js";
 import { Chart } from "./chart.js";
 import * as formats from "./formats.js";
 import { Grid } from "./grid.js";
 import { openValue } from "./cell.js";
-import { planView } from "./plan.js";
+import { markOf, planView } from "./plan.js";
 import { parquet } from "./parquet.js";
 import { bytesText, count, timeText } from "./values.js";
 import { verb } from "./sql.js";
@@ -16,9 +16,9 @@ const COPIES = [
 ];
 
 export class Results {
-  constructor(app, { goTo }) {
-    Object.assign(this, { app, goTo });
-    this.status = h("div", { class: "status", role: "status" });
+  constructor(app, { goTo, placeText }) {
+    Object.assign(this, { app, goTo, placeText });
+    this.status = h("div", { class: "status" });
     this.tabs = h("div", { class: "result-tabs", role: "tablist", "aria-label": "Results", hidden: true });
     this.body = h("div", { class: "result-body" });
     this.element = h("section", { class: "results", "aria-label": "Results" }, this.tabs, this.body, this.status);
@@ -36,6 +36,7 @@ export class Results {
     if (outcome.error) return this._error(outcome);
     if (outcome.cancelled) return this._cancelled(outcome);
     this._choose(outcome.results.length - 1);
+    announce(heard(outcome));
   }
 
   _tab(result, index) {
@@ -161,11 +162,14 @@ export class Results {
   }
 
   _error({ error, again }) {
-    fill(this.body, h("div", { class: "refusal", role: "alert" },
-      h("p", { class: "refusal-code" }, error.code, this.outcome.error.index > 0 ? ` in statement ${error.index + 1}` : ""),
+    const code = error.index > 0 ? `${error.code} in statement ${error.index + 1}` : error.code;
+    const place = error.place && this.placeText(error.place.from);
+    announce(`${code}: ${error.message}${place ? ` At ${place}.` : ""}`, { isUrgent: true });
+    fill(this.body, h("div", { class: "refusal", role: "group", "aria-label": "Refusal" },
+      h("p", { class: "refusal-code" }, code),
       h("p", { class: "refusal-text" }, error.message),
       facts(error.facts),
-      error.place ? button("Go to its place", () => this.goTo(error.place.from), { class: "link" }) : null,
+      place ? button(`Go to ${place}`, () => this.goTo(error.place.from), { class: "link" }) : null,
       again ? this._again(again) : null));
     fill(this.status, h("span", { class: "soft" }, "Refused"));
   }
@@ -176,6 +180,7 @@ export class Results {
       h("p", { class: "refusal-text" }, wrote ? "The page no longer waits for the answer. The write may have been applied." : "The page no longer waits for the answer. Nothing was written."),
       again ? this._again(again) : null));
     fill(this.status, h("span", { class: "soft" }, "Cancelled"));
+    announce("Cancelled");
   }
 
   _again(again) {
@@ -184,6 +189,16 @@ export class Results {
       this.show(await again());
     }, { class: "link" });
   }
+}
+
+/** Return what a screen reader is told when statements have run: rows and time. */
+function heard({ results, meta, isPlan }) {
+  if (isPlan) {
+    const marks = results.flatMap((result) => result.rows.map(([, , , detail]) => markOf(detail).kind));
+    return `Plan of ${count(marks.length, "step")}, ${count(marks.filter((kind) => kind === "bad").length)} marked as costly`;
+  }
+  const rows = (result) => (result.columns.length ? count(result.rows.length, "row") : `${count(result.rows_affected, "row")} written`);
+  return `${results.map(rows).join(", ")} in ${timeText(meta.duration_ms)}`;
 }
 
 /** Return the time of the statement itself, and the rows that SQLite stepped over to find its own. */
@@ -219,7 +234,8 @@ export function menu(label, items) {
     list.style.top = `${box.bottom + 4}px`;
     list.style.right = `${document.documentElement.clientWidth - box.right}px`;
     list.togglePopover();
-  }, { class: "quiet menu", "aria-haspopup": "true", "aria-controls": id });
+  }, { class: "quiet menu", "aria-expanded": "false", "aria-controls": id });
+  list.addEventListener("toggle", ({ newState }) => opener.setAttribute("aria-expanded", String(newState === "open")));
   return h("span", { class: "menu-place" }, opener, list);
 }
 

@@ -1,7 +1,7 @@
 // See: what is in the database, as a drawing and table by table.
 
 import { Browse } from "./browse.js";
-import { button, fill, h } from "./dom.js";
+import { button, fill, h, table } from "./dom.js";
 import { drawing } from "./drawing.js";
 import { keyOf, rowsOf } from "./schema.js";
 import { bytesText, count } from "./values.js";
@@ -103,7 +103,7 @@ export class See {
       bytes === null || bytes === undefined ? null : bytesText(bytes),
       count(schema.tables.filter(({ kind }) => kind !== "view").length, "table"),
       count(schema.tables.filter(({ kind }) => kind === "view").length, "view"),
-      count(schema.indexes.length, "index").replace("indexs", "indexes"),
+      count(schema.indexes.length, "index", "indexes"),
       count(schema.triggers.length, "trigger"),
     ].filter(Boolean);
     fill(this.main,
@@ -132,18 +132,20 @@ export class See {
   }
 }
 
-function structure(table, schema) {
-  const row = (...cells) => h("tr", {}, cells.map((cell) => h("td", {}, cell)));
-  const head = (...names) => h("thead", {}, h("tr", {}, names.map((name) => h("th", { scope: "col" }, name))));
-  const keys = table.keys.map((key) => row(key.from.join(", "), `${key.parent} (${key.to.join(", ") || "its key"})`, key.onDelete.toLowerCase()));
-  const triggers = schema.triggers.filter((one) => one.table === table.name);
-  return h("div", { class: "structure", tabindex: 0, role: "group", "aria-label": `Structure of ${table.name}` },
-    h("h3", {}, "Columns"),
-    h("table", {}, head("Name", "Type", "Key", "NULL", "Default"), h("tbody", {}, table.columns.map((column) =>
-      row(h("code", {}, column.name), column.type || "any", column.key ? `key ${column.key}` : "", column.isNotNull ? "no" : "yes", column.isGenerated ? "generated" : (column.preset ?? ""))))),
-    table.indexes.length ? [h("h3", {}, "Indexes"), h("table", {}, head("Name", "Columns", "Kind"), h("tbody", {}, table.indexes.map((index) =>
-      row(h("code", {}, index.name), index.columns.map((one) => one ?? "(expression)").join(", "), [index.isUnique ? "unique" : "", index.origin === "pk" ? "primary key" : "", index.isPartial ? "partial" : ""].filter(Boolean).join(", ")))))] : null,
-    keys.length ? [h("h3", {}, "Foreign keys"), h("table", {}, head("Columns", "Refer to", "On delete"), h("tbody", {}, keys))] : null,
+function structure({ name, columns, indexes, keys, sql }, schema) {
+  const part = (title, names, rows) => (rows.length ? [h("h3", {}, title), table(title, names, rows)] : null);
+  const triggers = schema.triggers.filter((one) => one.table === name);
+  return h("div", { class: "structure", tabindex: 0, role: "group", "aria-label": `Structure of ${name}` },
+    part("Columns", ["Name", "Type", "Key", "NULL", "Default"], columns.map((column) => [
+      h("code", {}, column.name), column.type || "any", column.key ? `key ${column.key}` : "", column.isNotNull ? "no" : "yes", column.isGenerated ? "generated" : (column.preset ?? ""),
+    ])),
+    part("Indexes", ["Name", "Columns", "Kind"], indexes.map((index) => [
+      h("code", {}, index.name), index.columns.map((one) => one ?? "(expression)").join(", "),
+      [index.isUnique && "unique", index.origin === "pk" && "primary key", index.isPartial && "partial"].filter(Boolean).join(", "),
+    ])),
+    part("Foreign keys", ["Columns", "Refer to", "On delete"], keys.map((key) => [
+      key.from.join(", "), `${key.parent} (${key.to.join(", ") || "its key"})`, key.onDelete.toLowerCase(),
+    ])),
     triggers.length ? [h("h3", {}, "Triggers"), triggers.map((one) => h("pre", { class: "sql" }, one.sql))] : null,
-    table.sql ? [h("h3", {}, "SQL"), h("pre", { class: "sql" }, [table.sql, ...table.indexes.map((index) => index.sql).filter(Boolean)].join(";\n\n"))] : null);
+    sql ? [h("h3", {}, "SQL"), h("pre", { class: "sql" }, [sql, ...indexes.map((index) => index.sql).filter(Boolean)].join(";\n\n"))] : null);
 }

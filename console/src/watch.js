@@ -1,6 +1,6 @@
 // Watch: what goes on in the service, and the history of the database.
 
-import { button, confirmed, fill, h, tell } from "./dom.js";
+import { button, confirmed, fill, h, table, tell, update } from "./dom.js";
 import { read, sent, write } from "./session.js";
 import { bytesText, count, timeText } from "./values.js";
 
@@ -11,7 +11,7 @@ const NOT_KNOWN = "not known";
 export class Watch {
   constructor(app) {
     this.app = app;
-    this.counts = h("div", { class: "watch-part" });
+    this.counts = h("div", { class: "watch-part", onclick: ({ target }) => target.dataset.place && this._explain(this.statements[target.dataset.place]) });
     this.past = h("div", { class: "watch-part" });
     this.element = h("div", { class: "watch", tabindex: 0, role: "group", "aria-label": "Watch" }, this.counts, this.past);
   }
@@ -47,31 +47,32 @@ export class Watch {
   }
 
   _draw({ health, since, doors, leases, waiting, statements, cloudwatch }) {
-    fill(this.counts,
-      h("h2", {}, "Service"),
-      h("p", { class: "soft facts-line" }, [health.status, `sqlatch ${health.version}`, `SQLite ${health.sqlite_version}`, since && `counted since ${new Date(since * 1000).toLocaleTimeString()}`].filter(Boolean).map((one) => h("span", {}, one))),
-      [health.directory, health.lease_table].map(({ ok, error }) => (ok ? null : h("p", { class: "problem" }, error))),
-      node(health),
-      h("h3", {}, "Requests"),
-      doors ? counted(doors, leases) : cloudwatch ? hours(cloudwatch) : elsewhere(this.app.database),
-      h("h3", {}, "Leases"),
-      health.leases.length ? table(["Database", "Holder", "Fence", "Ends"], health.leases.map((one) => [one.database, one.holder, one.fence, one.expired ? "expired" : `in ${timeText(Math.max(0, one.expires_at * 1000 - Date.now()))}`])) : h("p", { class: "soft" }, "None is held now."),
-      waiting ? waits(waiting) : null,
-      statements ? [h("h3", {}, "Statements, by their time in all"), this._statements(statements)] : null,
-      h("h3", {}, "Databases"),
-      table(["Name", "Size"], health.databases.map(({ name, bytes }) => [name, bytes === undefined ? NOT_KNOWN : bytesText(bytes)])));
+    // Who is at a button of the statements keeps it: their order waits until the focus is elsewhere.
+    const isAmongThem = this.counts.querySelector("table.statements")?.contains(document.activeElement);
+    if (!isAmongThem) this.statements = statements;
+    update(this.counts,
+      part("h2", "Service",
+        facts([health.status, `sqlatch ${health.version}`, `SQLite ${health.sqlite_version}`, since && `counted since ${new Date(since * 1000).toLocaleTimeString()}`]),
+        [health.directory, health.lease_table].map(({ ok, error }) => (ok ? null : h("p", { class: "problem" }, error)))),
+      part("h3", "This node", node(health)),
+      part("h3", "Requests", doors ? counted(doors, leases) : cloudwatch ? hours(cloudwatch) : elsewhere(this.app.database)),
+      part("h3", "Leases", held(health.leases), waiting ? waits(waiting) : null),
+      statements ? part("h3", "Statements, by their time in all", this._statements(this.statements)) : null,
+      part("h3", "Databases", table("Databases", ["Name", "Size"], health.databases.map(({ name, bytes }) => [name, bytes === undefined ? NOT_KNOWN : bytesText(bytes)]))));
   }
 
   _statements(statements) {
     if (statements.length === 0) return h("p", { class: "soft" }, "None yet.");
-    const explain = (one) => button("Explain", async () => {
-      if (one.database !== this.app.database) await this.app.choose(one.database);
-      this.app.ask(one.sql, { plan: true });
-    }, { class: "link" });
-    return table(["Time", "Runs", "Each", "Rows stepped over", "Database", "Statement", "Plan"], statements.map((one) => [
+    const explain = ({ sql }, place) => h("button", { type: "button", class: "link", "data-place": place, "aria-label": `Explain ${sql.slice(0, 100)}` }, "Explain");
+    return table("Statements", ["Time", "Runs", "Each", "Rows stepped over", "Database", "Statement", "Plan"], statements.map((one, place) => [
       timeText(one.duration_ms), count(one.count), timeText(one.duration_ms / Math.max(1, one.count)), count(one.rows_scanned), one.database,
-      h("code", { class: "shape" }, one.sql), explain(one),
+      h("code", { class: "shape" }, one.sql), explain(one, place),
     ]), "statements");
+  }
+
+  async _explain({ database, sql }) {
+    if (database !== this.app.database) await this.app.choose(database);
+    this.app.ask(sql, { plan: true });
   }
 
   /** The history of a database that is a log: a moment of it can be read, or made a database. */
@@ -112,13 +113,28 @@ export class Watch {
   }
 }
 
+function part(level, title, ...children) {
+  return h("section", {}, h(level, {}, title), children);
+}
+
+function facts(all) {
+  return h("p", { class: "soft facts-line" }, all.filter(Boolean).map((one) => h("span", {}, one)));
+}
+
+function held(leases) {
+  if (leases.length === 0) return h("p", { class: "soft" }, "None is held now.");
+  return table("Leases", ["Database", "Holder", "Fence", "Ends"], leases.map((one) => [
+    one.database, one.holder, one.fence, one.expired ? "expired" : `in ${timeText(Math.max(0, one.expires_at * 1000 - Date.now()))}`,
+  ]));
+}
+
 const WITHIN = ["Half within", "95 % within", "99 % within"];
 
 /** The counts of a local server since its start, by door. */
 function counted(doors, { taken, wait_ms: wait, takeovers, recoveries }) {
   return [
-    table(["Door", "Requests", "Errors", ...WITHIN], doors.map((one) => [one.door, ...figures(one)])),
-    h("p", { class: "soft facts-line" }, h("span", {}, `${count(taken, "lease")} taken`), wait.p95 === null ? null : h("span", {}, `95 % waited ${timeText(wait.p95)} at most`), h("span", {}, count(takeovers, "takeover")), h("span", {}, count(recoveries, "recovery", "recoveries"))),
+    table("Requests by door", ["Door", "Requests", "Errors", ...WITHIN], doors.map((one) => [one.door, ...figures(one)])),
+    facts([`${count(taken, "lease")} taken`, wait.p95 !== null && `95 % waited ${timeText(wait.p95)} at most`, count(takeovers, "takeover"), count(recoveries, "recovery", "recoveries")]),
   ];
 }
 
@@ -135,7 +151,7 @@ function hours({ hours: all, namespace, service, problem }) {
   const from = h("p", { class: "soft" }, "From CloudWatch: all doors and the reaper together, a minute or two late. Metrics ", h("code", {}, namespace), " with service ", h("code", {}, service), ".");
   const clock = (at) => new Date(at * 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
   return [
-    table(["Hour from", "Requests", "Errors", ...WITHIN, "Leases", "95 % waited", "Recoveries"], all.map((one) => [
+    table("Requests by hour", ["Hour from", "Requests", "Errors", ...WITHIN, "Leases", "95 % waited", "Recoveries"], all.map((one) => [
       clock(one.at), ...figures(one), count(one.leases.taken), duration(one.leases.wait_ms.p95), count(one.leases.recoveries),
     ]), "hours"),
     from,
@@ -160,15 +176,14 @@ function duration(ms) {
 function node({ role, leader, term, since, failure, databases }) {
   const copies = databases.filter((one) => one.copies !== undefined);
   return [
-    h("h3", {}, "This node"),
-    h("p", { class: "soft facts-line" }, [
+    facts([
       `role: ${role ?? NOT_KNOWN}`,
       leader === undefined ? null : `leader: ${leader ?? (role === null ? NOT_KNOWN : "none now")}`,
       term === undefined ? null : `term ${term}`,
       since ? `since ${new Date(since).toLocaleString()}` : null,
-    ].filter(Boolean).map((one) => h("span", {}, one))),
+    ]),
     failure ? h("p", { class: "problem" }, failure) : null,
-    copies.length ? table(["Database", "Position", "Copies", "Records behind", "Time behind", "Failure"], copies.map(lag), "copies") : null,
+    copies.length ? table("Copies", ["Database", "Position", "Copies", "Records behind", "Time behind", "Failure"], copies.map(lag), "copies") : null,
   ];
 }
 
@@ -189,10 +204,4 @@ function timeline(commits, onChoose) {
     return h("li", {}, one);
   };
   return h("ul", { class: "timeline", "aria-label": "Commits, the oldest first" }, commits.map(bar).reverse());
-}
-
-function table(names, rows, kind = "") {
-  return h("div", { class: "table-place" }, h("table", { class: kind },
-    h("thead", {}, h("tr", {}, names.map((name) => h("th", { scope: "col" }, name)))),
-    h("tbody", {}, rows.map((row) => h("tr", {}, row.map((cell) => h("td", {}, cell)))))));
 }

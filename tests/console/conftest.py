@@ -16,6 +16,8 @@ from tests.local_server import ROOT, serving
 
 SCREENS = ROOT / "build" / "screens"
 FLIGHTS = 20_000
+WIDTH, HEIGHT = 1280, 800
+"""Of the window, in pixels."""
 CHROMIUM = "/usr/bin/chromium"
 OPTIONS = [
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
@@ -114,10 +116,10 @@ def opened(window: Window, request: pytest.FixtureRequest) -> Iterator[Open]:
     first, *_others = window.context.pages
     used: list[Any] = []
 
-    def opened(fragment: str = "", *, width: int = 1280, at: str | None = None) -> Any:
+    def opened(fragment: str = "", *, width: int = WIDTH, at: str | None = None) -> Any:
         page = window.context.new_page() if first in used else first
         used.append(page)
-        page.set_viewport_size({"width": width, "height": 800})
+        page.set_viewport_size({"width": width, "height": HEIGHT})
         page.goto((at or request.getfixturevalue("link")) + fragment)
         # The address says where the page is once it knows what is in the database.
         page.wait_for_url(re.compile("#view=.*&db="))

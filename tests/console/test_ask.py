@@ -63,7 +63,7 @@ def test_an_error_is_marked_at_its_place(opened: Open) -> None:
     run(page, "SELECT 'é' FROM airlines;\nSELECT 'é', nam FROM airlines;")
 
     page.get_by_role("alert").get_by_text("did you mean name?").wait_for()
-    assert page.get_by_text("STATEMENT_ERROR in statement 2").is_visible()
+    assert page.get_by_text("STATEMENT_ERROR in statement 2", exact=True).is_visible()
     assert page.locator(".cm-lintRange-error").all_text_contents() == ["nam"]
 
 

@@ -3,7 +3,7 @@
 from contextlib import ExitStack
 from pathlib import Path
 
-from tests.console.conftest import Open, screen
+from tests.console.conftest import Open
 from tests.console.test_access import checked
 from tests.handler.two_nodes import Node, following, leading
 
@@ -50,7 +50,7 @@ def test_each_node_says_its_role_and_one_that_follows_how_far_it_is_behind(
             assert texts[:2] == [name, position]
             assert int(texts[2]) >= 1
             assert texts[3:] == ["0", "0.0 ms", "none"]
-        screen(page, "nodes-light")
+        checked(page, "nodes")
         page.get_by_role("button", name="See", exact=True).click()
         page.get_by_role("navigation", name="In this database").get_by_text("films").click()
         page.get_by_role("heading", name="films").wait_for()
@@ -67,4 +67,4 @@ def test_each_node_says_its_role_and_one_that_follows_how_far_it_is_behind(
         # Only the leader knows the sizes.
         names = page.get_by_label("Database", exact=True).locator("option").all_text_contents()
         assert names == ["books", "films"]
-        checked(page, "nodes-away", in_the_dark=True)
+        checked(page, "nodes-away")

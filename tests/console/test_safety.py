@@ -96,7 +96,6 @@ def test_a_token_is_asked_for_kept_in_the_tab_and_never_told(
     other = page.context.new_page()
     other.goto(url)
     other.get_by_label("Token").fill("wrong")
-    screen(other, "sign-in-light")
     other.get_by_role("button", name="Sign in").click()
     other.get_by_role("alert").get_by_text("token").wait_for()
     other.get_by_label("Token").fill(narrow)

@@ -57,7 +57,7 @@ def test_a_result_is_drawn_and_saved_as_a_picture(opened: Open, tmp_path: Path) 
     page = opened()
     run(page, "SELECT carrier, count(*) AS flights FROM flights GROUP BY carrier ORDER BY 2 DESC")
     page.get_by_role("button", name="Chart").click()
-    page.get_by_role("img", name="Bar chart of flights by carrier").wait_for()
+    page.get_by_role("img", name="Bar chart by carrier").wait_for()
 
     for form in ("Bar", "Line", "Scatter"):
         page.get_by_label("Form").select_option(form)
