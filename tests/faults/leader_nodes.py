@@ -1,4 +1,4 @@
-"""Nodes under load whose leader is killed, frozen, cut off from the lease table, and moved.
+"""Nodes under load whose leader is killed, frozen, cut off from its tables, and moved.
 
 Writers send rows to all nodes, each with a key, and note what they are told. At the end each row
 that was acknowledged is there once, none is there that was refused, and no commit of an earlier
@@ -17,6 +17,8 @@ from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
 from urllib.parse import urlsplit
+
+import pytest
 
 from sqlatch.attempts import Attempts
 from sqlatch.client import Client
@@ -64,7 +66,7 @@ class Counts:
 
 
 class Relay:
-    """The way of one node to the lease table, which can be cut."""
+    """The way of one node to DynamoDB and S3, which can be cut."""
 
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
@@ -255,11 +257,14 @@ def _once(member: Member, database: str = "main") -> Client:
     return client
 
 
-def run(directory: Path, *, rounds: int, seed: int, **settings: str) -> Counts:
+def run(
+    directory: Path, *, rounds: int, seed: int, in_table: bool = False, **settings: str
+) -> Counts:
     """Run the campaign; each round has one of each kind of trouble."""
     chance = random.Random(seed)
     with (
         dynamodb_server.running() as table_url,
+        _log(table_url, in_table=in_table) as log,
         _relays(table_url, "abc") as relays,
         cluster(
             directory,
@@ -270,6 +275,7 @@ def run(directory: Path, *, rounds: int, seed: int, **settings: str) -> Counts:
             },
             SQLATCH_LEASES=f"dynamodb:{dynamodb_server.TABLE}",
             SQLATCH_TIMEOUT_MS=str(TIMEOUT_MS),
+            **log,
             **settings,
         ) as members,
     ):
@@ -303,6 +309,18 @@ def _under_load(campaign: Campaign, rounds: int) -> None:
             writer.is_ended = True
         for thread in threads:
             thread.join()
+
+
+@contextmanager
+def _log(url: str, *, in_table: bool) -> Iterator[dict[str, str]]:
+    """The setting of the log, unless it is in the directory of the nodes."""
+    if not in_table:
+        yield {}
+        return
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in dynamodb_server.CREDENTIALS.items():
+            patch.setenv(name, value)
+        yield {"SQLATCH_LOG": dynamodb_server.create_log(url, "log")}
 
 
 @contextmanager

@@ -16,6 +16,7 @@ HISTORY_IN_A_TABLE = ("history-of-a-log-in-a-table",)
 TABLE = ("log_table",)
 YEAR = ("simulated-year-*",)
 FOLLOWERS = ("followers-*",)
+LEADERS = ("leaders", "leaders_in_table")
 LOG_CRASHES = ("log-crash-*",)
 LOG_ERRORS = ("log-i-o-errors-*",)
 NFS_KILLED = ("nfs_killed_writer",)
@@ -183,39 +184,40 @@ PROMISES = (
     ),
     Promise(
         "With a leader, no write is lost and none is out of turn",
-        "Three nodes that share a log, four writers at all of them, and each write with a key. The"
-        " leader by lease (1.5 s) is killed with all its processes, frozen until another has taken"
-        " over and thawed, cut off from the table of the leases, and moved by hand. At the end each"
+        "Three nodes that share a log, in a directory and in DynamoDB and S3, four writers at all of"
+        " them, and each write with a key. The leader by lease (1.5 s) is killed with all its"
+        " processes, frozen until another has taken over and thawed, cut off from the table of the"
+        " leases (and from a log in DynamoDB and S3), and moved by hand. At the end each"
         " row that was acknowledged is there once, none that was refused is there, and in each"
         " database the terms of the leaders never go down from one position to the next. Each"
         " interleaving of a late commit with its successor is a test by itself, on clocks an hour"
         " apart.",
         ("tests/faults/test_leaders.py", "tests/handler/test_late_commits.py"),
         (
-            Figure("writes acknowledged", ("leaders",), "acknowledged"),
-            Figure("acknowledged and lost", ("leaders",), "lost"),
-            Figure("there twice", ("leaders",), "twice"),
-            Figure("refused and there", ("leaders",), "refused_and_there"),
-            Figure("writes refused", ("leaders",), "refused"),
-            Figure("writes in doubt", ("leaders",), "unknown"),
-            Figure("leaders killed", ("leaders",), "kills"),
-            Figure("frozen and thawed", ("leaders",), "freezes"),
-            Figure("cut off", ("leaders",), "cuts"),
-            Figure("moved", ("leaders",), "moves"),
-            Figure("terms in which something was written", ("leaders",), "terms"),
-            Figure("terms out of order", ("leaders",), "terms_out_of_order"),
-            Figure("positions of two terms", ("leaders",), "two_terms_at_a_position"),
-            Figure("late commits refused", ("leaders",), "late_refused"),
+            Figure("writes acknowledged", LEADERS, "acknowledged"),
+            Figure("acknowledged and lost", LEADERS, "lost"),
+            Figure("there twice", LEADERS, "twice"),
+            Figure("refused and there", LEADERS, "refused_and_there"),
+            Figure("writes refused", LEADERS, "refused"),
+            Figure("writes in doubt", LEADERS, "unknown"),
+            Figure("leaders killed", LEADERS, "kills"),
+            Figure("frozen and thawed", LEADERS, "freezes"),
+            Figure("cut off", LEADERS, "cuts"),
+            Figure("moved", LEADERS, "moves"),
+            Figure("terms in which something was written", LEADERS, "terms"),
+            Figure("terms out of order", LEADERS, "terms_out_of_order"),
+            Figure("positions of two terms", LEADERS, "two_terms_at_a_position"),
+            Figure("late commits refused", LEADERS, "late_refused"),
             Figure(
                 "longest time until another led",
-                ("leaders",),
+                LEADERS,
                 "takeover_s_max",
                 largest=True,
                 unit=" s",
             ),
             Figure(
                 "longest time until a write was acknowledged again",
-                ("leaders",),
+                LEADERS,
                 "written_s_max",
                 largest=True,
                 unit=" s",

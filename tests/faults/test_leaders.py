@@ -16,12 +16,13 @@ CONTROLS_MAX = 10
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(7_200 if FULL else 600)]
 
 
+@pytest.mark.parametrize("in_table", [False, True], ids=["directory", "table"])
 def test_no_write_is_lost_and_no_term_goes_back_whatever_happens_to_leaders(
-    tmp_path: Path,
+    tmp_path: Path, *, in_table: bool
 ) -> None:
-    counts = run(tmp_path, rounds=ROUNDS, seed=time.time_ns())
+    counts = run(tmp_path, rounds=ROUNDS, seed=time.time_ns(), in_table=in_table)
 
-    record("leaders", short=int(not FULL), **asdict(counts))
+    record("leaders_in_table" if in_table else "leaders", short=int(not FULL), **asdict(counts))
     assert counts.broken() == {}
     assert counts.acknowledged > 0
     assert counts.terms > 3 * ROUNDS
