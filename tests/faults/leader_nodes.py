@@ -257,9 +257,7 @@ def _once(member: Member, database: str = "main") -> Client:
     return client
 
 
-def run(
-    directory: Path, *, rounds: int, seed: int, in_table: bool = False, **settings: str
-) -> Counts:
+def run(directory: Path, *, rounds: int, seed: int, in_table: bool, **settings: str) -> Counts:
     """Run the campaign; each round has one of each kind of trouble."""
     chance = random.Random(seed)
     with (

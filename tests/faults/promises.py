@@ -387,7 +387,7 @@ PROMISES = (
             Figure("commits", FOLLOWERS, "commits"),
             Figure("replacements", FOLLOWERS, "replaced"),
             Figure("deletions", FOLLOWERS, "deleted"),
-            Figure("segments removed", FOLLOWERS, "removed"),
+            Figure("records and files of them removed", FOLLOWERS, "removed"),
             Figure("questions", FOLLOWERS, "asked"),
             Figure("of them broken", FOLLOWERS, "broken"),
             Figure("restarts", FOLLOWERS, "restarts"),
