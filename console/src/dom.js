@@ -97,8 +97,8 @@ export function confirmed({ title, body, yes, isDangerous = false }) {
       h("h2", { id: "dialog-title" }, title),
       h("div", { class: "dialog-body" }, body),
       h("div", { class: "dialog-buttons" },
-        button("Cancel", () => dialog.close("no")),
-        button(yes, () => dialog.close("yes"), { class: isDangerous ? "primary danger" : "primary", autofocus: true })),
+        button("Cancel", () => dialog.close("no"), { autofocus: isDangerous }),
+        button(yes, () => dialog.close("yes"), { class: isDangerous ? "primary danger" : "primary", autofocus: !isDangerous })),
     );
     document.body.append(dialog);
     dialog.showModal();

@@ -173,12 +173,13 @@ function duration(ms) {
 }
 
 /** This node among others, and its copies where it follows another one's log. */
-function node({ role, leader, term, since, failure, databases }) {
+function node({ role, leader, term, since, failure, databases, lease_table: leases }) {
+  const none = role === null || !leases.ok ? NOT_KNOWN : "none now";
   const copies = databases.filter((one) => one.copies !== undefined);
   return [
     facts([
       `role: ${role ?? NOT_KNOWN}`,
-      leader === undefined ? null : `leader: ${leader ?? (role === null ? NOT_KNOWN : "none now")}`,
+      leader === undefined ? null : `leader: ${leader ?? none}`,
       term === undefined ? null : `term ${term}`,
       since ? `since ${new Date(since).toLocaleString()}` : null,
     ]),

@@ -2,9 +2,11 @@
 
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 from tests.console.conftest import Open
 from tests.console.test_access import checked
+from tests.dynamodb_server import CREDENTIALS
 from tests.handler.two_nodes import Node, following, leading
 
 LEADER = "https://node1.example.com"
@@ -68,3 +70,44 @@ def test_each_node_says_its_role_and_one_that_follows_how_far_it_is_behind(
         names = page.get_by_label("Database", exact=True).locator("option").all_text_contents()
         assert names == ["books", "films"]
         checked(page, "nodes-away")
+
+
+def without_role(route: Any) -> None:
+    """Answer as a node does that cannot read what it knows of the leader."""
+    told = route.fetch().json()
+    failure = "the directory of the copies: Input/output error"
+    told["health"] |= {"role": None, "leader": None, "failure": failure}
+    route.fulfill(json=told)
+
+
+def test_a_node_that_follows_by_lease_and_one_that_cannot_know_who_leads(
+    opened: Open, tmp_path: Path
+) -> None:
+    (tmp_path / "copies").mkdir()
+    cluster = {"SQLATCH_LEADER": "lease:shop", "SQLATCH_COPIES": f"{tmp_path}/copies"}
+    other = cluster | {"SQLATCH_NODE": "https://node2.example.com"}
+    first_cluster = {"SQLATCH_LEADER": "lease:shop", "SQLATCH_NODE": LEADER}
+    with leading(tmp_path, **first_cluster) as first:
+        written(first, "books")
+        with leading(tmp_path, **other) as second:
+            page = opened("&view=watch", at=page_at(second))
+            page.get_by_text("role: follower").wait_for()
+            page.get_by_text(f"leader: {LEADER}").wait_for()
+            page.get_by_text("term 1").wait_for()
+
+        # Nobody listens on port 1, where its table is said to be.
+        away = CREDENTIALS | {
+            "SQLATCH_LEASES": "dynamodb:leases",
+            "AWS_ENDPOINT_URL_DYNAMODB": "http://127.0.0.1:1",
+        }
+        with leading(tmp_path, **other, **away) as third:
+            page = opened("&view=watch", at=page_at(third))
+            page.get_by_text("role: follower").wait_for()
+            page.get_by_text("leader: not known").wait_for()
+            page.locator("p.problem", has_text="the lease table does not answer").wait_for()
+
+            page.route("**/console/watch", without_role)
+            page.reload()
+            page.get_by_text("role: not known").wait_for()
+            page.get_by_text("the directory of the copies: Input/output error").wait_for()
+            checked(page, "nodes-not-known")
