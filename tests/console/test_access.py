@@ -52,7 +52,7 @@ SIZES = {"zoomed": (640, 400), "360": (360, HEIGHT)}
 def checked(page: Any, name: str) -> None:
     """Have axe look at a view, at its colors in the dark too, and see that it fits narrow screens.
 
-    A picture of each form is written.
+    A picture is written, with SCREENS=all one of each form.
     """
     screen(page, f"{name}-light")
     assert found(page) == [], name

@@ -1,12 +1,12 @@
 """Watch and See at a node that leads, and at one that follows it."""
 
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tests.console.conftest import Open
+from tests.console.conftest import Open, screen
 from tests.console.test_access import checked
-from tests.dynamodb_server import CREDENTIALS
 from tests.handler.two_nodes import Node, following, leading
 
 LEADER = "https://node1.example.com"
@@ -72,42 +72,39 @@ def test_each_node_says_its_role_and_one_that_follows_how_far_it_is_behind(
         checked(page, "nodes-away")
 
 
-def without_role(route: Any) -> None:
-    """Answer as a node does that cannot read what it knows of the leader."""
-    told = route.fetch().json()
-    failure = "the directory of the copies: Input/output error"
-    told["health"] |= {"role": None, "leader": None, "failure": failure}
-    route.fulfill(json=told)
+NOT_KNOWN = "the directory of the copies: Input/output error"
+NO_ANSWER = "the lease table does not answer: connection refused"
+HEALTHS: list[tuple[dict[str, Any], list[str]]] = [
+    (
+        {"role": "follower", "leader": LEADER, "term": 7, "since": "2026-11-22T10:15:00.000Z"},
+        ["role: follower", f"leader: {LEADER}", "term 7"],
+    ),
+    ({"role": "follower", "leader": None, "term": 7}, ["role: follower", "leader: none now"]),
+    (
+        {"role": "follower", "leader": None, "lease_table": {"ok": False, "error": NO_ANSWER}},
+        ["role: follower", "leader: not known", NO_ANSWER],
+    ),
+    (
+        {"role": None, "leader": None, "failure": NOT_KNOWN},
+        ["role: not known", "leader: not known", NOT_KNOWN],
+    ),
+]
 
 
-def test_a_node_that_follows_by_lease_and_one_that_cannot_know_who_leads(
-    opened: Open, tmp_path: Path
+def told(changed: dict[str, Any], route: Any) -> None:
+    """Answer as a service does whose health is another one."""
+    said = route.fetch().json()
+    route.fulfill(json={**said, "health": said["health"] | changed})
+
+
+def test_what_the_health_says_of_a_leader_by_lease_is_shown_and_what_it_does_not_know(
+    opened: Open,
 ) -> None:
-    (tmp_path / "copies").mkdir()
-    cluster = {"SQLATCH_LEADER": "lease:shop", "SQLATCH_COPIES": f"{tmp_path}/copies"}
-    other = cluster | {"SQLATCH_NODE": "https://node2.example.com"}
-    first_cluster = {"SQLATCH_LEADER": "lease:shop", "SQLATCH_NODE": LEADER}
-    with leading(tmp_path, **first_cluster) as first:
-        written(first, "books")
-        with leading(tmp_path, **other) as second:
-            page = opened("&view=watch", at=page_at(second))
-            page.get_by_text("role: follower").wait_for()
-            page.get_by_text(f"leader: {LEADER}").wait_for()
-            page.get_by_text("term 1").wait_for()
-
-        # Nobody listens on port 1, where its table is said to be.
-        away = CREDENTIALS | {
-            "SQLATCH_LEASES": "dynamodb:leases",
-            "AWS_ENDPOINT_URL_DYNAMODB": "http://127.0.0.1:1",
-        }
-        with leading(tmp_path, **other, **away) as third:
-            page = opened("&view=watch", at=page_at(third))
-            page.get_by_text("role: follower").wait_for()
-            page.get_by_text("leader: not known").wait_for()
-            page.locator("p.problem", has_text="the lease table does not answer").wait_for()
-
-            page.route("**/console/watch", without_role)
-            page.reload()
-            page.get_by_text("role: not known").wait_for()
-            page.get_by_text("the directory of the copies: Input/output error").wait_for()
-            checked(page, "nodes-not-known")
+    page = opened("&view=watch")
+    for changed, texts in HEALTHS:
+        page.route("**/console/watch", partial(told, changed))
+        page.reload()
+        for text in texts:
+            page.get_by_text(text, exact=True).wait_for()
+        page.unroute("**/console/watch")
+    screen(page, "nodes-not-known-light")

@@ -51,10 +51,10 @@ def test_from_the_link_to_the_slowest_query_and_its_missing_index(opened: Open, 
     slowest.wait_for()
     times_ms = [milliseconds(text) for text in rows.locator("td:first-child").all_text_contents()]
     assert times_ms == sorted(times_ms, reverse=True)
-    screen(page, "walk-1-watch")
+    screen(page, "walk-1-watch-light")
     slowest.get_by_role("button", name="Explain").click()
     page.get_by_text("CREATE INDEX flights_by_tailnum ON flights (tailnum)").wait_for()
-    screen(page, "walk-2-plan")
+    screen(page, "walk-2-plan-light")
     page.get_by_role("button", name="Create it…").click()
     page.get_by_role("button", name="Write").click()
 
@@ -62,7 +62,7 @@ def test_from_the_link_to_the_slowest_query_and_its_missing_index(opened: Open, 
     page.get_by_role("button", name="Watch").click()
     slowest.get_by_role("button", name="Explain").click()
     page.locator(".plan-node.good", has_text="flights_by_tailnum").wait_for()
-    screen(page, "walk-3-after")
+    screen(page, "walk-3-after-light")
     ask(link, query="DROP INDEX flights_by_tailnum")
 
 
