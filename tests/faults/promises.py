@@ -501,7 +501,7 @@ PROMISES = (
         " the memory is the same, and a request costs what it did.",
         ("tests/faults/test_soak.py",),
         (
-            Figure("seconds, with each kind of lease table", ("soak_*",), "seconds", largest=True),
+            Figure("seconds", ("soak_*",), "seconds", largest=True),
             Figure("requests", ("soak_*",), "requests"),
             Figure("memory grown by", ("soak_*",), "grown_mb", largest=True, unit=" MB"),
             Figure(

@@ -24,8 +24,9 @@ AWS = {
 }
 
 # The AWS CLI notes what it was given, and answers as `insights` waits for. Nothing is deployed.
+# A note is one write: the commands of a pipe take theirs at the same time.
 NOTING = """
-aws() { printf '%s\\0' "$@" >> aws; printf '\\1' >> aws; echo "$ANSWER"; }
+aws() { printf '%s\\0' "$@" $'\\1' >> aws; echo "$ANSWER"; }
 make() { :; }
 sam() { :; }
 sqlatch() { :; }
@@ -44,7 +45,7 @@ class Response:
 answer = {"RecoveryPoints": [], "Table": {"TableStatus": "ACTIVE"}}
 driver = create_clidriver()
 driver.session.register("before-call", lambda **_: (Response, answer))
-for command in {command for command in sys.stdin.read().split("\\1") if command}:
+for command in {command for command in sys.stdin.read().split("\\1\\0") if command}:
     arguments = command.split("\\0")[:-1]
     if code := driver.main(arguments):
         sys.exit(f"{code}: {arguments}")
