@@ -9,17 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 MEMORY_MB = 384
-ROOMS = (
-    "events",
-    "handler",
-    "hrana",
-    "locking",
-    "sqlatch",
-    "sqlexec",
-    "storage",
-    "storage",
-    "tests",
-)
+ROOMS = ("events", "handler", "hrana", "locking", "sqlatch", "sqlexec", "storage", "tests")
 CODE_MB = 64
 
 Command = list[str | Path]

@@ -1,11 +1,13 @@
 """A machine that does not boot is a reason to skip, and told with what it showed last."""
 
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from tests.nfs import lab
-from tests.nfs.machines import Boot, Command, UserModeLinux
+from tests.nfs.machines import ROOMS, Boot, Command, Qemu, UserModeLinux
+from tests.writers import ROOT
 
 pytestmark = pytest.mark.nfs
 
@@ -40,6 +42,14 @@ def test_machines_that_do_not_boot_are_told_with_their_last_lines(
         "a kernel that panics: booting | kernel panic: no init | rebooting;"
         " a kernel that never answers: nothing on its console"
     )
+
+
+def test_the_disk_of_an_emulated_machine_has_the_code(the_lab: lab.Lab, tmp_path: Path) -> None:
+    Qemu().prepare(Boot(the_lab.built, ROOT, tmp_path))
+
+    asked = ["debugfs", "-R", "ls -p /", tmp_path / "code.ext4"]
+    listed = subprocess.run(asked, check=True, capture_output=True, text=True).stdout
+    assert {name for name in ROOMS if f"/{name}/" in listed} == set(ROOMS)
 
 
 def test_the_next_machine_is_taken_where_one_does_not_boot(
