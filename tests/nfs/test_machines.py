@@ -47,7 +47,7 @@ def test_machines_that_do_not_boot_are_told_with_their_last_lines(
 def test_the_disk_of_an_emulated_machine_has_the_code(the_lab: lab.Lab, tmp_path: Path) -> None:
     Qemu().prepare(Boot(the_lab.built, ROOT, tmp_path))
 
-    asked = ["debugfs", "-R", "ls -p /", tmp_path / "code.ext4"]
+    asked = ["debugfs", "-R", "ls -p /", str(tmp_path / "code.ext4")]
     listed = subprocess.run(asked, check=True, capture_output=True, text=True).stdout
     assert {name for name in ROOMS if f"/{name}/" in listed} == set(ROOMS)
 
