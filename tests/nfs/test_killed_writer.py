@@ -120,6 +120,11 @@ def campaign(
                 if number % WAITS_EVERY:
                     writer.order("free leases")
                 visit = writer.ask(query=VISIT)
+                if until_torn and visit.get("error", {}).get("code") == "DATABASE_CORRUPT":
+                    counts.torn_for_good += 1  # so torn that SQLite sees it
+                    counts.rounds = number + 1
+                    break
+                assert "reply" in visit, visit
                 assert visit["reply"]["rows"] == [[number + 1]]
                 _count_outcome(counts, before, balances(writer), answer)
                 assert writer.ask(query="PRAGMA integrity_check")["reply"]["rows"] == [["ok"]]
