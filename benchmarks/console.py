@@ -42,7 +42,9 @@ SCROLL = """async ([seconds, way]) => {
 """Three rows further in each frame, as a wheel does, or to any place, as who drags the bar does."""
 
 
-def measured(directory: Path, rounds: int, rows: int = ROWS) -> list[dict[str, float]]:
+def measured(
+    browser: Any, directory: Path, rounds: int, rows: int = ROWS
+) -> list[dict[str, float]]:
     """Return the figures of each round: milliseconds, and frames a second."""
     databases = directory / "databases"
     subprocess.run(
@@ -51,16 +53,8 @@ def measured(directory: Path, rounds: int, rows: int = ROWS) -> list[dict[str, f
         stdout=subprocess.DEVNULL,
         check=True,
     )
-    with (
-        (directory / "log").open("w") as log,
-        served(databases, log) as link,
-        sync_playwright() as playwright,
-    ):
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=OPTIONS)
-        try:
-            return [_round(browser, link, rows) for _ in range(rounds)]
-        finally:
-            browser.close()
+    with (directory / "log").open("w") as log, served(databases, log) as link:
+        return [_round(browser, link, rows) for _ in range(rounds)]
 
 
 def _round(browser: Any, link: str, rows: int) -> dict[str, float]:
@@ -83,8 +77,10 @@ def _round(browser: Any, link: str, rows: int) -> dict[str, float]:
 
 def main(arguments: Sequence[str]) -> None:
     rounds = int(arguments[0]) if arguments else 5
-    with tempfile.TemporaryDirectory() as directory:
-        found = measured(Path(directory), rounds)
+    with tempfile.TemporaryDirectory() as directory, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=OPTIONS)
+        found = measured(browser, Path(directory), rounds)
+        browser.close()
     table = Table("", "median", "worst")
     for name in found[0]:
         each = [figures[name] for figures in found]

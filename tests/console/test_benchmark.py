@@ -1,16 +1,19 @@
 """The measurement of the console, with a few rows."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from benchmarks import console
 
 
-def test_paint_and_frames_are_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_paint_and_frames_are_measured(
+    browser: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(console, "SCROLLED_S", 0.1)
 
-    (figures,) = console.measured(tmp_path, 1, rows=1_000)
+    (figures,) = console.measured(browser, tmp_path, 1, rows=1_000)
 
     assert list(figures) == [
         "first paint, ms",
