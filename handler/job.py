@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from functools import cache, lru_cache, partial
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from pydantic_core import to_json
 
@@ -77,7 +77,9 @@ def reply_of(event: QueryEvent, results: list[Result]) -> dict[str, Any]:
         replies = [linked_out(results[0])]
     else:
         as_objects = event.rows_as == "objects"
-        replies = [{**result_out(result, as_objects=as_objects)} for result in results]
+        replies = [
+            cast("dict[str, Any]", result_out(one, as_objects=as_objects)) for one in results
+        ]
     if event.costs:
         for reply, cost in zip(replies, _costs(event), strict=True):
             reply["cost"] = cost

@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 import traceback
+from contextlib import suppress
 from typing import IO, Any
 
 from handler import log
@@ -97,8 +98,11 @@ def _answer_many(answers: IO[bytes]) -> None:
 
 
 def _write(answers: IO[bytes], answer: Any) -> None:
-    answers.write(json.dumps(answer).encode() + b"\n")
-    answers.flush()
+    """Write a line for the server. If that has died, the request goes on to its end all the same:
+    its lease is given back."""
+    with suppress(BrokenPipeError):
+        answers.write(json.dumps(answer).encode() + b"\n")
+        answers.flush()
 
 
 class Plain(logging.Formatter):

@@ -5,19 +5,27 @@ import logging
 import os
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
+from subprocess import PIPE
 from typing import Any
 
 import pytest
 
-from handler.local_worker import CHECK, Plain
+from handler.local_worker import CHECK, WAITS, Plain
+from handler.settings import LEASES_FILE
+from locking.clock import Clock
+from locking.leases import Leases
+from locking.sqlite import SQLiteTable
 from sqlatch.server.schedule import EVENT as SCHEDULED
 from tests import local_server
+
+WORKER = [sys.executable, "-m", "handler.local_worker"]
 
 
 def worked(*events: Any) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "handler.local_worker"],
+        WORKER,
         cwd=local_server.ROOT,
         env=os.environ,
         input="".join(json.dumps(event) + "\n" for event in events),
@@ -69,6 +77,35 @@ def test_a_line_is_for_people(fields: dict[str, Any], said: str) -> None:
     line = logging.makeLogRecord({"fields": {"door": "http", "duration_ms": 1.5} | fields})
 
     assert Plain().format(line).split()[1:] == said.split()
+
+
+def test_a_writer_that_nobody_listens_to_any_more_writes_and_gives_its_lease_back(
+    directory: Path, environment: dict[str, str]
+) -> None:
+    """As when its server is killed while it waits for the lease."""
+    worked(local_server.event("CREATE TABLE t (n)"))
+    clock = Clock()
+    with (
+        closing(Leases(SQLiteTable(directory / LEASES_FILE), clock=clock)) as leases,
+        subprocess.Popen(
+            WORKER, cwd=local_server.ROOT, env=os.environ, stdin=PIPE, stdout=PIPE, stderr=PIPE
+        ) as worker,
+    ):
+        assert worker.stdin is not None
+        assert worker.stdout is not None
+        assert worker.stderr is not None
+        with leases.hold("main", holder="another", deadline_s=clock.now() + 60):
+            event = local_server.event("INSERT INTO t VALUES (7)")
+            worker.stdin.write(json.dumps(event).encode() + b"\n")
+            worker.stdin.close()
+            assert json.loads(worker.stdout.readline()) == {WAITS: "main"}
+            worker.stdout.close()
+        said = worker.stderr.read().decode()
+
+        assert worker.wait() == 0
+        assert [line.split()[1] for line in said.splitlines()] == ["write"]
+        assert leases.held() == []
+    assert json.loads(answers(local_server.event("SELECT n FROM t"))[0]["body"])["rows"] == [[7]]
 
 
 def test_a_run_of_the_reaper_leaves_a_line_only_if_there_is_something_to_say(
