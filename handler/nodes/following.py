@@ -30,11 +30,6 @@ Below a database: the key for its own."""
 _DATABASE = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 
 
-def is_for(path: str) -> bool:
-    """Return whether a path is one of a log."""
-    return path == LOG_ROOT or path.startswith(f"{LOG_ROOT}/")
-
-
 def answer(
     service: Service, event: Mapping[str, Any], record: Record, *, ends_at_s: float
 ) -> dict[str, Any]:

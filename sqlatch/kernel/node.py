@@ -29,6 +29,11 @@ _OF_AWS = re.compile(
 )
 
 
+def is_of_log(path: str) -> bool:
+    """Return whether a path is one of a log."""
+    return path == LOG_ROOT or path.startswith(f"{LOG_ROOT}/")
+
+
 class Node:
     """The service at a URL. Threads may share it, and a fork may go on with it.
 

@@ -11,19 +11,12 @@ from concurrent.futures import Future
 from itertools import count
 from typing import Any
 
-from sqlatch.kernel.node import LOG_ROOT
 from sqlatch.server.gateway import Answer, Event, refusal
 from sqlatch.server.worker import Worker
 
 OPTION = "--many"
 AT_ONCE = 64
 """Questions at the same time; each waits in a thread of the server and one of this worker."""
-
-
-def is_for(event: Event) -> bool:
-    """Return whether an event is one for this worker."""
-    path = str(event.get("rawPath", ""))
-    return path == LOG_ROOT or path.startswith(f"{LOG_ROOT}/")
 
 
 class LogWorker:

@@ -6,7 +6,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from sqlatch.server import log_worker
+from sqlatch.kernel.node import is_of_log
 from sqlatch.server.candidate import CandidateProcess
 from sqlatch.server.gateway import Answer, Event, refusal
 from sqlatch.server.log_worker import LogWorker
@@ -75,7 +75,7 @@ class Workers:
 
     def answer(self, event: Event) -> Answer:
         """Return the answer of a worker, in turn."""
-        if log_worker.is_for(event):
+        if is_of_log(str(event.get("rawPath", ""))):
             return self._logs.answer(event)
         if not self._turns.acquire(blocking=False):
             with self._queue:

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from sqlatch.server.log_worker import is_for
 from sqlatch.server.workers import Workers
 from sqlatch.tokens import new_key, sign
 from tests import local_server
@@ -81,12 +80,6 @@ def test_a_process_that_has_ended_is_started_again(workers: Workers) -> None:
     while not process.has_ended:
         pass
     assert get(workers, "/-/log")["statusCode"] == 200
-
-
-def test_the_paths_are_those_below_the_log() -> None:
-    paths = {"/-/log": True, "/-/log/main": True, "/-/logs": False, "/log/read": False}
-    assert {path: is_for({"rawPath": path}) for path in paths} == paths
-    assert not is_for({"source": "aws.events"})
 
 
 def _content(answer: dict[str, Any]) -> bytes:

@@ -9,7 +9,7 @@ import pytest
 
 from sqlatch.kernel.aws.errors import CutOff, NotConnected
 from sqlatch.kernel.aws.signature import Request
-from sqlatch.kernel.node import Nodes
+from sqlatch.kernel.node import Nodes, is_of_log
 from tests.sqlatch import socket_server
 from tests.sqlatch.socket_server import SocketServer
 
@@ -73,3 +73,8 @@ def test_a_request_that_must_not_arrive_twice_is_not_sent_again() -> None:
             with suppress(CutOff):
                 nodes.ask(request, deadline_s=time.time() + 10, may_repeat=False)
     assert sum(sent.startswith(b"POST") for sent in server.requests) <= 1
+
+
+def test_the_paths_are_those_below_the_log() -> None:
+    paths = {"": False, "/-/log": True, "/-/log/main": True, "/-/logs": False, "/log/read": False}
+    assert {path: is_of_log(path) for path in paths} == paths

@@ -26,15 +26,15 @@ def members(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Member]]:
 
 
 def _leader(members: list[Member]) -> Member:
-    """The member that leads by what all that run say."""
+    """The member that leads by what all that run say, once it is one of these."""
 
     def agreed() -> Member | None:
         said = set()
-        for member in members:
-            if member.process is not None:
-                with member.client() as client:
-                    said.add(client.leader()["leader"])
-        return next((each for each in members if {each.url} == said), None)
+        running = [member for member in members if member.process is not None]
+        for member in running:
+            with member.client() as client:
+                said.add(client.leader()["leader"])
+        return next((each for each in running if {each.url} == said), None)
 
     leader = until(agreed)
     assert leader is not None
