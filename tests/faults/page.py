@@ -1,8 +1,13 @@
 """The page on reliability, written from what the last full run counted.
 
 python -m tests.faults.page     build/faults/full -> docs/reliability.json -> docs/reliability.md
+
+With --add, those campaigns that were run in full by themselves take the place of their last run:
+
+SQLATCH_FAULTS_FULL=1 python -m pytest tests/faults/test_oracle.py
 """
 
+import argparse
 import ast
 import datetime
 import json
@@ -29,7 +34,7 @@ INTRODUCTION = """\
 # What sqlatch promises, and how that is tested
 
 `make faults FULL=1` runs all of this and then writes this page; `make faults` and `make nfs` run a
-short version of it before every change. The figures are those of the last full run;
+short version of it before every change. The figures are those of each campaign's last full run;
 [`reliability.json`](reliability.json) has the counts of every case.
 """
 
@@ -50,6 +55,15 @@ def collected(directory: Path) -> dict[str, Any]:
     }
 
 
+def added(counted: Mapping[str, Any], later: Mapping[str, Any]) -> dict[str, Any]:
+    """The counts of a full run, with those of the campaigns that were run again by themselves."""
+    began = counted["made"].get("from", counted["made"]["on"])
+    return {
+        "made": {**later["made"], "from": began},
+        "records": dict(sorted((counted["records"] | later["records"]).items())),
+    }
+
+
 def as_json(counted: Mapping[str, Any]) -> str:
     """A record a line, so that two runs can be compared."""
     lines = ",\n".join(
@@ -63,7 +77,7 @@ def page(counted: Mapping[str, Any]) -> str:
     made, records = counted["made"], counted["records"]
     parts = [
         INTRODUCTION,
-        f"Run on {made['on']}: Python {made['python']}, SQLite {made['sqlite']}, Linux"
+        f"Run {_days(made)}: Python {made['python']}, SQLite {made['sqlite']}, Linux"
         f" {made['linux']}, {made['processors']} processors.\n",
         *(_promise(promise, records) for promise in PROMISES),
         _planted(records),
@@ -71,6 +85,11 @@ def page(counted: Mapping[str, Any]) -> str:
         "## What was not run\n\n" + "\n".join(f"- {what}" for what in NOT_RUN) + "\n",
     ]
     return "\n".join(parts)
+
+
+def _days(made: Mapping[str, Any]) -> str:
+    began = made.get("from", made["on"])
+    return f"on {began}" if began == made["on"] else f"from {began} to {made['on']}"
 
 
 def figure(wanted: Figure, records: Records) -> str:
@@ -136,7 +155,12 @@ def _facts(path: Path) -> Iterator[str]:
 
 
 def main() -> None:
-    JSON_FILE.write_text(as_json(collected(COUNTED_IN_FULL)))
+    parser = argparse.ArgumentParser(description="Write docs/reliability.md.")
+    parser.add_argument("--add", action="store_true", help="keep what was not run again")
+    counted = collected(COUNTED_IN_FULL)
+    if parser.parse_args().add:
+        counted = added(json.loads(JSON_FILE.read_text()), counted)
+    JSON_FILE.write_text(as_json(counted))
     PAGE_FILE.write_text(page(json.loads(JSON_FILE.read_text())))
 
 

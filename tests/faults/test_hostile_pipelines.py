@@ -102,8 +102,10 @@ def make_anew(directory: Path) -> None:
     service.cache_clear()
     for path in directory.glob("*.db*"):
         path.unlink()
-    for log in directory.glob("*/log"):
-        shutil.rmtree(log.parent)
+    # With the copies: who prepared a statement on one is told that the database was removed.
+    logs = [log.parent for log in directory.glob("*/log")]
+    for path in [*logs, *directory.parent.glob("sqlatch-*")]:
+        shutil.rmtree(path)
     local.invoke({
         "statements": [
             {"query": "CREATE TABLE t (id INTEGER PRIMARY KEY, n UNIQUE)"},

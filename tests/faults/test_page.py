@@ -92,3 +92,16 @@ def test_the_counts_of_a_full_run_are_kept_apart(
 
     assert page.collected(tmp_path / "full")["records"] == {"some": {"full": True}}
     assert json.loads((tmp_path / "short" / "some.json").read_text()) == {"full": False}
+
+
+def test_a_campaign_that_is_run_again_by_itself_takes_the_place_of_its_last_run() -> None:
+    first = {"made": {"on": "2026-01-01"}, "records": {"b": {"n": 1}, "c": {"n": 1}}}
+    again = {"made": {"on": "2026-01-03"}, "records": {"c": {"n": 2}, "a": {"n": 3}}}
+
+    both = page.added(first, again)
+
+    assert both["made"] == {"from": "2026-01-01", "on": "2026-01-03"}
+    assert list(both["records"].items()) == [("a", {"n": 3}), ("b", {"n": 1}), ("c", {"n": 2})]
+    assert page.added(both, {"made": {"on": "2026-01-04"}, "records": {}})["made"] == {
+        "from": "2026-01-01", "on": "2026-01-04"
+    }  # fmt: skip

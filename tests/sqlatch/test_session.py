@@ -119,7 +119,7 @@ def test_threads_share_a_session(client: Client) -> None:
 
 def test_a_position_that_is_none_or_is_not_reached_is_told(client: Client) -> None:
     position = client.execute("CREATE TABLE t (n)").position
-    attempts = replace(client.attempts, attempt_s=0.4)
+    attempts = replace(client.attempts, attempt_s=2.0)
     soon = Client(client.transport, client.database, attempts=attempts)
 
     with pytest.raises(Timeout) as refusal:

@@ -279,7 +279,7 @@ def test_without_its_leader_a_node_reads_on_and_refuses_what_it_cannot_do(tmp_pa
                 theirs.execute("CREATE TABLE t (n)")
                 theirs.execute("INSERT INTO t VALUES (1)")
                 position = theirs.query("SELECT n FROM t").meta["position"]
-        with node.client(timeout_s=1.0) as theirs:
+        with node.client(timeout_s=3.0) as theirs:
             read = theirs.query("SELECT n FROM t")
             assert read.rows == [(1,)]
             assert read.meta["position"] == position
