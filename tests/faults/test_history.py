@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -21,12 +22,14 @@ from tests.writers import ROOT
 
 REQUESTS_SHORT = 600
 REQUESTS_OF_CONTROL = 400
+HISTORIES_MAX = 5
+"""A history as short as these may happen to miss what it is there for: then it is made again."""
 NEVER = {
     "crashed", "corrupt", "another_state", "another_moment", "against_time", "lost", "twice",
     "refused_and_there", "one_position_twice",
 }  # fmt: skip
 HAPPENED = {"acknowledged", "reads", "past", "replaced", "added", "kills"}
-HAPPENED_IN_THE_LONG_FORM = {*HAPPENED, "deleted", "freezes"}
+HAPPENED_IN_THE_LONG_FORM = {*HAPPENED, "deleted", "brought_back", "removed", "freezes"}
 REQUESTS = 50_000 if FULL else 1_250
 
 FAULTS = Faults(lost_request=0.02, lost_answer=0.02, late=0.02)
@@ -56,8 +59,8 @@ def run(
     """Make a history in processes of its own, and compare it with the log."""
     seed = int(os.environ.get("SQLATCH_FAULTS_SEED", time.time_ns()))
     print(f"SQLATCH_FAULTS_SEED={seed}")  # noqa: T201
-    directory = directory.with_name("history")
-    (directory / "copies").mkdir(parents=True)
+    directory = Path(tempfile.mkdtemp(dir=directory.parent))
+    (directory / "copies").mkdir()
     task = history.Task(str(directory), requests, seed, [without] if without else [])
     with log_of(kind, directory, patch) as settings:
         environment = {**os.environ, **settings, "SQLATCH_COPIES": str(directory / "copies")}
@@ -84,13 +87,18 @@ def run(
     return counts
 
 
-def assert_is_serial(
-    counts: Counts, requests: int, *, happened: Collection[str] = HAPPENED
-) -> None:
+def controls(
+    kind: str, directory: Path, patch: pytest.MonkeyPatch, without: str
+) -> Iterator[Counts]:
+    """Histories of an engine without one of its rules, as many as are asked for."""
+    for _number in range(HISTORIES_MAX):
+        yield run(kind, directory, patch, REQUESTS_OF_CONTROL, without=without)
+
+
+def assert_is_serial(counts: Counts, requests: int) -> None:
     found = asdict(counts)
     assert {name: found[name] for name in NEVER} == dict.fromkeys(NEVER, 0)
     assert counts.requests - counts.refusals >= requests
-    assert all(found[name] for name in happened), found
 
 
 @pytest.mark.timeout(tally.TIMEOUT_S)
@@ -98,7 +106,18 @@ def assert_is_serial(
 def test_a_short_history_is_strictly_serializable(
     kind: str, memory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert_is_serial(run(kind, memory, monkeypatch, REQUESTS_SHORT), REQUESTS_SHORT)
+    missed = HAPPENED
+    for _number in range(HISTORIES_MAX):
+        counts = run(kind, memory, monkeypatch, REQUESTS_SHORT)
+        assert_is_serial(counts, REQUESTS_SHORT)
+        missed = missed_of(missed, counts)
+        if not missed:
+            return
+    pytest.fail(f"nothing of it happened in {HISTORIES_MAX} histories: {sorted(missed)}")
+
+
+def missed_of(names: Collection[str], counts: Counts) -> set[str]:
+    return {name for name in names if not getattr(counts, name)}
 
 
 @pytest.mark.slow
@@ -110,9 +129,8 @@ def test_a_history_of_requests_is_strictly_serializable(
     counts = run(kind, memory, monkeypatch, REQUESTS)
 
     tally.keep("history", f"of a log in a {kind}", counts)
-    assert_is_serial(counts, REQUESTS, happened=HAPPENED_IN_THE_LONG_FORM)
-    assert counts.brought_back > 0
-    assert counts.removed > 0
+    assert_is_serial(counts, REQUESTS)
+    assert missed_of(HAPPENED_IN_THE_LONG_FORM, counts) == set()
 
 
 @pytest.mark.timeout(tally.TIMEOUT_S)
@@ -120,9 +138,9 @@ def test_reads_that_do_not_ask_the_log_are_found(
     memory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The negative control."""
-    counts = run("directory", memory, monkeypatch, REQUESTS_OF_CONTROL, without="asking")
+    made = controls("directory", memory, monkeypatch, without="asking")
 
-    assert counts.against_time > 0
+    assert any(counts.against_time for counts in made)
     record_planted("log: reads do not ask the log", "a history of requests")
 
 
@@ -130,9 +148,9 @@ def test_reads_that_do_not_ask_the_log_are_found(
 def test_what_is_brought_back_over_a_database_is_found(
     memory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    counts = run("table", memory, monkeypatch, REQUESTS_OF_CONTROL, without="absence")
+    made = controls("table", memory, monkeypatch, without="absence")
 
-    assert counts.twice > 0
+    assert any(counts.twice for counts in made)
     record_planted("log: what is brought back replaces what is there", "a history of requests")
 
 
@@ -140,9 +158,9 @@ def test_what_is_brought_back_over_a_database_is_found(
 def test_connections_that_stay_open_on_what_was_replaced_are_found(
     memory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    counts = run("table", memory, monkeypatch, REQUESTS_OF_CONTROL, without="opening")
+    made = controls("table", memory, monkeypatch, without="opening")
 
-    assert counts.another_state > 0
+    assert any(counts.another_state for counts in made)
     record_planted("log: a replacement is no new generation", "a history of requests")
 
 
@@ -150,7 +168,7 @@ def test_connections_that_stay_open_on_what_was_replaced_are_found(
 def test_moments_that_are_the_next_ones_are_found(
     memory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    counts = run("directory", memory, monkeypatch, REQUESTS_OF_CONTROL // 2, without="moment")
+    made = controls("directory", memory, monkeypatch, without="moment")
 
-    assert counts.another_moment > 0
+    assert any(counts.another_moment for counts in made)
     record_planted("log: a moment of the past is the next one", "a history of requests")
