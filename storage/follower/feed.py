@@ -23,8 +23,8 @@ CALL_S = 5.0
 class Feed:
     """Records that have arrived behind a place. The thread ends with its process, or by `close`.
 
-    `wait_s` is how long the other node waits for a record before it says that there is none: so
-    old may be what is known here, while nothing is written.
+    `wait_s` is how long the other node is asked to wait for a record before it says that there is
+    none: so old may be what is known here, while nothing is written.
     """
 
     def __init__(
@@ -101,7 +101,7 @@ class Feed:
                 self._arrived_bytes += sum(len(record.content) for record in records)
                 self._end = self._log.place.txid
                 if not self._log.has_more:
-                    self._known_s = asked_s if records else asked_s + self._wait_s
+                    self._known_s = asked_s + self._log.waited_s
                 self._drop_what_is_there()
 
     def _may_go_on(self) -> bool:

@@ -101,6 +101,8 @@ class RemoteLog:
         self.place = at
         self.database_id = database_id
         self.has_more = False
+        self.waited_s = 0.0
+        """How long after the last question the other node read its log."""
 
     def sync(self, deadline_s: float) -> list[Record]:
         return self.wait(0.0, deadline_s)
@@ -130,6 +132,7 @@ class RemoteLog:
             self.database_id = bytes.fromhex(log_id)
         if records:
             self.place = records[-1].end
+        self.waited_s = min(wait_s, int(answer.headers.get(wire.WAITED, "0")) / 1000)
         newest = answer.headers.get(wire.LAST)
         self.has_more = bool(records) and (newest is None or int(newest, 16) > self.place.txid)
         return records

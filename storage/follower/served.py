@@ -57,7 +57,7 @@ class ServedLog:
         first = _number(asked, "offset", 0)
         end = first + wire.ANSWER_BYTES_MAX
         part = wire.packed((record.content for record in found.records), end)[first:end]
-        headers = {}
+        headers = {wire.WAITED: str(int(found.waited_s * 1000))}
         if found.log_id is not None:
             headers[wire.LOG_ID] = found.log_id.hex()
         if found.newest is not None:

@@ -4,7 +4,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from storage.log.archive import Archive, LtxFile
 from storage.log.log import PIECE_BYTES, Gone, Log, Place, Record
@@ -17,11 +17,12 @@ OPEN_MAX = 8
 @dataclass(frozen=True, slots=True)
 class Found:
     """Records behind a place, in order; the newest position, None if there are more than are known
-    of; the id of the log, if known."""
+    of; the id of the log, if known; and how long after the question the log was read."""
 
     records: list[Record]
     newest: int | None
     log_id: bytes | None
+    waited_s: float = 0.0
 
 
 def path_of(file: LtxFile, archive: Archive) -> str:
@@ -61,12 +62,14 @@ class Tail:
         self, after: int, log_id: bytes | None, *, until_s: float, deadline_s: float
     ) -> Found:
         """Return what is behind a position, of about PIECE_BYTES; wait for it until then; Gone."""
+        began_s = time.monotonic()
         while True:
+            waited_s = time.monotonic() - began_s
             with self._lock:
                 found = self._behind(after, log_id, deadline_s)
             left_s = until_s - self._now()
             if found.records or left_s <= 0:
-                return found
+                return replace(found, waited_s=waited_s)
             self._sleep(min(self._poll_s, left_s))
 
     def files(self, base: bytes) -> list[LtxFile]:

@@ -27,6 +27,10 @@ LAST = "sqlatch-log-last"
 """Headers: the id of the log, the snapshot that it goes on behind, and the position of the newest
 record, if it is known; all in hex. Whoever has not reached that asks again."""
 
+WAITED = "sqlatch-log-waited-ms"
+"""Header: how long after the question the log was read the last time. It may be less than was asked
+for: WAIT_S_MAX, or what the node gives a request."""
+
 GONE = 410
 NOT_FOUND = 404
 

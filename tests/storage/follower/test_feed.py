@@ -7,6 +7,7 @@ from contextlib import closing
 import pytest
 
 from sqlatch.kernel.node import Nodes
+from storage.follower import wire
 from storage.follower.feed import Feed
 from storage.follower.remote import RemoteLog, Upstream
 from storage.log.log import Record
@@ -71,3 +72,20 @@ def test_a_leader_that_is_away_is_asked_again(leader: Leader, feed: Feed) -> Non
     leader.is_away = False
     write(leader.store(), "INSERT INTO t VALUES (1)")
     assert arrived(feed, 1)[0][0].txid == 2
+
+
+def test_a_leader_that_waits_less_than_it_was_asked_to_makes_no_state_newer(
+    leader: Leader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wire, "WAIT_S_MAX", 0.01)
+    write(leader.store(), "CREATE TABLE t (n)")
+    with (
+        closing(Nodes([leader.url])) as nodes,
+        closing(Feed(RemoteLog("main", Upstream(nodes)), PATIENCE_S)) as feed,
+    ):
+        _records, first_s = arrived(feed, 0)
+        until_s = time.monotonic() + PATIENCE_S
+        while (known_s := feed.take(1)[1]) in (None, first_s):
+            assert time.monotonic() < until_s
+        assert known_s is not None
+        assert first_s < known_s <= time.time()

@@ -55,3 +55,12 @@ def test_a_record_is_cut_into_parts(log: Tail, monkeypatch: pytest.MonkeyPatch) 
     while part := log.answer("", {"offset": str(len(parts))}, deadline_s).content:
         parts += part
     assert parts == whole.content
+
+
+def test_an_answer_tells_how_long_was_waited_for_a_record(log: Tail) -> None:
+    at_once = log.answer("", {"wait_ms": "60000"}, time.time() + 60)
+    assert int(at_once.headers[wire.WAITED]) < 60_000, "there is one"
+    asked = {"after": f"{1:016x}", "wait_ms": "60000"}
+    cut_short = log.answer("", asked, time.time() + 0.05)
+    assert cut_short.content == b""
+    assert 0 < int(cut_short.headers[wire.WAITED]) < 60_000
