@@ -374,8 +374,10 @@ PROMISES = (
         "Three followers of a log that is written, merged, replaced and deleted; a quarter of their"
         " questions are refused, lost, cut or late; they are begun again, with their copy or with"
         " that of another process. Each read is compared with the one state of its position, which"
-        " is never older than was asked for. Then the connection holds: each reads the newest.",
-        ("tests/faults/test_followers.py",),
+        " is never older than was asked for. Then the connection holds: each reads the newest."
+        " Others are fed in the background, of a leader that comes and goes and waits for less time"
+        " than it was asked to: a read has each commit that its age asks for.",
+        ("tests/faults/test_followers.py", "tests/faults/test_fed_followers.py"),
         (
             Figure("reads", FOLLOWERS, "reads"),
             Figure("of another state", FOLLOWERS, "another_state"),
