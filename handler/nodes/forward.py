@@ -59,7 +59,6 @@ def http_request(
             Request(method, path, str(event.get("rawQueryString", "")), sent, body),
             hops=_hops(headers),
             ends_at_s=_answered_by_s(service, body, ends_at_s),
-            may_repeat="idempotency-key" in headers,
         )
     except LeaderUnreachable as error:
         record.note(error)
@@ -105,7 +104,6 @@ def direct(
         Request("POST", path, "", headers, body),
         hops=0,
         ends_at_s=_answered_by_s(service, body, ends_at_s),
-        may_repeat="idempotency_key" in event,
     )
     _note(service, record, answer)
     return _reply_in(service, answer)
@@ -132,9 +130,12 @@ def _reply_in(service: Service, answer: Answer) -> dict[str, Any]:
     raise error
 
 
-def _asked(
-    service: Service, request: Request, *, hops: int, ends_at_s: float, may_repeat: bool
-) -> Answer:
+def _asked(service: Service, request: Request, *, hops: int, ends_at_s: float) -> Answer:
+    """Return the leader's answer to a request that is sent once.
+
+    Were one with a key sent again, over a kept connection that ended, a refusal of the second would
+    say that nothing was written, which is not known of the first.
+    """
     leader = service.leader
     if hops >= HOPS_MAX:
         raise LeaderUnreachable(
@@ -148,7 +149,7 @@ def _asked(
             request,
             deadline_s=ends_at_s,
             silence_s=ends_at_s - service.clock.now(),
-            may_repeat=may_repeat,
+            may_repeat=False,
         )
     except Unavailable as error:
         outcome = "nothing" if isinstance(error, NotConnected) else "unknown"

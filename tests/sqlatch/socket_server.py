@@ -13,12 +13,14 @@ WAITS_S = 30.0
 class SocketServer:
     """Each connection takes the next of `answers`, the last one for ever; None is silence.
 
-    With `keeps` a connection takes one answer after the other, until the client ends it.
+    With `keeps` a connection takes one answer after the other, until the client ends it, or with
+    that request, counted over all connections, which then gets no answer.
     """
 
     port: int
     answers: list[bytes | None]
     keeps: bool = False
+    ends_behind_request: int | None = None
     connections: int = 0
     requests: list[bytes] = field(default_factory=list)
     ends: threading.Event = field(default_factory=threading.Event)
@@ -63,6 +65,8 @@ def _answer(connection: socket.socket, server: SocketServer) -> None:
     with connection, suppress(OSError):
         while request := request_of(connection):
             server.requests.append(request)
+            if len(server.requests) == server.ends_behind_request:
+                break
             if answer is None:
                 server.ends.wait(WAITS_S)
                 break

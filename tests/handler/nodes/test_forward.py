@@ -23,11 +23,15 @@ OK = (
     b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nsqlatch-position: 0000000000000007\r\n"
     b"x-of-the-connection: 1\r\ncontent-length: 12\r\n\r\n" + REPLY
 )
+REFUSAL = b'{"error": {"code": "LEASE_BUSY", "message": "taken", "retryable": true}}'
+BUSY = b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: %d\r\n\r\n" % len(REFUSAL) + REFUSAL
 
 
 @contextmanager
-def node(tmp_path: Path, *answers: bytes | None) -> Iterator[tuple[Service, SocketServer]]:
-    with socket_server.running(*answers) as server:
+def node(
+    tmp_path: Path, *answers: bytes | None, keeps: bool = False
+) -> Iterator[tuple[Service, SocketServer]]:
+    with socket_server.running(*answers, keeps=keeps) as server:
         service = Service(
             Settings(log=f"http://127.0.0.1:{server.port}", copies=tmp_path, log_token="ours")
         )
@@ -92,6 +96,17 @@ def test_a_libsql_client_is_told_in_the_form_of_its_protocol(tmp_path: Path) -> 
 def test_of_an_answer_that_does_not_come_the_outcome_is_unknown(tmp_path: Path) -> None:
     with node(tmp_path, b"") as (service, _server):
         answer = forwarded(service, record())
+    error = json.loads(answer["body"])["error"]
+    assert (error["code"], error["outcome"]) == ("LEADER_UNREACHABLE", "unknown")
+
+
+def test_a_request_with_a_key_is_not_sent_again_when_a_kept_connection_ends(tmp_path: Path) -> None:
+    """The first may have written; what is said of a second one would be no word on that."""
+    with node(tmp_path, OK, BUSY, keeps=True) as (service, server):
+        forwarded(service, record())
+        server.ends_behind_request = 2
+        answer = forwarded(service, record(), **{"idempotency-key": "k"})
+    assert len(server.requests) == 2
     error = json.loads(answer["body"])["error"]
     assert (error["code"], error["outcome"]) == ("LEADER_UNREACHABLE", "unknown")
 
