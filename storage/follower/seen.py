@@ -7,6 +7,8 @@ import fcntl
 import mmap
 import os
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 LAYOUT = struct.Struct("<Q")
@@ -32,17 +34,27 @@ class Seen:
 
     def note(self, position: int) -> None:
         """Remember a position, unless a greater one is there."""
-        descriptor = os.open(self._path, os.O_RDWR)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        with self._locked():
             if position > self.position:
                 LAYOUT.pack_into(self._map, 0, position)
-        finally:
-            os.close(descriptor)
 
-    def forget(self) -> None:
-        """Forget it: the log is another one, whose positions have nothing to do with it."""
-        LAYOUT.pack_into(self._map, 0, 0)
+    def forget(self, position: int) -> None:
+        """Forget it: the log is another one, whose positions have nothing to do with it.
+
+        One that was noted since stays.
+        """
+        with self._locked():
+            if position == self.position:
+                LAYOUT.pack_into(self._map, 0, 0)
 
     def close(self) -> None:
         self._map.close()
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        descriptor = os.open(self._path, os.O_RDWR)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)

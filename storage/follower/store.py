@@ -80,10 +80,11 @@ class FollowerStore(Store):
 
     def _see(self, deadline_s: float) -> None:
         """Bring the copy to the state that callers of this machine were told of."""
-        if self._replica.txid < self._seen.position:
+        told = self._seen.position
+        if self._replica.txid < told:
             self._replica.catch_up(deadline_s)
-            if self._replica.txid < self._seen.position:
-                self._seen.forget()  # the leader has another log by now
+            if self._replica.txid < told:
+                self._seen.forget(told)  # the leader has another log by now
 
     def _take_arrived(self, deadline_s: float) -> None:
         feed = self._feed()

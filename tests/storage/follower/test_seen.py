@@ -11,8 +11,16 @@ def test_all_processes_know_the_greatest_position(tmp_path: Path) -> None:
     one.note(7)
     other.note(3)
     assert (one.position, other.position) == (7, 7)
-    other.forget()
+    other.forget(7)
     assert one.position == 0
+
+
+def test_a_position_that_was_noted_meanwhile_is_not_forgotten(tmp_path: Path) -> None:
+    one, other = Seen(tmp_path / "main.seen"), Seen(tmp_path / "main.seen")
+    one.note(7)
+    other.note(8)
+    one.forget(7)
+    assert one.position == 8
 
 
 def test_it_outlives_its_process(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 from sqlatch.kernel.errors import Timeout
 from storage.engine import Freshness, Position
 from storage.follower.engine import Follower, follower
+from storage.log.replica import Replica
 from tests.storage.follower.leaders import Leader, copies_of, rows, write
 from tests.storage.log.logs import OURS
 
@@ -55,6 +56,29 @@ def test_a_read_sees_what_callers_of_this_machine_were_told(
         with _node(leader, tmp_path) as other:  # of another process
             other.saw("main", Position(position))
         assert rows(theirs) == [1, 2]
+
+
+def test_what_a_caller_is_told_while_a_read_catches_up_is_seen_by_the_next(
+    leader: Leader, node: Follower
+) -> None:
+    catch_up = Replica.catch_up
+
+    def meanwhile(replica: Replica, deadline_s: float) -> None:
+        catch_up(replica, deadline_s)
+        patch.undo()
+        node.saw("main", Position(write(ours, "INSERT INTO t VALUES (3)")))
+
+    with (
+        closing(leader.store()) as ours,
+        closing(node.open("main", table=OURS, now=time.time)) as (theirs),
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        write(ours, "CREATE TABLE t (n)", "INSERT INTO t VALUES (1)")
+        assert rows(theirs) == [1]
+        node.saw("main", Position(write(ours, "INSERT INTO t VALUES (2)")))
+        patch.setattr(Replica, "catch_up", meanwhile)
+        assert rows(theirs) == [1, 2]
+        assert rows(theirs) == [1, 2, 3]
 
 
 def test_a_position_that_does_not_come_is_told(leader: Leader, node: Follower) -> None:
