@@ -168,10 +168,11 @@ def _streamed(event: Any, record: Record, ends_at_s: float) -> dict[str, Any] | 
 
     method, path = http.route(event)
     if path.startswith("/-/"):
-        from handler.nodes import following
         from sqlatch.kernel.node import is_of_log
 
         if is_of_log(path):
+            from handler.nodes import following
+
             return following.answer(service(), event, record, ends_at_s=ends_at_s)
     if http.path_and_database(path)[0] in http.ROUTES:
         return None

@@ -9,7 +9,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
@@ -63,6 +63,14 @@ class Counts:
     too_old: int = 0
     backwards: int = 0
     never_caught_up: int = 0
+
+
+NEVER = ("another_state", "too_old", "backwards", "never_caught_up")
+
+
+def broken(counts: Counts) -> dict[str, int]:
+    """Return what must be 0 and is not."""
+    return {name: number for name, number in asdict(counts).items() if name in NEVER and number}
 
 
 @dataclass(frozen=True, slots=True)

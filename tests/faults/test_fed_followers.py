@@ -23,7 +23,7 @@ from storage.follower.engine import Follower
 from storage.follower.remote import RemoteLog
 from storage.log.log import Record
 from tests.faults import tally
-from tests.faults.followers import Counts, Leader, Node, Wire, in_a_directory
+from tests.faults.followers import Counts, Leader, Node, Wire, broken, in_a_directory
 from tests.faults.report import FULL, record_planted
 from tests.storage.log.logs import OURS
 
@@ -36,7 +36,6 @@ MAX_AGE_S = 0.4
 LEADER_WAITS_S = (0.02, 0.1, wire.WAIT_S_MAX)
 """What the leader gives a question: less than the feed asks for, and more."""
 
-NEVER = ("another_state", "too_old", "backwards")
 HAPPENED = ("commits", "reads", "aged", "refusals", "broken")
 
 
@@ -90,10 +89,6 @@ def run(directory: Path, seed: int, patch: pytest.MonkeyPatch) -> Counts:
         time.sleep(chance.uniform(0, STEP_S_MAX))
     node.close()
     return counts
-
-
-def broken(counts: Counts) -> dict[str, int]:
-    return {name: number for name, number in asdict(counts).items() if name in NEVER and number}
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from storage.follower.remote import RemoteLog
 from storage.follower.store import FollowerStore
 from storage.follower.tail import Tail
 from tests.faults import tally
-from tests.faults.followers import Counts, in_a_directory, in_a_table, run
+from tests.faults.followers import Counts, broken, in_a_directory, in_a_table, run
 from tests.faults.report import FULL, record_planted
 from tests.storage.log.clouds import cloud_at
 
@@ -21,15 +21,10 @@ RUNS = 40 if FULL else 1
 STEPS = 400
 SEEDS = (2, 5, 7, *range(9, 30))
 """With the first of them the planted bugs are found at once."""
-NEVER = ("another_state", "too_old", "backwards", "never_caught_up")
 HAPPENED = (
     "commits", "replaced", "deleted", "removed", "reads", "aged", "refusals", "restarts",
     "neighbours", "asked", "broken",
 )  # fmt: skip
-
-
-def broken(counts: Counts) -> dict[str, int]:
-    return {name: number for name, number in asdict(counts).items() if name in NEVER and number}
 
 
 @pytest.mark.parametrize("place", ["a directory", "DynamoDB and S3"])
