@@ -2,9 +2,10 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, replace
+from itertools import count
+from typing import TYPE_CHECKING, TypeVar
 
 from tests.faults.report import FULL, record
 
@@ -12,6 +13,9 @@ if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 TIMEOUT_S = 3_600 if FULL else 900
+RUNS_MAX = 20
+
+CountsT = TypeVar("CountsT", bound="DataclassInstance")
 
 _sums: dict[str, Counter[str]] = {}
 
@@ -22,6 +26,24 @@ def keep(campaign: str, case: str, counts: "DataclassInstance") -> None:
     add({campaign: numbers})
     name = re.sub(r"[^a-z0-9]+", "-", f"{campaign} {case}".lower()).strip("-")
     record(name, campaign=campaign, case=case, **numbers)
+
+
+def added_up(run: Callable[[], CountsT], at_least: Mapping[str, int], *, runs: int = 1) -> CountsT:
+    """Add up the counts of so many runs at random, and of more until they have reached `at_least`.
+
+    A short one may happen to miss what it is there for. Of what is no number the last run's stays.
+    """
+    total = run()
+    for number in count(1):
+        counted = asdict(total)
+        missed = {name: counted[name] for name, least in at_least.items() if counted[name] < least}
+        if number >= runs and not missed:
+            break
+        assert number < max(runs, RUNS_MAX), f"in {number} runs {missed}, not {at_least}"
+        further = asdict(run())
+        numbers = {name: counted[name] + n for name, n in further.items() if isinstance(n, int)}
+        total = replace(total, **{**further, **numbers})
+    return total
 
 
 def add(sums: Mapping[str, Mapping[str, int]]) -> None:

@@ -7,7 +7,6 @@ every commit that was acknowledged before that.
 import random
 import time
 from collections.abc import Iterator
-from dataclasses import asdict
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -28,8 +27,6 @@ from tests.faults.report import FULL, record_planted
 from tests.storage.log.logs import OURS
 
 RUNS = 100 if FULL else 1
-RUNS_MAX = max(RUNS, 20)
-"""A run as short as these may happen to miss what it is there for: another one follows then."""
 STEPS = 150
 STEP_S_MAX = 0.02
 MAX_AGE_S = 0.4
@@ -104,18 +101,14 @@ def directories(tmp_path: Path) -> Iterator[Path]:
 def test_no_read_is_older_than_it_asked_for(
     directories: Iterator[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    counts = Counts()
-    runs = 0
-    while runs < RUNS or (runs < RUNS_MAX and not all(getattr(counts, name) for name in HAPPENED)):
-        runs += 1
+    def one() -> Counts:
         seed = time.time_ns()
-        of_run = run(next(directories), seed, monkeypatch)
-        assert broken(of_run) == {}, f"seed {seed}"
-        for name, number in asdict(of_run).items():
-            setattr(counts, name, getattr(counts, name) + number)
+        counts = run(next(directories), seed, monkeypatch)
+        assert broken(counts) == {}, f"seed {seed}"
+        return counts
 
+    counts = tally.added_up(one, dict.fromkeys(HAPPENED, 1), runs=RUNS)
     tally.keep("followers", "whose copies are fed", counts)
-    assert all(getattr(counts, name) for name in HAPPENED), counts
 
 
 def test_a_leader_that_is_believed_to_have_waited_as_long_as_asked_is_found(
@@ -131,6 +124,7 @@ def test_a_leader_that_is_believed_to_have_waited_as_long_as_asked_is_found(
 
     monkeypatch.setattr(RemoteLog, "wait", believing)
 
-    found = (broken(run(next(directories), time.time_ns(), monkeypatch)) for _ in range(RUNS_MAX))
+    runs = range(tally.RUNS_MAX)
+    found = (broken(run(next(directories), time.time_ns(), monkeypatch)) for _run in runs)
     assert any(found)
     record_planted("follower: the leader waited as long as it was asked to", "followers")

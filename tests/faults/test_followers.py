@@ -1,7 +1,6 @@
 """Followers behind a connection that breaks: each read is the state of its position."""
 
 import time
-from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -31,21 +30,19 @@ HAPPENED = (
 def test_each_read_is_the_state_of_its_position(
     place: str, tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    counts = Counts()
-    for _run in range(RUNS):
+    def one() -> Counts:
         seed = time.time_ns()
         directory = _new(tmp_path, seed)
         logs = in_a_directory(directory)
         if place != "a directory":
             cloud = cloud_at(request.getfixturevalue("cloud_url"), monkeypatch)
             logs = in_a_table(directory, cloud)
-        of_run = run(directory, seed, STEPS, logs)
-        assert broken(of_run) == {}, f"seed {seed}"
-        for name, number in asdict(of_run).items():
-            setattr(counts, name, getattr(counts, name) + number)
+        counts = run(directory, seed, STEPS, logs)
+        assert broken(counts) == {}, f"seed {seed}"
+        return counts
 
+    counts = tally.added_up(one, dict.fromkeys(HAPPENED, 1), runs=RUNS)
     tally.keep("followers", f"of a log in {place}", counts)
-    assert all(getattr(counts, name) for name in HAPPENED), counts
 
 
 def test_a_node_that_takes_a_part_of_an_answer_for_the_whole_is_found(

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -22,8 +22,6 @@ from tests.writers import ROOT
 
 REQUESTS_SHORT = 600
 REQUESTS_OF_CONTROL = 400
-HISTORIES_MAX = 5
-"""A history as short as these may happen to miss what it is there for: then it is made again."""
 NEVER = {
     "crashed", "corrupt", "another_state", "another_moment", "against_time", "lost", "twice",
     "refused_and_there", "one_position_twice",
@@ -91,7 +89,7 @@ def controls(
     kind: str, directory: Path, patch: pytest.MonkeyPatch, without: str
 ) -> Iterator[Counts]:
     """Histories of an engine without one of its rules, as many as are asked for."""
-    for _number in range(HISTORIES_MAX):
+    for _number in range(tally.RUNS_MAX):
         yield run(kind, directory, patch, REQUESTS_OF_CONTROL, without=without)
 
 
@@ -106,18 +104,12 @@ def assert_is_serial(counts: Counts, requests: int) -> None:
 def test_a_short_history_is_strictly_serializable(
     kind: str, memory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    missed = HAPPENED
-    for _number in range(HISTORIES_MAX):
+    def one() -> Counts:
         counts = run(kind, memory, monkeypatch, REQUESTS_SHORT)
         assert_is_serial(counts, REQUESTS_SHORT)
-        missed = missed_of(missed, counts)
-        if not missed:
-            return
-    pytest.fail(f"nothing of it happened in {HISTORIES_MAX} histories: {sorted(missed)}")
+        return counts
 
-
-def missed_of(names: Collection[str], counts: Counts) -> set[str]:
-    return {name for name in names if not getattr(counts, name)}
+    tally.added_up(one, dict.fromkeys(HAPPENED, 1))
 
 
 @pytest.mark.slow
@@ -126,11 +118,13 @@ def missed_of(names: Collection[str], counts: Counts) -> set[str]:
 def test_a_history_of_requests_is_strictly_serializable(
     kind: str, memory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    counts = run(kind, memory, monkeypatch, REQUESTS)
+    def one() -> Counts:
+        counts = run(kind, memory, monkeypatch, REQUESTS)
+        assert_is_serial(counts, REQUESTS)
+        return counts
 
+    counts = tally.added_up(one, dict.fromkeys(HAPPENED_IN_THE_LONG_FORM, 1))
     tally.keep("history", f"of a log in a {kind}", counts)
-    assert_is_serial(counts, REQUESTS)
-    assert missed_of(HAPPENED_IN_THE_LONG_FORM, counts) == set()
 
 
 @pytest.mark.timeout(tally.TIMEOUT_S)
