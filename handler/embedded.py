@@ -37,6 +37,7 @@ class Embedded:
         # As the leader names whoever sends the token: so it goes on with a stream that began here.
         self._identity = token and hashlib.sha256(token.encode()).hexdigest()
         self._turn = threading.Lock()
+        self._noting = threading.Lock()
 
     def answer(self, event: Mapping[str, Any], *, timeout_s: float) -> dict[str, Any] | None:
         """Return the reply; None if the leader has to give it, and nothing was done here."""
@@ -53,13 +54,16 @@ class Embedded:
             self._turn.release()
 
     def saw(self, database: str, position: str) -> None:
-        """The leader has told a caller of a position: no read is older from here on."""
-        with self._turn:
+        """The leader has told a caller of a position: no read that begins now is older.
+
+        It waits for no read that goes on: the caller has its answer.
+        """
+        with self._noting:
             self._service.databases.saw(database, Position(int(position, 16)))
 
     def close(self) -> None:
         """Close the copies and the connections; end what goes on in the background."""
-        with self._turn:
+        with self._turn, self._noting:
             self._service.close()
             self._engine.close()
         watchdog().end()

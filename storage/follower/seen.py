@@ -11,21 +11,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from sqlatch.kernel.errors import StorageError
+
 LAYOUT = struct.Struct("<Q")
 
 
 class Seen:
-    """The greatest position that was sent back with the answer of the leader."""
+    """The greatest position that was sent back with the answer of the leader.
+
+    What it raises is StorageError of unknown outcome: what the leader has answered may be a write.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-        try:
+        with self._opened(os.O_RDWR | os.O_CREAT) as descriptor:
             # A store into a hole of a map ends the process (SIGBUS) when the disk is full.
             os.posix_fallocate(descriptor, 0, LAYOUT.size)
             self._map = mmap.mmap(descriptor, LAYOUT.size)
-        finally:
-            os.close(descriptor)
 
     @property
     def position(self) -> int:
@@ -34,7 +36,8 @@ class Seen:
 
     def note(self, position: int) -> None:
         """Remember a position, unless a greater one is there."""
-        with self._locked():
+        with self._opened(os.O_RDWR) as descriptor:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
             if position > self.position:
                 LAYOUT.pack_into(self._map, 0, position)
 
@@ -43,7 +46,8 @@ class Seen:
 
         One that was noted since stays.
         """
-        with self._locked():
+        with self._opened(os.O_RDWR) as descriptor:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
             if position == self.position:
                 LAYOUT.pack_into(self._map, 0, 0)
 
@@ -51,10 +55,16 @@ class Seen:
         self._map.close()
 
     @contextmanager
-    def _locked(self) -> Iterator[None]:
-        descriptor = os.open(self._path, os.O_RDWR)
+    def _opened(self, flags: int) -> Iterator[int]:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(descriptor)
+            descriptor = os.open(self._path, flags, 0o600)
+            try:
+                yield descriptor
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            raise StorageError(
+                f"the position that the leader told of: {error.strerror}: {self._path}",
+                errno=error.errno,
+                outcome="unknown",
+            ) from error

@@ -50,3 +50,10 @@ def test_a_position_that_was_told_is_noted_for_each_process_of_the_path(tmp_path
     embedded.saw("main", "000000000000000a")
     with closing(embedded), closing(Embedded(NOBODY, None, tmp_path, 1_000)) as beside:
         assert beside._engine._seen_of("main").position == 10
+
+
+def test_a_write_that_is_answered_waits_for_no_read(tmp_path: Path) -> None:
+    with closing(Embedded(NOBODY, None, tmp_path, 1_000)) as embedded:
+        with embedded._turn:
+            embedded.saw("main", "000000000000000a")
+        assert embedded._engine._seen_of("main").position == 10
