@@ -12,6 +12,9 @@ from handler.service import Service
 from sqlatch.kernel.errors import BadEvent, ReadOnly, SqlatchError
 from sqlexec.statement import Job, Outcome
 
+ASKING = ("read_only", "page", "at", "link")
+"""Fields of requests that only read."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Task:
@@ -78,10 +81,10 @@ def _accepted(service: Service, message: Message) -> QueryEvent | SqlatchError:
         return message.request
     if service.settings.read_only:
         return ReadOnly("only reads are allowed here")
-    if message.request.read_only:
-        return BadEvent("a queue cannot ask: nobody reads the answer", field="read_only")
-    if message.request.link is not None:
-        return BadEvent("a queue cannot ask: nobody reads the answer", field="link")
+    for field in ASKING:
+        value = getattr(message.request, field)
+        if value is not None and value is not False:
+            return BadEvent("a queue cannot ask: nobody reads the answer", field=field)
     if message.request.at_least is not None:
         return BadEvent(
             "a message of a queue is applied to the newest state: leave at_least out",

@@ -40,6 +40,12 @@ SQL = (
     "SELECT strftime('%f', 1e300)", "SELECT 'a' LIKE 'b' ESCAPE 'cc'", "SELECT \"no such\"",
 )  # fmt: skip
 
+ASKING = (
+    {"at": "2026-11-01T00:00:00Z"}, {"at": "0000000000000000"}, {"at": "ffffffffffffffff"},
+    {"at_least": "0000000000000001"}, {"max_age_ms": 0}, {"max_age_ms": 1_000}, {"page": "first"},
+    {"page": "AA=="}, {"link": "csv"}, {"link": "jsonl.gz"}, {"costs": True},
+)  # fmt: skip
+
 scalars = (
     st.none()
     | st.booleans()
@@ -80,6 +86,8 @@ def queries(draw: st.DrawFn) -> dict[str, Any]:
             },
         )
     )
+    if draw(st.booleans()):
+        event |= draw(st.sampled_from(ASKING))
     if draw(st.booleans()):
         return {**event, **draw(one_statement())}
     return {**event, "statements": draw(st.lists(one_statement(), min_size=1, max_size=4))}

@@ -204,6 +204,28 @@ def test_a_busy_lease_fails_the_messages_of_its_database_only(
     assert ask(query="SELECT n FROM t", database="other")["rows"] == [[1]]
 
 
+@pytest.mark.parametrize(
+    "asking",
+    [
+        {"read_only": True},
+        {"page": "first"},
+        {"at": "2026-11-01T00:00:00Z"},
+        {"at": "0000000000000000"},
+        {"at_least": "0000000000000000"},
+        {"link": "csv"},
+    ],
+    ids=str,
+)
+def test_a_message_that_asks_fails_and_the_others_are_applied(
+    asking: dict[str, Any], table: None, ask: Ask
+) -> None:
+    records = [record("a", insert(1)), record("b", insert(2, **asking)), record("c", insert(3))]
+
+    assert failed(ask({"Records": records})) == ["b"]
+
+    assert ask(query="SELECT n FROM t")["rows"] == [[1], [3]]
+
+
 @pytest.mark.parametrize("records", [None, 1, [{}], [{"messageId": "a", "body": None}]])
 def test_an_envelope_that_is_broken_is_a_bad_event_or_a_failed_message(
     records: Any, table: None, ask: Ask, refused: Ask
