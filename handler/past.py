@@ -4,7 +4,6 @@ from typing import Any
 
 from events.whole import BranchEvent, HistoryEvent
 from handler.job import moment_of
-from handler.nodes.right import EVERYBODY
 from handler.record import Record
 from handler.service import Service
 from sqlatch.kernel.errors import ReadOnly
@@ -35,7 +34,7 @@ def branch(
         raise ReadOnly.of_statement()
     moment = None if event.at is None else moment_of(event.at, service.settings)
     deadline_s = service.deadline_s(event.timeout_ms, ends_at_s)
-    with service.leading.writing(record) if service.settings.leader else EVERYBODY:
+    with service.right(record):
         position = service.databases.branch(event.database, event.branch, moment, deadline_s)
     record.position = position_text(position)
     return {"database": event.database, "branch": event.branch, "position": record.position}

@@ -14,7 +14,7 @@ from events.reply import Meta, ReplyForm, encoded, with_part
 from events.request import QueryEvent
 from handler.beside import engine_of, memory_bytes
 from handler.job import job_of, reply_of
-from handler.nodes.right import EVERYBODY, Right
+from handler.nodes.right import Right
 from handler.parts import Parts
 from handler.record import Record
 from handler.settings import Settings
@@ -25,12 +25,12 @@ from sqlexec.statement import GrantNeeded, Job, Kind, Outcome
 from storage.deadline import within
 from storage.engine import Grant, position_text
 from storage.memory import limit_memory
-from storage.nodes import ForLeader, Tail
 from storage.translate import DEADLINE_PASSED, NeedsMemory, Overtaken, RecoveryNeeded
 
 if TYPE_CHECKING:
     from locking.lease import HeldLease, Lease
     from storage.engines import Engine
+    from storage.nodes import Tail
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -98,9 +98,7 @@ class Service(Parts):
         """
         if self.settings.read_only:
             raise ReadOnly.of_statement()
-        if self.databases.follows:
-            raise ForLeader
-        with self.leading.writing(record) if self.settings.leader else EVERYBODY as right:
+        with self.right(record) as right:
             if not self.databases.needs_lease:
                 yield self._optimistic_grant(deadline_s, right)
             else:

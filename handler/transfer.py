@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from handler.log import Logged
+from handler.nodes.right import not_sent_on
 from handler.query import REPLY_RESERVE_S, Context
 from handler.record import Record
 from handler.service import Service, service
@@ -43,9 +44,10 @@ def lambda_handler(event: Any, context: Context) -> dict[str, Any]:
         record.kind = "copy"
         try:
             _check(event)
-            if "database" in event:
+            if "database" not in event:
+                return _every(record, ends_at_s)
+            with not_sent_on("takes no database in"):
                 return {event["database"]: _move(event, event["database"], record, ends_at_s)}
-            return _every(record, ends_at_s)
         except SqlatchError as error:
             raise error.told() from error.__cause__
 
@@ -98,7 +100,7 @@ def _move(event: Mapping[str, Any], name: str, record: Record, ends_at_s: float)
     record.database = name
     if event["move"] == "out":
         return _out(name, event.get("key"), _bucket(), record, ends_at_s)
-    with tempfile.TemporaryDirectory() as temporary:
+    with service().right(record), tempfile.TemporaryDirectory() as temporary:
         copy = Path(temporary) / f"{name}.db"
         with _storage():
             _bucket().download_file(event["key"], str(copy))

@@ -1,8 +1,11 @@
 """The right to write that the node has which leads, or every node if none does."""
 
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+
+from sqlatch.kernel.errors import BadEvent
+from storage.nodes import ForLeader
 
 
 def _nothing() -> None:
@@ -21,3 +24,15 @@ class Right:
 
 
 EVERYBODY = nullcontext(Right())
+
+
+@contextmanager
+def not_sent_on(what: str) -> Iterator[None]:
+    """BadEvent for what the node that leads has to do, of which nothing is sent to it."""
+    try:
+        yield
+    except ForLeader as error:
+        raise BadEvent(
+            f"a node that follows another one {what}: do it where databases are written, without"
+            " SQLATCH_LEADER and with a log of its own"
+        ) from error

@@ -8,8 +8,6 @@ from typing import Any
 import pytest
 import urllib3
 
-from handler import query
-from handler.local import LocalContext
 from handler.nodes.following import answer as answer_log
 from handler.record import Record
 from handler.service import Service
@@ -17,7 +15,7 @@ from handler.settings import Settings
 from sqlatch import dbapi
 from sqlatch.client import Client
 from sqlatch.dbapi.stream import stmt_of
-from sqlatch.errors import BadEvent, Constraint, DatabaseNotFound, LeaderUnreachable, StatementError
+from sqlatch.errors import Constraint, DatabaseNotFound, LeaderUnreachable, StatementError
 from sqlatch.tokens import new_key, sign
 from tests.handler.two_nodes import Node, following, leading
 
@@ -262,13 +260,6 @@ def test_health_tells_the_role_and_the_lag(leader: Node, node: Node, ours: Clien
 
 def test_reads_say_how_old_their_state_may_be(theirs: Client) -> None:
     assert 0 <= theirs.query("SELECT n FROM t", max_age_ms=0).meta["age_ms"] < 10_000
-
-
-def test_a_node_takes_no_queue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    service = Service(Settings(log="http://127.0.0.1:9", copies=tmp_path))
-    monkeypatch.setattr(query, "service", lambda: service)
-    with pytest.raises(BadEvent, match="takes no queue"):
-        query.lambda_handler({"Records": []}, LocalContext())
 
 
 def test_without_its_leader_a_node_reads_on_and_refuses_what_it_cannot_do(tmp_path: Path) -> None:
