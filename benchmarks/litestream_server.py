@@ -47,7 +47,7 @@ class Server:
         )
         self._connection = apsw.Connection(str(self._file))
         for _turn in range(int(STARTS_S / CHECK_S)):
-            if self._socket.exists():
+            if self._listens():
                 break
             sleep(CHECK_S)
         try:
@@ -67,6 +67,11 @@ class Server:
         self._connection.close()
         self._litestream.terminate()
         self._litestream.wait()
+
+    def _listens(self) -> bool:
+        # Its name is there a moment before it takes connections.
+        with socket.socket(socket.AF_UNIX) as connection:
+            return connection.connect_ex(str(self._socket)) == 0
 
     def _sync(self) -> None:
         """Wait until all is stored."""

@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from zlib import crc32
 
+from sqlatch.kernel.errors import StorageError
+
 if TYPE_CHECKING:
     from locking.leader import Term
 
@@ -118,8 +120,13 @@ class StandingFile:
 
 @contextmanager
 def _lock(path: Path, kind: int) -> Iterator[None]:
-    """A lock that ends with its process too."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    """A lock that ends with its process too; StorageError if its file cannot be opened."""
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise StorageError(
+            f"the directory of the copies: {error.strerror}: {path}", errno=error.errno
+        ) from error
     try:
         fcntl.flock(descriptor, kind)
         yield

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-from sqlatch.kernel.errors import BadEvent, SqlatchError
+from sqlatch.kernel.errors import BadEvent, SqlatchError, StorageError
 from sqlatch.kernel.node import Nodes
 from storage.engine import Commit, Granted, Moment, Position, Table
 from storage.follower.feed import Feed
@@ -62,9 +62,15 @@ class Follower:
 
     def lags(self) -> list[Lag]:
         positions = defaultdict[str, list[int]](list)
-        for bookmark in self._slot.path.parent.glob("*/*/pos"):
-            if (position := position_in(bookmark)) > 0:
-                positions[bookmark.parent.name].append(position)
+        try:
+            for bookmark in self._slot.path.parent.glob("*/*/pos"):
+                if (position := position_in(bookmark)) > 0:
+                    positions[bookmark.parent.name].append(position)
+        except OSError as error:
+            raise StorageError(
+                f"the directory of the copies: {error.strerror}: {error.filename}",
+                errno=error.errno,
+            ) from error
         return [self._lag(name, positions[name]) for name in sorted(positions)]
 
     def _lag(self, name: str, positions: list[int]) -> Lag:

@@ -19,14 +19,15 @@ BYTES_MAX = 256 << 20
 def begin_with_one(directory: Path) -> None:
     """Fill the directory of a copy, if it has none, from the newest copy of another slot."""
     bookmark = directory / "pos"
-    if bookmark.exists() and position_in(bookmark):
-        return
-    others = directory.parent.parent.glob(f"*/{directory.name}/pos")
-    for other in sorted(others, key=position_in, reverse=True):
-        # Whatever fails, there is the leader to begin with.
-        with suppress(OSError, apsw.Error):
-            if other != bookmark and _has_copied(other.with_name("db"), directory):
-                return
+    # Whatever fails, there is the leader to begin with.
+    with suppress(OSError):
+        if bookmark.exists() and position_in(bookmark):
+            return
+        others = directory.parent.parent.glob(f"*/{directory.name}/pos")
+        for other in sorted(others, key=position_in, reverse=True):
+            with suppress(OSError, apsw.Error):
+                if other != bookmark and _has_copied(other.with_name("db"), directory):
+                    return
 
 
 def _has_copied(source: Path, directory: Path) -> bool:

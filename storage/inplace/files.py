@@ -3,7 +3,7 @@
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import apsw
@@ -76,8 +76,9 @@ class Files:
         Read through SQLite, without a lock: closing any other descriptor of the file would drop
         the locks that this process holds on it.
         """
-        if self.path(name).is_fifo():
-            return False  # to open it would wait for a writer for ever
+        with self.storage_errors():
+            if self.path(name).is_fifo():
+                return False  # to open it would wait for a writer for ever
         try:
             connection = apsw.Connection(str(self.path(name)), flags=_READ_ONLY)
             with closing(connection):
@@ -99,14 +100,13 @@ class Files:
 
     def sizes_bytes(self) -> dict[str, int]:
         """Each database's name and size, by name."""
+        found = {}
         with self.storage_errors(), os.scandir(self.directory) as entries:
-            return dict(
-                sorted(
-                    (entry.name.removesuffix(SUFFIX), entry.stat().st_size)
-                    for entry in entries
-                    if entry.name.endswith(SUFFIX) and entry.is_file(follow_symlinks=False)
-                )
-            )
+            for entry in entries:
+                if entry.name.endswith(SUFFIX) and entry.is_file(follow_symlinks=False):
+                    with suppress(FileNotFoundError):  # it was moved away meanwhile
+                        found[entry.name.removesuffix(SUFFIX)] = entry.stat().st_size
+        return dict(sorted(found.items()))
 
     @contextmanager
     def storage_errors(self) -> Iterator[None]:

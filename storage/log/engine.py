@@ -2,8 +2,8 @@
 
 import os
 import time
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -36,23 +36,22 @@ class InLog(Logs):
         self._directory = directory
 
     def names(self) -> list[str]:
-        return sorted(entry.name for entry in self._entries() if self._is_there(entry.name))
+        with _told():
+            return sorted(entry.name for entry in self._entries() if self._is_there(entry.name))
 
     def sizes_bytes(self) -> dict[str, int]:
         """The bytes that are stored: a sealed segment is as long as a mark, and mostly a hole."""
-        return {
-            name: sum(
-                file.stat().st_blocks * 512
-                for file in (self._directory / name).rglob("*")
-                if file.is_file()
-            )
-            for name in self.names()
-        }
+        with _told():
+            return {
+                name: sum(map(_stored_bytes, (self._directory / name).rglob("*")))
+                for name in self.names()
+            }
 
     def forget_deleted(self, before_s: float) -> int:
         from storage.log.removal import forget_some
 
-        deleted = [name for name in self._with_a_log() if not self._is_there(name)]
+        with _told():
+            deleted = [name for name in self._with_a_log() if not self._is_there(name)]
         return forget_some(self, deleted, self._archive, before_s)
 
     def tend(self, name: str, deadline_s: float) -> None:
@@ -116,14 +115,27 @@ class InLog(Logs):
         return Archive(self._directory / name / ARCHIVE, check, history_s=self._history_s)
 
     def _entries(self) -> list[os.DirEntry[str]]:
-        try:
-            with os.scandir(self._directory) as entries:
-                return [
-                    entry
-                    for entry in entries
-                    if not entry.name.startswith(".") and entry.is_dir(follow_symlinks=False)
-                ]
-        except OSError as error:
-            raise StorageError(
-                f"the directory of the log: {error.strerror}: {error.filename}", errno=error.errno
-            ) from error
+        with os.scandir(self._directory) as entries:
+            return [
+                entry
+                for entry in entries
+                if not entry.name.startswith(".") and entry.is_dir(follow_symlinks=False)
+            ]
+
+
+def _stored_bytes(path: Path) -> int:
+    try:
+        return path.stat().st_blocks * 512 if path.is_file() else 0
+    except FileNotFoundError:
+        return 0  # the reaper has removed it meanwhile
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Raise what the directory fails with as a StorageError."""
+    try:
+        yield
+    except OSError as error:
+        raise StorageError(
+            f"the directory of the log: {error.strerror}: {error.filename}", errno=error.errno
+        ) from error

@@ -8,6 +8,7 @@ from typing import NoReturn
 from sqlatch.kernel.errors import ReadOnly
 from storage.engine import Moment, Store, position_text
 from storage.log.archive import Archive, LtxFile, Start
+from storage.log.copy_file import told
 from storage.log.history import History, not_kept
 from storage.log.log import Gone, Place, Record
 from storage.log.pack import Packed
@@ -93,8 +94,9 @@ class Pasts:
         self._open_store = open_store
         self._positions: dict[Moment, int] = {}
         self._open: dict[int, tuple[Replica, Store]] = {}
-        for left in self._directory.parent.glob(f"{self._directory.name}@*"):
-            shutil.rmtree(left, ignore_errors=True)
+        with told(replica.name):
+            for left in self._directory.parent.glob(f"{self._directory.name}@*"):
+                shutil.rmtree(left, ignore_errors=True)
 
     def at(self, moment: Moment, deadline_s: float) -> Store:
         """Return the database at a moment."""

@@ -191,8 +191,8 @@ class Replica:
         """Undo a commit left half done before records are applied: it would take pages back."""
         with told(self.name):
             self.file.open_again(self.archive.snapshots)
-        if self._bookmark.is_clean:
-            self.file.roll_back()
+            if self._bookmark.is_clean:
+                self.file.roll_back()
         self.is_there = self.txid > 0 and self.file.has_pages
 
     def _close_files(self) -> None:

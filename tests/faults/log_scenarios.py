@@ -124,3 +124,9 @@ SCENARIOS = (
     Scenario("a compaction of free pages", _grow_and_reap, changes=False),
     *COMPACTIONS,
 )
+PAST = Scenario(
+    "the past",
+    ask(query="SELECT count(*) FROM account", at=f"{2:016x}"),
+    prepare=_written_to,
+    changes=False,
+)

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from events.request import QueryEvent, parse
 from events.sqs import unwrap
+from handler.health import health
 from handler.messages import answer_messages
 from handler.reaper import reap
 from handler.record import Record
@@ -166,6 +167,9 @@ class Instance:
             self.service, {"pipeline": pipeline, **event}, self.record, ends_at_s=self._ends_at_s()
         )
         return dict(json.loads(json.dumps(reply)))
+
+    def health(self) -> dict[str, Any]:
+        return health(self.service)
 
     def reap(self) -> dict[str, Any]:
         return reap(self.service, self.record, ends_at_s=self._ends_at_s())

@@ -172,6 +172,9 @@ SCENARIOS = (
     ),
 )
 
+READ = Scenario("a read", ask(query="SELECT count(*) FROM account"), changes=False)
+HEALTH = Scenario("the health of the service", Instance.health, changes=False)
+
 COPIED_IN = tuple(
     Scenario(
         f"first {verb} of a database copied in, journal mode {mode}",

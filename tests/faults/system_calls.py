@@ -12,7 +12,7 @@ from typing import Any
 import apsw
 
 from storage.inplace import files
-from tests.faults.calls import Hook, hooked
+from tests.faults.calls import PATH_CALLS, Hook, hooked
 from tests.faults.vfs import BASE, OrdinaryFile
 
 _INT, _LONG, _POINTER = ctypes.c_int, ctypes.c_ssize_t, ctypes.c_void_p
@@ -38,7 +38,7 @@ CUT_IN_HALF = 0
 """Not an errno: a transfer does the first half only, and says so."""
 FILE_ENDS = -1
 """Not an errno: a read finds that the file ends before it."""
-PYTHON_CALLS = ("open", "lstat", "read")
+PYTHON_CALLS = ("open", "lstat", "read", "scandir")
 
 LOG_CALLS = {
     "open": "open",
@@ -59,6 +59,9 @@ LOG_CALLS = {
     "path_rename": "link",
     "path_replace": "link",
     "path_unlink": "unlink",
+    "path_stat": "stat",
+    "path_glob": "read",
+    "path_rglob": "read",
     "utime": "link",
 }
 """The calls that the engine of a log makes by itself, and which of the faults' calls they are."""
@@ -97,7 +100,8 @@ def failing(fault: Fault, directory: Path) -> Iterator[None]:
     if fault.calls >= SYNC:
         apsw.set_default_vfs(syncing.name)
     try:
-        with hooked(_failing_in(fault, f"{directory}/")):
+        hook = _failing_in(fault, f"{directory}/")
+        with hooked(hook, path_calls=(*PATH_CALLS, "stat", "glob", "rglob")):
             yield
     finally:
         apsw.set_default_vfs(BASE)

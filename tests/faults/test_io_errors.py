@@ -1,15 +1,17 @@
 """Every system call fails in turn: refused with the right error, nothing lost, no lease left."""
 
 import errno
+from itertools import product
 from pathlib import Path
 
 import pytest
 
 from tests.faults import tally
-from tests.faults.engines import IN_A_LOG
+from tests.faults.engines import IN_A_LOG, IN_PLACE, Kept
 from tests.faults.io_errors import Campaign
+from tests.faults.log_scenarios import PAST
 from tests.faults.log_scenarios import SCENARIOS as IN_LOGS
-from tests.faults.scenarios import SCENARIOS, Scenario
+from tests.faults.scenarios import HEALTH, READ, SCENARIOS, Scenario
 from tests.faults.system_calls import (
     CUT_IN_HALF,
     FILE_ENDS,
@@ -60,6 +62,19 @@ def test_a_call_that_fails_loses_nothing_and_blocks_nobody(
         assert counts.answered_all_the_same == counts.faults + 1
     elif number > 0:
         assert counts.storage_error > 0
+
+
+@pytest.mark.parametrize(
+    ("scenario", "kept"),
+    [*product((READ, HEALTH), (IN_PLACE, IN_A_LOG)), (PAST, IN_A_LOG)],
+    ids=lambda each: each.name,
+)
+def test_a_look_whose_calls_fail_is_refused_by_name(
+    scenario: Scenario, kept: Kept, memory: Path, small_log: None
+) -> None:
+    counts = Campaign(scenario, memory, kept).run(errno.EIO, ALL, lasting=False)
+
+    assert counts.faults > 0
 
 
 @pytest.mark.parametrize("scenario", [*SCENARIOS, *IN_LOGS], ids=lambda scenario: scenario.name)

@@ -1,10 +1,12 @@
 """The file in which the processes of a node find who leads."""
 
+import shutil
 from pathlib import Path
 
 import pytest
 
 from handler.nodes.standing import HEAD, Standing, StandingFile
+from sqlatch.kernel.errors import StorageError
 
 STANDING = Standing(12.5, "https://one", 7, "v1", 1.0, 2.0, 10.0, 22.5, 12.0)
 
@@ -38,3 +40,11 @@ def test_who_steps_down_waits_for_writes_and_lets_none_begin(tmp_path: Path) -> 
         pass
     with one.alone(), pytest.raises(BlockingIOError), other.writing():
         pass
+
+
+def test_a_lock_that_cannot_be_opened_is_told_of_as_storage_that_fails(tmp_path: Path) -> None:
+    file = StandingFile(tmp_path, "https://one")
+    shutil.rmtree(tmp_path)
+    for lock in (file.locked, file.writing, file.alone):
+        with pytest.raises(StorageError, match="No such file"), lock():
+            pass
