@@ -422,7 +422,7 @@ def test_the_service_and_django_keep_each_other_out(
     with transaction.atomic():
         Account.objects.create(owner="a")
         with pytest.raises(Exception, match="holds the lease"):
-            ask(query="UPDATE bank_account SET balance = 5", timeout_ms=200)
+            ask(query="UPDATE bank_account SET balance = 5", timeout_ms=1_500)
 
     assert ask(query="UPDATE bank_account SET balance = 5")["rows_affected"] == 1
     assert Account.objects.get().balance == 5

@@ -417,7 +417,7 @@ def test_a_lease_table_that_does_not_answer_is_a_storage_error(
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     forget(service)
 
-    error = refused(query="INSERT INTO t VALUES (1)", timeout_ms=300)
+    error = refused(query="INSERT INTO t VALUES (1)", timeout_ms=1_500)
 
     assert error["code"] == "STORAGE_ERROR"
     assert "does not answer" in error["message"]

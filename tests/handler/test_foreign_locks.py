@@ -41,5 +41,5 @@ def test_a_file_locked_by_another_program_is_waited_for_until_the_deadline(
 ) -> None:
     started_s = time.monotonic()
 
-    assert refused(query=query, timeout_ms=300)["code"] == "DATABASE_BUSY"
-    assert time.monotonic() - started_s >= 0.3
+    assert refused(query=query, timeout_ms=1_500)["code"] == "DATABASE_BUSY"
+    assert time.monotonic() - started_s >= 1.5

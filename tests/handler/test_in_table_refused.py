@@ -197,7 +197,7 @@ def test_throttling_that_does_not_end_is_told_at_the_deadline_and_has_written_no
     ask(SMALL)
     refuse("*", "ThrottlingException", "Rate exceeded")
 
-    error = refused({**event, "timeout_ms": 300})
+    error = refused({**event, "timeout_ms": 1_500})
 
     told(error, "ThrottlingException", "Rate exceeded")
     assert error["retryable"] is True
