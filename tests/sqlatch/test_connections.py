@@ -52,6 +52,8 @@ def test_an_end_that_said_it_would_stay_and_went_costs_no_error() -> None:
 
 
 ADDRESSES = [f"127.0.0.{number}" for number in range(11, 21)]
+ANSWERING = "127.0.0.21"
+"""At 127.0.0.1 another process may have the port."""
 
 
 @pytest.fixture
@@ -105,9 +107,9 @@ def test_the_addresses_of_a_host_share_the_time_of_a_call(silent: int) -> None:
 def test_an_address_that_is_silent_is_followed_by_one_that_answers(
     silent: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(globals(), "ADDRESSES", [ADDRESSES[0], "127.0.0.1"])
+    monkeypatch.setitem(globals(), "ADDRESSES", [ADDRESSES[0], ANSWERING])
     with socket.socket() as listener:
-        listener.bind(("127.0.0.1", silent))
+        listener.bind((ANSWERING, silent))
         listener.listen()
         server = threading.Thread(target=answer_one, args=(listener,))
         server.start()
