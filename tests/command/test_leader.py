@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.command.conftest import Sqlatch
-from tests.handler.leaders import cluster, free_port, until
+from tests.handler.leaders import cluster, until
 
 
 def test_a_service_without_a_leader_says_so(sqlatch: Sqlatch, url: str) -> None:
@@ -27,7 +27,7 @@ def test_the_leader_is_shown_and_moved(
         shown = until(lambda: _shown(sqlatch))
         assert shown.startswith(f"{member.url} leads, term 1, since ")
 
-        nobody = f"http://127.0.0.1:{free_port()}"
+        nobody = "http://127.0.0.1:9"
         ended = sqlatch("leader", "move", "--timeout", "3", nobody)
         assert f"{nobody} is not fit to lead, and {member.url} goes on leading" in ended.err
         assert sqlatch("leader", "move").out == "the leader has stepped down\n"

@@ -4,30 +4,24 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlatch.client import Client, connect
 from tests.local_server import ROOT, exported
+from tests.pages import free_ports
 
 T = TypeVar("T")
 
 CLUSTER = "lease:nodes"
 WAITS_S = 60.0
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        port: int = listening.getsockname()[1]
-        return port
 
 
 @dataclass
@@ -37,7 +31,7 @@ class Member:
     name: str
     directory: Path
     settings: Mapping[str, str]
-    port: int = field(default_factory=free_port)
+    port: str
     token: str = ""
     process: "subprocess.Popen[str] | None" = None
 
@@ -54,7 +48,7 @@ class Member:
         copies.mkdir(exist_ok=True)
         with self.lines_path.open("a") as lines:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "sqlatch", "serve", "--json", "--port", str(self.port),
+                [sys.executable, "-m", "sqlatch", "serve", "--json", "--port", self.port,
                  "--workers", "3"],
                 cwd=ROOT,
                 env={
@@ -114,21 +108,22 @@ def cluster(
         "SQLATCH_LEADER_LEASE_S": str(lease_s),
         **settings,
     }
-    members = [
-        Member(name, directory, all_settings | dict((of_each or {}).get(name, {})))
-        for name in names
-    ]
-    starting = [threading.Thread(target=member.start) for member in members]
-    try:
-        members[0].start()  # it makes the key of the tokens
-        for thread in starting[1:]:
-            thread.start()
-        for thread in starting[1:]:
-            thread.join()
-        yield members
-    finally:
-        for member in members:
-            member.kill()
+    with free_ports(len(names)) as ports:
+        members = [
+            Member(name, directory, all_settings | dict((of_each or {}).get(name, {})), port)
+            for name, port in zip(names, ports, strict=True)
+        ]
+        starting = [threading.Thread(target=member.start) for member in members]
+        try:
+            members[0].start()  # it makes the key of the tokens
+            for thread in starting[1:]:
+                thread.start()
+            for thread in starting[1:]:
+                thread.join()
+            yield members
+        finally:
+            for member in members:
+                member.kill()
 
 
 def until(told: Callable[[], T], *, within_s: float = WAITS_S) -> T:
