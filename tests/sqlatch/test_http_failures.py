@@ -85,7 +85,7 @@ def url_of(server: socket_server.SocketServer) -> str:
 
 def attempt_s(answer: bytes | None) -> float:
     """Return how long an attempt waits: for an answer as long as it takes, for silence not."""
-    return 20.0 if answer is not None else 0.1
+    return 20.0 if answer is not None else 0.3
 
 
 @pytest.mark.parametrize("failure", FAILURES)

@@ -242,7 +242,7 @@ def test_silence_is_a_timeout_and_not_repeated_without_a_key(
         with socket_server.running(None) as silent:
             monkeypatch.setenv("AWS_ENDPOINT_URL_LAMBDA", f"http://127.0.0.1:{silent.port}")
             with (
-                connected(URL, attempt_s=0.1) as client,
+                connected(URL, attempt_s=0.4) as client,
                 pytest.raises(failures.CallTimedOut) as failed,
             ):
                 call(client)
