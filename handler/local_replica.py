@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from handler.nodes.right import not_sent_on
+from handler.nodes.right import not_sent_on, right_of
 from handler.record import Record
 from handler.service import Service
 from handler.settings import Settings, SettingsError
@@ -45,7 +45,7 @@ def imported(service: Service, name: str, directory: Path) -> dict[str, Any]:
     def granted(deadline_s: float) -> AbstractContextManager[Grant]:
         return service.writing(name, record, deadline_s)
 
-    with not_sent_on("imports no database"), service.right(record):
+    with not_sent_on("imports no database"), right_of(service, record):
         position = service.databases.replay(name, directory, granted)
     return {"position": position_text(position)}
 

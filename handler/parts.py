@@ -4,19 +4,15 @@ Most requests need none of them, and to load them is most of a cold start.
 """
 
 import threading
-from contextlib import AbstractContextManager
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from handler.nodes.right import EVERYBODY, Right
 from handler.settings import Settings
 from locking.clock import Clock
-from storage.nodes import ForLeader
 
 if TYPE_CHECKING:
     from handler.nodes.leaders_files import LeadersFiles
     from handler.nodes.leading import Leading
-    from handler.record import Record
     from handler.tokens import Tokens
     from handler.turn import Turn
     from hrana.baton import Batons
@@ -109,12 +105,6 @@ class Parts:
             clock=self.clock,
             open_table=lambda: open_table(self.settings.leases),
         )
-
-    def right(self, record: "Record") -> AbstractContextManager[Right]:
-        """The right to write, of the node that leads: ForLeader if that is another one."""
-        if self.settings.nodes:
-            raise ForLeader
-        return self.leading.writing(record) if self.settings.leader else EVERYBODY
 
     @cached_property
     def turn(self) -> "Turn":

@@ -4,6 +4,7 @@ from typing import Any
 
 from events.whole import BranchEvent, HistoryEvent
 from handler.job import moment_of
+from handler.nodes.right import right_of
 from handler.record import Record
 from handler.service import Service
 from sqlatch.kernel.errors import ReadOnly
@@ -34,7 +35,7 @@ def branch(
         raise ReadOnly.of_statement()
     moment = None if event.at is None else moment_of(event.at, service.settings)
     deadline_s = service.deadline_s(event.timeout_ms, ends_at_s)
-    with service.right(record):
+    with right_of(service, record):
         position = service.databases.branch(event.database, event.branch, moment, deadline_s)
     record.position = position_text(position)
     return {"database": event.database, "branch": event.branch, "position": record.position}

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 from events.request import QueryEvent, parse
 from events.whole import BranchEvent, HealthEvent, HistoryEvent, LeaderEvent, ManageEvent
 from handler.log import Logged
-from handler.nodes.right import not_sent_on
+from handler.nodes.right import not_sent_on, right_of
 from handler.record import Record
 from handler.service import service
 from sqlatch.kernel.errors import BadEvent, SqlatchError
@@ -207,5 +207,5 @@ def _sqs(event: Any, record: Record, ends_at_s: float) -> dict[str, Any]:
     from handler.messages import answer_messages
 
     messages = sqs.unwrap(event)
-    with not_sent_on("takes no queue"), service().right(record):
+    with not_sent_on("takes no queue"), right_of(service(), record):
         return dict(sqs.wrap(answer_messages(service(), messages, record, ends_at_s=ends_at_s)))

@@ -14,7 +14,7 @@ from events.reply import Meta, ReplyForm, encoded, with_part
 from events.request import QueryEvent
 from handler.beside import engine_of, memory_bytes
 from handler.job import job_of, reply_of
-from handler.nodes.right import Right
+from handler.nodes.right import Right, right_of
 from handler.parts import Parts
 from handler.record import Record
 from handler.settings import Settings
@@ -98,7 +98,7 @@ class Service(Parts):
         """
         if self.settings.read_only:
             raise ReadOnly.of_statement()
-        with self.right(record) as right:
+        with right_of(self, record) as right:
             if not self.databases.needs_lease:
                 yield self._optimistic_grant(deadline_s, right)
             else:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from handler.log import Logged
-from handler.nodes.right import not_sent_on
+from handler.nodes.right import not_sent_on, right_of
 from handler.query import REPLY_RESERVE_S, Context
 from handler.record import Record
 from handler.service import Service, service
@@ -100,7 +100,7 @@ def _move(event: Mapping[str, Any], name: str, record: Record, ends_at_s: float)
     record.database = name
     if event["move"] == "out":
         return _out(name, event.get("key"), _bucket(), record, ends_at_s)
-    with service().right(record), tempfile.TemporaryDirectory() as temporary:
+    with right_of(service(), record), tempfile.TemporaryDirectory() as temporary:
         copy = Path(temporary) / f"{name}.db"
         with _storage():
             _bucket().download_file(event["key"], str(copy))

@@ -1,11 +1,16 @@
 """The right to write that the node has which leads, or every node if none does."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from sqlatch.kernel.errors import BadEvent
 from storage.nodes import ForLeader
+
+if TYPE_CHECKING:
+    from handler.record import Record
+    from handler.service import Service
 
 
 def _nothing() -> None:
@@ -24,6 +29,13 @@ class Right:
 
 
 EVERYBODY = nullcontext(Right())
+
+
+def right_of(service: "Service", record: "Record") -> AbstractContextManager[Right]:
+    """Return the right to write of the node that leads; ForLeader if that is another one."""
+    if service.databases.follows:
+        raise ForLeader
+    return service.leading.writing(record) if service.settings.leader else EVERYBODY
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-from sqlatch.kernel.errors import BadEvent, SqlatchError, StorageError
+from sqlatch.kernel.errors import BadEvent, SqlatchError
 from sqlatch.kernel.node import Nodes
 from storage.engine import Commit, Granted, Moment, Position, Table
 from storage.follower.feed import Feed
@@ -15,11 +15,12 @@ from storage.follower.remote import RemoteArchive, RemoteLog, Upstream, sizes_by
 from storage.follower.seen import Seen
 from storage.follower.store import FollowerStore
 from storage.log.bookmark import position_in
+from storage.log.durable import storage_errors
 from storage.log.freshness import ASK_S
 from storage.log.log import BEGINNING, Gone, Place
 from storage.log.ltx import header_of
 from storage.log.replica import Replica
-from storage.log.slots import Slot
+from storage.log.slots import COPIES, Slot
 from storage.nodes import ForLeader, Lag, Tail
 from storage.work import Work
 
@@ -62,15 +63,10 @@ class Follower:
 
     def lags(self) -> list[Lag]:
         positions = defaultdict[str, list[int]](list)
-        try:
+        with storage_errors(COPIES):
             for bookmark in self._slot.path.parent.glob("*/*/pos"):
                 if (position := position_in(bookmark)) > 0:
                     positions[bookmark.parent.name].append(position)
-        except OSError as error:
-            raise StorageError(
-                f"the directory of the copies: {error.strerror}: {error.filename}",
-                errno=error.errno,
-            ) from error
         return [self._lag(name, positions[name]) for name in sorted(positions)]
 
     def _lag(self, name: str, positions: list[int]) -> Lag:

@@ -52,11 +52,11 @@ def delete(path: Path) -> None:
 
 
 @contextmanager
-def storage_errors() -> Iterator[None]:
-    """Tell an error of the system in the block as a StorageError."""
+def storage_errors(what: str = "the snapshots of a database") -> Iterator[None]:
+    """Tell an error of the system in the block as a StorageError, which names what has failed."""
     try:
         yield
     except OSError as error:
         raise StorageError(
-            f"the snapshots of a database: {error.strerror}: {error.filename}", errno=error.errno
+            f"{what}: {error.strerror}: {error.filename}", errno=error.errno
         ) from error

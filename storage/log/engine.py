@@ -2,15 +2,15 @@
 
 import os
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 
-from sqlatch.kernel.errors import StorageError
 from storage.copies import is_taken
 from storage.log.archive import Archive
 from storage.log.directory import DirectoryLog
+from storage.log.durable import storage_errors
 from storage.log.log import HISTORY_S, Place
 from storage.log.logs import Logs
 from storage.log.segment import HEADER_BYTES, SEALED_BYTES
@@ -20,6 +20,8 @@ LOG = "log"
 """The directory of a database that holds its segments."""
 ARCHIVE = "ltx"
 """The one that holds its snapshots and what continues them."""
+
+_log_errors = partial(storage_errors, "the directory of the log")
 
 
 class InLog(Logs):
@@ -36,12 +38,12 @@ class InLog(Logs):
         self._directory = directory
 
     def names(self) -> list[str]:
-        with _told():
+        with _log_errors():
             return sorted(entry.name for entry in self._entries() if self._is_there(entry.name))
 
     def sizes_bytes(self) -> dict[str, int]:
         """The bytes that are stored: a sealed segment is as long as a mark, and mostly a hole."""
-        with _told():
+        with _log_errors():
             return {
                 name: sum(map(_stored_bytes, (self._directory / name).rglob("*")))
                 for name in self.names()
@@ -50,7 +52,7 @@ class InLog(Logs):
     def forget_deleted(self, before_s: float) -> int:
         from storage.log.removal import forget_some
 
-        with _told():
+        with _log_errors():
             deleted = [name for name in self._with_a_log() if not self._is_there(name)]
         return forget_some(self, deleted, self._archive, before_s)
 
@@ -128,14 +130,3 @@ def _stored_bytes(path: Path) -> int:
         return path.stat().st_blocks * 512 if path.is_file() else 0
     except FileNotFoundError:
         return 0  # the reaper has removed it meanwhile
-
-
-@contextmanager
-def _told() -> Iterator[None]:
-    """Raise what the directory fails with as a StorageError."""
-    try:
-        yield
-    except OSError as error:
-        raise StorageError(
-            f"the directory of the log: {error.strerror}: {error.filename}", errno=error.errno
-        ) from error

@@ -6,7 +6,9 @@ import os
 from itertools import count
 from pathlib import Path
 
-from sqlatch.kernel.errors import StorageError
+from storage.log.durable import storage_errors
+
+COPIES = "the directory of the copies"
 
 
 class Slot:
@@ -25,13 +27,8 @@ class Slot:
     @property
     def path(self) -> Path:
         if self._path is None:
-            try:
+            with storage_errors(COPIES):
                 self._path, self._lock = _take(self._address, self._copies)
-            except OSError as error:
-                raise StorageError(
-                    f"the directory of the copies: {error.strerror}: {error.filename}",
-                    errno=error.errno,
-                ) from error
         return self._path
 
     def close(self) -> None:

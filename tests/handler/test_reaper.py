@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
@@ -17,6 +17,7 @@ from locking.clock import Clock
 from sqlexec import idempotency
 from sqlexec.database import Database
 from sqlexec.databases import Databases
+from storage.nodes import ForLeader
 from tests.conftest import Ask
 from tests.faults.plants import purge_takes_young_records
 from tests.faults.report import record_planted
@@ -94,6 +95,20 @@ def test_an_expired_lease_of_a_database_that_is_gone_is_cleared(
 
     assert reap_in(1, the_service)["leases_reaped"] == ["gone"]
     assert ask(health=True)["leases"] == []
+
+
+def test_a_node_that_loses_the_lead_in_its_round_leaves_the_rest_to_the_next(
+    ask: Ask, the_service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    aged(ask, the_service, old=3, young=2)
+
+    def writing(*_arguments: object, **_options: object) -> NoReturn:
+        raise ForLeader
+
+    monkeypatch.setattr(Service, "writing", writing)
+    report = reap_in(6, the_service)
+
+    assert (report["records_purged"], report["failures"]) == (0, [])
 
 
 def test_a_purge_takes_no_young_record_with_the_old_ones(ask: Ask, the_service: Service) -> None:
